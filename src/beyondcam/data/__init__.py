@@ -1,0 +1,48 @@
+"""Where images, labels and masks come from. `open_images` and `open_masks` are the two doors.
+
+A new source is one module with `images` and `masks`, and one line in `SOURCES`.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+
+from beyondcam.data import coco, digits, folder, voc
+from beyondcam.data.photo import MAX_SIDE, VOID, Photo, read_mask, read_photo
+from beyondcam.data.source import LabelledImages, Masks
+from beyondcam.errors import BeyondcamError
+
+SOURCES: dict[str, ModuleType] = {"digits": digits, "voc": voc, "coco": coco, "folder": folder}
+
+__all__ = [
+    "MAX_SIDE",
+    "SOURCES",
+    "VOID",
+    "LabelledImages",
+    "Masks",
+    "Photo",
+    "open_images",
+    "open_masks",
+    "read_mask",
+    "read_photo",
+]
+
+
+def open_images(data: str, split: str, classes: Sequence[str] | None = None) -> LabelledImages:
+    """Images and image-level labels of `data`, such as `voc:PATH`. Raises `BeyondcamError`."""
+    source, place = _parse(data)
+    return source.images(place, split, classes)
+
+
+def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
+    """The masks of `data`, None where it has none. For scoring only."""
+    source, place = _parse(data)
+    return source.masks(place, split, classes)
+
+
+def _parse(data: str) -> tuple[ModuleType, str]:
+    kind, _, place = data.partition(":")
+    if kind not in SOURCES or (not place and kind != "digits"):
+        raise BeyondcamError(
+            f"--data {data}: write digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH"
+        )
+    return SOURCES[kind], place

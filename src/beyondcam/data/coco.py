@@ -1,0 +1,99 @@
+"""COCO-format data: `coco:IMAGES_DIR:INSTANCES_JSON`.
+
+`{split}` in either path is replaced by the split's name, as in
+`coco:coco/{split}2017:coco/annotations/instances_{split}2017.json`. Without it the one file has the splits
+train, val (a fifth, by a hash of the id) and all.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from torch import Tensor
+
+from beyondcam.data.photo import VOID, read_photo
+from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes, own_split
+from beyondcam.errors import BeyondcamError
+
+
+def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
+    """Images of a split; an image's labels are the categories of its annotations."""
+    folder, file = _paths(place, split)
+    coco = _load(file)
+    files = {str(i): folder / coco.imgs[i]["file_name"] for i in _ids(place, split, coco)}
+    known = _category_names(coco)
+    classes = choose_classes(wanted, known)
+    names = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in files}
+    return LabelledImages(
+        data="coco:" + ":".join(str(Path(part).absolute()) for part in place.split(":", 1)),
+        split=split,
+        classes=classes,
+        ids=tuple(files),
+        labels=index_labels(names, classes),
+        read=lambda i: read_photo(files[i]),
+    )
+
+
+def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
+    """Class masks painted from the instances: larger ones first, so that none hides a smaller one.
+
+    Crowd regions become void where nothing else is.
+    """
+    _, file = _paths(place, split)
+    coco = _load(file)
+    known = _category_names(coco)
+    classes = choose_classes(wanted, known)
+    value = {c["name"]: k for k, c in enumerate(_categories(coco), start=1)}
+
+    def read(image_id: str) -> Tensor:
+        image = coco.imgs[int(image_id)]
+        mask = np.zeros((image["height"], image["width"]), np.uint8)
+        annotations = coco.imgToAnns[int(image_id)]
+        for a in sorted(annotations, key=lambda a: (not a.get("iscrowd", 0), -a["area"])):
+            painted = VOID if a.get("iscrowd", 0) else value[coco.cats[a["category_id"]]["name"]]
+            mask[coco.annToMask(a) > 0] = painted
+        return keep_classes(torch.from_numpy(mask), classes, known, f"{file}: image {image_id}")
+
+    return Masks(classes, read)
+
+
+def _paths(place: str, split: str) -> tuple[Path, Path]:
+    folder, separator, file = place.replace("{split}", split).partition(":")
+    if not separator:
+        raise BeyondcamError(f"--data coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON")
+    if not Path(folder).is_dir():
+        raise BeyondcamError(f"{folder}: no such folder of images")
+    return Path(folder), Path(file)
+
+
+@lru_cache(maxsize=2)
+def _load(file: Path) -> COCO:
+    try:
+        with Path(os.devnull).open("w") as quiet, contextlib.redirect_stdout(quiet):
+            return COCO(str(file))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{file}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AssertionError, TypeError) as error:
+        raise BeyondcamError(f"{file}: not a COCO instances file ({error!r})") from None
+
+
+def _ids(place: str, split: str, coco: COCO) -> tuple[int, ...]:
+    ids = [str(i) for i in sorted(coco.imgs)]
+    chosen = tuple(ids) if "{split}" in place else own_split(ids, split, f"coco:{place}")
+    if not chosen:
+        raise BeyondcamError(f"coco:{place}: the split {split} is empty")
+    return tuple(int(i) for i in chosen)
+
+
+def _categories(coco: COCO) -> list[dict[str, str]]:
+    return [coco.cats[c] for c in sorted(coco.cats)]
+
+
+def _category_names(coco: COCO) -> list[str]:
+    return [c["name"] for c in _categories(coco)]

@@ -1,0 +1,96 @@
+"""A folder of photos: `folder:PATH` with `images/`, `labels.csv` and, if there are any, `masks/`."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from beyondcam.data.photo import SUFFIXES, read_mask, read_photo
+from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes, own_split
+from beyondcam.errors import BeyondcamError
+
+
+def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
+    """Images of a split (train, val or all). Photos that `labels.csv` leaves out are unlabelled."""
+    root = Path(place)
+    files = _files(root)
+    names = _label_table(root)
+    ids = own_split(sorted(files.keys() | names.keys()), split, f"folder:{place}")
+    if not ids:
+        raise BeyondcamError(f"folder:{place}: the split {split} is empty")
+    classes = choose_classes(wanted, _classes(root, names))
+    return LabelledImages(
+        data=f"folder:{root.resolve()}",
+        split=split,
+        classes=classes,
+        ids=ids,
+        labels=index_labels({i: names[i] for i in ids if i in names}, classes),
+        unlabelled={i: f"{root / 'labels.csv'}: has no line for {i}" for i in ids if i not in names},
+        read=lambda i: read_photo(files.get(i, root / "images" / i)),
+    )
+
+
+def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
+    """The index masks of `masks/`, or None where there is no such folder."""
+    root = Path(place)
+    folder = root / "masks"
+    if not folder.is_dir():
+        return None
+    own_split((), split, f"folder:{place}")
+    known = _classes(root, _label_table(root))
+    classes = choose_classes(wanted, known)
+
+    def read(image_id: str) -> Tensor:
+        path = folder / f"{image_id}.png"
+        return keep_classes(read_mask(path), classes, known, str(path))
+
+    return Masks(classes, read)
+
+
+def _files(root: Path) -> dict[str, Path]:
+    folder = root / "images"
+    if not folder.is_dir():
+        raise BeyondcamError(f"{folder}: no such folder of images")
+    files: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+        if path.stem in files:
+            raise BeyondcamError(f"{path}: has the same name as {files[path.stem].name}; rename one")
+        files[path.stem] = path
+    return files
+
+
+def _label_table(root: Path) -> dict[str, set[str]]:
+    path = root / "labels.csv"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: no such file; its header is image,labels") from None
+    except UnicodeDecodeError as error:
+        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
+    table: dict[str, set[str]] = {}
+    for line, row in enumerate(rows, start=2):
+        image, labels = row.get("image"), row.get("labels")
+        if image is None or labels is None or None in row:
+            raise BeyondcamError(f"{path}, line {line}: write image,labels with labels joined by ;")
+        image = image.strip()
+        stem = image[: -len(Path(image).suffix)] if Path(image).suffix.lower() in SUFFIXES else image
+        if stem in table:
+            raise BeyondcamError(f"{path}, line {line}: {image} stands here twice")
+        table[stem] = {name.strip() for name in labels.split(";") if name.strip()}
+    return table
+
+
+def _classes(root: Path, names: dict[str, set[str]]) -> list[str]:
+    path = root / "classes.txt"
+    used = sorted(set().union(*names.values()))
+    if not path.is_file():
+        if not used:
+            raise BeyondcamError(f"{root / 'labels.csv'}: names no class at all")
+        return used
+    classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    strays = sorted(set(used) - set(classes))
+    if strays:
+        raise BeyondcamError(f"{root / 'labels.csv'}: label {strays[0]!r} is not in classes.txt")
+    return classes

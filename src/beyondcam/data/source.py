@@ -1,0 +1,100 @@
+"""What every data source gives: images with image-level labels, and, apart from them, masks.
+
+Training and maps are handed `LabelledImages`, which hold no way to a mask. Scoring alone asks for `Masks`.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from beyondcam.data.photo import VOID, Photo
+from beyondcam.errors import BeyondcamError
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and the classes that are in them.
+
+    Attributes
+    ----------
+    data : the data as `--data` takes it, with absolute paths; evidence is kept under it.
+    classes : class c of `labels` is `classes[c]`.
+    ids : the images of the split, in a fixed order.
+    labels : id → indices of the classes present. An id without an entry is unlabelled.
+    unlabelled : id → why it has no label.
+    read : id → `Photo`; raises `BeyondcamError` naming the file.
+
+    """
+
+    data: str
+    split: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: Mapping[str, frozenset[int]]
+    read: Callable[[str], Photo]
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The truth, for scoring. `read(id)` gives uint8 (H, W): 0 background, k class k, 255 void."""
+
+    classes: tuple[str, ...]
+    read: Callable[[str], Tensor]
+
+
+def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The classes to keep: all that the data knows, or the wanted ones in the order asked for."""
+    if wanted is None:
+        return tuple(known)
+    for name in wanted:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+            raise BeyondcamError(f"--classes: no class named {name!r} in this data{hint}")
+    if len(set(wanted)) < len(wanted):
+        raise BeyondcamError("--classes: a class is named twice")
+    return tuple(wanted)
+
+
+def index_labels(
+    names: Mapping[str, Collection[str]], classes: Sequence[str]
+) -> dict[str, frozenset[int]]:
+    """Class names an image → indices into `classes`; names that were not kept drop out."""
+    index = {name: c for c, name in enumerate(classes)}
+    return {i: frozenset(index[n] for n in present if n in index) for i, present in names.items()}
+
+
+def keep_classes(mask: Tensor, classes: Sequence[str], known: Sequence[str], what: str) -> Tensor:
+    """Renumber a mask over `known` to one over `classes`; pixels of the other classes become void.
+
+    `mask` is uint8 (H, W) with 0 background, k for `known[k - 1]`, 255 void. Raises `BeyondcamError`,
+    naming `what`, where it holds another value.
+    """
+    table = np.full(256, VOID, np.uint8)
+    table[0] = 0
+    for k, name in enumerate(classes, start=1):
+        table[known.index(name) + 1] = k
+    values = torch.unique(mask).tolist()
+    strays = [v for v in values if len(known) < v < VOID]
+    if strays:
+        raise BeyondcamError(f"{what}: mask value {strays[0]} is none of the {len(known)} classes")
+    return torch.from_numpy(table)[mask.long()]
+
+
+def own_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
+    """The splits of data that brings none: `train`, `val` (a fifth, by a hash of the id) and `all`."""
+    if split not in ("train", "val", "all"):
+        raise BeyondcamError(f"{where}: no split {split!r}; this data has train, val and all")
+    if split == "all":
+        return tuple(ids)
+    return tuple(i for i in ids if (_in_val(i)) == (split == "val"))
+
+
+def _in_val(image_id: str) -> bool:
+    return int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:4], "big") % 5 == 0

@@ -1,0 +1,30 @@
+"""Evidence: maps of a whole split, made once, kept small, scored and seeded from many times."""
+
+from beyondcam.evidence.mapper import CHUNK, Targets, map_split
+from beyondcam.evidence.store import (
+    LEVELS,
+    Evidence,
+    Shelf,
+    level_threshold,
+    open_shelf,
+    read_evidence,
+    shelves,
+    threshold_level,
+)
+from beyondcam.evidence.winners import Winners, winners_of
+
+__all__ = [
+    "CHUNK",
+    "LEVELS",
+    "Evidence",
+    "Shelf",
+    "Targets",
+    "Winners",
+    "level_threshold",
+    "map_split",
+    "open_shelf",
+    "read_evidence",
+    "shelves",
+    "threshold_level",
+    "winners_of",
+]

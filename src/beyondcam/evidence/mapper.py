@@ -1,0 +1,126 @@
+"""Map a split: images and labels in, evidence out; killed at any moment, it goes on where it stopped."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from beyondcam.classifier import Classifier
+from beyondcam.data import LabelledImages, Photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence.store import Evidence, Shelf, checkpoint_hash, open_shelf, write_evidence
+from beyondcam.files import ahead, write_json
+from beyondcam.progress import track
+from beyondcam.recipes import Cost, Item, Recipe, run, scores
+
+CHUNK = 16
+"""Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
+rounding of every float, are the same after a restart and in any shard."""
+
+Targets = Literal["labels", "predicted"]
+
+
+def map_split(
+    classifier: Classifier,
+    images: LabelledImages,
+    recipes: Mapping[str, Recipe],
+    out: Path,
+    *,
+    targets: Targets = "labels",
+    seed: int = 0,
+    batch: int = 8,
+    precision: Literal["float32", "bf16"] = "float32",
+    shard: tuple[int, int] = (1, 1),
+) -> dict[str, str]:
+    """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
+
+    `shard` (I, N) takes every N-th chunk, from the I-th. Returns the images left out, with the reason.
+    """
+    if images.classes != classifier.classes:
+        raise BeyondcamError(
+            f"the classes of the data ({', '.join(images.classes)}) are not the classifier's "
+            f"({', '.join(classifier.classes)}); give --classes as in training"
+        )
+    checkpoint = checkpoint_hash(out) + ("" if precision == "float32" else f"-{precision}")
+    shelves = {
+        name: open_shelf(
+            out, images, targets=targets, name=name, recipe=recipe, seed=seed, checkpoint=checkpoint
+        )
+        for name, recipe in recipes.items()
+    }  # fmt: skip
+    chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][shard[0] - 1 :: shard[1]]
+    left_out: dict[str, str] = {}
+
+    def read(chunk: Sequence[str]) -> dict[str, Photo]:
+        """The photos of a chunk, none where all of its evidence is there."""
+        if all(shelf.path(i).exists() for shelf in shelves.values() for i in chunk):
+            return {}
+        return _readable(images, chunk, targets, left_out)
+
+    for photos in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
+        missing = {
+            name: recipe
+            for name, recipe in recipes.items()
+            if not all(shelves[name].path(i).exists() for i in photos)
+        }
+        if missing:
+            _map_chunk(classifier, images, photos, missing, shelves, targets, seed, batch, precision)
+    write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
+    return left_out
+
+
+def _readable(
+    images: LabelledImages, chunk: Sequence[str], targets: Targets, left_out: dict[str, str]
+) -> dict[str, Photo]:
+    """The photos of a chunk that can be worked on; the others go to `left_out` with the reason."""
+    photos = {}
+    for i in chunk:
+        if targets == "labels" and i not in images.labels:
+            left_out[i] = images.unlabelled.get(i, "no label; --targets predicted asks the classifier")
+            continue
+        try:
+            photos[i] = images.read(i)
+        except BeyondcamError as error:
+            left_out[i] = str(error)
+    return photos
+
+
+def _map_chunk(
+    classifier: Classifier,
+    images: LabelledImages,
+    photos: Mapping[str, Photo],
+    recipes: Mapping[str, Recipe],
+    shelves: Mapping[str, Shelf],
+    targets: Targets,
+    seed: int,
+    batch: int,
+    precision: str,
+) -> None:
+    """Map a chunk with the recipes that are missing in it, and write what is not there yet."""
+    device = classifier.weight.device.type
+    autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+    logits = scores(classifier, list(photos.values()), batch=batch, autocast=autocast)
+    items = [
+        Item(i, photo, _targets(images, i, classifier.probabilities(s), targets))
+        for (i, photo), s in zip(photos.items(), logits, strict=True)
+    ]
+    costs = dict.fromkeys(recipes, Cost())
+    results = run(classifier, items, recipes, seed=seed, batch=batch, autocast=autocast)
+    for item, s, by_recipe in zip(items, logits, results, strict=True):
+        own = tuple(s[list(item.targets)].tolist())
+        for name, result in by_recipe.items():
+            costs[name] += result.cost
+            if not shelves[name].path(item.id).exists():
+                evidence = Evidence.of(result.maps, item.targets, own, item.photo.size, result.uncovered)
+                write_evidence(shelves[name], item.id, evidence)
+    for name in recipes:
+        shelves[name].add_cost(len(items), costs[name])
+
+
+def _targets(images: LabelledImages, image_id: str, probabilities: Tensor, rule: Targets) -> tuple[int, ...]:
+    if rule == "labels":
+        return tuple(sorted(images.labels[image_id]))
+    return tuple((probabilities >= 0.5).nonzero().flatten().tolist())

@@ -1,0 +1,177 @@
+"""Evidence on disk: for every target of an image √v as uint8, in one lossless PNG with its facts inside."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_json, write_json, write_whole
+from beyondcam.recipes import Cost, Recipe
+
+VERSION = 1
+"""Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
+
+LEVELS = 256
+"""Levels of the stored √v; v = (level / 255)²."""
+
+_COST = ("forward", "backward", "megapixels", "seconds")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of one image.
+
+    Attributes
+    ----------
+    levels : uint8 (k, H, W), √v of each target, v being its map divided by its own maximum.
+    targets : the k classes.
+    maxima : of the k raw maps.
+    scores : the classifier's logits of the k classes, for the whole image.
+    size : (height, width) of the picture as stored; H, W may be smaller.
+    uncovered : share of the pixels that no view covered.
+
+    """
+
+    levels: NDArray[np.uint8]
+    targets: tuple[int, ...]
+    maxima: tuple[float, ...]
+    scores: tuple[float, ...]
+    size: tuple[int, int]
+    uncovered: float = 0.0
+
+    @classmethod
+    def of(
+        cls, maps: Tensor, targets: tuple[int, ...], scores: tuple[float, ...], size: tuple[int, int],
+        uncovered: float = 0.0,
+    ) -> "Evidence":  # fmt: skip
+        """Evidence from maps (k, H, W), none of them negative."""
+        values = maps.numpy().astype(np.float64)
+        maxima = values.max((1, 2), initial=0.0)
+        v = values / np.where(maxima > 0, maxima, 1)[:, None, None]
+        levels = np.rint(np.sqrt(v.clip(0, 1)) * (LEVELS - 1)).astype(np.uint8)
+        return cls(levels, targets, tuple(maxima.tolist()), scores, size, uncovered)
+
+    def encode(self) -> bytes:
+        """A grey PNG of the targets' levels one below the other, the facts in a text chunk."""
+        facts = asdict(self)
+        facts["shape"] = self.levels.shape
+        del facts["levels"]
+        text = PngImagePlugin.PngInfo()
+        text.add_text("beyondcam", json.dumps(facts))
+        k, height, width = self.levels.shape
+        rows = self.levels.reshape(k * height, width) if k else np.zeros((1, 1), np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(rows).save(out, "PNG", pnginfo=text, compress_level=2)
+        return out.getvalue()
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read what `Evidence.encode` wrote. Raises `BeyondcamError`."""
+    try:
+        with Image.open(path) as opened:
+            facts = json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
+            shape = tuple(facts.pop("shape"))
+            levels = np.asarray(opened).reshape(shape) if shape[0] else np.zeros(shape, np.uint8)
+        return Evidence(levels, **{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it") from None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+        raise BeyondcamError(f"{path}: not evidence ({error}); delete it and run `beyondcam map` again") from None
+
+
+def threshold_level(threshold: float) -> int:
+    """The highest level that is not above a threshold on v: `level > it` is `v > threshold`."""
+    return int(np.floor(np.sqrt(np.clip(threshold, 0, 1)) * (LEVELS - 1) + 1e-9))
+
+
+def level_threshold(level: int) -> float:
+    """The threshold on v that a level stands for."""
+    return (level / (LEVELS - 1)) ** 2
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The evidence of one recipe on one split, in a folder of a RUN."""
+
+    folder: Path
+    name: str
+    manifest: dict[str, Any]
+
+    def path(self, image_id: str) -> Path:
+        """The file of an image."""
+        return self.folder / f"{quote(image_id, safe='')}.png"
+
+    def read(self, image_id: str) -> Evidence:
+        """The evidence of an image."""
+        return read_evidence(self.path(image_id))
+
+    def cost(self) -> dict[str, float] | None:
+        """Mean cost an image, over all that was mapped; None where none is recorded."""
+        try:
+            rows = np.loadtxt(self.folder / "cost.csv", delimiter=",", ndmin=2)
+        except OSError:
+            return None
+        images, *sums = rows.sum(0).tolist()
+        return dict(zip(_COST, (total / max(images, 1) for total in sums), strict=True))
+
+    def add_cost(self, images: int, cost: Cost) -> None:
+        """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
+        facts = asdict(cost)
+        with (self.folder / "cost.csv").open("a") as file:
+            file.write(",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST))) + "\n")
+
+
+def open_shelf(
+    run: Path, images: LabelledImages, *, targets: str, name: str, recipe: Recipe, seed: int, checkpoint: str
+) -> Shelf:
+    """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder."""
+    manifest = {
+        "version": VERSION,
+        "data": images.data,
+        "classes": list(images.classes),
+        "split": images.split,
+        "targets": targets,
+        "recipe": json.loads(recipe.model_dump_json()),
+        "recipe_hash": recipe.hash,
+        "seed": seed,
+        "checkpoint": checkpoint,
+    }
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:10]
+    folder = run / "evidence" / images.split / f"{name}-{key}"
+    if not (folder / "manifest.json").exists():
+        write_json(folder / "manifest.json", manifest | {"name": name})
+    return Shelf(folder, name, manifest)
+
+
+def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
+    """Every recipe's evidence for a split of the data, by name."""
+    asked = {"version": VERSION, "data": images.data, "classes": list(images.classes)}
+    for path in sorted((run / "evidence" / images.split).glob("*/manifest.json")):
+        manifest = read_json(path, "beyondcam map")
+        if asked.items() <= manifest.items():
+            yield Shelf(path.parent, manifest["name"], manifest)
+
+
+def checkpoint_hash(run: Path) -> str:
+    """Ten hexadecimal digits of the RUN's checkpoint."""
+    path = run / "classifier.safetensors"
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+    except OSError:
+        raise BeyondcamError(f"{path}: not there; `beyondcam train` makes it") from None
+
+
+def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence) -> None:
+    """Write an image's evidence, whole or not at all."""
+    write_whole(shelf.path(image_id), evidence.encode())

@@ -1,0 +1,37 @@
+"""Who wins each pixel: the one form of evidence that seeds and scores both start from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from beyondcam.data import VOID
+from beyondcam.evidence.store import Evidence
+
+
+@dataclass(frozen=True)
+class Winners:
+    """An image's winning label (0 where it has no target) and the label's level, uint8 (H, W) each."""
+
+    labels: NDArray[np.uint8]
+    levels: NDArray[np.uint8]
+
+    def right(self, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The level below which a threshold finds the pixel rightly foreground; 0 where none does."""
+        hit = (self.labels == truth) & (truth > 0) & (truth != VOID)
+        return np.where(hit, self.levels, 0).astype(np.uint8)
+
+
+def winners_of(evidence: Evidence) -> Winners:
+    """The winners of an image, ties going to the lower class, at the size of its picture as stored."""
+    if not evidence.targets:
+        empty = np.zeros(evidence.size, np.uint8)
+        return Winners(empty, empty)
+    levels = evidence.levels[np.argsort(evidence.targets)]
+    if levels.shape[1:] != evidence.size:
+        grown = F.interpolate(torch.from_numpy(levels)[None].float(), evidence.size, mode="bilinear")[0]
+        levels = grown.round().to(torch.uint8).numpy()
+    labels = (np.sort(evidence.targets) + 1).astype(np.uint8)
+    return Winners(labels[levels.argmax(0)], levels.max(0))

@@ -1,0 +1,363 @@
+"""Score a split: evidence and masks in, rows with intervals and paired comparisons out."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import LabelledImages, Masks
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import (
+    LEVELS,
+    Shelf,
+    Winners,
+    level_threshold,
+    shelves,
+    threshold_level,
+    winners_of,
+)
+from beyondcam.files import ahead
+from beyondcam.metrics.bootstrap import interval, resample_weights
+from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions
+from beyondcam.metrics.tally import Counts, ImageTally, Sweep, iou, mean_iou
+from beyondcam.progress import track
+
+REFERENCE = "cam"
+"""The recipe whose right pixels are the discriminative regions."""
+
+METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
+
+Rule = Literal["fixed", "train", "oracle"]
+Absent = Literal["auto", "drop", "zero"]
+Values = dict[str, Any]
+
+
+@dataclass
+class Scores:
+    """What `score_split` finds.
+
+    Attributes
+    ----------
+    rows : one a recipe and threshold rule, as in `RUN/scores.json`.
+    comparisons : one a pair of recipes and rule, as in `RUN/comparisons.json`.
+    curves : what the report draws, by recipe.
+    left_out : images and recipes that could not be scored, with the reason.
+
+    """
+
+    rows: list[Values] = field(default_factory=list)
+    comparisons: list[Values] = field(default_factory=list)
+    curves: dict[str, Values] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The split whose evidence and masks choose τ for the rule `train`."""
+
+    images: LabelledImages
+    masks: Masks
+
+
+def score_split(
+    run: Path,
+    images: LabelledImages,
+    masks: Masks,
+    *,
+    training: Training | None = None,
+    threshold: float | None = None,
+    reference_threshold: float | None = None,
+    absent: Absent = "auto",
+) -> Scores:
+    """Score all the evidence that a RUN holds for a split.
+
+    `threshold` asks for the rule `fixed`; `reference_threshold` is then the reference CAM's, the same where
+    it is not given.
+    """
+    result = Scores()
+    ids, found = _complete(run, images, result.left_out)
+    families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
+    for shelf in found:
+        families[_family(shelf)].append(shelf)
+    for family in families.values():
+        fixed = {shelf.name: threshold for shelf in family}
+        if reference_threshold is not None:
+            fixed[REFERENCE] = reference_threshold
+        _score_family(run, images, masks, ids, family, training, fixed, absent, result)
+    return result
+
+
+def _complete(run: Path, images: LabelledImages, left_out: dict[str, str]) -> tuple[list[str], list[Shelf]]:
+    """The ids that some recipe has evidence for, and the recipes that have it for all of them."""
+    found = list(shelves(run, images))
+    have = [{i for i in images.ids if shelf.path(i).exists()} for shelf in found]
+    any_has = set().union(*have)
+    ids = [i for i in images.ids if i in any_has]
+    if not ids:
+        raise BeyondcamError(
+            f"{run}: no evidence for --split {images.split} of this data and classes; `beyondcam map` makes it"
+        )
+    for i in images.ids:
+        if i not in any_has:
+            left_out[i] = "has no evidence; `beyondcam map` makes it"
+    complete = []
+    for shelf, own in zip(found, have, strict=True):
+        if own == any_has:
+            complete.append(shelf)
+        else:
+            lacking = f"{len(ids) - len(own)} of {len(ids)} images are not mapped"
+            left_out[f"recipe {shelf.name}"] = f"{lacking}; run `beyondcam map` again"
+    return ids, complete
+
+
+def _family(shelf: Shelf) -> tuple[Any, ...]:
+    """Evidence that may be compared: of one checkpoint, seed and target rule."""
+    return tuple(shelf.manifest[key] for key in ("checkpoint", "seed", "targets"))
+
+
+def _truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    truth = masks.read(image_id).numpy()
+    if truth.shape != size:
+        raise BeyondcamError(
+            f"its mask is {truth.shape[1]}×{truth.shape[0]} pixels, the image {size[1]}×{size[0]}"
+        )
+    return truth
+
+
+def _tallies(
+    shelf: Shelf, ids: Sequence[str], masks: Masks, left_out: dict[str, str]
+) -> dict[str, ImageTally]:
+    """The counts of each image that can be scored; the others go to `left_out`."""
+
+    def tally(image_id: str) -> ImageTally | str:
+        try:
+            evidence = shelf.read(image_id)
+            return ImageTally.of(winners_of(evidence), _truth(masks, image_id, evidence.size))
+        except BeyondcamError as error:
+            return str(error)
+
+    found: dict[str, ImageTally] = {}
+    for i, own in zip(ids, track(ahead(tally, ids), f"read {shelf.name}", len(ids)), strict=True):
+        if isinstance(own, str):
+            left_out[i] = own
+        else:
+            found[i] = own
+    return found
+
+
+def _train_level(
+    run: Path, shelf: Shelf, training: Training | None, classes: int, left_out: dict[str, str]
+) -> int | None:
+    """The best level of the same recipe on the training split, None where it has no evidence there."""
+    if training is None:
+        return None
+    for other in shelves(run, training.images):
+        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"] and _family(other) == _family(shelf):
+            ids = [i for i in training.images.ids if other.path(i).exists()]
+            tallies = _tallies(other, ids, training.masks, left_out)
+            if tallies:
+                return Sweep.of(list(tallies.values()), classes).best_level()
+    return None
+
+
+@dataclass
+class _Counts:
+    """What one pass over a recipe's evidence leaves: small counts an image, and one joint histogram."""
+
+    tallies: list[ImageTally] = field(default_factory=list)
+    foreground: list[int] = field(default_factory=list)
+    dr: dict[Rule, list[int]] = field(default_factory=lambda: defaultdict(list))
+    right_in_dr: dict[Rule, list[Counts]] = field(default_factory=lambda: defaultdict(list))
+    joint: Counts = field(default_factory=lambda: np.zeros((LEVELS, LEVELS), np.int64))
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A recipe under a rule: each metric over all images, and in every resample."""
+
+    shelf: Shelf
+    rule: Rule
+    values: Mapping[str, float]
+    samples: Mapping[str, NDArray[np.float64]]
+
+
+def _score_family(
+    run: Path,
+    images: LabelledImages,
+    masks: Masks,
+    ids: Sequence[str],
+    family: Sequence[Shelf],
+    training: Training | None,
+    fixed: Mapping[str, float | None],
+    absent: Absent,
+    result: Scores,
+) -> None:
+    """Score recipes that share a reference CAM: it is read first, since the regions are its own."""
+    classes = len(images.classes)
+    reference = next((shelf for shelf in family if shelf.name == REFERENCE), None)
+    first = _tallies(reference or family[0], ids, masks, result.left_out)
+    if not first:
+        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
+
+    def levels(shelf: Shelf, sweep: Sweep) -> dict[Rule, int]:
+        own: dict[Rule, int | None] = {
+            "fixed": None if fixed[shelf.name] is None else threshold_level(fixed[shelf.name] or 0.0),
+            "train": _train_level(run, shelf, training, classes, result.left_out),
+            "oracle": sweep.best_level(),
+        }
+        return {rule: level for rule, level in own.items() if level is not None}
+
+    reference_levels = levels(reference, Sweep.of(list(first.values()), classes)) if reference else {}
+    counts = _count(family, list(first), masks, reference, reference_levels)
+    weights = resample_weights(len(first))
+    scored = []
+    for shelf in family:
+        own = counts[shelf.name]
+        sweep = Sweep.of(own.tallies, classes)
+        own_levels = reference_levels if shelf is reference else levels(shelf, sweep)
+        result.curves[shelf.folder.name] = _curves(shelf, images.split, sweep, own, own_levels, reference_levels, absent)
+        for rule, level in own_levels.items():
+            by_class, values, samples = _evaluate(own, rule, level, classes, weights, absent)
+            scored.append(_Scored(shelf, rule, values, samples))
+            result.rows.append(
+                _row(shelf, images, rule, level, reference_levels.get(rule), by_class, values, samples)
+                | {"images": len(first)}
+            )
+    for a, b in combinations(scored, 2):
+        if a.rule == b.rule:
+            result.comparisons.append(_comparison(a, b, images))
+
+
+def _count(
+    family: Sequence[Shelf],
+    ids: Sequence[str],
+    masks: Masks,
+    reference: Shelf | None,
+    reference_levels: Mapping[Rule, int],
+) -> dict[str, _Counts]:
+    """Read every recipe's evidence once, image by image, beside the reference's."""
+
+    def read(image_id: str) -> tuple[NDArray[np.uint8], Winners | None, list[Winners]]:
+        other = winners_of(reference.read(image_id)) if reference else None
+        winners = [
+            other if other and shelf is reference else winners_of(shelf.read(image_id)) for shelf in family
+        ]
+        return masks.read(image_id).numpy(), other, winners
+
+    counts = {shelf.name: _Counts() for shelf in family}
+    for truth, other, winners in track(ahead(read, ids), "score", len(ids)):
+        for own, mine in zip(counts.values(), winners, strict=True):
+            own.tallies.append(ImageTally.of(mine, truth))
+            if other is None:
+                continue
+            own.joint += joint_levels(mine, other, truth)
+            for rule, level in reference_levels.items():
+                inside, dr, foreground = region_levels(mine, other, truth, level)
+                own.right_in_dr[rule].append(inside)
+                own.dr[rule].append(dr)
+            own.foreground.append(foreground)
+    return counts
+
+
+def _evaluate(
+    counts: _Counts, rule: Rule, level: int, classes: int, weights: NDArray[np.int64], absent: Absent
+) -> tuple[NDArray[np.float64], dict[str, float], dict[str, NDArray[np.float64]]]:
+    """IoU by class, each metric, and each metric's resamples, at one level."""
+    by_image = np.stack([tally.at(level, classes) for tally in counts.tallies])
+    drawn = np.concatenate([np.ones((1, len(by_image)), np.int64), weights])  # the full sample comes first
+    intersection, predicted, true = np.moveaxis(np.tensordot(drawn, by_image, 1), 1, 0)
+    by_class = iou(intersection, predicted, true)
+    samples = {"miou": mean_iou(by_class.T, true.T, absent)}
+    if rule in counts.dr:
+        inside = np.array([levels[level + 1 :].sum() for levels in counts.right_in_dr[rule]])
+        found = regions(
+            drawn @ inside,
+            drawn @ np.array(counts.dr[rule]),
+            intersection[:, 1:].sum(1),
+            drawn @ np.array(counts.foreground),
+            predicted[:, 1:].sum(1),
+        )
+        samples |= dict(zip(METRICS[1:], found, strict=True))
+    return by_class[0], {k: float(v[0]) for k, v in samples.items()}, {k: v[1:] for k, v in samples.items()}
+
+
+def _row(
+    shelf: Shelf,
+    images: LabelledImages,
+    rule: Rule,
+    level: int,
+    reference_level: int | None,
+    by_class: NDArray[np.float64],
+    values: Mapping[str, float],
+    samples: Mapping[str, NDArray[np.float64]],
+) -> Values:
+    cost = shelf.cost()
+    return {
+        "recipe": shelf.name,
+        "recipe_hash": shelf.manifest["recipe_hash"],
+        "seed": shelf.manifest["seed"],
+        "data": images.data,
+        "split": images.split,
+        "targets": shelf.manifest["targets"],
+        "threshold_rule": rule,
+        "threshold": level_threshold(level),
+        "reference_threshold": None if reference_level is None else level_threshold(reference_level),
+        **{metric: _number(values.get(metric)) for metric in METRICS},
+        "iou": {
+            name: _number(value) for name, value in zip(("background", *images.classes), by_class, strict=True)
+        },
+        "ci": {metric: interval(drawn) for metric, drawn in samples.items()},
+        "cost": cost,
+    }
+
+
+def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
+    """The paired difference b − a of each metric."""
+    metrics = [m for m in METRICS if m in a.samples and m in b.samples]
+    return {
+        "a": a.shelf.name,
+        "b": b.shelf.name,
+        "data": images.data,
+        "split": images.split,
+        "seed": a.shelf.manifest["seed"],
+        "targets": a.shelf.manifest["targets"],
+        "threshold_rule": a.rule,
+        "difference": {m: _number(b.values[m] - a.values[m]) for m in metrics},
+        "ci": {m: interval(b.samples[m] - a.samples[m]) for m in metrics},
+    }
+
+
+def _curves(
+    shelf: Shelf,
+    split: str,
+    sweep: Sweep,
+    counts: _Counts,
+    levels: Mapping[Rule, int],
+    reference_levels: Mapping[Rule, int],
+    absent: Absent,
+) -> Values:
+    """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
+    curves: Values = {
+        "recipe": shelf.name,
+        "split": split,
+        "threshold": [level_threshold(level) for level in range(LEVELS)],
+        "miou": sweep.miou(absent).tolist(),
+        "levels": dict(levels),
+    }
+    if reference_levels:
+        dr, ndr = recall_curve(counts.joint, levels["oracle"])
+        curves |= {
+            "reference_levels": dict(reference_levels),
+            "dr_recall": [_number(value) for value in dr],
+            "ndr_recall": [_number(value) for value in ndr],
+        }
+    return curves
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -1,0 +1,56 @@
+"""Random crops, the study's own perturbation (arXiv 2308.11052): it needs no fine-tuning."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from beyondcam.perturbations.base import Count, Perturbation, Size, pixels
+from beyondcam.perturbations.view import View, generator
+
+_STEPS = 1 / 1.2207440846057596 ** np.arange(1, 4)  # the R3 sequence: 1/g, 1/g², 1/g³ with g⁴ = g + 1
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Crops(Perturbation):
+    """n windows of the image, each resized to the network's input.
+
+    Parameters
+    ----------
+    n : number of windows.
+    scale : range of a window's height and width as shares of the image's.
+    aspect : "image" keeps the image's proportions; "square" takes windows as wide as high, the share being
+        of the shorter side.
+    size : side of the network's input.
+
+    """
+
+    kind: Literal["crops"] = "crops"
+    n: Count = 48
+    scale: tuple[Share, Share] = (0.3, 0.8)
+    aspect: Literal["image", "square"] = "image"
+    size: Size = 0.75
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale: the lower share comes first")
+        return self
+
+    def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
+        """Windows whose centres and scales fill their ranges evenly.
+
+        Centres follow an additive low-discrepancy sequence over the whole image and windows are pushed back
+        inside it, so that the border is covered: independent windows inside the image leave most of it out.
+        """
+        start = generator(seed, *self.stream(image_id)).random(3)
+        for i in range(self.n):
+            down, across, share = (start + i * _STEPS) % 1
+            scale = self.scale[0] + share * (self.scale[1] - self.scale[0])
+            base = (height, width) if self.aspect == "image" else (min(height, width),) * 2
+            h, w = (max(1, round(scale * extent)) for extent in base)
+            top = min(max(round(down * height - h / 2), 0), height - h)
+            left = min(max(round(across * width - w / 2), 0), width - w)
+            yield View((top, left, top + h, left + w), pixels(self.size, side))

@@ -1,0 +1,34 @@
+"""The image itself: one view, or the same at several scales and mirrored."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from beyondcam.perturbations.base import Perturbation, Size, pixels
+from beyondcam.perturbations.view import View
+
+
+class Plain(Perturbation):
+    """The whole image, once."""
+
+    kind: Literal["plain"] = "plain"
+    size: Size = 1.0
+
+    def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
+        """One view of everything."""
+        del image_id, seed
+        yield View((0, 0, height, width), pixels(self.size, side))
+
+
+class Scales(Perturbation):
+    """The whole image at several input sizes, and mirrored: the field's multi-scale and flip."""
+
+    kind: Literal["scales"] = "scales"
+    sizes: tuple[Size, ...] = (0.75, 1.0, 1.5)
+    flip: bool = True
+
+    def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
+        """Each size, straight and, with `flip`, mirrored."""
+        del image_id, seed
+        for size in self.sizes:
+            for flip in (False, True)[: 1 + self.flip]:
+                yield View((0, 0, height, width), pixels(size, side), flip)

@@ -1,0 +1,44 @@
+"""A view: what one forward pass is shown of an image, and where its map belongs."""
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from beyondcam.data.photo import Photo
+
+
+class View(NamedTuple):
+    """One perturbed copy of an image.
+
+    Attributes
+    ----------
+    window : (top, left, bottom, right) in pixels of the photo, the last two exclusive.
+    size : side of the square the window is resized to, pixels.
+    flip : mirrored left to right.
+    alter : changes the normalised input (3, size, size), or None.
+
+    """
+
+    window: tuple[int, int, int, int]
+    size: int
+    flip: bool = False
+    alter: Callable[[Tensor], Tensor] | None = None
+
+    def cut(self, photo: Photo) -> Tensor:
+        """The window of the photo, resized: uint8 (3, size, size)."""
+        top, left, bottom, right = self.window
+        # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
+        pixels = photo.pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
+        square = F.interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=True)[0]
+        return square.flip(-1) if self.flip else square
+
+
+def generator(seed: int, *words: object) -> np.random.Generator:
+    """A random stream that depends on its arguments alone, the same on every machine."""
+    digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -1,0 +1,176 @@
+"""Recipes: map + perturbation + refinements, or a combination of recipes, written in TOML."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from operator import or_
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from torch import Tensor
+
+from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.maps import MAPS
+from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
+from beyondcam.refinements import REFINEMENTS, Refinement
+
+
+def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
+    """The type of a table whose `kind` says which of the classes it is."""
+    union: Any = classes[0]
+    for c in classes[1:]:
+        union = or_(union, c)
+    return Annotated[union, Field(discriminator="kind")]
+
+
+class Source(BaseModel):
+    """What is asked of the network: a map, over the views of a perturbation.
+
+    Parameters
+    ----------
+    map : name of a map.
+    perturbation : whose views the map is averaged over.
+    weight : "score" weights the map of a view by the class's probability in it, "none" does not.
+    normalise : divide the map of each view by its own mean first.
+
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    map: str
+    perturbation: SerializeAsAny[Perturbation] = Plain()
+    weight: Literal["none", "score"] = "none"
+    normalise: bool = False
+
+
+class Recipe(BaseModel):
+    """A named way from an image to its maps: one source or several recipes combined, then refined.
+
+    Raw maps of its sources go in, refined maps come out; the network is asked elsewhere, once for all
+    recipes that share a source.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Source | None = None
+    combine: Literal["mean", "geometric-mean"] | None = None
+    of: tuple["Recipe", ...] = ()
+    refine: tuple[SerializeAsAny[Refinement], ...] = ()
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.source is None) != (self.combine is not None and len(self.of) > 1):
+            raise ValueError("a recipe has either a map, or `combine` and at least two recipes in `of`")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """Ten hexadecimal digits that change with anything the recipe says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:10]
+
+    def sources(self) -> set[Source]:
+        """The raw maps it needs."""
+        own = {self.source} if self.source else set()
+        return own.union(*(part.sources() for part in self.of))
+
+    def finish(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
+        """Combine and refine: raw maps (k, H, W) of each source → maps (k, H, W)."""
+        maps = raw[self.source] if self.source else self._combined(photo, raw)
+        for refinement in self.refine:
+            maps = refinement(photo, maps)
+        return maps
+
+    def _combined(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
+        parts = torch.stack([by_maximum(part.finish(photo, raw)) for part in self.of])
+        return parts.mean(0) if self.combine == "mean" else parts.prod(0) ** (1 / len(parts))
+
+
+def by_maximum(maps: Tensor) -> Tensor:
+    """Each map (k, H, W) divided by its own maximum; an all-zero map stays zero."""
+    return maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+
+
+class _Written(BaseModel):
+    """A recipe as TOML has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
+    perturbation: _one_of(PERTURBATIONS) = Plain()  # type: ignore[valid-type]
+    weight: Literal["none", "score"] = "none"
+    normalise: bool = False
+    combine: Literal["mean", "geometric-mean"] | None = None
+    of: tuple[str, ...] = ()
+    refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    recipes: dict[str, _Written] = {}
+    refinements: dict[str, _one_of(REFINEMENTS)] = {}  # type: ignore[valid-type]
+
+
+class Cookbook:
+    """The built-in recipes and, where given, those of a user's file, which come first."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        own = _builtin() if path is None else _parse(path.read_text, str(path))
+        self.recipes = _builtin().recipes | own.recipes
+        self.refinements = _builtin().refinements | own.refinements
+
+    def recipe(self, name: str) -> Recipe:
+        """A recipe by name, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`."""
+        base, *steps = name.split("+")
+        if base not in self.recipes:
+            raise BeyondcamError(f"--recipe {name}: no recipe {base!r}; there are {', '.join(self.recipes)}")
+        for step in steps:
+            if step not in self.refinements:
+                known = ", ".join(self.refinements)
+                raise BeyondcamError(f"--recipe {name}: no refinement {step!r}; there are {known}")
+        written = self.recipes[base]
+        refine = (*written.refine, *(self.refinements[step] for step in steps))
+        try:
+            if written.map is None:
+                parts = tuple(self.recipe(part) for part in written.of)
+                return Recipe(combine=written.combine, of=parts, refine=refine)
+            source = Source(
+                map=written.map,
+                perturbation=written.perturbation,
+                weight=written.weight,
+                normalise=written.normalise,
+            )
+            return Recipe(source=source, combine=written.combine, refine=refine)
+        except ValidationError as error:
+            raise BeyondcamError(f"recipe {base}: {_first(error)}") from None
+        except RecursionError:
+            raise BeyondcamError(f"recipe {base}: `of` leads back to itself") from None
+
+
+@cache
+def _builtin() -> _File:
+    resource = files("beyondcam.recipes").joinpath("builtin.toml")
+    return _parse(resource.read_text, "builtin.toml")
+
+
+def _parse(read: Any, where: str) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(read(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{where}: no such recipes file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BeyondcamError(f"{where}: not readable as TOML ({error})") from None
+    except ValidationError as error:
+        raise BeyondcamError(f"{where}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first complaint of pydantic, as `field: what`."""
+    complaint = error.errors()[0]
+    field = ".".join(str(part) for part in complaint["loc"])
+    return f"{field}: {complaint['msg']}" if field else complaint["msg"]

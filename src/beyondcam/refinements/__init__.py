@@ -1,0 +1,13 @@
+"""Refinements: from maps to better maps, with the photo's own edges.
+
+A new one is a subclass of `Refinement` in a file of its own, and one line in `REFINEMENTS`.
+"""
+
+from beyondcam.refinements.base import Refinement
+from beyondcam.refinements.crf import CRF
+from beyondcam.refinements.smooth import Smooth
+from beyondcam.refinements.superpixels import Resolve, Superpixels
+
+REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, CRF)
+
+__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels"]

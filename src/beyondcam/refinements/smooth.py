@@ -1,0 +1,23 @@
+"""Gaussian smoothing, the study's kernel smoothing."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from beyondcam.data import Photo
+from beyondcam.refinements.base import Refinement
+
+
+class Smooth(Refinement):
+    """Gaussian blur; `sigma` is a share of the photo's longer side (0.016 of 500 pixels is 8)."""
+
+    kind: Literal["smooth"] = "smooth"
+    sigma: Annotated[float, Field(gt=0)] = 0.016
+
+    def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
+        """Blur each map; beyond the border it is mirrored."""
+        sigma = self.sigma * max(photo.height, photo.width)
+        return torch.from_numpy(gaussian_filter(maps.numpy(), (0, sigma, sigma)))

@@ -1,0 +1,59 @@
+"""Superpixels (SLIC, Achanta et al. 2012): the mean of a map in each, and the study's background resolve."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import median
+from skimage.segmentation import slic
+from torch import Tensor
+
+from beyondcam.data import Photo
+from beyondcam.refinements.base import Refinement
+
+
+@lru_cache(maxsize=8)
+def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]:
+    """SLIC labels (H, W) from 0, about `number` of them; worked out once a photo, for all recipes."""
+    rgb = photo.pixels.permute(1, 2, 0).numpy()
+    return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
+
+
+class Superpixels(Refinement):
+    """Each pixel gets the mean of its superpixel."""
+
+    kind: Literal["superpixels"] = "superpixels"
+    number: Annotated[int, Field(ge=1)] = 300
+    compactness: Annotated[float, Field(gt=0)] = 10.0
+
+    def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
+        """Average each map over each superpixel."""
+        labels = segments(photo, self.number, self.compactness)
+        sizes = np.bincount(labels.ravel())
+        means = [np.bincount(labels.ravel(), m.ravel().astype(np.float64)) / sizes for m in maps.numpy()]
+        return torch.from_numpy(np.stack(means).astype(np.float32)[:, labels])
+
+
+class Resolve(Refinement):
+    """Background resolve: each superpixel becomes wholly one class or wholly background.
+
+    Done on evidence rather than on one seed, so that every threshold is served: a superpixel keeps only the
+    class with the most evidence in it, at the median over its pixels of the winning evidence. Its seed at any
+    threshold is therefore background exactly where at least half of its pixels are.
+    """
+
+    kind: Literal["resolve"] = "resolve"
+    number: Annotated[int, Field(ge=1)] = 300
+    compactness: Annotated[float, Field(gt=0)] = 10.0
+
+    def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
+        """Give each superpixel to its strongest class."""
+        labels = segments(photo, self.number, self.compactness)
+        values = (maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).numpy()
+        totals = np.stack([np.bincount(labels.ravel(), v.ravel().astype(np.float64)) for v in values])
+        level = median(values.max(0), labels, np.arange(labels.max() + 1))
+        won = np.where(np.arange(len(values))[:, None] == totals.argmax(0), level, 0.0)
+        return torch.from_numpy(won.astype(np.float32)[:, labels])
