@@ -1,0 +1,44 @@
+"""beyondcam: from image-level labels to scored segmentation masks.
+
+The names here are the public ones; everything else may move.
+"""
+
+from beyondcam.classifier import Classifier, TrainConfig, imagenet_classifier, load_classifier, train
+from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import Evidence, map_split
+from beyondcam.library import map_image
+from beyondcam.maps import MAPS
+from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.perturbations import Perturbation
+from beyondcam.recipes import Cookbook, Recipe, Source
+from beyondcam.refinements import Refinement
+from beyondcam.seeds import seed_labels
+
+__all__ = [
+    "MAPS",
+    "BeyondcamError",
+    "Classifier",
+    "Cookbook",
+    "Evidence",
+    "LabelledImages",
+    "Masks",
+    "Perturbation",
+    "Photo",
+    "Recipe",
+    "Refinement",
+    "Scores",
+    "Source",
+    "TrainConfig",
+    "Training",
+    "imagenet_classifier",
+    "load_classifier",
+    "map_image",
+    "map_split",
+    "open_images",
+    "open_masks",
+    "read_photo",
+    "score_split",
+    "seed_labels",
+    "train",
+]

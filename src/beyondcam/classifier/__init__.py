@@ -9,6 +9,7 @@ from beyondcam.classifier.train import (
     mean_average_precision,
     read_config,
     train,
+    train_run,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "mean_average_precision",
     "read_config",
     "train",
+    "train_run",
 ]

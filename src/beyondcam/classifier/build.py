@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError  # what torch.load raises for code in a file; nothing is unpickled here
+from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import Any
 
 import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
@@ -38,8 +38,9 @@ def build(
 ) -> Classifier:
     """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights."""
     if backbone == "convnet":
-        trunk: nn.Module = convnet(kernel, pool=pool)
-        return Classifier(trunk, nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size)
+        return Classifier(
+            convnet(kernel, pool=pool), nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size
+        )
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     if weights is not None or pretrained:
@@ -66,7 +67,7 @@ def _timm_backbone(name: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
         hint = f"; there are {', '.join(close)}" if close else ""
         raise BeyondcamError(f"--backbone {name}: neither convnet nor a name timm knows{hint}")
     try:
-        model = timm.create_model(name, pretrained=False, global_pool="", **options)
+        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options)
     except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
         raise BeyondcamError(f"--backbone {name}: timm cannot build it so ({error})") from None
     return model, model.pretrained_cfg

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from sklearn.metrics import average_precision_score
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from beyondcam.classifier.build import build
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import LabelledImages
+from beyondcam.data import LabelledImages, open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, read_json, write_json, write_whole
 from beyondcam.perturbations import Mask, Noise, Plain, View, generator
@@ -27,7 +28,7 @@ from beyondcam.progress import track
 HELD_OUT = 0.1
 """Share of the training images that choose the checkpoint."""
 
-PERTURB = {"noise": Noise(), "mask": Mask()}
+PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
 Positive = Annotated[int, Field(ge=1)]
 Report = Callable[[str], None]
@@ -60,9 +61,18 @@ class TrainConfig(BaseModel):
     crop_scale: tuple[float, float] = (0.4, 1.0)
     """Area of the augmentation's random window, as a share of the image's."""
     flip: bool = True
+    freeze_bn: bool | None = None
+    """Keep batch norm at its pretrained statistics; the default does so wherever there are any."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    """Decay of the running average of the weights, which is what is kept; 0 keeps the last weights."""
     perturb: Literal["noise", "mask"] | None = None
     """Train on inputs perturbed so: the study's other two classifiers."""
     seed: int = 0
+
+    @property
+    def frozen_bn(self) -> bool:
+        """Whether batch norm keeps its statistics."""
+        return self.backbone != "convnet" and self.pretrained if self.freeze_bn is None else self.freeze_bn
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> Self:
@@ -78,16 +88,33 @@ def digits_config(**changes: object) -> TrainConfig:
     return TrainConfig.model_validate(own | changes)
 
 
-def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report = print) -> Classifier:
+def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[str, str]:
+    """Open the data that `config` names, train, and report mAP on its split `val`, if it has one.
+
+    Returns the images left out, with the reason.
+    """
+    images = open_images(config.data, config.split, config.classes)
+    left_out = train(images, config, run, report)
+    try:
+        val = open_images(config.data, "val", images.classes)
+    except BeyondcamError as error:
+        report(f"no mAP on val: {error}")
+        return left_out
+    ids = [i for i in val.ids if i in val.labels]
+    ap = mean_average_precision(load_classifier(run), val, ids, left_out)
+    report(f"mAP on val: {ap:.4f}")
+    path = run / "training.json"
+    write_json(path, read_json(path, "beyondcam train") | {"val_map": ap})
+    return left_out
+
+
+def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report = print) -> dict[str, str]:
     """Train on `images` and write `RUN/classifier.safetensors`, `RUN/config.json`, `RUN/training.json`.
 
     The checkpoint is the epoch with the highest mAP on a tenth of the images, which are not trained on.
-    Images that cannot be read are left out and named through `report`.
+    Returns the images left out, with the reason.
     """
     ids = [i for i in images.ids if i in images.labels]
-    for i in images.ids:
-        if i not in images.labels:
-            report(f"left out of training: {i}: {images.unlabelled.get(i, 'no label')}")
     if len(ids) < 2:
         raise BeyondcamError(f"--split {images.split}: {len(ids)} labelled images; two are the least")
     shuffled = np.random.default_rng(config.seed).permutation(len(ids))
@@ -100,39 +127,45 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
         config.backbone, images.classes, config.size, kernel=config.kernel, pool=config.pool,
         output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
     )  # fmt: skip
-    classifier = classifier.to(fabric.device, memory_format=torch.channels_last)
+    classifier = classifier.to(fabric.device).to(memory_format=torch.channels_last)
     optimizer = _optimizer(classifier, config)
     model, optimizer = fabric.setup(classifier, optimizer)
+    running = AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+    averaged = cast(Classifier, running.module)
     batches = len(range(0, len(kept), config.batch))
     steps = batches * config.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
 
     history: list[dict[str, float]] = []
     best = b""
-    unread: dict[str, str] = {}
+    left_out = {i: images.unlabelled.get(i, "no label") for i in images.ids if i not in images.labels}
     for epoch in range(config.epochs):
         classifier.train()
+        if config.frozen_bn:
+            for module in classifier.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         total = 0.0
-        loader = _training_batches(images, kept, classifier, config, epoch, unread)
+        loader = _training_batches(images, kept, classifier, config, epoch, left_out)
         for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
             loss = F.binary_cross_entropy_with_logits(model(x).scores, y)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
             schedule.step()
+            running.update_parameters(classifier)
             total += loss.item()
-        ap = mean_average_precision(classifier, images, held, unread)
+        ap = mean_average_precision(averaged, images, held, left_out)
         if not history or ap >= max(h["held_out_map"] for h in history):
-            best = save({k: v.cpu().contiguous() for k, v in classifier.state_dict().items()})
+            best = save({k: v.cpu().contiguous() for k, v in averaged.state_dict().items()})
         history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
         report(f"epoch {epoch + 1}: loss {total / batches:.4f}, mAP on the held-out tenth {ap:.4f}")
-    for i, reason in unread.items():
-        report(f"left out of training: {i}: {reason}")
 
+    settings = json.loads(config.model_dump_json()) | {"data": images.data}
     write_whole(run / "classifier.safetensors", best)
-    write_json(run / "config.json", {"train": json.loads(config.model_dump_json()), "classes": images.classes})
-    write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": unread})
-    return load_classifier(run)
+    write_json(run / "config.json", {"train": settings, "classes": images.classes})
+    write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
+    return left_out
 
 
 def load_classifier(run: Path) -> Classifier:
@@ -150,7 +183,9 @@ def load_classifier(run: Path) -> Classifier:
     except (OSError, SafetensorError) as error:
         raise BeyondcamError(f"{path}: not a checkpoint ({error})") from None
     except RuntimeError:
-        raise BeyondcamError(f"{path}: not a checkpoint of {config.backbone} as {run}/config.json has it") from None
+        raise BeyondcamError(
+            f"{path}: not a checkpoint of {config.backbone} as {run}/config.json has it"
+        ) from None
     return classifier.eval()
 
 
@@ -165,11 +200,15 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
 
 
 def mean_average_precision(
-    classifier: Classifier, images: LabelledImages, ids: Sequence[str], unread: dict[str, str], batch: int = 16
+    classifier: Classifier,
+    images: LabelledImages,
+    ids: Sequence[str],
+    left_out: dict[str, str],
+    batch: int = 16,
 ) -> float:
     """mAP over the classes that some of the images have, on whole images at the training size.
 
-    Images that cannot be read are put into `unread` with the reason and left out.
+    Images that cannot be read are put into `left_out` with the reason and left out.
     """
     classifier.eval()
     scores, truth = [], []
@@ -177,7 +216,7 @@ def mean_average_precision(
 
     def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor] | None:
         return _stack(
-            images, chunk, classifier, unread,
+            images, chunk, classifier, left_out,
             lambda i, height, width: next(view.views(i, height, width, classifier.size, 0)),
         )  # fmt: skip
 
@@ -190,7 +229,9 @@ def mean_average_precision(
         raise BeyondcamError("mAP: none of the images can be read")
     s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy()
     present = np.flatnonzero(t.any(0))
-    return float(np.mean([average_precision_score(t[:, c], s[:, c]) for c in present])) if len(present) else 0.0
+    return (
+        float(np.mean([average_precision_score(t[:, c], s[:, c]) for c in present])) if len(present) else 0.0
+    )
 
 
 def _training_batches(
@@ -199,7 +240,7 @@ def _training_batches(
     classifier: Classifier,
     config: TrainConfig,
     epoch: int,
-    unread: dict[str, str],
+    left_out: dict[str, str],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     order = generator(config.seed, "order", epoch).permutation(len(ids))
     chunks = [[ids[n] for n in order[s : s + config.batch]] for s in range(0, len(ids), config.batch)]
@@ -208,7 +249,7 @@ def _training_batches(
         def view(image_id: str, height: int, width: int) -> View:
             return _augmented(generator(config.seed, "augment", epoch, image_id), height, width, config)
 
-        return _stack(images, chunk, classifier, unread, view)
+        return _stack(images, chunk, classifier, left_out, view)
 
     yield from filter(None, ahead(load, chunks))
 
@@ -217,7 +258,7 @@ def _stack(
     images: LabelledImages,
     ids: Sequence[str],
     classifier: Classifier,
-    unread: dict[str, str],
+    left_out: dict[str, str],
     view: Callable[[str, int, int], View],
 ) -> tuple[Tensor, Tensor] | None:
     """Inputs (B, 3, S, S) and labels (B, C) of the images that can be read, None where none can."""
@@ -226,12 +267,16 @@ def _stack(
         try:
             photo = images.read(i)
         except BeyondcamError as error:
-            unread[i] = str(error)
+            left_out[i] = str(error)
             continue
         drawn = view(i, photo.height, photo.width)
         x = classifier.normalise(drawn.cut(photo))
         inputs.append(drawn.alter(x) if drawn.alter else x)
-        labels.append(torch.zeros(len(images.classes)).index_fill_(0, torch.tensor(sorted(images.labels[i]), dtype=torch.long), 1))
+        labels.append(
+            torch.zeros(len(images.classes)).index_fill_(
+                0, torch.tensor(sorted(images.labels[i]), dtype=torch.long), 1
+            )
+        )
     if not inputs:
         return None
     x = torch.stack(inputs).contiguous(memory_format=torch.channels_last)

@@ -56,9 +56,13 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
 def _ids(place: str, split: str) -> tuple[str, ...]:
     if place:
         raise BeyondcamError(f"--data digits:{place}: digits takes no path")
-    if split not in SPLITS:
-        raise BeyondcamError(f"digits: no split {split!r}; there are {', '.join(SPLITS)}")
-    return tuple(f"{split}-{n:05d}" for n in range(SPLITS[split]))
+    whole, _, first = split.partition("_")
+    if whole not in SPLITS or not (first.isdecimal() or split == whole):
+        raise BeyondcamError(
+            f"digits: no split {split!r}; there are {', '.join(SPLITS)}, and train_N, val_N for their first N"
+        )
+    count = min(int(first), SPLITS[whole]) if first else SPLITS[whole]
+    return tuple(f"{whole}-{n:05d}" for n in range(count))
 
 
 def _photo(image_id: str) -> Photo:
@@ -100,9 +104,7 @@ def _canvas(image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozen
 def _background(rng: np.random.Generator, source: NDArray[np.int64]) -> NDArray[np.float32]:
     """A smooth coloured ground (3, H, W) under scraps of digits too small to tell which."""
     coarse = rng.uniform(0.05, 0.45, (3, 5, 5)).astype(np.float32)
-    planes = [
-        Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for plane in coarse
-    ]
+    planes = [Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for plane in coarse]
     canvas = np.stack([np.asarray(plane) for plane in planes])
     for _ in range(8):
         top, left = rng.integers(2, 18, 2)

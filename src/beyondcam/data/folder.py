@@ -12,14 +12,17 @@ from beyondcam.errors import BeyondcamError
 
 
 def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
-    """Images of a split (train, val or all). Photos that `labels.csv` leaves out are unlabelled."""
+    """Images of a split (train, val or all). Photos that `labels.csv` leaves out are unlabelled.
+
+    Without any `labels.csv` all are, and the classes are the wanted ones.
+    """
     root = Path(place)
     files = _files(root)
     names = _label_table(root)
     ids = own_split(sorted(files.keys() | names.keys()), split, f"folder:{place}")
     if not ids:
         raise BeyondcamError(f"folder:{place}: the split {split} is empty")
-    classes = choose_classes(wanted, _classes(root, names))
+    classes = choose_classes(wanted, _classes(root, names, wanted))
     return LabelledImages(
         data=f"folder:{root.resolve()}",
         split=split,
@@ -38,7 +41,7 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     if not folder.is_dir():
         return None
     own_split((), split, f"folder:{place}")
-    known = _classes(root, _label_table(root))
+    known = _classes(root, _label_table(root), wanted)
     classes = choose_classes(wanted, known)
 
     def read(image_id: str) -> Tensor:
@@ -66,7 +69,7 @@ def _label_table(root: Path) -> dict[str, set[str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such file; its header is image,labels") from None
+        return {}
     except UnicodeDecodeError as error:
         raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
     table: dict[str, set[str]] = {}
@@ -82,13 +85,14 @@ def _label_table(root: Path) -> dict[str, set[str]]:
     return table
 
 
-def _classes(root: Path, names: dict[str, set[str]]) -> list[str]:
+def _classes(root: Path, names: dict[str, set[str]], wanted: Sequence[str] | None) -> Sequence[str]:
+    """The classes of `classes.txt`, else the label names in sorted order, else those asked for."""
     path = root / "classes.txt"
     used = sorted(set().union(*names.values()))
     if not path.is_file():
-        if not used:
-            raise BeyondcamError(f"{root / 'labels.csv'}: names no class at all")
-        return used
+        if not used and not wanted:
+            raise BeyondcamError(f"{root / 'labels.csv'}: names no class; its header is image,labels")
+        return used or wanted or ()
     classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     strays = sorted(set(used) - set(classes))
     if strays:

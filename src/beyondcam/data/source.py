@@ -62,9 +62,7 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     return tuple(wanted)
 
 
-def index_labels(
-    names: Mapping[str, Collection[str]], classes: Sequence[str]
-) -> dict[str, frozenset[int]]:
+def index_labels(names: Mapping[str, Collection[str]], classes: Sequence[str]) -> dict[str, frozenset[int]]:
     """Class names an image → indices into `classes`; names that were not kept drop out."""
     index = {name: c for c, name in enumerate(classes)}
     return {i: frozenset(index[n] for n in present if n in index) for i, present in names.items()}

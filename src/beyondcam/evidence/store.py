@@ -83,11 +83,14 @@ def read_evidence(path: Path) -> Evidence:
             facts = json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
             shape = tuple(facts.pop("shape"))
             levels = np.asarray(opened).reshape(shape) if shape[0] else np.zeros(shape, np.uint8)
-        return Evidence(levels, **{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+        lists = {k: tuple(facts.pop(k)) for k in ("targets", "maxima", "scores", "size")}
+        return Evidence(levels, **lists, uncovered=float(facts["uncovered"]))
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it") from None
     except (OSError, KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
-        raise BeyondcamError(f"{path}: not evidence ({error}); delete it and run `beyondcam map` again") from None
+        raise BeyondcamError(
+            f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
+        ) from None
 
 
 def threshold_level(threshold: float) -> int:

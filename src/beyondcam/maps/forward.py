@@ -56,7 +56,9 @@ def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, *, grad
     """
     shape = (len(inputs), len(classifier.classes))
     if targets.shape != shape or targets.dtype != torch.bool:
-        raise BeyondcamError(f"targets must be bool {shape}, not {str(targets.dtype)[6:]} {tuple(targets.shape)}")
+        raise BeyondcamError(
+            f"targets must be bool {shape}, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
+        )
     inputs = inputs.detach().requires_grad_(gradient)
     with torch.set_grad_enabled(gradient):
         scores, activations = classifier(inputs)

@@ -3,7 +3,6 @@
 The names are the study's (arXiv 2308.11052); the formulas are this project's, see docs/metrics.md.
 """
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +27,6 @@ def joint_levels(winners: Winners, reference: Winners, truth: NDArray[np.uint8])
     a = winners.right(truth)[foreground].astype(np.int64)
     b = reference.right(truth)[foreground]
     return np.bincount(a * LEVELS + b, minlength=LEVELS**2).reshape(LEVELS, LEVELS)
-
-
 
 
 def regions(

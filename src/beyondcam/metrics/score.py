@@ -100,7 +100,7 @@ def _complete(run: Path, images: LabelledImages, left_out: dict[str, str]) -> tu
     ids = [i for i in images.ids if i in any_has]
     if not ids:
         raise BeyondcamError(
-            f"{run}: no evidence for --split {images.split} of this data and classes; `beyondcam map` makes it"
+            f"{run}: no evidence for --split {images.split} of this data; `beyondcam map` makes it"
         )
     for i in images.ids:
         if i not in any_has:
@@ -157,7 +157,9 @@ def _train_level(
     if training is None:
         return None
     for other in shelves(run, training.images):
-        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"] and _family(other) == _family(shelf):
+        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"] and _family(other) == _family(
+            shelf
+        ):
             ids = [i for i in training.images.ids if other.path(i).exists()]
             tallies = _tallies(other, ids, training.masks, left_out)
             if tallies:
@@ -220,7 +222,9 @@ def _score_family(
         own = counts[shelf.name]
         sweep = Sweep.of(own.tallies, classes)
         own_levels = reference_levels if shelf is reference else levels(shelf, sweep)
-        result.curves[shelf.folder.name] = _curves(shelf, images.split, sweep, own, own_levels, reference_levels, absent)
+        result.curves[shelf.folder.name] = _curves(
+            shelf, images, sweep, own, own_levels, reference_levels, absent
+        )
         for rule, level in own_levels.items():
             by_class, values, samples = _evaluate(own, rule, level, classes, weights, absent)
             scored.append(_Scored(shelf, rule, values, samples))
@@ -309,7 +313,8 @@ def _row(
         "reference_threshold": None if reference_level is None else level_threshold(reference_level),
         **{metric: _number(values.get(metric)) for metric in METRICS},
         "iou": {
-            name: _number(value) for name, value in zip(("background", *images.classes), by_class, strict=True)
+            name: _number(value)
+            for name, value in zip(("background", *images.classes), by_class, strict=True)
         },
         "ci": {metric: interval(drawn) for metric, drawn in samples.items()},
         "cost": cost,
@@ -334,7 +339,7 @@ def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
 
 def _curves(
     shelf: Shelf,
-    split: str,
+    images: LabelledImages,
     sweep: Sweep,
     counts: _Counts,
     levels: Mapping[Rule, int],
@@ -344,7 +349,9 @@ def _curves(
     """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
     curves: Values = {
         "recipe": shelf.name,
-        "split": split,
+        "data": images.data,
+        "split": images.split,
+        "classes": list(images.classes),
         "threshold": [level_threshold(level) for level in range(LEVELS)],
         "miou": sweep.miou(absent).tolist(),
         "levels": dict(levels),

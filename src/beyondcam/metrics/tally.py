@@ -91,7 +91,9 @@ class Sweep:
 
     def miou(self, absent: str = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
-        return mean_iou(iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent)
+        return mean_iou(
+            iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent
+        )
 
     def best_level(self) -> int:
         """The level with the highest mean IoU, the lowest of several."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS, Forward, run_forward
 from beyondcam.perturbations import Perturbation, Plain, View
 from beyondcam.recipes.recipe import Recipe, Source
@@ -23,11 +24,19 @@ from beyondcam.recipes.recipe import Recipe, Source
 
 @dataclass(frozen=True)
 class Item:
-    """An image to be mapped, and the classes asked about."""
+    """An image to be mapped, and the classes asked about, each once."""
 
     id: str
     photo: Photo
     targets: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.targets)) < len(self.targets):
+            raise BeyondcamError(f"{self.id}: a target is asked about twice")
+
+    def ranks(self) -> list[int]:
+        """Where each target stands among the targets in ascending order, the order of a batch's pairs."""
+        return [sorted(self.targets).index(c) for c in self.targets]
 
 
 @dataclass(frozen=True)
@@ -201,7 +210,7 @@ def _run_group(
                     backward = len(items[n].targets) if MAPS[name].gradient else 0
                     raws[n].own[source] += Cost(0, backward, megapixels * backward, seconds)
     for (n, source), canvas in canvases.items():
-        raws[n].maps[source] = canvas.mean()
+        raws[n].maps[source] = canvas.mean()[items[n].ranks()]
         raws[n].uncovered[perturbation] = float((canvas.covered == 0).float().mean())
 
 
@@ -228,7 +237,9 @@ def _batches(
 def _inputs(classifier: Classifier, cuts: Sequence[Tensor]) -> Tensor:
     """The network's input (B, 3, S, S) from uint8 squares."""
     device = classifier.weight.device
-    return classifier.normalise(torch.stack(tuple(cuts)).to(device)).contiguous(memory_format=torch.channels_last)
+    return classifier.normalise(torch.stack(tuple(cuts)).to(device)).contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: Source) -> Tensor:

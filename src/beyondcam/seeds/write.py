@@ -40,7 +40,6 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str) -> Shelf:
 
 def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Path) -> dict[str, str]:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; return the images left out."""
-    left_out: dict[str, str] = {}
 
     def write(image_id: str) -> str | None:
         try:
@@ -50,16 +49,16 @@ def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Pat
             return str(error)
         name = shelf.path(image_id).stem
         write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
-        small = np.asarray(Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST))
+        small = np.asarray(
+            Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
+        )
         buffer = io.BytesIO()
         overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
         write_whole(out / "overlays" / f"{name}.jpg", buffer.getvalue())
         return None
 
     reasons = track(ahead(write, images.ids), "seeds", len(images.ids))
-    for i, reason in zip(images.ids, reasons, strict=True):
-        if reason:
-            left_out[i] = reason
+    left_out = {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
     write_whole(out / "classes.txt", class_list(images.classes).encode())
     return left_out
 

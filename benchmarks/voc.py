@@ -1,0 +1,138 @@
+"""The comparison that counts, on real photos: CAM against saliency, each with its own best refinement.
+
+    python benchmarks/voc.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals
+
+Trains (unless RUN has a classifier), maps `train` and `val`, chooses each recipe's refinement and τ on
+`train`, scores `val` once, and writes the section `voc` of docs/results.md. Every step can be resumed.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from beyondcam import Cookbook, Training, load_classifier, map_split, open_images, open_masks, score_split
+from beyondcam.classifier import TrainConfig, train_run
+from beyondcam.devices import to_device
+from beyondcam.metrics import write_scores
+from results import write_section
+
+CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
+CAMS = ("cam", "cam-ms", "crops-cam")
+MAPS = (*CAMS, "saliency", "crops", "crops-mean")
+MENU = ("", "+smooth", "+blur", "+superpixels", "+smooth+superpixels", "+blur+superpixels")
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Run it all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    run, data = arguments.out, arguments.data
+
+    if not (run / "training.json").exists():
+        train_run(TrainConfig(data=data, split="train_aug", classes=CLASSES), run, log)
+    classifier = to_device(load_classifier(run))
+    cookbook = Cookbook()
+    recipes = {base + step: cookbook.recipe(base + step) for base in MAPS for step in MENU}
+    splits = {split: open_images(data, split, CLASSES) for split in ("train", "val")}
+    truths = {split: open_masks(data, split, CLASSES) for split in splits}
+    for split, images in splits.items():
+        log(f"mapping {split}")
+        for image, reason in map_split(classifier, images, recipes, run).items():
+            log(f"left out: {image}: {reason}")
+    train_masks, val_masks = truths["train"], truths["val"]
+    if train_masks is None or val_masks is None:
+        sys.exit(f"{data}: has no masks")
+
+    on_train = score_split(run, splits["train"], train_masks)
+    write_scores(run, splits["train"], on_train)
+    chosen = {base: best_refinement(base, on_train.rows) for base in MAPS}
+    on_val = score_split(run, splits["val"], val_masks, training=Training(splits["train"], train_masks))
+    write_scores(run, splits["val"], on_val)
+    command = "python benchmarks/voc.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals"
+    body = section(run, chosen, on_val.rows, on_val.comparisons)
+    write_section("voc", "VOC animals: CAM against saliency", command, body)
+
+
+def log(message: str) -> None:
+    """Say something on stderr, at once."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def best_refinement(base: str, rows: list[Row]) -> str:
+    """The name of the refined recipe with the highest mIoU on the training split."""
+    own = [row for row in rows if row["recipe"] in {base + step for step in MENU}]
+    return str(max(own, key=lambda row: row["miou"])["recipe"])
+
+
+def section(run: Path, chosen: dict[str, str], rows: list[Row], comparisons: list[Row]) -> str:
+    """The text of the section."""
+    by_name = {(row["recipe"], row["threshold_rule"]): row for row in rows}
+    table = [by_name[name, "train"] for name in chosen.values()]
+    best_cam = max((by_name[chosen[base], "train"] for base in CAMS), key=lambda row: row["miou"])
+    training = json.loads((run / "training.json").read_text())
+    single = by_name["cam", "oracle"]
+    lines = [
+        f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. ",
+        f"Single-scale CAM, unrefined, oracle τ: mIoU {single['miou']:.3f} {interval(single, 'miou')}.",
+        "",
+        f"{table[0]['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
+        f"`train`, from one menu for all rows: {', '.join(step or 'none' for step in MENU)}. "
+        "The reference CAM is `cam`.",
+        "",
+        "| recipe | τ | mIoU | DR-Recall | NDR-Recall | FG-Precision | passes | s/image |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(line(row) for row in sorted(table, key=lambda row: -row["miou"])),
+        "",
+        f"Paired differences to the best CAM row, `{best_cam['recipe']}`:",
+        "",
+        "| recipe | mIoU | NDR-Recall | FG-Precision |",
+        "| --- | --- | --- | --- |",
+        *(
+            difference(name, best_cam["recipe"], comparisons)
+            for base, name in chosen.items()
+            if base not in CAMS
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def interval(row: Row, metric: str) -> str:
+    """A metric's interval."""
+    low, high = row["ci"][metric]
+    return f"[{low:.3f}, {high:.3f}]"
+
+
+def line(row: Row) -> str:
+    """A row of the first table."""
+    cost = row["cost"]
+    cells = (
+        f"`{row['recipe']}`",
+        f"{row['threshold']:.3f}",
+        *(f"{row[m]:.3f} {interval(row, m)}" for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")),
+        f"{cost['forward']:.0f} + {cost['backward']:.1f}",
+        f"{cost['seconds']:.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def difference(name: str, other: str, comparisons: list[Row]) -> str:
+    """A row of the second table: `name` less `other`, at train-chosen τ."""
+    (found,) = (
+        c for c in comparisons if {c["a"], c["b"]} == {name, other} and c["threshold_rule"] == "train"
+    )
+    sign = 1 if found["b"] == name else -1
+    cells = [f"`{name}`"]
+    for metric in ("miou", "ndr_recall", "fg_precision"):
+        low, high = sorted(sign * bound for bound in found["ci"][metric])
+        cells.append(f"{sign * found['difference'][metric]:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

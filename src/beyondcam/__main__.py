@@ -1,0 +1,5 @@
+"""`python -m beyondcam`, and what torchrun starts."""
+
+from beyondcam.cli import main
+
+main()

@@ -1,0 +1,278 @@
+"""The command line: the edge where arguments are checked and errors become one line.
+
+Exit status: 0 done; 1 the run ended but some inputs were left out; 2 unusable arguments or data.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from beyondcam.errors import BeyondcamError
+
+app = typer.Typer(
+    name="beyondcam",
+    help="From image-level labels to scored segmentation masks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `beyondcam train` made.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH; the default is the RUN's own.",
+    ),
+]
+Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]
+Split = Annotated[str, typer.Option(help="Split of the data.")]
+Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Batch = Annotated[int, typer.Option(min=1, help="Views a forward pass.")]
+Targets = Literal["labels", "predicted"]
+
+
+def main() -> None:
+    """Run the command line; errors are one line on stderr."""
+    try:
+        app()
+    except BeyondcamError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'disk'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    print(f"beyondcam: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _end(left_out: dict[str, str]) -> None:
+    """Name what was left out, and exit 1 if anything was."""
+    for what, reason in left_out.items():
+        _say(f"left out: {what}: {reason}")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _open(run: Path, data: str | None, split: str, classes: str | None) -> Any:
+    """The images of a split, by default of the RUN's own data and classes."""
+    from beyondcam.classifier import read_config
+    from beyondcam.data import open_images
+
+    config, own = read_config(run)
+    return open_images(data or config.data, split, _names(classes) or own)
+
+
+def _names(classes: str | None) -> tuple[str, ...] | None:
+    return None if classes is None else tuple(name.strip() for name in classes.split(","))
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(metavar="D", help="Where the images and their labels are.")],
+    out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
+    split: Split = "train",
+    classes: Classes = None,
+    backbone: Annotated[str | None, typer.Option(help="convnet, or any name timm knows.")] = None,
+    kernel: Annotated[int | None, typer.Option(help="F of the convnet's F×F kernels.")] = None,
+    output_stride: Annotated[int | None, typer.Option(help="8, 16 or 32, where timm offers it.")] = None,
+    pretrained: Annotated[bool | None, typer.Option(help="Start from ImageNet weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="ImageNet weights, torchvision's or timm's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the square input, pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option()] = None,
+    batch: Annotated[int | None, typer.Option()] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate of the backbone.")] = None,
+    head_lr: Annotated[float | None, typer.Option(help="The head's, as a multiple of it.")] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of the steps that warm up.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Mirror images at random.")] = None,
+    freeze_bn: Annotated[bool | None, typer.Option(help="Keep batch norm's pretrained statistics.")] = None,
+    ema: Annotated[float | None, typer.Option(help="Decay of the running average of the weights.")] = None,
+    perturb: Annotated[str | None, typer.Option(help="noise or mask: train on inputs perturbed so.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+) -> None:
+    """Image labels → classifier."""
+    from pydantic import ValidationError
+
+    from beyondcam.classifier import TrainConfig, digits_config, train_run
+
+    given = {
+        "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
+        "output_stride": output_stride, "pretrained": pretrained, "weights": weights, "size": size,
+        "epochs": epochs, "batch": batch, "optimizer": optimizer, "lr": lr, "head_lr": head_lr,
+        "weight_decay": weight_decay, "warmup": warmup, "flip": flip,
+        "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
+    }  # fmt: skip
+    asked = {name: value for name, value in given.items() if value is not None}
+    try:
+        config = digits_config(**asked) if data == "digits" else TrainConfig.model_validate(asked)
+    except ValidationError as error:
+        complaint = error.errors()[0]
+        field = str(complaint["loc"][0]) if complaint["loc"] else "arguments"
+        raise BeyondcamError(f"--{field.replace('_', '-')}: {complaint['msg']}") from None
+    _end(train_run(config, out, _say))
+
+
+@app.command("map")
+def map_(
+    run: Run,
+    recipe: Annotated[list[str], typer.Option(help="A recipe, NAME or NAME+REFINEMENT; repeat for more.")],
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+    recipes: Recipes = None,
+    targets: Annotated[Targets, typer.Option(help="Ask about the labels, or what is predicted.")] = "labels",
+    seed: Seed = 0,
+    batch: Batch = 8,
+    precision: Annotated[Literal["float32", "bf16"], typer.Option()] = "float32",
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Map only every N-th chunk, from the I-th.")
+    ] = "1/1",
+) -> None:
+    """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
+    from beyondcam.classifier import load_classifier
+    from beyondcam.devices import to_device
+    from beyondcam.evidence import map_split
+    from beyondcam.recipes import Cookbook
+
+    cookbook = Cookbook(recipes)
+    chosen = {name: cookbook.recipe(name) for name in recipe}
+    part = _shard(shard)
+    images = _open(run, data, split, classes)
+    classifier = to_device(load_classifier(run))
+    _end(
+        map_split(
+            classifier, images, chosen, run,
+            targets=targets, seed=seed, batch=batch, precision=precision, shard=part,
+        )
+    )  # fmt: skip
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise BeyondcamError(f"--shard {text}: write I/N with 1 ≤ I ≤ N")
+    return int(index), int(count)
+
+
+@app.command()
+def score(
+    run: Run,
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+    train_split: Annotated[
+        str, typer.Option(help="Split whose masks choose τ for the rule train.")
+    ] = "train",
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="τ for the rule fixed.")] = None,
+    reference_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The reference CAM's τ for the rule fixed.")
+    ] = None,
+    absent: Annotated[
+        Literal["auto", "drop", "zero"],
+        typer.Option(help="A class absent from the truth: 0 if predicted, left out, or 0 always."),
+    ] = "auto",
+) -> None:
+    """Evidence against masks → RUN/scores.json and a table."""
+    from beyondcam.data import open_masks
+    from beyondcam.metrics import Training, score_split, write_scores
+    from beyondcam.metrics.table import print_table
+
+    images = _open(run, data, split, classes)
+    masks = open_masks(images.data, split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{images.data}: has no masks to score against")
+    training = None
+    if train_split != split:
+        try:
+            training_images = _open(run, data, train_split, classes)
+            training_masks = open_masks(images.data, train_split, images.classes)
+        except BeyondcamError as error:
+            _say(f"no rule train: {error}")
+        else:
+            training = Training(training_images, training_masks) if training_masks else None
+    scores = score_split(
+        run, images, masks,
+        training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
+    )  # fmt: skip
+    write_scores(run, images, scores)
+    print_table(scores.rows)
+    _end(scores.left_out)
+
+
+@app.command()
+def seed(
+    run: Run,
+    recipe: Annotated[str, typer.Option(help="Recipe whose evidence to take.")],
+    threshold: Annotated[str, typer.Option(metavar="VALUE|RULE", help="τ in [0, 1], or train or oracle.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")],
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+) -> None:
+    """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
+    from beyondcam.metrics import threshold_of
+    from beyondcam.seeds import find_shelf, write_seeds
+
+    images = _open(run, data, split, classes)
+    shelf = find_shelf(run, images, recipe)
+    left_out = write_seeds(images, shelf, threshold_of(run, shelf, images, threshold), out)
+    _say(f"{len(images.ids) - len(left_out)} seeds in {out}")
+    _end(left_out)
+
+
+@app.command()
+def report(run: Run) -> None:
+    """One page about a RUN: RUN/report/index.html."""
+    from beyondcam.report import write_report
+
+    print(write_report(run))  # noqa: T201
+
+
+@app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE")],
+    model: Annotated[Path | None, typer.Option(metavar="RUN", help="Its classifier and classes.")] = None,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("explain.png"),
+    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 3,
+    recipe: Annotated[list[str] | None, typer.Option(help="Recipes to show; repeat for more.")] = None,
+    recipes: Recipes = None,
+    seed: Seed = 0,
+    batch: Batch = 8,
+) -> None:
+    """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
+    from beyondcam.classifier import imagenet_classifier, load_classifier
+    from beyondcam.data import read_photo
+    from beyondcam.devices import to_device
+    from beyondcam.recipes import Cookbook
+    from beyondcam.report import explain_photo
+
+    cookbook = Cookbook(recipes)
+    chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
+    photo = read_photo(image)
+    classifier = to_device(load_classifier(model) if model else imagenet_classifier().eval())
+    named = explain_photo(classifier, photo, chosen, out, top=top, seed=seed, batch=batch)
+    for name, probability in named:
+        print(f"{name}: {probability:.3f}")  # noqa: T201
+    print(out)  # noqa: T201
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The RUN folder to make.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """The whole job on the embedded digits: train, map, seeds, scores, report."""
+    from beyondcam.demo import run_demo
+
+    _end(run_demo(out, seed, _say))

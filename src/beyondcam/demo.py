@@ -1,0 +1,43 @@
+"""The whole job on the embedded digits, in one go."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from beyondcam.classifier import digits_config, load_classifier, train_run
+from beyondcam.data import open_images, open_masks
+from beyondcam.devices import to_device
+from beyondcam.evidence import map_split
+from beyondcam.metrics import Training, score_split, threshold_of, write_scores
+from beyondcam.metrics.table import print_table
+from beyondcam.recipes import Cookbook
+from beyondcam.report import write_report
+from beyondcam.seeds import find_shelf, write_seeds
+
+RECIPES = (
+    "cam", "cam-ms", "crops-cam", "saliency", "saliency+smooth", "smoothgrad+smooth", "binarymask+smooth",
+    "crops", "crops+smooth", "crops-mean+smooth",
+)  # fmt: skip
+SEEDED = "crops-mean+smooth"
+TRAIN, VAL = "train_100", "val_100"
+
+
+def run_demo(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, str]:
+    """Train, map, score, seed and report; returns the images left out, of which there are none."""
+    left_out = train_run(digits_config(seed=seed), out, say)
+    classifier = to_device(load_classifier(out))
+    cookbook = Cookbook()
+    recipes = {name: cookbook.recipe(name) for name in RECIPES}
+    train, val = open_images("digits", TRAIN), open_images("digits", VAL)
+    for images in (train, val):
+        left_out |= map_split(classifier, images, recipes, out, seed=seed)
+    masks, train_masks = open_masks("digits", VAL), open_masks("digits", TRAIN)
+    assert masks is not None
+    assert train_masks is not None
+    scores = score_split(out, val, masks, training=Training(train, train_masks))
+    write_scores(out, val, scores)
+    shelf = find_shelf(out, val, SEEDED)
+    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "train"), out / "seeds")
+    print_table(scores.rows)
+    say(f"seeds: {out / 'seeds'}")
+    say(f"report: {write_report(out).resolve()}")
+    return left_out | scores.left_out

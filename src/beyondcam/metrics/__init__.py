@@ -1,0 +1,19 @@
+"""Metrics: how good evidence is, at every threshold, with intervals."""
+
+from beyondcam.metrics.results import threshold_of, write_scores
+from beyondcam.metrics.score import METRICS, REFERENCE, Scores, Training, score_split
+from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
+
+__all__ = [
+    "METRICS",
+    "REFERENCE",
+    "ImageTally",
+    "Scores",
+    "Sweep",
+    "Training",
+    "iou",
+    "mean_iou",
+    "score_split",
+    "threshold_of",
+    "write_scores",
+]

@@ -1,0 +1,33 @@
+"""Scores as a table in the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows of `scores.json`, the best of each rule first."""
+    table = Table(title="oracle thresholds are chosen on the scored masks themselves")
+    for column in ("rule", "recipe"):
+        table.add_column(column, no_wrap=True)
+    for column in ("τ", "mIoU", "95 %", "DR-Recall", "NDR-Recall", "FG-Precision", "s/image"):
+        table.add_column(column, justify="right", no_wrap=True)
+    rules = ("fixed", "train", "oracle")
+    for row in sorted(rows, key=lambda r: (rules.index(r["threshold_rule"]), -r["miou"])):
+        low, high = row["ci"]["miou"]
+        table.add_row(
+            row["threshold_rule"],
+            row["recipe"],
+            f"{row['threshold']:.3f}",
+            f"{row['miou']:.3f}",
+            f"{low:.3f}–{high:.3f}",
+            *(_share(row[metric]) for metric in ("dr_recall", "ndr_recall", "fg_precision")),
+            f"{row['cost']['seconds']:.3f}" if row["cost"] else "–",
+        )
+    Console(width=max(100, Console().width)).print(table)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,133 @@
+"""Two charts as inline SVG: mIoU over the threshold, and the recalls over the reference's threshold."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from beyondcam.metrics import REFERENCE
+from beyondcam.report.groups import Group, Values
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")
+_DASHES = ((), (5, 1.5), (1.5, 1.5), (6, 1.5, 1.5, 1.5))
+_MARKERS = {"train": ("o", "●"), "few": ("^", "▲"), "blind": ("v", "▼"), "fixed": ("s", "■")}
+_HOLLOW = ("D", "◇")  # the oracle's, which is not to be believed
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a recipe is drawn, and its entry in a legend."""
+
+    recipe: str
+    colour: str
+    dash: Sequence[float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing and the words around it."""
+
+    svg: Markup
+    lines: Sequence[Line]
+    markers: Mapping[str, str]
+    """rule → the sign that marks it."""
+
+
+def threshold_chart(group: Group, prefix: str) -> Chart | None:
+    """MIoU over τ, a line a recipe."""
+    figure, axes = _frame("threshold τ on the evidence v (square-root scale)", "mIoU")
+    axes.set_xscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
+    axes.set_xticks([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1], minor=False)
+    axes.set_xlim(0, 1)
+    lines, rules = [], set()
+    for row, curve, line in _drawn(group):
+        x, y = (np.array(curve[k], float) for k in ("threshold", "miou"))
+        _draw(axes, line, x, y, curve["levels"])
+        rules |= curve["levels"].keys()
+        lines.append(_noted(line, f"{row['miou']:.3f} at τ {row['threshold']:.3f}"))
+    axes.set_ylim(0)
+    return _chart(figure, lines, rules, group, prefix)
+
+
+def recall_chart(group: Group, prefix: str) -> Chart | None:
+    """NDR-Recall against DR-Recall, each recipe at its oracle τ, over the reference's τ."""
+    figure, axes = _frame("DR-Recall", "NDR-Recall")
+    lines, rules = [], set()
+    precision = {row["recipe"]: row["fg_precision"] for row in group.under("oracle")}
+    for row, curve, line in _drawn(group):
+        if "dr_recall" in curve and precision.get(row["recipe"]) is not None:
+            x, y = (np.array(curve[k], float) for k in ("dr_recall", "ndr_recall"))
+            _draw(axes, line, x, y, curve["reference_levels"])
+            rules |= curve["reference_levels"].keys()
+            lines.append(_noted(line, f"FG-Precision {precision[row['recipe']]:.3f}"))
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    return _chart(figure, lines, rules, group, prefix)
+
+
+def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
+    """Row, curve and line of each recipe to be drawn; the reference is black."""
+    curves = {curve["recipe"]: curve for curve in group.curves}
+    names = [row["recipe"] for row in group.shown if row["recipe"] != REFERENCE]
+    lines = {
+        name: Line(name, _COLOURS[n % len(_COLOURS)], _DASHES[n % len(_DASHES)])
+        for n, name in enumerate(names)
+    }
+    lines[REFERENCE] = Line(REFERENCE, "#000000", ())
+    return [
+        (row, curves[row["recipe"]], lines[row["recipe"]])
+        for row in group.shown
+        if row["recipe"] in curves
+    ]  # fmt: skip
+
+
+def _noted(line: Line, note: str) -> Line:
+    return Line(line.recipe, line.colour, line.dash, note)
+
+
+def _frame(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure((6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(color="#e4e4e4", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _draw(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, levels: Mapping[str, int]) -> None:
+    style = (0, tuple(line.dash)) if line.dash else "-"
+    front = 4 if line.recipe == REFERENCE else 3
+    axes.plot(x, y, color=line.colour, linestyle=style, linewidth=1.7, zorder=front)
+    for rule, level in levels.items():
+        face = line.colour if rule in _MARKERS else "white"
+        axes.plot(
+            x[level], y[level], marker=_MARKERS.get(rule, _HOLLOW)[0], markersize=6.5, zorder=front + 2,
+            color=line.colour, markerfacecolor=face, linestyle="none", clip_on=False,
+        )  # fmt: skip
+
+
+def _chart(figure: Figure, lines: list[Line], rules: set[str], group: Group, prefix: str) -> Chart | None:
+    if not lines:
+        return None
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = out.getvalue()
+    markers = {rule: _MARKERS.get(rule, _HOLLOW)[1] for rule in group.rules if rule in rules}
+    return Chart(Markup(_own_ids(svg[svg.index("<svg") :], prefix)), lines, markers)  # noqa: S704
+
+
+def _own_ids(svg: str, prefix: str) -> str:
+    """The drawing with ids that no other drawing on the page has, the same in every run."""
+    numbers: dict[str, int] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        return f"{match[1]}{prefix}-{numbers.setdefault(match[2], len(numbers))}"
+
+    return re.sub(r'(\bid="|href="#|url\(#)([^")]+)', rename, svg)

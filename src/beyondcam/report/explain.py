@@ -1,0 +1,48 @@
+"""Maps of one photo as one picture."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from beyondcam.classifier import Classifier
+from beyondcam.data import Photo
+from beyondcam.files import write_whole
+from beyondcam.recipes import Item, Recipe, by_maximum, run, scores
+
+
+def explain_photo(
+    classifier: Classifier,
+    photo: Photo,
+    recipes: Mapping[str, Recipe],
+    out: Path,
+    *,
+    top: int = 3,
+    seed: int = 0,
+    batch: int = 8,
+) -> list[tuple[str, float]]:
+    """Draw the maps of the `top` most probable classes, a row a class, and return these with probability."""
+    probabilities = classifier.probabilities(scores(classifier, [photo])[0])
+    best, classes = probabilities.topk(min(top, len(classifier.classes)))
+    item = Item(out.stem, photo, tuple(classes.tolist()))
+    (results,) = run(classifier, [item], recipes, seed=seed, batch=batch)
+    named = [(classifier.classes[c], p) for c, p in zip(item.targets, best.tolist(), strict=True)]
+
+    height = 3.0 * photo.height / photo.width
+    figure = Figure((3 * (1 + len(recipes)), (height + 0.35) * len(named)), layout="constrained")
+    axes = figure.subplots(len(named), 1 + len(recipes), squeeze=False)
+    pixels = photo.pixels.permute(1, 2, 0).numpy()
+    for row, (name, probability) in enumerate(named):
+        axes[row, 0].imshow(pixels)
+        axes[row, 0].set_title(f"{name}  {probability:.2f}")
+        for column, (recipe, result) in enumerate(results.items(), start=1):
+            axes[row, column].imshow(pixels.mean(-1), cmap="gray", alpha=0.5)
+            axes[row, column].imshow(by_maximum(result.maps)[row].sqrt(), cmap="inferno", alpha=0.75)
+            axes[row, column].set_title(recipe)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_whole(out, buffer.getvalue())
+    return named

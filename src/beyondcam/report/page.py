@@ -1,0 +1,108 @@
+"""The page: what was scored, what it says, and what it looks like."""
+
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from beyondcam.classifier import TrainConfig, read_config
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_json, write_whole
+from beyondcam.metrics import METRICS, REFERENCE
+from beyondcam.report.charts import recall_chart, threshold_chart
+from beyondcam.report.gallery import write_gallery
+from beyondcam.report.groups import RULES, SHOWN, Values, group_rows, verdict
+
+NAMES = dict(zip(METRICS, ("mIoU", "DR-Recall", "NDR-Recall", "FG-Precision"), strict=True))
+
+FEW = 30
+"""Below this many images a bootstrap interval is too narrow to be taken at its word."""
+
+
+def write_report(run: Path) -> Path:
+    """Write `RUN/report/index.html` and its pictures from what `beyondcam score` left; return the page."""
+    rows = _rows(run)
+    comparisons, curves = (read_json(run / f"{n}.json", "beyondcam score") for n in ("comparisons", "curves"))
+    config, classes = read_config(run)
+    training = read_json(run / "training.json", "beyondcam train")
+    folder = run / "report"
+    sections = []
+    for n, group in enumerate(group_rows(rows, comparisons, curves)):
+        charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
+        sections.append((group, *charts, write_gallery(run, group, classes, folder, str(n))))
+    page = _environment().get_template("page.html").render(
+        sections=sections,
+        facts=_facts(config, training),
+        classes=("background", *classes),
+        version=version("beyondcam"),
+    )  # fmt: skip
+    write_whole(folder / "index.html", page.encode())
+    shown = {folder / file for *_, gallery in sections for file in gallery.files}
+    for path in (folder / "gallery").glob("*.jpg"):
+        if path not in shown:
+            path.unlink()
+    return folder / "index.html"
+
+
+def _rows(run: Path) -> list[Values]:
+    path = run / "scores.json"
+    rows = read_json(path, "beyondcam score")
+    needed = {"recipe", "recipe_hash", "data", "split", "targets", "seed", "threshold_rule", "threshold",
+              "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
+    if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
+        raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")
+    return rows
+
+
+def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
+    """The classifier in a few words."""
+    backbone = config.backbone
+    if backbone == "convnet":
+        backbone += f", {config.kernel}×{config.kernel} kernels"
+    if config.perturb:
+        backbone += f", trained on inputs perturbed by {config.perturb}"
+    facts = {"classifier": backbone, "input": f"{config.size} × {config.size} pixels"}
+    if training.get("val_map") is not None:
+        return facts | {"mAP on val": number(training["val_map"])}
+    best = max((epoch["held_out_map"] for epoch in training["epochs"]), default=None)
+    return facts | {"mAP on a held-out tenth": number(best)}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("beyondcam.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number, "signed": signed, "between": between, "signed_between": signed_between,
+        "verdict": verdict,
+    }  # fmt: skip
+    environment.globals |= {
+        "NAMES": NAMES, "REFERENCE": REFERENCE, "RULES": RULES, "SHOWN": SHOWN, "FEW": FEW,
+    }  # fmt: skip
+    return environment
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return number(value, "+.3f").replace("-", "−")
+
+
+def between(interval: Sequence[float] | None) -> str:
+    """An interval, or nothing where there is none."""
+    return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
+
+
+def signed_between(interval: Sequence[float] | None) -> str:
+    """An interval of a difference, or nothing where there is none."""
+    return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"

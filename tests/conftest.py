@@ -1,0 +1,85 @@
+"""Small data sets and the real command line, for the tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200)}
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real photos, where there is one."""
+    path = os.environ.get("BEYONDCAM_DATA")
+    if not path or not (Path(path) / "voc2012_animals").is_dir():
+        pytest.skip("BEYONDCAM_DATA names no folder with voc2012_animals")
+    return Path(path).resolve()
+
+
+@pytest.fixture(scope="session")
+def beyondcam() -> Command:
+    """Run the real command line: `beyondcam("map", RUN, ...)`; `status` is what it must exit with."""
+
+    def command(*words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "beyondcam", *map(str, words)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    return command
+
+
+def draw_photo(
+    rng: np.random.Generator, present: Sequence[str], size: int = 48
+) -> tuple[Image.Image, Image.Image]:
+    """A noisy grey photo with one coloured disc a class, and its mask: 1 blue, 2 red."""
+    ground = Image.fromarray(rng.integers(90, 150, (size, size, 3), dtype=np.uint8))
+    mask = Image.new("L", (size, size))
+    for n, name in enumerate(sorted(present)):
+        x, y = 8 + 20 * n + int(rng.integers(4)), 8 + int(rng.integers(20))
+        box = (x, y, x + 12, y + 12)
+        ImageDraw.Draw(ground).ellipse(box, COLOURS[name])
+        ImageDraw.Draw(mask).ellipse(box, 1 + sorted(COLOURS).index(name))
+    return ground, mask
+
+
+def make_folder(root: Path, count: int = 24, *, masks: bool = True, unlabelled: int = 0) -> Path:
+    """A `folder:` data set of discs: images/, labels.csv and, if asked, masks/."""
+    rng = np.random.default_rng(0)
+    (root / "images").mkdir(parents=True)
+    if masks:
+        (root / "masks").mkdir()
+    lines = ["image,labels"]
+    for n in range(count + unlabelled):
+        present = [["red"], ["blue"], ["red", "blue"], []][n % 4]
+        photo, mask = draw_photo(rng, present)
+        photo.save(root / "images" / f"p{n:02d}.png")
+        if masks:
+            mask.save(root / "masks" / f"p{n:02d}.png")
+        if n < count:
+            lines.append(f"p{n:02d}.png,{';'.join(present)}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+TRAIN = ("--backbone", "convnet", "--kernel", 3, "--size", 48, "--epochs", 8, "--batch", 4, "--lr", 0.01,
+         "--head-lr", 1, "--ema", 0.9)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, beyondcam: Command) -> tuple[Path, str]:
+    """A small RUN, trained by the real command, and its data."""
+    root = tmp_path_factory.mktemp("trained")
+    spec = f"folder:{make_folder(root / 'discs')}"
+    beyondcam("train", "--data", spec, "--split", "all", "--out", root / "run", *TRAIN)
+    return root / "run", spec
