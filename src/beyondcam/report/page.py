@@ -80,7 +80,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number, "signed": signed, "between": between, "signed_between": signed_between,
-        "verdict": verdict,
+        "short": short, "verdict": verdict,
     }  # fmt: skip
     environment.globals |= {
         "NAMES": NAMES, "REFERENCE": REFERENCE, "RULES": RULES, "SHOWN": SHOWN, "FEW": FEW,
@@ -91,6 +91,11 @@ def _environment() -> Environment:
 def number(value: float | None, form: str = ".3f") -> str:
     """A number, or a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def short(value: float | None) -> str:
+    """A number of any size in two digits or more."""
+    return number(value, ".0f" if value is not None and value >= 100 else ".2g")
 
 
 def signed(value: float | None) -> str:

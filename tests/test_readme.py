@@ -1,0 +1,33 @@
+"""The README's code runs as it stands."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(code, names)
+    maps = names["maps"]
+    assert maps.shape == (1, 60, 80)
+    assert maps.max() > 0
+
+
+def test_every_link_to_a_file_of_the_project_leads_somewhere() -> None:
+    for page in (README, *README.parent.glob("*.md"), *(README.parent / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_nothing_speaks_of_where_it_was_made() -> None:
+    for page in (*README.parent.glob("*.md"), *(README.parent / "docs").glob("*.md")):
+        assert "/work" not in page.read_text(), page.name

@@ -1,0 +1,349 @@
+"""Recipes: what the built-in ones say, how a user's file changes them, and what their hash depends on."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import BaseModel
+
+from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.maps import MAPS
+from beyondcam.perturbations import PERTURBATIONS, Crops, Mask, Noise, Plain, Scales
+from beyondcam.recipes import Cookbook, Recipe, Source, by_maximum
+from beyondcam.refinements import REFINEMENTS, Resolve, Smooth, Superpixels
+
+PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
+
+
+def written(tmp_path: Path, text: str) -> Cookbook:
+    (tmp_path / "mine.toml").write_text(text)
+    return Cookbook(tmp_path / "mine.toml")
+
+
+def complaint(call, *named: str) -> str:
+    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
+    with pytest.raises(BeyondcamError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in named:
+        assert word in message
+    return message
+
+
+# The built-in recipes
+
+
+@pytest.mark.parametrize("name", Cookbook().recipes)
+def test_every_built_in_recipe_resolves_with_and_without_each_refinement(name: str) -> None:
+    plain = Cookbook().recipe(name)
+    assert plain.sources()
+    assert all(source.map in MAPS for source in plain.sources())
+    for refinement, setting in Cookbook().refinements.items():
+        refined = Cookbook().recipe(f"{name}+{refinement}")
+        assert refined.refine == (*plain.refine, setting)
+        assert refined.sources() == plain.sources()
+        assert refined.hash != plain.hash
+
+
+def test_built_in_recipes_are_the_methods_they_are_named_after() -> None:
+    def source(name: str) -> Source:
+        (only,) = Cookbook().recipe(name).sources()
+        return only
+
+    assert source("cam") == Source(map="cam", perturbation=Plain(size=1.0))
+    assert source("cam-ms").perturbation == Scales(sizes=(0.75, 1.0, 1.5), flip=True)
+    assert source("saliency") == Source(map="saliency", perturbation=Plain(size=1.0))
+    assert isinstance(source("smoothgrad").perturbation, Noise)
+    assert isinstance(source("binarymask").perturbation, Mask)
+    assert source("crops").map == source("smoothgrad").map == source("binarymask").map == "saliency"
+    assert source("crops").weight == "score"
+    assert source("crops").normalise
+    assert source("crops-cam").map == "cam"
+    assert source("crops-cam").weight == "score"
+    mean = Cookbook().recipe("crops-mean")
+    assert mean.combine == "geometric-mean"
+    assert mean.sources() == {source("crops"), source("crops-cam")}
+
+
+def test_crops_and_their_cam_control_share_the_same_windows() -> None:
+    """The control is at equal budget only if it is shown the same crops."""
+    ours, control = (next(iter(Cookbook().recipe(name).sources())) for name in ("crops", "crops-cam"))
+    assert isinstance(ours.perturbation, Crops)
+    assert ours.perturbation == control.perturbation
+
+
+def test_refinements_follow_in_the_order_they_are_asked_for() -> None:
+    refined = Cookbook().recipe("cam+blur+smooth+superpixels")
+    assert refined.refine == (Smooth(sigma=0.032), Smooth(sigma=0.016), Superpixels())
+
+
+# A user's file
+
+
+def test_recipe_of_a_users_file_overrides_the_built_in_of_its_name(tmp_path: Path) -> None:
+    book = written(
+        tmp_path,
+        """
+        [recipes.crops]
+        map = "saliency"
+        perturbation = { kind = "crops", n = 7, scale = [0.5, 0.6] }
+
+        [recipes.mine]
+        map = "cam"
+        perturbation = { kind = "scales", sizes = [1, 224], flip = false }
+        refine = [{ kind = "smooth", sigma = 0.05 }, { kind = "superpixels", number = 50 }]
+
+        [refinements.smooth]
+        kind = "smooth"
+        sigma = 0.5
+        """,
+    )
+    crops = Source(map="saliency", perturbation=Crops(n=7, scale=(0.5, 0.6)))
+    assert book.recipe("crops") == Recipe(source=crops)
+    assert book.recipe("crops") != Cookbook().recipe("crops")
+    mine = Source(map="cam", perturbation=Scales(sizes=(1, 224), flip=False))
+    assert book.recipe("mine") == Recipe(source=mine, refine=(Smooth(sigma=0.05), Superpixels(number=50)))
+    assert book.recipe("cam+smooth").refine == (Smooth(sigma=0.5),)
+    assert book.recipe("cam") == Cookbook().recipe("cam")  # the rest is still there
+    assert crops in book.recipe("crops-mean").sources()  # and what is made of it follows
+    assert "mine" not in Cookbook().recipes  # in that file alone
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[recipes.x]\nmap = 'cam'\nnoise = 3", ["recipes.x.noise"]),
+        ("[recipes.x]\nmap = 'heat'", ["recipes.x.map", "'cam'"]),
+        ("[recipes.x]\nmap = 'cam'\nweight = 'size'", ["recipes.x.weight", "'score'"]),
+        ("[recipes.x]\nmap = 'cam'\nperturbation = {kind = 'crops', m = 3}", ["recipes.x.perturbation", "m"]),
+        ("[recipes.x]\nmap = 'cam'\nperturbation = {kind = 'zoom'}", ["recipes.x.perturbation", "'zoom'"]),
+        ("[recipes.x]\nmap = 'cam'\nperturbation = {n = 3}", ["recipes.x.perturbation", "kind"]),
+        ("[recipes.x]\nmap = 'cam'\nrefine = [{kind = 'polish'}]", ["recipes.x.refine.0", "'polish'"]),
+        ("[recipes.x]\nmap = 'cam'\nrefine = ['smooth']", ["recipes.x.refine.0"]),
+        ("[refinements.x]\nkind = 'smooth'\nsigma = -1", ["refinements.x", "sigma"]),
+        ("[refinement.x]\nkind = 'smooth'", ["refinement"]),
+        ("[recipes.x]\nmap = ", ["TOML"]),
+        ("[recipes.x]\nmap = 'cam'\n[recipes.x]\nmap = 'cam'", ["TOML"]),
+    ],
+)
+def test_mistake_in_a_users_file_is_one_line_that_names_file_and_field(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    complaint(lambda: written(tmp_path, text), "mine.toml", *words)
+
+
+def test_users_file_that_cannot_be_read_is_one_line_that_names_it(tmp_path: Path) -> None:
+    complaint(lambda: Cookbook(tmp_path / "none.toml"), "none.toml")
+    complaint(lambda: Cookbook(tmp_path), str(tmp_path))
+    (tmp_path / "latin.toml").write_bytes(b"# gr\xf6\xdfe")
+    complaint(lambda: Cookbook(tmp_path / "latin.toml"), "latin.toml")
+
+
+def test_unknown_recipe_and_refinement_are_one_line_that_says_which_there_are() -> None:
+    complaint(lambda: Cookbook().recipe("kam"), "'kam'", "cam-ms", "crops")
+    complaint(lambda: Cookbook().recipe(""), "cam-ms")
+    complaint(lambda: Cookbook().recipe("cam+smoth"), "'smoth'", "smooth, blur")
+    complaint(lambda: Cookbook().recipe("cam+"), "''", "smooth")
+
+
+def test_unknown_part_of_a_combination_is_one_line_that_names_the_combination(tmp_path: Path) -> None:
+    book = written(tmp_path, "[recipes.mine]\ncombine = 'mean'\nof = ['cam', 'kam']")
+    complaint(lambda: book.recipe("mine"), "'kam'", "mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[recipes.x]\ncombine = 'mean'\nof = ['x', 'cam']",
+        "[recipes.x]\ncombine = 'mean'\nof = ['cam', 'x']",
+        "[recipes.x]\ncombine = 'mean'\nof = ['cam', 'y']\n[recipes.y]\ncombine = 'mean'\nof = ['cam', 'x']",
+        "[recipes.x]\ncombine = 'mean'\nof = ['cam', 'x+smooth']",
+    ],
+    ids=["itself-first", "itself-last", "each-other", "refined"],
+)
+def test_recipe_that_leads_back_to_itself_is_one_line_that_names_the_field(tmp_path: Path, text: str) -> None:
+    """In a process of its own: where the recursion is not caught, pydantic's core may panic."""
+    (tmp_path / "mine.toml").write_text(text)
+    program = (
+        "import sys; from pathlib import Path; from beyondcam.recipes.recipe import BeyondcamError, Cookbook\n"
+        "try: Cookbook(Path(sys.argv[1])).recipe('x')\n"
+        "except BeyondcamError as error: print(error)"
+    )
+    done = python(program, str(tmp_path / "mine.toml"))
+    assert done.returncode == 0, done.stderr[-300:]
+    assert len(done.stdout.splitlines()) == 1
+    assert "`of`" in done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "of = ['cam', 'crops']",
+        "combine = 'mean'",
+        "combine = 'mean'\nof = ['cam']",
+        "map = 'cam'\ncombine = 'mean'",
+        "map = 'cam'\nof = ['cam', 'crops']",
+        "map = 'cam'\ncombine = 'mean'\nof = ['cam', 'crops']",
+        "combine = 'mean'\nof = ['cam', 'crops']\nnormalise = true",
+        "combine = 'mean'\nof = ['cam', 'crops']\nweight = 'score'",
+        "combine = 'mean'\nof = ['cam', 'crops']\nperturbation = {kind = 'noise'}",
+    ],
+)
+def test_recipe_that_is_neither_a_map_nor_a_combination_or_both_is_refused(tmp_path: Path, text: str) -> None:
+    """What a recipe says is never passed over in silence."""
+    complaint(lambda: written(tmp_path, f"[recipes.mine]\n{text}").recipe("mine"), "mine")
+
+
+# Hashes
+
+
+def another(value: object) -> object:
+    """A valid value other than the given one, for any field of a perturbation or refinement."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return tuple(one * 0.9 for one in value)
+    return (
+        {"image": "square"}.get(value) if isinstance(value, str) else value + type(value)(1) / 2 or value + 1
+    )
+
+
+def variants(setting: BaseModel) -> list[BaseModel]:
+    """The setting with each of its fields, but `kind`, changed alone."""
+    changed = []
+    for name, value in setting:
+        if name != "kind":
+            new = value + 1 if isinstance(value, int) and not isinstance(value, bool) else another(value)
+            changed.append(setting.model_copy(update={name: new}))
+    return changed
+
+
+def test_hash_changes_with_every_field_of_everything_in_a_recipe() -> None:
+    perturbations = [v for kind in PERTURBATIONS for v in (kind(), *variants(kind()))]
+    refinements = [v for kind in REFINEMENTS for v in (kind(), *variants(kind()))]
+    cam, saliency = Recipe(source=Source(map="cam")), Recipe(source=Source(map="saliency"))
+    recipes = [
+        *(Recipe(source=Source(map=name, perturbation=p)) for name in MAPS for p in perturbations),
+        *(Recipe(source=Source(map="cam"), refine=(r,)) for r in refinements),
+        Recipe(source=Source(map="cam", weight="score")),
+        Recipe(source=Source(map="cam", normalise=True)),
+        Recipe(source=Source(map="cam"), refine=(Smooth(), Superpixels())),
+        Recipe(source=Source(map="cam"), refine=(Superpixels(), Smooth())),
+        Recipe(source=Source(map="cam"), refine=(Smooth(), Smooth())),
+        Recipe(combine="mean", of=(cam, saliency)),
+        Recipe(combine="geometric-mean", of=(cam, saliency)),
+        Recipe(combine="mean", of=(saliency, cam)),
+        Recipe(combine="mean", of=(cam, saliency, cam)),
+        Recipe(combine="mean", of=(cam, saliency), refine=(Smooth(),)),
+        Recipe(combine="mean", of=(cam, Recipe(source=Source(map="saliency"), refine=(Smooth(),)))),
+    ]
+    assert len(perturbations) > 15
+    assert len(refinements) > 10
+    hashes = [recipe.hash for recipe in recipes]
+    assert len(set(hashes)) == len(hashes)
+    assert all(len(h) == 10 and int(h, 16) >= 0 for h in hashes)
+
+
+def test_hash_does_not_depend_on_how_a_recipe_is_written(tmp_path: Path) -> None:
+    book = written(
+        tmp_path,
+        "[recipes.a]\nmap = 'saliency'\nnormalise = true\nweight = 'score'\nperturbation = {kind = 'crops'}\n"
+        "[recipes.b]\nperturbation = {size = 0.75, n = 48, kind = 'crops', scale = [0.3, 0.8]}\n"
+        "weight = 'score'\nnormalise = true\nmap = 'saliency'\nrefine = []",
+    )
+    assert book.recipe("a").hash == book.recipe("b").hash == Cookbook().recipe("crops").hash
+
+
+def python(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_hash_and_draws_are_the_same_in_another_process() -> None:
+    program = (
+        "import json; from beyondcam.recipes.recipe import Cookbook; from beyondcam.perturbations import Crops\n"
+        "book = Cookbook(); hashes = {n: book.recipe(n + '+smooth').hash for n in book.recipes}\n"
+        "print(json.dumps([hashes, [v.window for v in Crops(n=9).views('a', 37, 51, 64, 5)]]))"
+    )
+    done = python(program, PYTHONHASHSEED="12345")
+    hashes, windows = json.loads(done.stdout)
+    assert hashes == {name: Cookbook().recipe(f"{name}+smooth").hash for name in Cookbook().recipes}
+    assert [tuple(w) for w in windows] == [v.window for v in Crops(n=9).views("a", 37, 51, 64, 5)]
+
+
+# Maps to maps
+
+
+CAM, SALIENCY = Source(map="cam"), Source(map="saliency")
+RAW = {
+    CAM: torch.tensor([[[0.0, 2.0, 4.0, 1.0]], [[1.0, 1.0, 0.5, 0.0]]]),
+    SALIENCY: torch.tensor([[[9.0, 3.0, 1.0, 0.0]], [[0.0, 0.0, 0.0, 0.0]]]),
+}
+PARTS = (Recipe(source=CAM), Recipe(source=SALIENCY))
+
+
+def test_recipe_of_one_source_gives_its_raw_maps() -> None:
+    assert torch.equal(Recipe(source=CAM).finish(PHOTO, RAW), RAW[CAM])
+
+
+def test_geometric_mean_is_taken_of_maps_by_their_maxima() -> None:
+    maps = Recipe(combine="geometric-mean", of=PARTS).finish(PHOTO, RAW)
+    by_hand = [0, math.sqrt(2 / 4 * 3 / 9), math.sqrt(1 * 1 / 9), 0]
+    assert torch.allclose(maps[0, 0], torch.tensor(by_hand))
+    assert torch.equal(maps[1], torch.zeros(1, 4))  # one part saw nothing: the mean is zero, not NaN
+
+
+def test_mean_is_taken_of_maps_by_their_maxima() -> None:
+    maps = Recipe(combine="mean", of=PARTS).finish(PHOTO, RAW)
+    assert torch.allclose(maps[0, 0], torch.tensor([0.5, (0.5 + 1 / 3) / 2, (1 + 1 / 9) / 2, 0.125]))
+    assert torch.allclose(maps[1, 0], torch.tensor([0.5, 0.5, 0.25, 0]))
+
+
+def test_geometric_mean_of_three_takes_the_cube_root_and_of_equals_changes_nothing() -> None:
+    three = Recipe(combine="geometric-mean", of=(PARTS[0], PARTS[0], PARTS[1])).finish(PHOTO, RAW)
+    assert three[0, 0, 1].item() == pytest.approx((0.5 * 0.5 / 3) ** (1 / 3))
+    same = Recipe(combine="geometric-mean", of=(PARTS[0],) * 3).finish(PHOTO, RAW)
+    assert torch.allclose(same, by_maximum(RAW[CAM]))
+
+
+def test_parts_are_refined_before_they_are_combined_and_the_whole_afterwards() -> None:
+    photo = Photo.of(torch.zeros(3, 1, 40, dtype=torch.uint8))
+    point, flat = torch.zeros(1, 1, 40), torch.ones(1, 1, 40)
+    point[0, 0, 20] = 1
+    raw = {CAM: point, SALIENCY: flat}
+    smooth = Smooth(sigma=0.05)
+    before = Recipe(combine="geometric-mean", of=(Recipe(source=CAM, refine=(smooth,)), PARTS[1]))
+    after = Recipe(combine="geometric-mean", of=PARTS, refine=(smooth,))
+    bell = torch.exp(-((torch.arange(40) - 20.0) ** 2) / (2 * 2.0**2))  # two pixels of forty
+    near = slice(14, 27)
+    assert torch.allclose(before.finish(photo, raw)[0, 0, near], bell.sqrt()[near], atol=1e-3)
+    assert torch.allclose(
+        after.finish(photo, raw)[0, 0, near], bell[near] / (2 * math.sqrt(2 * math.pi)), atol=1e-3
+    )
+
+
+def test_refinements_run_one_after_the_other() -> None:
+    maps = torch.rand(2, 30, 40, generator=torch.Generator().manual_seed(0))
+    photo = Photo.of((torch.arange(3 * 30 * 40) % 251).view(3, 30, 40).to(torch.uint8))
+    steps = (Smooth(sigma=0.1), Resolve(number=20), Superpixels(number=9))
+    by_hand = steps[2](photo, steps[1](photo, steps[0](photo, maps)))
+    assert torch.equal(Recipe(source=CAM, refine=steps).finish(photo, {CAM: maps}), by_hand)
+
+
+def test_by_maximum_keeps_an_all_zero_map_and_subtracts_no_minimum() -> None:
+    maps = torch.tensor([[[2.0, 4.0]], [[0.0, 0.0]], [[1e-30, 5e-31]]])
+    assert torch.allclose(by_maximum(maps), torch.tensor([[[0.5, 1.0]], [[0.0, 0.0]], [[1.0, 0.5]]]))

@@ -1,0 +1,263 @@
+"""The report: what stands on the page is what stands in the files, and nothing else is needed to read it."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from beyondcam.data import open_images
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import LEVELS, Evidence, level_threshold, open_shelf
+from beyondcam.evidence.store import write_evidence
+from beyondcam.recipes import Cookbook
+from beyondcam.report import write_report
+from beyondcam.report.groups import SHOWN, group_rows
+
+HOSTILE = "<script>alert('cat')</script>"
+METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
+VOID_TAGS = {"meta", "img", "br", "path", "circle", "use"}
+
+
+class Page(HTMLParser):
+    """Addresses, ids, tags and the cells of every table; raises where tags are not nested."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.ids, self.tags, self.tables, self.alts = [], [], [], [], []
+        self.open, self.cell, self.words = [], None, []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [given[k] for k in ("src", "href", "xlink:href") if k in given]
+        self.ids += [given["id"]] if "id" in given else []
+        self.alts += [given.get("alt")] if tag == "img" else []
+        if tag not in VOID_TAGS:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.cell = []
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID_TAGS:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if tag in VOID_TAGS:
+            return
+        assert self.open.pop() == tag
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append(" ".join(self.cell))
+            self.cell = None
+
+    def handle_data(self, data):
+        words = " ".join(data.split())
+        if words and self.open and self.open[-1] != "style":
+            self.words.append(words)
+            if self.cell is not None:
+                self.cell.append(words)
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+def row(recipe, miou, rule="train", **changes):
+    values = dict(zip(METRICS, (miou, 0.8123, 0.2345, 0.6789), strict=True))
+    return {
+        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "seed": 0, "split": "all",
+        "targets": "labels", "threshold_rule": rule, "threshold": level_threshold(100),
+        "reference_threshold": level_threshold(90), **values,
+        "iou": {"background": 0.9, HOSTILE: miou, "dog": None}, "images": 2,
+        "ci": {m: [v - 0.01, v + 0.02] for m, v in values.items()},
+        "cost": {"forward": 1.0, "backward": 1.5, "megapixels": 0.01, "seconds": 0.1234},
+    } | changes  # fmt: skip
+
+
+def comparison(a, b, difference, interval, rule="train"):
+    return {
+        "a": a, "b": b, "split": "all", "seed": 0, "targets": "labels", "threshold_rule": rule,
+        "difference": {"miou": difference}, "ci": {"miou": interval},
+    }  # fmt: skip
+
+
+def curve(recipe):
+    rising = np.linspace(0, 1, LEVELS)
+    return {
+        "recipe": recipe, "split": "all", "threshold": (rising**2).tolist(), "miou": (rising / 2).tolist(),
+        "levels": {"train": 100, "oracle": 110}, "reference_levels": {"train": 90, "oracle": 95},
+        "dr_recall": [*rising[:-1].tolist(), None], "ndr_recall": [None, *rising[1:].tolist()],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A RUN over two photos, one wide and one tall, with evidence of two recipes."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    (data / "images").mkdir(parents=True)
+    (data / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    for name, (height, width) in {"a": (30, 40), "b": (500, 300)}.items():
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), np.uint8)).save(data / f"images/{name}.png")
+        Image.fromarray(rng.integers(0, 3, (height, width), np.uint8)).save(data / f"masks/{name}.png")
+    (data / "labels.csv").write_text(f"image,labels\na,{HOSTILE}\nb,{HOSTILE};dog\n")
+    (data / "classes.txt").write_text(f"{HOSTILE}\ndog\n")
+    images = open_images(f"folder:{data}", "all")
+    for name in ("cam", "saliency"):
+        shelf = open_shelf(
+            run, images, targets="labels", name=name, recipe=Cookbook().recipe(name), seed=0, checkpoint="0"
+        )
+        for i in images.ids:
+            targets = tuple(sorted(images.labels[i]))
+            size = images.read(i).size
+            levels = rng.integers(0, 256, (len(targets), *size), np.uint8)
+            write_evidence(shelf, i, Evidence(levels, targets, (1.0,) * len(targets), (2.0,), size))
+    rows = [
+        row("cam", 0.3123),
+        row("saliency", 0.4567),
+        row("cam", 0.3333, "oracle"),
+        row("saliency", 0.4666, "oracle"),
+    ]
+    dump(
+        run,
+        scores=rows,
+        comparisons=[comparison("cam", "saliency", 0.1444, [0.0511, 0.2], r) for r in ("train", "oracle")],
+        curves=[curve("cam"), curve("saliency")],
+        config={"train": {"data": images.data}, "classes": [HOSTILE, "dog"]},
+        training={"epochs": [{"epoch": 1, "loss": 0.5, "held_out_map": 0.7654}]},
+    )
+    return run
+
+
+def dump(run, **files):
+    """Write JSON files; the rows get the RUN's data."""
+    data = f"folder:{run.parent / 'data'}"
+    for name, content in files.items():
+        if name in ("scores", "comparisons", "curves"):
+            content = [{**value, "data": data} for value in content]  # noqa: PLW2901
+        (run / f"{name}.json").write_text(json.dumps(content))
+
+
+def opened(run):
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_everything_referred_to_is_local_and_there(run):
+    page = opened(run)
+    files = [address for address in page.addresses if not address.startswith("#")]
+    assert len(files) == 2 * (2 + 2 * 2)  # photo and truth, map and seed of each recipe
+    for file in files:
+        with Image.open(run / "report" / file) as picture:
+            assert picture.format == "JPEG"
+            assert picture.width <= 220
+    assert {a[1:] for a in page.addresses if a.startswith("#")} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(page.alts)
+
+
+def test_the_tables_hold_the_numbers_of_the_files(run):
+    page = opened(run)
+    rows = json.loads((run / "scores.json").read_text())
+    for table, rule in zip(page.tables[:2], ("train", "oracle"), strict=True):
+        head, *body = table
+        assert head[:5] == ["recipe", "τ", "τ of cam", "mIoU", "DR-Recall"]
+        own = sorted((r for r in rows if r["threshold_rule"] == rule), key=lambda r: -r["miou"])
+        assert [cells[0] for cells in body] == [r["recipe"] for r in own]
+        for cells, r in zip(body, own, strict=True):
+            assert cells[1:3] == [f"{r['threshold']:.3f}", f"{r['reference_threshold']:.3f}"]
+            expected = [f"{r[m]:.3f} [{r['ci'][m][0]:.3f}, {r['ci'][m][1]:.3f}]" for m in METRICS]
+            assert cells[3:7] == expected
+            assert cells[7:] == ["1 + 1.5", "0.01", "0.12"]
+    assert ["dog", "–", "–"] in page.tables[2]
+    assert "chosen on the scored masks" in page.text
+    assert "0.765" in page.text
+
+
+def test_a_hostile_class_name_stays_text(run):
+    page = opened(run)
+    assert "script" not in page.tags
+    assert HOSTILE in page.text
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        (("cam", "saliency", 0.14, [0.05, 0.2]), "saliency reaches mIoU 0.457, 0.140 above cam"),
+        (("saliency", "cam", -0.14, [-0.2, -0.05]), "difference [+0.050, +0.200]"),
+        (("cam", "saliency", 0.14, [-0.01, 0.2]), "cannot be told from it"),
+        (("cam", "saliency", -0.14, [-0.2, -0.05]), "no recipe is better than cam"),
+    ],
+)
+def test_the_finding_says_no_more_than_the_interval(run, pair, words):
+    dump(run, comparisons=[comparison(*pair)])
+    assert words in opened(run).text
+
+
+def test_the_oracle_alone_is_called_an_upper_bound(run):
+    dump(
+        run,
+        scores=[
+            row("cam", 0.3, "oracle"),
+            row("saliency", 0.4, "oracle", cost=None, ndr_recall=None, ci={"miou": None}),
+        ],
+        comparisons=[comparison("cam", "saliency", 0.1, [0.05, 0.2], "oracle")],
+    )
+    page = opened(run)
+    assert page.text.index("upper bound") < page.text.index("above cam")
+    assert page.tables[0][1][5] == "–"
+
+
+def test_without_the_reference_nothing_is_said_of_a_difference(run):
+    dump(run, scores=[row("saliency", 0.4)], comparisons=[], curves=[])
+    assert "not compared with cam" in opened(run).text
+    dump(run, scores=[row("cam", 0.4)])
+    assert "cam , the only recipe scored" in opened(run).text
+
+
+def test_an_image_that_cannot_be_read_is_named(run):
+    (run.parent / "data/images/b.png").write_bytes(b"no picture")
+    page = opened(run)
+    assert "Left out: b:" in page.text
+    assert sum("photo" in alt for alt in page.alts) == 1
+
+
+def test_a_report_without_its_data_still_has_its_tables(run):
+    (run.parent / "data").rename(run.parent / "elsewhere")
+    page = opened(run)
+    assert "Left out: every image:" in page.text
+    assert len(page.tables) > 4
+
+
+def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
+    first = write_report(run).read_bytes()
+    old = run / "report/gallery/9-00-photo.jpg"
+    old.write_bytes(b"")
+    assert write_report(run).read_bytes() == first
+    assert not old.exists()
+
+
+def test_the_reference_is_drawn_however_many_are_better():
+    names = [f"r{n}" for n in range(SHOWN + 3)]
+    rows = [row("cam", 0.2 + n / 100, data="d") | {"recipe": name} for n, name in enumerate(names)]
+    (group,) = group_rows([row("cam", 0.1, data="d"), *rows], [], [])
+    assert [r["recipe"] for r in group.shown] == [*reversed(names[-SHOWN + 1 :]), "cam"]
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{}", "[{}]", "nonsense"])
+def test_scores_that_are_missing_or_odd_name_the_command(run, content):
+    path: Path = run / "scores.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BeyondcamError, match=r"scores\.json.*`beyondcam score`"):
+        write_report(run)

@@ -1,0 +1,107 @@
+"""Training: what it sees, what it keeps, and that it repeats."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_folder
+from sklearn.metrics import average_precision_score
+
+from beyondcam.classifier import TrainConfig, build, load_classifier, mean_average_precision, train
+from beyondcam.classifier.train import _augmented, _rate
+from beyondcam.data import open_images
+from beyondcam.perturbations import generator
+
+
+def config(spec: str, **changes: object) -> TrainConfig:
+    own = {"data": spec, "backbone": "convnet", "kernel": 3, "size": 32, "epochs": 2, "batch": 4}
+    return TrainConfig.model_validate(own | changes)
+
+
+def quiet(message: str) -> None:
+    del message
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    return f"folder:{make_folder(tmp_path / 'discs', 12)}"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(images, config(spec, seed=seed), tmp_path / name, quiet)
+    a, b, c = ((tmp_path / name / "classifier.safetensors").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_config_json_is_enough_to_repeat_a_run(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    train(images, config(spec, perturb="mask", optimizer="sgd", lr=0.01), tmp_path / "a", quiet)
+    written = json.loads((tmp_path / "a" / "config.json").read_text())["train"]
+    train(images, TrainConfig.model_validate(written), tmp_path / "b", quiet)
+    first, second = ((tmp_path / n / "classifier.safetensors").read_bytes() for n in "ab")
+    assert first == second
+
+
+def test_the_checkpoint_is_the_epoch_with_the_best_held_out_map(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    train(images, config(spec, epochs=3), tmp_path, quiet)
+    history = json.loads((tmp_path / "training.json").read_text())["epochs"]
+    kept = load_classifier(tmp_path)
+    best = max(entry["held_out_map"] for entry in history)
+    shuffled = np.random.default_rng(0).permutation(len(images.ids))
+    held = [images.ids[shuffled[0]]]
+    assert mean_average_precision(kept, images, held, {}) == pytest.approx(best)
+
+
+def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) -> None:
+    images = open_images(spec, "all")
+    classifier = build("convnet", images.classes, 32, kernel=3).eval()
+    found = mean_average_precision(classifier, images, images.ids, {}, batch=5)
+    scores, truth = [], []
+    for i in images.ids:
+        pixels = torch.nn.functional.interpolate(
+            images.read(i).pixels[None], (32, 32), mode="bilinear", antialias=True
+        )
+        with torch.no_grad():
+            scores.append(classifier((pixels.float() / 255 - 0.5) / 0.5).scores[0].numpy())
+        truth.append([c in images.labels[i] for c in range(2)])
+    s, t = np.array(scores), np.array(truth)
+    assert found == pytest.approx(np.mean([average_precision_score(t[:, c], s[:, c]) for c in range(2)]))
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
+    rates = [_rate(step, 100, 0.1) for step in range(100)]
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 11)
+    assert rates[10] == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(0.5 * (1 + np.cos(np.pi * 89 / 90)))
+
+
+def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:
+    settings = config("x", crop_scale=(0.4, 0.5), flip=False)
+    for n in range(200):
+        view = _augmented(generator(0, n), 120, 100, settings)
+        top, left, bottom, right = view.window
+        assert 0 <= top < bottom <= 120
+        assert 0 <= left < right <= 100
+        assert 0.35 <= (bottom - top) * (right - left) / 12000 <= 0.51
+        assert not view.flip
+
+
+def test_perturbed_training_perturbs_each_input() -> None:
+    plain, masked = (config("x", perturb=p) for p in (None, "mask"))
+    x = torch.ones(3, 32, 32)
+    first = _augmented(generator(0), 40, 40, plain).alter
+    second = _augmented(generator(0), 40, 40, masked).alter
+    assert first is not None
+    assert second is not None
+    whole, dropped = first(x), second(x)
+    assert whole.unique().numel() == 1
+    share = (dropped == 0).float().mean().item()
+    assert 0 < share < 0.8
+    assert torch.equal(dropped[dropped != 0], whole[dropped != 0])
