@@ -337,6 +337,12 @@ def test_voc_with_an_empty_split_is_one_line_that_names_it(tmp_path: Path) -> No
     complaint(lambda: open_images(f"voc:{tmp_path}", "val"), "val.txt", "empty")
 
 
+def test_voc_with_a_split_that_is_no_text_is_one_line_that_names_it(tmp_path: Path) -> None:
+    make_voc(tmp_path)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfe\x00a")
+    complaint(lambda: open_images(f"voc:{tmp_path}", "val"), "val.txt")
+
+
 def test_voc_id_without_files_is_unlabelled_and_not_readable_and_says_why(tmp_path: Path) -> None:
     make_voc(tmp_path)
     (tmp_path / "ImageSets/Segmentation/train.txt").write_text("a\nghost\n")
@@ -533,10 +539,17 @@ def test_folder_with_a_bad_table_is_one_line_that_names_it(
     complaint(lambda: open_images(make_folder(tmp_path, table), "all"), "labels.csv", *words)
 
 
-def test_folder_without_a_table_or_photos_is_one_line(tmp_path: Path) -> None:
-    data = make_folder(tmp_path, "image,labels\na,cat\n")
+def test_folder_without_a_table_is_unlabelled_and_has_the_classes_asked_for(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "")
     (tmp_path / "labels.csv").unlink()
+    images = open_images(data, "all", ["dog", "cat"])
+    assert (images.classes, images.ids, images.labels) == (("dog", "cat"), ("a", "b", "c"), {})
+    assert set(images.unlabelled) == {"a", "b", "c"}
     complaint(lambda: open_images(data, "all"), "labels.csv", "image,labels")
+
+
+def test_folder_without_photos_is_one_line(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,labels\na,cat\n")
     shutil.rmtree(tmp_path / "images")
     complaint(lambda: open_images(data, "all"), "images")
 
@@ -617,6 +630,23 @@ def test_folder_masks_are_renumbered_to_the_classes_kept(tmp_path: Path) -> None
     assert open_masks(data, "all", ["cow", "ant"]).read("a").tolist() == [[0, 2, 255], [1, 255, 1]]
     complaint(lambda: open_masks(data, "all").read("b"), "b.png", "4", "3 classes")
     complaint(lambda: open_masks(data, "all").read("c"), "c.png")
+
+
+def test_data_is_named_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evidence is kept under it, and must be found again from another folder."""
+    make_voc(tmp_path / "voc")
+    make_folder(tmp_path / "own", "image,labels\na,cat\n")
+    make_coco(tmp_path / "coco")
+    here = [
+        ("voc:{}voc", "train"),
+        ("folder:{}own", "all"),
+        ("coco:{0}coco/images:{0}coco/instances.json", "all"),
+    ]
+    monkeypatch.chdir(tmp_path)
+    for data, split in here:
+        absolute = data.format(f"{tmp_path}/")
+        for place in ("", "./", f"{tmp_path}/own/../"):
+            assert open_images(data.format(place), split).data == absolute
 
 
 # COCO
@@ -884,7 +914,6 @@ def test_digits_cannot_be_segmented_by_brightness(canvases: tuple, channel: str)
 def test_later_digit_hides_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
     glyphs = np.ones((2, 28, 28), np.float32)
     monkeypatch.setattr(digits, "_mnist", lambda: (glyphs, np.array([3, 8])))
-    monkeypatch.setattr(digits, "_SMALLEST", 36)
     canvas, mask = np.zeros((3, 64, 64), np.float32), np.zeros((64, 64), np.uint8)
 
     class Fixed:
@@ -907,6 +936,14 @@ def test_later_digit_hides_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal(mask, expected)
     assert np.allclose(canvas[0][expected == 9], 0.9)
     assert np.allclose(canvas[0][expected == 4], 0.6)
+
+
+def test_digits_splits_have_parts_that_are_their_first_canvases() -> None:
+    images = open_images("digits", "val_7")
+    assert images.ids == open_images("digits", "val").ids[:7]
+    assert open_images("digits", "val_999").ids == open_images("digits", "val").ids
+    for split in ("val_", "val_x", "test_7", "_7"):
+        complaint(lambda split=split: open_images("digits", split), split, "train, val")
 
 
 def test_digits_takes_no_path_and_no_other_split() -> None:

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.errors import BeyondcamError
@@ -97,7 +98,7 @@ def test_evidence_is_the_map_by_its_maximum_with_no_minimum_taken_off() -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     values=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30),
-    maximum=st.floats(1e-20, 1e20, width=32),
+    maximum=st.floats(2.0**-60, 2.0**60, width=32),
 )
 def test_stored_evidence_is_as_close_as_half_a_level_of_its_root(values: list[float], maximum: float) -> None:
     maps = torch.tensor([[[1.0, *values]]]) * maximum
@@ -156,10 +157,10 @@ def test_tie_goes_to_the_lower_class_whatever_the_order_of_the_targets() -> None
 
 def test_winners_come_at_the_size_of_the_picture_as_stored() -> None:
     """Bilinear, pixel centres at halves: the new ones lie at −¼, ¼, ¾ and 1¼ of the old."""
-    levels = np.array([[[0, 200]], [[100, 100]]], np.uint8)
+    levels = np.array([[[0, 203]], [[100, 100]]], np.uint8)
     winners = winners_of(Evidence(levels, (0, 1), (1.0,) * 2, (0.0,) * 2, (1, 4)))
     assert winners.labels.tolist() == [[2, 2, 1, 1]]
-    assert winners.levels.tolist() == [[100, 100, 150, 200]]
+    assert winners.levels.tolist() == [[100, 100, 152, 203]]  # the first map is 0, 50.75, 152.25, 203
     taller = winners_of(Evidence(levels, (0, 1), (1.0,) * 2, (0.0,) * 2, (3, 2)))
     assert taller.labels.tolist() == [[2, 1]] * 3
 
@@ -200,7 +201,7 @@ def test_file_cut_short_anywhere_is_whole_or_one_line_that_names_it(tmp_path: Pa
         assert "cut.png" in problem
         assert "beyondcam map" in problem
         assert "\n" not in problem
-    assert refused > len(whole) - 20  # all but the end marker is needed
+    assert refused > len(whole) - 40  # all but the checksums and end marker is needed
 
 
 @pytest.mark.parametrize(
@@ -216,8 +217,6 @@ def test_file_cut_short_anywhere_is_whole_or_one_line_that_names_it(tmp_path: Pa
     ],
 )
 def test_picture_that_is_no_evidence_is_one_line_that_names_it(tmp_path: Path, facts) -> None:
-    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
-
     text = PngInfo()
     if facts is not None:
         text.add_text("beyondcam", json.dumps(facts))
@@ -239,51 +238,50 @@ def labelled(
     return LabelledImages(data, split, classes, ("1",), {"1": frozenset()}, lambda _: blank)
 
 
-def shelf(run: Path, images: LabelledImages | None = None, **changes) -> Shelf:
-    asked = {
-        "targets": "labels",
-        "name": "cam",
-        "recipe": Cookbook().recipe("cam"),
-        "seed": 0,
-        "checkpoint": "c0",
-    }
+def shelf(run: Path, images: LabelledImages | None = None, *, checkpoint: bytes = b"c0", **changes) -> Shelf:
+    run.mkdir(exist_ok=True)
+    (run / "classifier.safetensors").write_bytes(checkpoint)
+    recipe = Cookbook().recipe("cam")
+    asked = {"targets": "labels", "name": "cam", "recipe": recipe, "seed": 0, "precision": "float32"}
     return open_shelf(run, images or labelled(), **(asked | changes))
 
 
 def test_anything_else_asked_is_another_folder_and_the_same_is_the_same(tmp_path: Path) -> None:
-    asked = [
+    own = [
         shelf(tmp_path),
         shelf(tmp_path, name="other"),
         shelf(tmp_path, recipe=Cookbook().recipe("cam+smooth")),
         shelf(tmp_path, seed=1),
-        shelf(tmp_path, checkpoint="c1"),
         shelf(tmp_path, targets="predicted"),
+        shelf(tmp_path, precision="bf16"),
+    ]
+    others = [
         shelf(tmp_path, labelled(split="train")),
         shelf(tmp_path, labelled(data="folder:/y")),
         shelf(tmp_path, labelled(classes=("b", "a"))),
+        shelf(tmp_path, checkpoint=b"c1"),
     ]
-    assert len({one.folder for one in asked}) == len(asked)
-    assert shelf(tmp_path).folder == asked[0].folder
-    own = list(shelves(tmp_path, labelled()))
-    assert {one.folder for one in own} == {one.folder for one in asked[:6]}
-    assert {one.name for one in own} == {"cam", "other"}
-    assert all(one.manifest["recipe_hash"] for one in own)
-    assert list(shelves(tmp_path / "none", labelled())) == []
+    assert len({one.folder for one in (*own, *others)}) == len(own) + len(others)
+    assert shelf(tmp_path).folder == own[0].folder  # with the first checkpoint again
+    found = list(shelves(tmp_path, labelled()))
+    assert {one.folder for one in found} == {one.folder for one in own}
+    assert {one.name for one in found} == {"cam", "other"}
+
+
+def test_run_without_a_checkpoint_is_one_line_that_says_what_makes_it(tmp_path: Path) -> None:
+    complaint(lambda: list(shelves(tmp_path, labelled())), "classifier.safetensors", "beyondcam train")
 
 
 def test_manifest_says_how_the_evidence_was_made(tmp_path: Path) -> None:
     one = shelf(tmp_path, seed=3)
     manifest = json.loads((one.folder / "manifest.json").read_text())
     recipe = Cookbook().recipe("cam")
-    assert manifest["recipe"] == json.loads(recipe.model_dump_json())
-    found = {
-        key: manifest[key]
-        for key in ("recipe_hash", "seed", "checkpoint", "data", "split", "classes", "name")
-    }
-    assert found == {
-        "recipe_hash": recipe.hash, "seed": 3, "checkpoint": "c0", "data": "folder:/x", "split": "val",
-        "classes": ["a", "b"], "name": "cam",
+    expected = {
+        "recipe_hash": recipe.hash, "recipe": json.loads(recipe.model_dump_json()), "name": "cam", "seed": 3,
+        "checkpoint": hashlib.sha256(b"c0").hexdigest()[:10], "precision": "float32", "targets": "labels",
+        "data": "folder:/x", "split": "val", "classes": ["a", "b"],
     }  # fmt: skip
+    assert {key: manifest[key] for key in expected} == expected
 
 
 def test_broken_manifest_is_one_line_that_names_it(tmp_path: Path) -> None:
@@ -293,10 +291,21 @@ def test_broken_manifest_is_one_line_that_names_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "image_id",
-    ["a", "2008_000001", "a.b", "sub/dir/a", "../../a", ".hidden", "with space", "50%", "größe", "猫" * 85],
+    [
+        "a",
+        "2008_000001",
+        "a.b",
+        "sub/dir/a",
+        "../../a",
+        ".hidden",
+        "with space",
+        "50%",
+        "größe",
+        pytest.param("猫" * 83, id="long"),
+    ],
 )
 def test_every_file_name_has_evidence_of_its_own_in_the_folder(tmp_path: Path, image_id: str) -> None:
-    """85 characters of three bytes are the longest name that most file systems take."""
+    """83 characters of three bytes and .jpg are the longest name that most file systems take."""
     one = shelf(tmp_path)
     evidence = evidence_of([[1.0, 0.5]])
     write_evidence(one, image_id, evidence)
@@ -317,6 +326,14 @@ def test_cost_is_the_mean_over_all_images_mapped(tmp_path: Path) -> None:
     one.add_cost(3, Cost(6, 12, 1.5, 0.9))
     one.add_cost(1, Cost(10, 0, 0.5, 0.3))
     assert one.cost() == pytest.approx({"forward": 4, "backward": 3, "megapixels": 0.5, "seconds": 0.3})
+
+
+def test_cost_that_cannot_be_written_is_one_line_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    monkeypatch.setattr(Path, "open", full_disk)
+    complaint(lambda: one.add_cost(1, Cost(1, 0, 0.1, 0.1)), "cost.csv", "No space left on device")
 
 
 def test_checkpoint_is_named_by_its_content(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix
 from beyondcam.data import open_images, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, Shelf, Winners, level_threshold, open_shelf, winners_of
-from beyondcam.evidence.store import checkpoint_hash, write_evidence
+from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics.bootstrap import RESAMPLES, interval, resample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions
 from beyondcam.metrics.score import Absent, Scores, Training, score_split
@@ -355,7 +355,7 @@ class Place:
             name=name,
             recipe=Cookbook().recipe(recipe or name),
             seed=seed,
-            checkpoint=checkpoint_hash(self.run),
+            precision="float32",
         )
 
     def put(

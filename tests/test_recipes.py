@@ -129,6 +129,10 @@ def test_recipe_of_a_users_file_overrides_the_built_in_of_its_name(tmp_path: Pat
         ("[recipes.x]\nmap = 'cam'\nrefine = ['smooth']", ["recipes.x.refine.0"]),
         ("[refinements.x]\nkind = 'smooth'\nsigma = -1", ["refinements.x", "sigma"]),
         ("[refinement.x]\nkind = 'smooth'", ["refinement"]),
+        ("[recipes.'a/b']\nmap = 'cam'", ["a/b"]),  # names become folders
+        ("[recipes.'..']\nmap = 'cam'", [".."]),
+        ("[recipes.'a+b']\nmap = 'cam'", ["a+b"]),  # `+` joins recipes and refinements
+        ("[refinements.'a+b']\nkind = 'smooth'", ["a+b"]),
         ("[recipes.x]\nmap = ", ["TOML"]),
         ("[recipes.x]\nmap = 'cam'\n[recipes.x]\nmap = 'cam'", ["TOML"]),
     ],
@@ -155,7 +159,9 @@ def test_unknown_recipe_and_refinement_are_one_line_that_says_which_there_are() 
 
 def test_unknown_part_of_a_combination_is_one_line_that_names_the_combination(tmp_path: Path) -> None:
     book = written(tmp_path, "[recipes.mine]\ncombine = 'mean'\nof = ['cam', 'kam']")
-    complaint(lambda: book.recipe("mine"), "'kam'", "mine")
+    first, _, _ = complaint(lambda: book.recipe("mine")).partition("; there are")
+    assert "'kam'" in first
+    assert "mine" in first
 
 
 @pytest.mark.parametrize(
@@ -169,18 +175,9 @@ def test_unknown_part_of_a_combination_is_one_line_that_names_the_combination(tm
     ids=["itself-first", "itself-last", "each-other", "refined"],
 )
 def test_recipe_that_leads_back_to_itself_is_one_line_that_names_the_field(tmp_path: Path, text: str) -> None:
-    """In a process of its own: where the recursion is not caught, pydantic's core may panic."""
-    (tmp_path / "mine.toml").write_text(text)
-    program = (
-        "import sys; from pathlib import Path; from beyondcam.recipes.recipe import BeyondcamError, Cookbook\n"
-        "try: Cookbook(Path(sys.argv[1])).recipe('x')\n"
-        "except BeyondcamError as error: print(error)"
-    )
-    done = python(program, str(tmp_path / "mine.toml"))
-    assert done.returncode == 0, done.stderr[-300:]
-    assert len(done.stdout.splitlines()) == 1
-    assert "`of`" in done.stdout
-    assert not done.stderr
+    book = written(tmp_path, text)
+    complaint(lambda: book.recipe("x"), "`of`")
+    assert book.recipe("cam") == Cookbook().recipe("cam")
 
 
 @pytest.mark.parametrize(
@@ -208,23 +205,21 @@ def test_recipe_that_is_neither_a_map_nor_a_combination_or_both_is_refused(tmp_p
 
 def another(value: object) -> object:
     """A valid value other than the given one, for any field of a perturbation or refinement."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, tuple):
-        return tuple(one * 0.9 for one in value)
-    return (
-        {"image": "square"}.get(value) if isinstance(value, str) else value + type(value)(1) / 2 or value + 1
-    )
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value * 0.9
+        case tuple():
+            return tuple(one * 0.9 for one in value)
+    return {"image": "square"}[value]
 
 
 def variants(setting: BaseModel) -> list[BaseModel]:
     """The setting with each of its fields, but `kind`, changed alone."""
-    changed = []
-    for name, value in setting:
-        if name != "kind":
-            new = value + 1 if isinstance(value, int) and not isinstance(value, bool) else another(value)
-            changed.append(setting.model_copy(update={name: new}))
-    return changed
+    return [setting.model_copy(update={name: another(value)}) for name, value in setting if name != "kind"]
 
 
 def test_hash_changes_with_every_field_of_everything_in_a_recipe() -> None:
@@ -263,23 +258,17 @@ def test_hash_does_not_depend_on_how_a_recipe_is_written(tmp_path: Path) -> None
     assert book.recipe("a").hash == book.recipe("b").hash == Cookbook().recipe("crops").hash
 
 
-def python(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_hash_and_draws_are_the_same_in_another_process() -> None:
-    program = (
-        "import json; from beyondcam.recipes.recipe import Cookbook; from beyondcam.perturbations import Crops\n"
-        "book = Cookbook(); hashes = {n: book.recipe(n + '+smooth').hash for n in book.recipes}\n"
-        "print(json.dumps([hashes, [v.window for v in Crops(n=9).views('a', 37, 51, 64, 5)]]))"
-    )
-    done = python(program, PYTHONHASHSEED="12345")
+    program = """if True:
+        import json
+        from beyondcam.perturbations import Crops
+        from beyondcam.recipes import Cookbook
+
+        hashes = {name: Cookbook().recipe(name + "+smooth").hash for name in Cookbook().recipes}
+        print(json.dumps([hashes, [view.window for view in Crops(n=9).views("a", 37, 51, 64, 5)]]))
+    """
+    other = os.environ | {"PYTHONHASHSEED": "12345"}
+    done = subprocess.run([sys.executable, "-c", program], env=other, capture_output=True, check=True)
     hashes, windows = json.loads(done.stdout)
     assert hashes == {name: Cookbook().recipe(f"{name}+smooth").hash for name in Cookbook().recipes}
     assert [tuple(w) for w in windows] == [v.window for v in Crops(n=9).views("a", 37, 51, 64, 5)]

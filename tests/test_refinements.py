@@ -259,6 +259,8 @@ def test_crf_gives_an_absent_class_nothing() -> None:
     [
         (Smooth, {"sigma": 0}),
         (Smooth, {"sigma": -1.0}),
+        (Smooth, {"sigma": float("inf")}),
+        (CRF, {"colour_xy": float("inf")}),
         (Superpixels, {"number": 0}),
         (Superpixels, {"compactness": 0}),
         (Resolve, {"number": 0}),

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_folder
 from sklearn.metrics import average_precision_score
 
 from beyondcam.classifier import TrainConfig, build, load_classifier, mean_average_precision, train
 from beyondcam.classifier.train import _augmented, _rate
 from beyondcam.data import open_images
 from beyondcam.perturbations import generator
+from conftest import make_folder
 
 
 def config(spec: str, **changes: object) -> TrainConfig:

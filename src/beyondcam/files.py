@@ -1,5 +1,7 @@
 """Files that are either whole or not there, and results that people can read."""
 
+import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +18,14 @@ R = TypeVar("R")
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it never stands half-written under its name, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
 

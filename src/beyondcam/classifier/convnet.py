@@ -2,13 +2,13 @@
 
 from torch import nn
 
-WIDTHS = (16, 32, 64, 64, 64)
+WIDTHS = (16, 32, 48, 48, 64)
 
 
 def convnet(kernel: int, *, pool: bool = True) -> nn.Sequential:
     """Five F×F convolutions, each with batch norm and ReLU: (B,3,H,W) → (B,64,h,w).
 
-    The contribution window is 1 + 5·(F - 1) pixels without `pool`. `pool` halves the size after the second
+    The contribution window is 1 + 5·(F - 1) pixels without `pool`. `pool` halves the size after the first
     layer, which widens the window and makes the network four times cheaper.
     """
     layers: list[nn.Module] = []
@@ -19,7 +19,7 @@ def convnet(kernel: int, *, pool: bool = True) -> nn.Sequential:
             nn.BatchNorm2d(width),
             nn.ReLU(),
         ]
-        if pool and depth == 1:
+        if pool and depth == 0:
             layers.append(nn.MaxPool2d(2))
         channels = width
     return nn.Sequential(*layers)

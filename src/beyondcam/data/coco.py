@@ -6,7 +6,6 @@ train, val (a fifth, by a hash of the id) and all.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -31,7 +30,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
     classes = choose_classes(wanted, known)
     names = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in files}
     return LabelledImages(
-        data="coco:" + ":".join(str(Path(part).absolute()) for part in place.split(":", 1)),
+        data="coco:" + ":".join(str(Path(part).resolve()) for part in place.split(":", 1)),
         split=split,
         classes=classes,
         ids=tuple(files),
@@ -55,9 +54,14 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
         image = coco.imgs[int(image_id)]
         mask = np.zeros((image["height"], image["width"]), np.uint8)
         annotations = coco.imgToAnns[int(image_id)]
-        for a in sorted(annotations, key=lambda a: (not a.get("iscrowd", 0), -a["area"])):
-            painted = VOID if a.get("iscrowd", 0) else value[coco.cats[a["category_id"]]["name"]]
-            mask[coco.annToMask(a) > 0] = painted
+        try:
+            painted = [(a, coco.annToMask(a) > 0) for a in annotations]
+        except (KeyError, IndexError, TypeError) as error:
+            raise BeyondcamError(f"{file}: image {image_id}: unusable segmentation ({error!r})") from None
+        for a, inside in sorted(
+            painted, key=lambda p: (not p[0].get("iscrowd", 0), -p[0].get("area", p[1].sum()))
+        ):
+            mask[inside] = VOID if a.get("iscrowd", 0) else value[coco.cats[a["category_id"]]["name"]]
         return keep_classes(torch.from_numpy(mask), classes, known, f"{file}: image {image_id}")
 
     return Masks(classes, read)
@@ -76,10 +80,22 @@ def _paths(place: str, split: str) -> tuple[Path, Path]:
 def _load(file: Path) -> COCO:
     try:
         with Path(os.devnull).open("w") as quiet, contextlib.redirect_stdout(quiet):
-            return COCO(str(file))
+            coco = COCO(str(file))
+        for image in coco.imgs.values():
+            missing = {"file_name", "height", "width"} - image.keys()
+            if missing or not isinstance(image["id"], int):
+                raise ValueError(
+                    f"image {image['id']!r} needs {min(missing, default='a whole number as id')}"
+                )
+        for a in coco.anns.values():
+            if a["category_id"] not in coco.cats:
+                raise ValueError(
+                    f"annotation {a['id']} is of category {a['category_id']}, which is not there"
+                )
+        return coco
     except FileNotFoundError:
         raise BeyondcamError(f"{file}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AssertionError, TypeError) as error:
+    except (OSError, KeyError, AssertionError, TypeError, ValueError) as error:
         raise BeyondcamError(f"{file}: not a COCO instances file ({error!r})") from None
 
 

@@ -67,13 +67,16 @@ def _label_table(root: Path) -> dict[str, set[str]]:
     path = root / "labels.csv"
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         return {}
+    except csv.Error as error:
+        raise BeyondcamError(f"{path}: not readable as CSV ({error})") from None
     except UnicodeDecodeError as error:
         raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
     table: dict[str, set[str]] = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         image, labels = row.get("image"), row.get("labels")
         if image is None or labels is None or None in row:
             raise BeyondcamError(f"{path}, line {line}: write image,labels with labels joined by ;")
@@ -93,7 +96,15 @@ def _classes(root: Path, names: dict[str, set[str]], wanted: Sequence[str] | Non
         if not used and not wanted:
             raise BeyondcamError(f"{root / 'labels.csv'}: names no class; its header is image,labels")
         return used or wanted or ()
-    classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        classes = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    except UnicodeDecodeError as error:
+        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
+    for line, name in enumerate(classes, start=1):
+        if not name or classes.index(name) < line - 1:
+            raise BeyondcamError(
+                f"{path}, line {line}: " + (f"{name} stands here twice" if name else "no class")
+            )
     strays = sorted(set(used) - set(classes))
     if strays:
         raise BeyondcamError(f"{root / 'labels.csv'}: label {strays[0]!r} is not in classes.txt")

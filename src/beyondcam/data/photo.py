@@ -76,7 +76,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):  # 16-bit grey: PIL's own conversion clips it to white
         values = np.asarray(picture, np.float64)
         low, high = values.min(), values.max()
-        picture = Image.fromarray(((values - low) / max(high - low, 1) * 255).astype(np.uint8))
+        picture = Image.fromarray(((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -95,5 +95,5 @@ def read_mask(path: Path) -> Tensor:
             return torch.from_numpy(np.array(opened, np.uint8))
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no such mask") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BeyondcamError(f"{path}: not readable as a mask ({error})") from None

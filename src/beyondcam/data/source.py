@@ -50,6 +50,8 @@ class Masks:
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     """The classes to keep: all that the data knows, or the wanted ones in the order asked for."""
+    if len(known) > VOID - 1:
+        raise BeyondcamError(f"{len(known)} classes: a mask can number at most {VOID - 1}")
     if wanted is None:
         return tuple(known)
     for name in wanted:

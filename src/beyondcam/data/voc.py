@@ -56,7 +56,11 @@ def _split_ids(root: Path, split: str) -> tuple[str, ...]:
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
         raise BeyondcamError(f"{path}: no such split; there are: {', '.join(have) or 'none'}")
-    ids = tuple(line.split()[0] for line in path.read_text().splitlines() if line.strip())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
+    ids = tuple(line.split()[0] for line in text.splitlines() if line.strip())
     if not ids:
         raise BeyondcamError(f"{path}: the split is empty")
     return ids
@@ -79,7 +83,11 @@ def _names_in_xml(path: Path) -> set[str]:
         tree = ET.parse(path)  # noqa: S314  (expat here neither resolves external entities nor runs code)
     except ET.ParseError as error:
         raise BeyondcamError(f"{path}: not readable as XML ({error})") from None
-    return {name.text or "" for name in tree.iterfind("object/name")}
+    names = {(name.text or "").strip() for name in tree.iterfind("object/name")}
+    strays = sorted(names - set(CLASSES))
+    if strays:
+        raise BeyondcamError(f"{path}: {strays[0]!r} is none of the VOC classes")
+    return names
 
 
 def _names_in_mask(root: Path, image_id: str) -> set[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from beyondcam.classifier import Classifier
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Evidence, Shelf, checkpoint_hash, open_shelf, write_evidence
+from beyondcam.evidence.store import Evidence, Shelf, open_shelf, write_evidence
 from beyondcam.files import ahead, write_json
 from beyondcam.progress import track
 from beyondcam.recipes import Cost, Item, Recipe, run, scores
@@ -44,10 +44,9 @@ def map_split(
             f"the classes of the data ({', '.join(images.classes)}) are not the classifier's "
             f"({', '.join(classifier.classes)}); give --classes as in training"
         )
-    checkpoint = checkpoint_hash(out) + ("" if precision == "float32" else f"-{precision}")
     shelves = {
         name: open_shelf(
-            out, images, targets=targets, name=name, recipe=recipe, seed=seed, checkpoint=checkpoint
+            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed
         )
         for name, recipe in recipes.items()
     }  # fmt: skip

@@ -87,7 +87,7 @@ def read_evidence(path: Path) -> Evidence:
         return Evidence(levels, **lists, uncovered=float(facts["uncovered"]))
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it") from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, SyntaxError) as error:
         raise BeyondcamError(
             f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
         ) from None
@@ -113,7 +113,10 @@ class Shelf:
 
     def path(self, image_id: str) -> Path:
         """The file of an image."""
-        return self.folder / f"{quote(image_id, safe='')}.png"
+        name = quote(image_id, safe="")
+        if len(name) > 200:
+            name = f"{name[:100]}-{hashlib.sha256(image_id.encode()).hexdigest()[:32]}"
+        return self.folder / f"{name}.png"
 
     def read(self, image_id: str) -> Evidence:
         """The evidence of an image."""
@@ -122,8 +125,12 @@ class Shelf:
     def cost(self) -> dict[str, float] | None:
         """Mean cost an image, over all that was mapped; None where none is recorded."""
         try:
-            rows = np.loadtxt(self.folder / "cost.csv", delimiter=",", ndmin=2)
+            lines = (self.folder / "cost.csv").read_text().splitlines()
         except OSError:
+            return None
+        cells = [line.split(",") for line in lines]
+        rows = np.array([c for c in cells if len(c) == len(_COST) + 1], float)
+        if not len(rows):
             return None
         images, *sums = rows.sum(0).tolist()
         return dict(zip(_COST, (total / max(images, 1) for total in sums), strict=True))
@@ -131,12 +138,17 @@ class Shelf:
     def add_cost(self, images: int, cost: Cost) -> None:
         """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
         facts = asdict(cost)
-        with (self.folder / "cost.csv").open("a") as file:
-            file.write(",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST))) + "\n")
+        line = ",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST)))
+        path = self.folder / "cost.csv"
+        try:
+            with path.open("a") as file:
+                file.write(f"{line}\n")
+        except OSError as error:
+            raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
 
 def open_shelf(
-    run: Path, images: LabelledImages, *, targets: str, name: str, recipe: Recipe, seed: int, checkpoint: str
+    run: Path, images: LabelledImages, *, targets: str, precision: str, name: str, recipe: Recipe, seed: int
 ) -> Shelf:
     """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder."""
     manifest = {
@@ -148,7 +160,8 @@ def open_shelf(
         "recipe": json.loads(recipe.model_dump_json()),
         "recipe_hash": recipe.hash,
         "seed": seed,
-        "checkpoint": checkpoint,
+        "checkpoint": checkpoint_hash(run),
+        "precision": precision,
     }
     key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:10]
     folder = run / "evidence" / images.split / f"{name}-{key}"
@@ -158,8 +171,13 @@ def open_shelf(
 
 
 def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
-    """Every recipe's evidence for a split of the data, by name."""
-    asked = {"version": VERSION, "data": images.data, "classes": list(images.classes)}
+    """Every recipe's evidence for a split of the data, by name, made with the RUN's present checkpoint."""
+    asked = {
+        "version": VERSION,
+        "data": images.data,
+        "classes": list(images.classes),
+        "checkpoint": checkpoint_hash(run),
+    }
     for path in sorted((run / "evidence" / images.split).glob("*/manifest.json")):
         manifest = read_json(path, "beyondcam map")
         if asked.items() <= manifest.items():

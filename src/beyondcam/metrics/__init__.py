@@ -1,10 +1,11 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
 from beyondcam.metrics.results import threshold_of, write_scores
-from beyondcam.metrics.score import METRICS, REFERENCE, Scores, Training, score_split
+from beyondcam.metrics.score import FAMILY, METRICS, REFERENCE, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
 
 __all__ = [
+    "FAMILY",
     "METRICS",
     "REFERENCE",
     "ImageTally",

@@ -32,6 +32,9 @@ REFERENCE = "cam"
 
 METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
 
+FAMILY = ("seed", "targets", "precision")
+"""What evidence must have in common to be compared."""
+
 Rule = Literal["fixed", "train", "oracle"]
 Absent = Literal["auto", "drop", "zero"]
 Values = dict[str, Any]
@@ -116,8 +119,8 @@ def _complete(run: Path, images: LabelledImages, left_out: dict[str, str]) -> tu
 
 
 def _family(shelf: Shelf) -> tuple[Any, ...]:
-    """Evidence that may be compared: of one checkpoint, seed and target rule."""
-    return tuple(shelf.manifest[key] for key in ("checkpoint", "seed", "targets"))
+    """Evidence that may be compared with each other."""
+    return tuple(shelf.manifest[key] for key in FAMILY)
 
 
 def _truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -150,10 +153,10 @@ def _tallies(
     return found
 
 
-def _train_level(
-    run: Path, shelf: Shelf, training: Training | None, classes: int, left_out: dict[str, str]
-) -> int | None:
-    """The best level of the same recipe on the training split, None where it has no evidence there."""
+def _train_threshold(
+    run: Path, shelf: Shelf, training: Training | None, classes: int, left_out: dict[str, str], absent: str
+) -> float | None:
+    """The best threshold of the same recipe on the training split, None where it has no evidence there."""
     if training is None:
         return None
     for other in shelves(run, training.images):
@@ -163,7 +166,7 @@ def _train_level(
             ids = [i for i in training.images.ids if other.path(i).exists()]
             tallies = _tallies(other, ids, training.masks, left_out)
             if tallies:
-                return Sweep.of(list(tallies.values()), classes).best_level()
+                return level_threshold(Sweep.of(list(tallies.values()), classes).best_level(absent))
     return None
 
 
@@ -206,32 +209,33 @@ def _score_family(
     if not first:
         raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
 
-    def levels(shelf: Shelf, sweep: Sweep) -> dict[Rule, int]:
-        own: dict[Rule, int | None] = {
-            "fixed": None if fixed[shelf.name] is None else threshold_level(fixed[shelf.name] or 0.0),
-            "train": _train_level(run, shelf, training, classes, result.left_out),
-            "oracle": sweep.best_level(),
+    def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
+        own: dict[Rule, float | None] = {
+            "fixed": fixed[shelf.name],
+            "train": _train_threshold(run, shelf, training, classes, result.left_out, absent),
+            "oracle": level_threshold(sweep.best_level(absent)),
         }
-        return {rule: level for rule, level in own.items() if level is not None}
+        return {rule: threshold for rule, threshold in own.items() if threshold is not None}
 
-    reference_levels = levels(reference, Sweep.of(list(first.values()), classes)) if reference else {}
-    counts = _count(family, list(first), masks, reference, reference_levels)
-    weights = resample_weights(len(first))
+    references = thresholds(reference, Sweep.of(list(first.values()), classes)) if reference else {}
+    counts = _count(family, list(first), masks, reference, references, result.left_out)
+    scored_images = len(counts[family[0].folder].tallies)
+    if not scored_images:
+        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
+    weights = resample_weights(scored_images)
     scored = []
     for shelf in family:
-        own = counts[shelf.name]
+        own = counts[shelf.folder]
         sweep = Sweep.of(own.tallies, classes)
-        own_levels = reference_levels if shelf is reference else levels(shelf, sweep)
-        result.curves[shelf.folder.name] = _curves(
-            shelf, images, sweep, own, own_levels, reference_levels, absent
-        )
-        for rule, level in own_levels.items():
-            by_class, values, samples = _evaluate(own, rule, level, classes, weights, absent)
-            scored.append(_Scored(shelf, rule, values, samples))
-            result.rows.append(
-                _row(shelf, images, rule, level, reference_levels.get(rule), by_class, values, samples)
-                | {"images": len(first)}
+        chosen = references if shelf is reference else thresholds(shelf, sweep)
+        result.curves[shelf.folder.name] = _curves(shelf, images, sweep, own, chosen, references, absent)
+        for rule, threshold in chosen.items():
+            by_class, values, samples = _evaluate(
+                own, rule, threshold_level(threshold), classes, weights, absent
             )
+            scored.append(_Scored(shelf, rule, values, samples))
+            row = _row(shelf, images, rule, threshold, references.get(rule), by_class, values, samples)
+            result.rows.append(row | {"images": scored_images})
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))
@@ -242,26 +246,38 @@ def _count(
     ids: Sequence[str],
     masks: Masks,
     reference: Shelf | None,
-    reference_levels: Mapping[Rule, int],
-) -> dict[str, _Counts]:
-    """Read every recipe's evidence once, image by image, beside the reference's."""
+    references: Mapping[Rule, float],
+    left_out: dict[str, str],
+) -> dict[Path, _Counts]:
+    """Read every recipe's evidence once, image by image, beside the reference's.
 
-    def read(image_id: str) -> tuple[NDArray[np.uint8], Winners | None, list[Winners]]:
-        other = winners_of(reference.read(image_id)) if reference else None
-        winners = [
-            other if other and shelf is reference else winners_of(shelf.read(image_id)) for shelf in family
-        ]
-        return masks.read(image_id).numpy(), other, winners
+    An image that one recipe's evidence cannot be read for is left out of all.
+    """
 
-    counts = {shelf.name: _Counts() for shelf in family}
-    for truth, other, winners in track(ahead(read, ids), "score", len(ids)):
+    def read(image_id: str) -> tuple[NDArray[np.uint8], Winners | None, list[Winners]] | None:
+        try:
+            other = winners_of(reference.read(image_id)) if reference else None
+            winners = [
+                other if other and shelf is reference else winners_of(shelf.read(image_id))
+                for shelf in family
+            ]
+            return masks.read(image_id).numpy(), other, winners
+        except BeyondcamError as error:
+            left_out[image_id] = str(error)
+            return None
+
+    counts = {shelf.folder: _Counts() for shelf in family}
+    for found in track(ahead(read, ids), "score", len(ids)):
+        if found is None:
+            continue
+        truth, other, winners = found
         for own, mine in zip(counts.values(), winners, strict=True):
             own.tallies.append(ImageTally.of(mine, truth))
             if other is None:
                 continue
             own.joint += joint_levels(mine, other, truth)
-            for rule, level in reference_levels.items():
-                inside, dr, foreground = region_levels(mine, other, truth, level)
+            for rule, threshold in references.items():
+                inside, dr, foreground = region_levels(mine, other, truth, threshold_level(threshold))
                 own.right_in_dr[rule].append(inside)
                 own.dr[rule].append(dr)
             own.foreground.append(foreground)
@@ -294,8 +310,8 @@ def _row(
     shelf: Shelf,
     images: LabelledImages,
     rule: Rule,
-    level: int,
-    reference_level: int | None,
+    threshold: float,
+    reference_threshold: float | None,
     by_class: NDArray[np.float64],
     values: Mapping[str, float],
     samples: Mapping[str, NDArray[np.float64]],
@@ -304,13 +320,12 @@ def _row(
     return {
         "recipe": shelf.name,
         "recipe_hash": shelf.manifest["recipe_hash"],
-        "seed": shelf.manifest["seed"],
         "data": images.data,
         "split": images.split,
-        "targets": shelf.manifest["targets"],
+        **{key: shelf.manifest[key] for key in FAMILY},
         "threshold_rule": rule,
-        "threshold": level_threshold(level),
-        "reference_threshold": None if reference_level is None else level_threshold(reference_level),
+        "threshold": threshold,
+        "reference_threshold": reference_threshold,
         **{metric: _number(values.get(metric)) for metric in METRICS},
         "iou": {
             name: _number(value)
@@ -329,8 +344,7 @@ def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
         "b": b.shelf.name,
         "data": images.data,
         "split": images.split,
-        "seed": a.shelf.manifest["seed"],
-        "targets": a.shelf.manifest["targets"],
+        **{key: a.shelf.manifest[key] for key in FAMILY},
         "threshold_rule": a.rule,
         "difference": {m: _number(b.values[m] - a.values[m]) for m in metrics},
         "ci": {m: interval(b.samples[m] - a.samples[m]) for m in metrics},
@@ -342,8 +356,8 @@ def _curves(
     images: LabelledImages,
     sweep: Sweep,
     counts: _Counts,
-    levels: Mapping[Rule, int],
-    reference_levels: Mapping[Rule, int],
+    chosen: Mapping[Rule, float],
+    references: Mapping[Rule, float],
     absent: Absent,
 ) -> Values:
     """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
@@ -352,14 +366,15 @@ def _curves(
         "data": images.data,
         "split": images.split,
         "classes": list(images.classes),
+        **{key: shelf.manifest[key] for key in FAMILY},
         "threshold": [level_threshold(level) for level in range(LEVELS)],
         "miou": sweep.miou(absent).tolist(),
-        "levels": dict(levels),
+        "levels": {rule: threshold_level(threshold) for rule, threshold in chosen.items()},
     }
-    if reference_levels:
-        dr, ndr = recall_curve(counts.joint, levels["oracle"])
+    if references:
+        dr, ndr = recall_curve(counts.joint, threshold_level(chosen["oracle"]))
         curves |= {
-            "reference_levels": dict(reference_levels),
+            "reference_levels": {rule: threshold_level(t) for rule, t in references.items()},
             "dr_recall": [_number(value) for value in dr],
             "ndr_recall": [_number(value) for value in ndr],
         }

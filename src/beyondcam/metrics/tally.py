@@ -95,9 +95,9 @@ class Sweep:
             iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent
         )
 
-    def best_level(self) -> int:
+    def best_level(self, absent: str = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
-        return int(self.miou().argmax())
+        return int(self.miou(absent).argmax())
 
 
 def iou(intersection: Counts, predicted: Counts, true: Counts) -> NDArray[np.float64]:

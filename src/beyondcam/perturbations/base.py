@@ -15,7 +15,7 @@ Size = Annotated[float, Field(gt=0)]
 class Perturbation(BaseModel):
     """Base of the perturbations. A map over an image is the mean of the maps of its views."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
         """Draw the views of an image, of a network trained at `side` pixels.

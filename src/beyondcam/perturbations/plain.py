@@ -1,7 +1,9 @@
 """The image itself: one view, or the same at several scales and mirrored."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from beyondcam.perturbations.base import Perturbation, Size, pixels
 from beyondcam.perturbations.view import View
@@ -23,7 +25,7 @@ class Scales(Perturbation):
     """The whole image at several input sizes, and mirrored: the field's multi-scale and flip."""
 
     kind: Literal["scales"] = "scales"
-    sizes: tuple[Size, ...] = (0.75, 1.0, 1.5)
+    sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = (0.75, 1.0, 1.5)
     flip: bool = True
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:

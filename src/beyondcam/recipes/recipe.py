@@ -108,12 +108,23 @@ class _Written(BaseModel):
     of: tuple[str, ...] = ()
     refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]
 
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        said = self.model_fields_set
+        a, b = said & {"map", "perturbation", "weight", "normalise"}, said & {"combine", "of"}
+        if a and b:
+            raise ValueError(f"`{min(a)}` and `{min(b)}` do not go together")
+        return self
+
+
+_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    recipes: dict[str, _Written] = {}
-    refinements: dict[str, _one_of(REFINEMENTS)] = {}  # type: ignore[valid-type]
+    recipes: dict[_Name, _Written] = {}
+    refinements: dict[_Name, _one_of(REFINEMENTS)] = {}  # type: ignore[valid-type]
 
 
 class Cookbook:
@@ -124,11 +135,14 @@ class Cookbook:
         self.recipes = _builtin().recipes | own.recipes
         self.refinements = _builtin().refinements | own.refinements
 
-    def recipe(self, name: str) -> Recipe:
+    def recipe(self, name: str, within: tuple[str, ...] = ()) -> Recipe:
         """A recipe by name, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`."""
         base, *steps = name.split("+")
+        where = f"recipe {within[-1]}: `of`" if within else f"--recipe {name}"
+        if base in within:
+            raise BeyondcamError(f"{where}: {base} leads back to itself")
         if base not in self.recipes:
-            raise BeyondcamError(f"--recipe {name}: no recipe {base!r}; there are {', '.join(self.recipes)}")
+            raise BeyondcamError(f"{where}: no recipe {base!r}; there are {', '.join(self.recipes)}")
         for step in steps:
             if step not in self.refinements:
                 known = ", ".join(self.refinements)
@@ -137,7 +151,7 @@ class Cookbook:
         refine = (*written.refine, *(self.refinements[step] for step in steps))
         try:
             if written.map is None:
-                parts = tuple(self.recipe(part) for part in written.of)
+                parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
                 return Recipe(combine=written.combine, of=parts, refine=refine)
             source = Source(
                 map=written.map,

@@ -9,7 +9,7 @@ from beyondcam.data import Photo
 class Refinement(BaseModel):
     """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Refine the maps of one photo."""

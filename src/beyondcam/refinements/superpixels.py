@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import median
 from skimage.segmentation import slic
 from torch import Tensor
 
@@ -54,6 +53,9 @@ class Resolve(Refinement):
         labels = segments(photo, self.number, self.compactness)
         values = (maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).numpy()
         totals = np.stack([np.bincount(labels.ravel(), v.ravel().astype(np.float64)) for v in values])
-        level = median(values.max(0), labels, np.arange(labels.max() + 1))
+        best = values.max(0).ravel()
+        order = np.lexsort((best, labels.ravel()))  # the lower median: half background is background
+        sizes = np.bincount(labels.ravel())
+        level = best[order][sizes.cumsum() - sizes + (sizes - 1) // 2]
         won = np.where(np.arange(len(values))[:, None] == totals.argmax(0), level, 0.0)
         return torch.from_numpy(won.astype(np.float32)[:, labels])

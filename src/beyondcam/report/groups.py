@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beyondcam.metrics import METRICS, REFERENCE
+from beyondcam.metrics import FAMILY, METRICS, REFERENCE
 
 Values = dict[str, Any]
 
@@ -20,7 +20,7 @@ RULES = {
 }
 """Threshold rules, the one to be believed first."""
 
-_KEY = ("data", "split", "targets", "seed")
+_KEY = ("data", "split", *FAMILY)
 
 
 @dataclass(frozen=True)
