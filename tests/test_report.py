@@ -72,11 +72,14 @@ class Page(HTMLParser):
         return " ".join(self.words)
 
 
+FAMILY = {"seed": 0, "targets": "labels", "precision": "float32"}
+
+
 def row(recipe, miou, rule="train", **changes):
     values = dict(zip(METRICS, (miou, 0.8123, 0.2345, 0.6789), strict=True))
     return {
-        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "seed": 0, "split": "all",
-        "targets": "labels", "threshold_rule": rule, "threshold": level_threshold(100),
+        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "split": "all", **FAMILY,
+        "threshold_rule": rule, "threshold": level_threshold(100),
         "reference_threshold": level_threshold(90), **values,
         "iou": {"background": 0.9, HOSTILE: miou, "dog": None}, "images": 2,
         "ci": {m: [v - 0.01, v + 0.02] for m, v in values.items()},
@@ -86,7 +89,7 @@ def row(recipe, miou, rule="train", **changes):
 
 def comparison(a, b, difference, interval, rule="train"):
     return {
-        "a": a, "b": b, "split": "all", "seed": 0, "targets": "labels", "threshold_rule": rule,
+        "a": a, "b": b, "split": "all", **FAMILY, "threshold_rule": rule,
         "difference": {"miou": difference}, "ci": {"miou": interval},
     }  # fmt: skip
 
@@ -94,7 +97,8 @@ def comparison(a, b, difference, interval, rule="train"):
 def curve(recipe):
     rising = np.linspace(0, 1, LEVELS)
     return {
-        "recipe": recipe, "split": "all", "threshold": (rising**2).tolist(), "miou": (rising / 2).tolist(),
+        "recipe": recipe, "split": "all", **FAMILY,
+        "threshold": (rising**2).tolist(), "miou": (rising / 2).tolist(),
         "levels": {"train": 100, "oracle": 110}, "reference_levels": {"train": 90, "oracle": 95},
         "dr_recall": [*rising[:-1].tolist(), None], "ndr_recall": [None, *rising[1:].tolist()],
     }  # fmt: skip
