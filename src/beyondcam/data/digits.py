@@ -23,7 +23,7 @@ SIDE = 64
 SPLITS = {"train": 2000, "val": 200}
 """Canvases a split."""
 
-_SMALLEST, _LARGEST = 22, 40  # side of a digit's box, pixels
+_SMALLEST, _LARGEST = 24, 40  # side of a digit's box, pixels
 _INK = 0.4  # a pixel at least this opaque belongs to the digit
 
 
@@ -103,14 +103,14 @@ def _canvas(image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozen
 
 def _background(rng: np.random.Generator, source: NDArray[np.int64]) -> NDArray[np.float32]:
     """A smooth coloured ground (3, H, W) under scraps of digits too small to tell which."""
-    coarse = rng.uniform(0.05, 0.7, (3, 5, 5)).astype(np.float32)
+    coarse = rng.uniform(0.05, 0.4, (3, 5, 5)).astype(np.float32)
     planes = [Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for plane in coarse]
     canvas = np.stack([np.asarray(plane) for plane in planes])
-    for _ in range(6):
+    for _ in range(12):
         top, left = rng.integers(2, 18, 2)
         scrap = _mnist()[0][rng.choice(source)][top : top + 8, left : left + 8]
         y, x = rng.integers(0, SIDE - 8, 2)
-        _blend(canvas[:, y : y + 8, x : x + 8], scrap, rng.uniform(0.5, 1, 3))
+        _blend(canvas[:, y : y + 8, x : x + 8], scrap, rng.uniform(0.6, 1, 3))
     return canvas
 
 
@@ -122,7 +122,7 @@ def _paint(
     side = int(rng.integers(_SMALLEST, _LARGEST + 1))
     glyph = np.asarray(Image.fromarray(glyphs[which]).resize((side, side), Image.Resampling.BILINEAR))
     y, x = rng.integers(0, SIDE - side + 1, 2)
-    _blend(canvas[:, y : y + side, x : x + side], glyph, rng.uniform(0.5, 1, 3))
+    _blend(canvas[:, y : y + side, x : x + side], glyph, rng.uniform(0.6, 1, 3))
     ink = glyph >= _INK
     mask[y : y + side, x : x + side][ink] = digits[which] + 1
     return int(digits[which]), int(ink.sum())

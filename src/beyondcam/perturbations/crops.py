@@ -31,7 +31,7 @@ class Crops(Perturbation):
     n: Count = 48
     scale: tuple[Share, Share] = (0.3, 0.8)
     aspect: Literal["image", "square"] = "image"
-    size: Size = 0.75
+    size: Size = 1.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
