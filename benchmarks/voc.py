@@ -8,6 +8,7 @@ Trains (unless RUN has a classifier), maps `train` and `val`, chooses each recip
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def main() -> None:
     chosen = {base: best_refinement(base, on_train.rows) for base in MAPS}
     on_val = score_split(run, splits["val"], val_masks, training=Training(splits["train"], train_masks))
     write_scores(run, splits["val"], on_val)
-    command = "python benchmarks/voc.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals"
+    shown = data.replace(os.environ.get("BEYONDCAM_DATA", data), "$BEYONDCAM_DATA")
+    command = f"python benchmarks/voc.py --data {shown} --out {run}"
     body = section(run, chosen, on_val.rows, on_val.comparisons)
     write_section("voc", "VOC animals: CAM against saliency", command, body)
 
@@ -85,7 +87,7 @@ def section(run: Path, chosen: dict[str, str], rows: list[Row], comparisons: lis
         f"`train`, from one menu for all rows: {', '.join(step or 'none' for step in MENU)}. "
         "The reference CAM is `cam`.",
         "",
-        "| recipe | τ | mIoU | DR-Recall | NDR-Recall | FG-Precision | passes | s/image |",
+        "| recipe | τ | mIoU | DR-Recall | NDR-Recall | FG-Precision | passes | megapixels |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(line(row) for row in sorted(table, key=lambda row: -row["miou"])),
         "",
@@ -115,8 +117,8 @@ def line(row: Row) -> str:
         f"`{row['recipe']}`",
         f"{row['threshold']:.3f}",
         *(f"{row[m]:.3f} {interval(row, m)}" for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")),
-        f"{cost['forward']:.0f} + {cost['backward']:.1f}",
-        f"{cost['seconds']:.2f}",
+        f"{cost['forward']:.0f} + {cost['backward']:.0f}",
+        f"{cost['megapixels']:.1f}",
     )
     return f"| {' | '.join(cells)} |"
 

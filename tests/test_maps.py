@@ -200,8 +200,16 @@ def test_cost_counts_shared_passes_once() -> None:
             ),
         ),
         "cam": Recipe(source=Source(map="cam", perturbation=crops)),
+        "twice": Recipe(
+            combine="mean",
+            of=(
+                Recipe(source=Source(map="saliency", perturbation=crops)),
+                Recipe(source=Source(map="saliency", perturbation=crops, normalise=True)),
+            ),
+        ),
     }
     (results,) = run(tiny(), [Item("a", photo(), (0, 1))], recipes, batch=3)
+    assert (results["twice"].cost.forward, results["twice"].cost.backward) == (4, 8)
     cost = results["both"].cost
     assert (cost.forward, cost.backward) == (4, 8)
     assert cost.megapixels == pytest.approx(12 * 32 * 32 / 1e6)

@@ -1,4 +1,4 @@
-"""`python -m beyondcam`, and what torchrun starts."""
+"""`python -m beyondcam`."""
 
 from beyondcam.cli import main
 

@@ -14,11 +14,12 @@ from beyondcam.errors import BeyondcamError
 app = typer.Typer(
     name="beyondcam",
     help="From image-level labels to scored segmentation masks.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+_UsageError: Any = typer.BadParameter.__base__  # of every wrong option; typer exports no name for it
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `beyondcam train` made.")]
 Data = Annotated[
@@ -39,7 +40,11 @@ Targets = Literal["labels", "predicted"]
 def main() -> None:
     """Run the command line; errors are one line on stderr."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except _UsageError as error:
+        _fail(f"{error.format_message().rstrip('.')}; see --help")
+    except typer.Abort:
+        sys.exit(130)
     except BeyondcamError as error:
         _fail(str(error))
     except OSError as error:
@@ -185,6 +190,7 @@ def score(
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
     from beyondcam.data import open_masks
+    from beyondcam.files import write_json
     from beyondcam.metrics import Training, score_split, write_scores
     from beyondcam.metrics.table import print_table
 
@@ -200,12 +206,16 @@ def score(
         except BeyondcamError as error:
             _say(f"no rule train: {error}")
         else:
-            training = Training(training_images, training_masks) if training_masks else None
+            if set(training_images.ids) & set(images.ids):
+                _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
+            elif training_masks is not None:
+                training = Training(training_images, training_masks)
     scores = score_split(
         run, images, masks,
         training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
     )  # fmt: skip
     write_scores(run, images, scores)
+    write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)
     _end(scores.left_out)
 
@@ -221,12 +231,14 @@ def seed(
     classes: Classes = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
+    from beyondcam.files import write_json
     from beyondcam.metrics import threshold_of
     from beyondcam.seeds import find_shelf, write_seeds
 
     images = _open(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
     left_out = write_seeds(images, shelf, threshold_of(run, shelf, images, threshold), out)
+    write_json(run / "left_out" / f"seed-{split}.json", left_out)
     _say(f"{len(images.ids) - len(left_out)} seeds in {out}")
     _end(left_out)
 
@@ -261,7 +273,9 @@ def explain(
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image)
     classifier = to_device(load_classifier(model) if model else imagenet_classifier().eval())
-    named = explain_photo(classifier, photo, chosen, out, top=top, seed=seed, batch=batch)
+    named = explain_photo(
+        classifier, photo, chosen, out, image_id=image.stem, top=top, seed=seed, batch=batch
+    )
     for name, probability in named:
         print(f"{name}: {probability:.3f}")  # noqa: T201
     print(out)  # noqa: T201

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -18,7 +17,7 @@ R = TypeVar("R")
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it never stands half-written under its name, whenever the process dies."""
-    partial = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}")
+    partial = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)

@@ -40,6 +40,8 @@ def build(
 ) -> Classifier:
     """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights."""
     if backbone == "convnet":
+        if weights is not None or output_stride is not None:
+            raise BeyondcamError("--backbone convnet: takes neither --weights nor --output-stride")
         return Classifier(
             convnet(kernel, pool=pool), nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size
         )
@@ -47,7 +49,14 @@ def build(
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     if weights is not None or pretrained:
         _fill(trunk, _weights(backbone, weights), str(weights or backbone))
-    head = nn.Conv2d(trunk.num_features, len(classes), 1, bias=False)
+    try:
+        with torch.no_grad():
+            width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise BeyondcamError(
+            f"--backbone {backbone}: does not take {size} × {size} pixels ({error})"
+        ) from None
+    head = nn.Conv2d(width, len(classes), 1, bias=False)
     return Classifier(trunk, head, classes, config["mean"], config["std"], size)
 
 
@@ -128,8 +137,8 @@ def _fill(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """
     own = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    if own.keys() <= given.keys():
-        chosen = {k: given[k] for k in own}
+    if own.keys() <= given.keys() or what.endswith(".safetensors"):  # which are sorted, not in order
+        chosen = {k: given[k] for k in own if k in given}
     else:
         chosen = dict(zip(own, given.values(), strict=False))
     if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):

@@ -99,7 +99,10 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     except BeyondcamError as error:
         report(f"no mAP on val: {error}")
         return left_out
-    ids = [i for i in val.ids if i in val.labels]
+    ids = [i for i in val.ids if i in val.labels and i not in set(images.ids)]
+    if not ids:
+        report("no mAP on val: it has no labelled image that was not trained on")
+        return left_out
     ap = mean_average_precision(load_classifier(run), val, ids, left_out)
     report(f"mAP on val: {ap:.4f}")
     path = run / "training.json"
@@ -135,8 +138,10 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     steps = batches * config.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
 
+    settings = json.loads(config.model_dump_json()) | {"data": images.data}
+    write_json(run / "config.json", {"train": settings, "classes": images.classes})
+
     history: list[dict[str, float]] = []
-    best = b""
     left_out = {i: images.unlabelled.get(i, "no label") for i in images.ids if i not in images.labels}
     for epoch in range(config.epochs):
         classifier.train()
@@ -153,16 +158,16 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
             optimizer.step()
             schedule.step()
             running.update_parameters(classifier)
+            if not math.isfinite(loss.item()):
+                raise BeyondcamError(f"epoch {epoch + 1}: the loss is {loss.item()}; lower --lr")
             total += loss.item()
         ap = mean_average_precision(averaged, images, held, left_out)
         if not history or ap >= max(h["held_out_map"] for h in history):
-            best = save({k: v.cpu().contiguous() for k, v in averaged.state_dict().items()})
+            kept_weights = {k: v.cpu().contiguous() for k, v in averaged.state_dict().items()}
+            write_whole(run / "classifier.safetensors", save(kept_weights))
         history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
         report(f"epoch {epoch + 1}: loss {total / batches:.4f}, mAP on the held-out tenth {ap:.4f}")
 
-    settings = json.loads(config.model_dump_json()) | {"data": images.data}
-    write_whole(run / "classifier.safetensors", best)
-    write_json(run / "config.json", {"train": settings, "classes": images.classes})
     write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
     return left_out
 

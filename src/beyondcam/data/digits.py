@@ -61,7 +61,7 @@ def _ids(place: str, split: str) -> tuple[str, ...]:
         raise BeyondcamError(
             f"digits: no split {split!r}; there are {', '.join(SPLITS)}, and train_N, val_N for their first N"
         )
-    count = min(int(first), SPLITS[whole]) if first else SPLITS[whole]
+    count = min(max(1, int(first)), SPLITS[whole]) if first else SPLITS[whole]
     return tuple(f"{whole}-{n:05d}" for n in range(count))
 
 

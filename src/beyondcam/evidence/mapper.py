@@ -1,7 +1,7 @@
 """Map a split: images and labels in, evidence out; killed at any moment, it goes on where it stopped."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -52,10 +52,17 @@ def map_split(
     }  # fmt: skip
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][shard[0] - 1 :: shard[1]]
     left_out: dict[str, str] = {}
+    device = classifier.weight.device.type
+    autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+    def there(shelf: Shelf, image_id: str) -> bool:
+        """Whether an image needs no work: its evidence is there, and its label is still the same."""
+        labelled = targets == "labels" and image_id in images.labels
+        return shelf.has(image_id, tuple(sorted(images.labels[image_id])) if labelled else None)
 
     def read(chunk: Sequence[str]) -> dict[str, Photo]:
         """The photos of a chunk, none where all of its evidence is there."""
-        if all(shelf.path(i).exists() for shelf in shelves.values() for i in chunk):
+        if all(there(shelf, i) for shelf in shelves.values() for i in chunk):
             return {}
         return _readable(images, chunk, targets, left_out)
 
@@ -63,10 +70,22 @@ def map_split(
         missing = {
             name: recipe
             for name, recipe in recipes.items()
-            if not all(shelves[name].path(i).exists() for i in photos)
+            if not all(there(shelves[name], i) for i in photos)
         }
-        if missing:
-            _map_chunk(classifier, images, photos, missing, shelves, targets, seed, batch, precision)
+        if not missing:
+            continue
+        items, logits = _items(classifier, images, photos, targets, batch, autocast)
+        costs = dict.fromkeys(missing, Cost())
+        results = run(classifier, items, missing, seed=seed, batch=batch, autocast=autocast)
+        for item, s, by_recipe in zip(items, logits, results, strict=True):
+            own = tuple(s[list(item.targets)].tolist())
+            for name, result in by_recipe.items():
+                costs[name] += result.cost
+                if not there(shelves[name], item.id):
+                    evidence = Evidence.of(result.maps, item.targets, own, item.photo.size, result.uncovered)
+                    write_evidence(shelves[name], item.id, evidence)
+        for name, cost in costs.items():
+            shelves[name].add_cost(len(items), cost)
     write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
     return left_out
 
@@ -87,36 +106,21 @@ def _readable(
     return photos
 
 
-def _map_chunk(
+def _items(
     classifier: Classifier,
     images: LabelledImages,
     photos: Mapping[str, Photo],
-    recipes: Mapping[str, Recipe],
-    shelves: Mapping[str, Shelf],
     targets: Targets,
-    seed: int,
     batch: int,
-    precision: str,
-) -> None:
-    """Map a chunk with the recipes that are missing in it, and write what is not there yet."""
-    device = classifier.weight.device.type
-    autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+    autocast: AbstractContextManager[object],
+) -> tuple[list[Item], Tensor]:
+    """The images of a chunk with their targets, and the classifier's logits (N, C) for them."""
     logits = scores(classifier, list(photos.values()), batch=batch, autocast=autocast)
     items = [
         Item(i, photo, _targets(images, i, classifier.probabilities(s), targets))
         for (i, photo), s in zip(photos.items(), logits, strict=True)
     ]
-    costs = dict.fromkeys(recipes, Cost())
-    results = run(classifier, items, recipes, seed=seed, batch=batch, autocast=autocast)
-    for item, s, by_recipe in zip(items, logits, results, strict=True):
-        own = tuple(s[list(item.targets)].tolist())
-        for name, result in by_recipe.items():
-            costs[name] += result.cost
-            if not shelves[name].path(item.id).exists():
-                evidence = Evidence.of(result.maps, item.targets, own, item.photo.size, result.uncovered)
-                write_evidence(shelves[name], item.id, evidence)
-    for name in recipes:
-        shelves[name].add_cost(len(items), costs[name])
+    return items, logits
 
 
 def _targets(images: LabelledImages, image_id: str, probabilities: Tensor, rule: Targets) -> tuple[int, ...]:

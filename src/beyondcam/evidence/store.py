@@ -122,6 +122,15 @@ class Shelf:
         """The evidence of an image."""
         return read_evidence(self.path(image_id))
 
+    def has(self, image_id: str, targets: tuple[int, ...] | None) -> bool:
+        """Whether an image's evidence is there and, where `targets` are given, is of these."""
+        try:
+            with Image.open(self.path(image_id)) as opened:  # reads the text chunk, not the pixels
+                facts = json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
+        except (OSError, LookupError, ValueError, AttributeError, SyntaxError):
+            return False
+        return targets is None or tuple(facts["targets"]) == targets
+
     def cost(self) -> dict[str, float] | None:
         """Mean cost an image, over all that was mapped; None where none is recorded."""
         try:

@@ -5,13 +5,16 @@ from typing import Any
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf
+from beyondcam.evidence import Shelf, checkpoint_hash
 from beyondcam.files import read_json, write_json
-from beyondcam.metrics.score import Scores
+from beyondcam.metrics.score import FAMILY, Scores
+
+_SAME = ("recipe_hash", "checkpoint", *FAMILY)
 
 
 def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
-    """Write the scores of a split; those of other splits and data stay."""
+    """Write the scores of a split; those of other splits stay, if the checkpoint is still the same."""
+    checkpoint = checkpoint_hash(run)
     for name, rows in (
         ("scores", scores.rows),
         ("comparisons", scores.comparisons),
@@ -19,7 +22,11 @@ def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
     ):
         path = run / f"{name}.json"
         old = read_json(path, "beyondcam score") if path.exists() else []
-        kept = [row for row in old if (row["data"], row["split"]) != (images.data, images.split)]
+        kept = [
+            row
+            for row in old
+            if (row["data"], row["split"]) != (images.data, images.split) and row["checkpoint"] == checkpoint
+        ]
         write_json(path, kept + rows)
 
 
@@ -39,8 +46,8 @@ def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> floa
         raise BeyondcamError(f"--threshold {rule}: write a value between 0 and 1, train or oracle")
     rows: list[dict[str, Any]] = read_json(run / "scores.json", "beyondcam score")
     for row in rows:
-        own = (row["recipe"], row["recipe_hash"], row["seed"], row["data"], row["threshold_rule"])
-        asked = (shelf.name, shelf.manifest["recipe_hash"], shelf.manifest["seed"], images.data, rule)
+        own = (row["recipe"], row["data"], row["threshold_rule"], *(row.get(key) for key in _SAME))
+        asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
         if own == asked and (rule == "train" or row["split"] == images.split):
             return float(row["threshold"])
     raise BeyondcamError(

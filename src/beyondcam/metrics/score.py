@@ -14,8 +14,8 @@ from beyondcam.data import LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     LEVELS,
+    Evidence,
     Shelf,
-    Winners,
     level_threshold,
     shelves,
     threshold_level,
@@ -83,11 +83,17 @@ def score_split(
     it is not given.
     """
     result = Scores()
-    ids, found = _complete(run, images, result.left_out)
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
-    for shelf in found:
+    for shelf in shelves(run, images):
         families[_family(shelf)].append(shelf)
-    for family in families.values():
+    if not families:
+        raise BeyondcamError(
+            f"{run}: no evidence for --split {images.split} of this data; `beyondcam map` makes it"
+        )
+    for found in families.values():
+        ids, family = _complete(found, images, result.left_out)
+        if sum(shelf.name == REFERENCE for shelf in family) > 1:
+            raise BeyondcamError(f"{run}: two recipes are called {REFERENCE}, the reference; delete one")
         fixed = {shelf.name: threshold for shelf in family}
         if reference_threshold is not None:
             fixed[REFERENCE] = reference_threshold
@@ -95,16 +101,15 @@ def score_split(
     return result
 
 
-def _complete(run: Path, images: LabelledImages, left_out: dict[str, str]) -> tuple[list[str], list[Shelf]]:
+def _complete(
+    found: Sequence[Shelf], images: LabelledImages, left_out: dict[str, str]
+) -> tuple[list[str], list[Shelf]]:
     """The ids that some recipe has evidence for, and the recipes that have it for all of them."""
-    found = list(shelves(run, images))
     have = [{i for i in images.ids if shelf.path(i).exists()} for shelf in found]
     any_has = set().union(*have)
     ids = [i for i in images.ids if i in any_has]
     if not ids:
-        raise BeyondcamError(
-            f"{run}: no evidence for --split {images.split} of this data; `beyondcam map` makes it"
-        )
+        raise BeyondcamError(f"{found[0].folder}: no image is mapped yet; `beyondcam map` does it")
     for i in images.ids:
         if i not in any_has:
             left_out[i] = "has no evidence; `beyondcam map` makes it"
@@ -159,11 +164,17 @@ def _train_threshold(
     """The best threshold of the same recipe on the training split, None where it has no evidence there."""
     if training is None:
         return None
-    for other in shelves(run, training.images):
-        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"] and _family(other) == _family(
-            shelf
-        ):
+    family = [other for other in shelves(run, training.images) if _family(other) == _family(shelf)]
+    mapped = {i for other in family for i in training.images.ids if other.path(i).exists()}
+    for other in family:
+        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"]:
             ids = [i for i in training.images.ids if other.path(i).exists()]
+            if len(ids) < len(mapped):
+                left_out[f"rule train of {shelf.name}"] = (
+                    f"{len(mapped) - len(ids)} of {len(mapped)} images of --split {training.images.split} "
+                    "are not mapped; run `beyondcam map` again"
+                )
+                return None
             tallies = _tallies(other, ids, training.masks, left_out)
             if tallies:
                 return level_threshold(Sweep.of(list(tallies.values()), classes).best_level(absent))
@@ -175,6 +186,7 @@ class _Counts:
     """What one pass over a recipe's evidence leaves: small counts an image, and one joint histogram."""
 
     tallies: list[ImageTally] = field(default_factory=list)
+    uncovered: list[float] = field(default_factory=list)
     foreground: list[int] = field(default_factory=list)
     dr: dict[Rule, list[int]] = field(default_factory=lambda: defaultdict(list))
     right_in_dr: dict[Rule, list[Counts]] = field(default_factory=lambda: defaultdict(list))
@@ -235,7 +247,8 @@ def _score_family(
             )
             scored.append(_Scored(shelf, rule, values, samples))
             row = _row(shelf, images, rule, threshold, references.get(rule), by_class, values, samples)
-            result.rows.append(row | {"images": scored_images})
+            uncovered = float(np.mean(own.uncovered))
+            result.rows.append(row | {"images": scored_images, "absent": absent, "uncovered": uncovered})
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))
@@ -254,14 +267,9 @@ def _count(
     An image that one recipe's evidence cannot be read for is left out of all.
     """
 
-    def read(image_id: str) -> tuple[NDArray[np.uint8], Winners | None, list[Winners]] | None:
+    def read(image_id: str) -> tuple[NDArray[np.uint8], list[Evidence]] | None:
         try:
-            other = winners_of(reference.read(image_id)) if reference else None
-            winners = [
-                other if other and shelf is reference else winners_of(shelf.read(image_id))
-                for shelf in family
-            ]
-            return masks.read(image_id).numpy(), other, winners
+            return masks.read(image_id).numpy(), [shelf.read(image_id) for shelf in family]
         except BeyondcamError as error:
             left_out[image_id] = str(error)
             return None
@@ -270,9 +278,12 @@ def _count(
     for found in track(ahead(read, ids), "score", len(ids)):
         if found is None:
             continue
-        truth, other, winners = found
-        for own, mine in zip(counts.values(), winners, strict=True):
+        truth, evidence = found
+        winners = [winners_of(one) for one in evidence]
+        other = winners[family.index(reference)] if reference else None
+        for own, one, mine in zip(counts.values(), evidence, winners, strict=True):
             own.tallies.append(ImageTally.of(mine, truth))
+            own.uncovered.append(one.uncovered)
             if other is None:
                 continue
             own.joint += joint_levels(mine, other, truth)
@@ -320,6 +331,7 @@ def _row(
     return {
         "recipe": shelf.name,
         "recipe_hash": shelf.manifest["recipe_hash"],
+        "checkpoint": shelf.manifest["checkpoint"],
         "data": images.data,
         "split": images.split,
         **{key: shelf.manifest[key] for key in FAMILY},
@@ -342,6 +354,9 @@ def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
     return {
         "a": a.shelf.name,
         "b": b.shelf.name,
+        "a_hash": a.shelf.manifest["recipe_hash"],
+        "b_hash": b.shelf.manifest["recipe_hash"],
+        "checkpoint": a.shelf.manifest["checkpoint"],
         "data": images.data,
         "split": images.split,
         **{key: a.shelf.manifest[key] for key in FAMILY},
@@ -366,6 +381,7 @@ def _curves(
         "data": images.data,
         "split": images.split,
         "classes": list(images.classes),
+        "checkpoint": shelf.manifest["checkpoint"],
         **{key: shelf.manifest[key] for key in FAMILY},
         "threshold": [level_threshold(level) for level in range(LEVELS)],
         "miou": sweep.miou(absent).tolist(),

@@ -30,5 +30,7 @@ class Perturbation(BaseModel):
 
 
 def pixels(size: float, side: int) -> int:
-    """A `Size` in pixels. Multiples are rounded to 8, which networks with strides like."""
+    """A `Size` in pixels. Multiples other than 1 are rounded to 8, which networks with strides like."""
+    if size == 1:
+        return side
     return round(size) if size > 8 else max(8, 8 * round(size * side / 8))

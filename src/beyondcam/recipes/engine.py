@@ -6,7 +6,7 @@ of photos handed over at once, never with the number of views.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -88,15 +88,14 @@ class Raw:
     """The raw maps of one image, what their passes cost, and the share of its pixels that no view covered."""
 
     maps: dict[Source, Tensor] = field(default_factory=dict)
-    forward: dict[Perturbation, Cost] = field(default_factory=lambda: defaultdict(Cost))
-    own: dict[Source, Cost] = field(default_factory=lambda: defaultdict(Cost))
+    costs: dict[Hashable, Cost] = field(default_factory=lambda: defaultdict(Cost))
+    """Of forward passes by perturbation, of maps by (perturbation, map), of adding them up by source."""
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
 
     def cost(self, sources: Iterable[Source]) -> Cost:
-        """The cost of some sources: the passes that they share count once."""
-        sources = list(sources)
-        shared = (self.forward[p] for p in {s.perturbation for s in sources})
-        return sum((*shared, *(self.own[s] for s in sources)), Cost())
+        """The cost of some sources: what they share counts once."""
+        keys = {key for s in sources for key in (s.perturbation, (s.perturbation, s.map), s)}
+        return sum((self.costs[key] for key in keys), Cost())
 
 
 @dataclass
@@ -154,6 +153,7 @@ def scores(
 def _finish(recipe: Recipe, item: Item, raw: Raw) -> Result:
     """Refine one image's maps by one recipe."""
     sources = recipe.sources()
+    recipe.prepare(item.photo)
     start = time.perf_counter()
     if item.targets:
         maps = recipe.finish(item.photo, raw.maps)
@@ -194,10 +194,13 @@ def _run_group(
         megapixels = inputs.shape[-1] ** 2 / 1e6
         seconds = clock.lap() / len(members)
         for n, _ in members:
-            raws[n].forward[perturbation] += Cost(1, 0, megapixels, seconds)
+            raws[n].costs[perturbation] += Cost(1, 0, megapixels, seconds)
         for name in names:
             maps = MAPS[name].of(forward).float()
-            map_seconds = clock.lap()
+            seconds = clock.lap() / len(members)
+            for n, _ in members:
+                backward = len(items[n].targets) if MAPS[name].gradient else 0
+                raws[n].costs[perturbation, name] += Cost(0, backward, megapixels * backward, seconds)
             for source in (s for s in sources if s.map == name):
                 start = 0
                 weighted = _weighted(maps, forward, classifier, source)
@@ -205,10 +208,9 @@ def _run_group(
                     k = len(items[n].targets)
                     canvases[n, source].add(view, weighted[start : start + k])
                     start += k
-                seconds = (map_seconds + clock.lap()) / len(members)
+                seconds = clock.lap() / len(members)
                 for n, _ in members:
-                    backward = len(items[n].targets) if MAPS[name].gradient else 0
-                    raws[n].own[source] += Cost(0, backward, megapixels * backward, seconds)
+                    raws[n].costs[source] += Cost(seconds=seconds)
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.mean()[items[n].ranks()]
         raws[n].uncovered[perturbation] = float((canvas.covered == 0).float().mean())

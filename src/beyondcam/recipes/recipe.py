@@ -17,7 +17,7 @@ from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
-from beyondcam.refinements import REFINEMENTS, Refinement
+from beyondcam.refinements import REFINEMENTS, Refinement, by_maximum
 
 
 def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
@@ -78,6 +78,13 @@ class Recipe(BaseModel):
         own = {self.source} if self.source else set()
         return own.union(*(part.sources() for part in self.of))
 
+    def prepare(self, photo: Photo) -> None:
+        """Have its refinements do what recipes share."""
+        for part in self.of:
+            part.prepare(photo)
+        for refinement in self.refine:
+            refinement.prepare(photo)
+
     def finish(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
         """Combine and refine: raw maps (k, H, W) of each source → maps (k, H, W)."""
         maps = raw[self.source] if self.source else self._combined(photo, raw)
@@ -88,11 +95,6 @@ class Recipe(BaseModel):
     def _combined(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
         parts = torch.stack([by_maximum(part.finish(photo, raw)) for part in self.of])
         return parts.mean(0) if self.combine == "mean" else parts.prod(0) ** (1 / len(parts))
-
-
-def by_maximum(maps: Tensor) -> Tensor:
-    """Each map (k, H, W) divided by its own maximum; an all-zero map stays zero."""
-    return maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
 
 
 class _Written(BaseModel):
@@ -162,8 +164,6 @@ class Cookbook:
             return Recipe(source=source, combine=written.combine, refine=refine)
         except ValidationError as error:
             raise BeyondcamError(f"recipe {base}: {_first(error)}") from None
-        except RecursionError:
-            raise BeyondcamError(f"recipe {base}: `of` leads back to itself") from None
 
 
 @cache

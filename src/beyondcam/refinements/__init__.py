@@ -3,11 +3,11 @@
 A new one is a subclass of `Refinement` in a file of its own, and one line in `REFINEMENTS`.
 """
 
-from beyondcam.refinements.base import Refinement
+from beyondcam.refinements.base import Refinement, by_maximum
 from beyondcam.refinements.crf import CRF
 from beyondcam.refinements.smooth import Smooth
 from beyondcam.refinements.superpixels import Resolve, Superpixels
 
 REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, CRF)
 
-__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels"]
+__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels", "by_maximum"]

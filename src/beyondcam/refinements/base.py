@@ -1,5 +1,6 @@
 """What a refinement is: a validated setting that turns maps into better maps."""
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -11,6 +12,14 @@ class Refinement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def prepare(self, photo: Photo) -> None:
+        """Do what all recipes of a photo share; it is charged to none of them."""
+
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Refine the maps of one photo."""
         raise NotImplementedError
+
+
+def by_maximum(maps: Tensor) -> Tensor:
+    """Each map (k, H, W) divided by its own maximum; an all-zero map stays zero."""
+    return maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.refinements.base import Refinement
+from beyondcam.refinements.base import Refinement, by_maximum
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -42,7 +42,7 @@ class CRF(Refinement):
             from pydensecrf.densecrf import DenseCRF2D  # noqa: PLC0415  (an extra)
         except ModuleNotFoundError:
             raise BeyondcamError("the refinement crf needs an extra: pip install 'beyondcam[crf]'") from None
-        v = maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+        v = by_maximum(maps)
         scores = torch.cat([torch.full_like(v[:1], self.background), v]).clamp_min(1e-5)
         unary = -(scores / scores.sum(0)).log()
         field = DenseCRF2D(photo.width, photo.height, len(scores))

@@ -11,7 +11,7 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from beyondcam.data import Photo
-from beyondcam.refinements.base import Refinement
+from beyondcam.refinements.base import Refinement, by_maximum
 
 
 @lru_cache(maxsize=8)
@@ -21,12 +21,19 @@ def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]
     return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
 
 
-class Superpixels(Refinement):
+class _BySuperpixel(Refinement):
+    number: Annotated[int, Field(ge=1)] = 300
+    compactness: Annotated[float, Field(gt=0)] = 10.0
+
+    def prepare(self, photo: Photo) -> None:
+        """Find the photo's superpixels."""
+        segments(photo, self.number, self.compactness)
+
+
+class Superpixels(_BySuperpixel):
     """Each pixel gets the mean of its superpixel."""
 
     kind: Literal["superpixels"] = "superpixels"
-    number: Annotated[int, Field(ge=1)] = 300
-    compactness: Annotated[float, Field(gt=0)] = 10.0
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Average each map over each superpixel."""
@@ -36,22 +43,21 @@ class Superpixels(Refinement):
         return torch.from_numpy(np.stack(means).astype(np.float32)[:, labels])
 
 
-class Resolve(Refinement):
+class Resolve(_BySuperpixel):
     """Background resolve: each superpixel becomes wholly one class or wholly background.
 
     Done on evidence rather than on one seed, so that every threshold is served: a superpixel keeps only the
-    class with the most evidence in it, at the median over its pixels of the winning evidence. Its seed at any
-    threshold is therefore background exactly where at least half of its pixels are.
+    class with the most evidence in it, at the median over its pixels of the winning evidence. Thresholded, it
+    is therefore background exactly where at least half of its pixels are. (Stored evidence is divided by its
+    maximum anew, as every recipe's is, so the same vote stands at a higher threshold there.)
     """
 
     kind: Literal["resolve"] = "resolve"
-    number: Annotated[int, Field(ge=1)] = 300
-    compactness: Annotated[float, Field(gt=0)] = 10.0
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Give each superpixel to its strongest class."""
         labels = segments(photo, self.number, self.compactness)
-        values = (maps / maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).numpy()
+        values = by_maximum(maps).numpy()
         totals = np.stack([np.bincount(labels.ravel(), v.ravel().astype(np.float64)) for v in values])
         best = values.max(0).ravel()
         order = np.lexsort((best, labels.ravel()))  # the lower median: half background is background

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from beyondcam.classifier import Classifier
 from beyondcam.data import Photo
 from beyondcam.files import write_whole
-from beyondcam.recipes import Item, Recipe, by_maximum, run, scores
+from beyondcam.recipes import Item, Recipe, run, scores
+from beyondcam.refinements import by_maximum
 
 
 def explain_photo(
@@ -18,6 +19,7 @@ def explain_photo(
     recipes: Mapping[str, Recipe],
     out: Path,
     *,
+    image_id: str = "image",
     top: int = 3,
     seed: int = 0,
     batch: int = 8,
@@ -25,7 +27,7 @@ def explain_photo(
     """Draw the maps of the `top` most probable classes, a row a class, and return these with probability."""
     probabilities = classifier.probabilities(scores(classifier, [photo])[0])
     best, classes = probabilities.topk(min(top, len(classifier.classes)))
-    item = Item(out.stem, photo, tuple(classes.tolist()))
+    item = Item(image_id, photo, tuple(classes.tolist()))
     (results,) = run(classifier, [item], recipes, seed=seed, batch=batch)
     named = [(classifier.classes[c], p) for c, p in zip(item.targets, best.tolist(), strict=True)]
 

@@ -47,14 +47,13 @@ def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Pat
             photo = images.read(image_id)
         except BeyondcamError as error:
             return str(error)
-        name = shelf.path(image_id).stem
-        write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
+        write_whole(out / "masks" / f"{image_id}.png", encode_labels(labels))
         small = np.asarray(
             Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
         )
         buffer = io.BytesIO()
         overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
-        write_whole(out / "overlays" / f"{name}.jpg", buffer.getvalue())
+        write_whole(out / "overlays" / f"{image_id}.jpg", buffer.getvalue())
         return None
 
     reasons = track(ahead(write, images.ids), "seeds", len(images.ids))
