@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--train-part", type=int, default=1, help="map one N-th of `train` only")
     arguments = parser.parse_args()
     run, data = arguments.out, arguments.data
 
@@ -44,7 +45,8 @@ def main() -> None:
     truths = {split: open_masks(data, split, CLASSES) for split in splits}
     for split, images in reversed(splits.items()):
         log(f"mapping {split}")
-        for image, reason in map_split(classifier, images, recipes, run).items():
+        shard = (1, arguments.train_part if split == "train" else 1)
+        for image, reason in map_split(classifier, images, recipes, run, shard=shard).items():
             log(f"left out: {image}: {reason}")
     train_masks, val_masks = truths["train"], truths["val"]
     if train_masks is None or val_masks is None:
@@ -56,8 +58,9 @@ def main() -> None:
     on_val = score_split(run, splits["val"], val_masks, training=Training(splits["train"], train_masks))
     write_scores(run, splits["val"], on_val)
     shown = data.replace(os.environ.get("BEYONDCAM_DATA", data), "$BEYONDCAM_DATA")
-    command = f"python benchmarks/voc.py --data {shown} --out {run}"
-    body = section(run, chosen, on_val.rows, on_val.comparisons)
+    part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
+    command = f"python benchmarks/voc.py --data {shown} --out {run}{part}"
+    body = section(run, chosen, on_val.rows, on_val.comparisons, on_train.rows[0]["images"])
     write_section("voc", "VOC animals: CAM against saliency", command, body)
 
 
@@ -72,7 +75,9 @@ def best_refinement(base: str, rows: list[Row]) -> str:
     return str(max(own, key=lambda row: row["miou"])["recipe"])
 
 
-def section(run: Path, chosen: dict[str, str], rows: list[Row], comparisons: list[Row]) -> str:
+def section(
+    run: Path, chosen: dict[str, str], rows: list[Row], comparisons: list[Row], train_images: int
+) -> str:
     """The text of the section."""
     by_name = {(row["recipe"], row["threshold_rule"]): row for row in rows}
     table = [by_name[name, "train"] for name in chosen.values()]
@@ -84,8 +89,8 @@ def section(run: Path, chosen: dict[str, str], rows: list[Row], comparisons: lis
         f"Single-scale CAM, unrefined, oracle τ: mIoU {single['miou']:.3f} {interval(single, 'miou')}.",
         "",
         f"{table[0]['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
-        f"`train`, from one menu for all rows: {', '.join(step or 'none' for step in MENU)}. "
-        "The reference CAM is `cam`.",
+        f"{train_images} images of `train`, from one menu for all rows: "
+        f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.",
         "",
         "| recipe | τ | mIoU | DR-Recall | NDR-Recall | FG-Precision | passes | megapixels |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

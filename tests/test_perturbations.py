@@ -122,7 +122,7 @@ def test_crops_lie_inside_the_image_and_keep_to_their_range(height: int, width: 
 
 
 def test_crops_are_resized_to_the_input_asked_for() -> None:
-    assert {view.size for view in views(Crops(n=5))} == {240}  # 0.75 of 320
+    assert {view.size for view in views(Crops(n=5, size=0.75))} == {240}  # of 320
     assert {view.size for view in views(Crops(n=5, size=224))} == {224}
 
 

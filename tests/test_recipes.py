@@ -15,8 +15,8 @@ from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Crops, Mask, Noise, Plain, Scales
-from beyondcam.recipes import Cookbook, Recipe, Source, by_maximum
-from beyondcam.refinements import REFINEMENTS, Resolve, Smooth, Superpixels
+from beyondcam.recipes import Cookbook, Recipe, Source
+from beyondcam.refinements import REFINEMENTS, Resolve, Smooth, Superpixels, by_maximum
 
 PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
 
@@ -252,7 +252,7 @@ def test_hash_does_not_depend_on_how_a_recipe_is_written(tmp_path: Path) -> None
     book = written(
         tmp_path,
         "[recipes.a]\nmap = 'saliency'\nnormalise = true\nweight = 'score'\nperturbation = {kind = 'crops'}\n"
-        "[recipes.b]\nperturbation = {size = 0.75, n = 48, kind = 'crops', scale = [0.3, 0.8]}\n"
+        "[recipes.b]\nperturbation = {size = 1.0, n = 48, kind = 'crops', scale = [0.3, 0.8]}\n"
         "weight = 'score'\nnormalise = true\nmap = 'saliency'\nrefine = []",
     )
     assert book.recipe("a").hash == book.recipe("b").hash == Cookbook().recipe("crops").hash

@@ -103,10 +103,10 @@ def _canvas(image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozen
 
 def _background(rng: np.random.Generator, source: NDArray[np.int64]) -> NDArray[np.float32]:
     """A smooth coloured ground (3, H, W) under scraps of digits too small to tell which."""
-    coarse = rng.uniform(0.05, 0.4, (3, 5, 5)).astype(np.float32)
+    coarse = rng.uniform(0.05, 0.45, (3, 5, 5)).astype(np.float32)
     planes = [Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for plane in coarse]
     canvas = np.stack([np.asarray(plane) for plane in planes])
-    for _ in range(12):
+    for _ in range(16):
         top, left = rng.integers(2, 18, 2)
         scrap = _mnist()[0][rng.choice(source)][top : top + 8, left : left + 8]
         y, x = rng.integers(0, SIDE - 8, 2)

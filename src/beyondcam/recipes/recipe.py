@@ -1,6 +1,7 @@
 """Recipes: map + perturbation + refinements, or a combination of recipes, written in TOML."""
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -71,7 +72,8 @@ class Recipe(BaseModel):
     @property
     def hash(self) -> str:
         """Ten hexadecimal digits that change with anything the recipe says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:10]
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def sources(self) -> set[Source]:
         """The raw maps it needs."""
