@@ -12,7 +12,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     table = Table(title="oracle thresholds are chosen on the scored masks themselves")
     for column in ("rule", "recipe"):
         table.add_column(column, no_wrap=True)
-    for column in ("τ", "mIoU", "95 %", "DR-Recall", "NDR-Recall", "FG-Precision", "s/image"):
+    for column in ("τ", "mIoU", "95 %", "DR-\nRecall", "NDR-\nRecall", "FG-\nPrecision", "s per\nimage"):
         table.add_column(column, justify="right", no_wrap=True)
     rules = ("fixed", "train", "oracle")
     for row in sorted(rows, key=lambda r: (rules.index(r["threshold_rule"]), -r["miou"])):
@@ -26,7 +26,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
             *(_share(row[metric]) for metric in ("dr_recall", "ndr_recall", "fg_precision")),
             f"{row['cost']['seconds']:.3f}" if row["cost"] else "–",
         )
-    Console(width=max(100, Console().width)).print(table)
+    Console(width=max(112, Console().width)).print(table)
 
 
 def _share(value: float | None) -> str:
