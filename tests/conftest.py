@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from beyondcam.errors import BeyondcamError
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200)}
@@ -37,6 +39,17 @@ def beyondcam() -> Command:
         return done
 
     return command
+
+
+def complaint(call: Callable[[], object], *named: str) -> str:
+    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
+    with pytest.raises(BeyondcamError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in named:
+        assert word in message
+    return message
 
 
 def draw_photo(

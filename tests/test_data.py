@@ -19,22 +19,9 @@ from PIL import Image, ImageDraw
 from beyondcam.data import MAX_SIDE, Photo, digits, open_images, open_masks, read_mask, read_photo, voc
 from beyondcam.data.source import choose_classes, own_split
 from beyondcam.errors import BeyondcamError
+from conftest import complaint
 
 DATA = Path(os.environ.get("BEYONDCAM_DATA", "/nowhere"))
-
-# pycocotools' compiled decoder, on numpy 2
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def complaint(call, *named: str) -> str:
-    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
-    with pytest.raises(BeyondcamError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in named:
-        assert word in message
-    return message
 
 
 def pixels_of(path: Path) -> list[list[list[int]]]:

@@ -32,17 +32,7 @@ from beyondcam.evidence.store import checkpoint_hash, write_evidence
 from beyondcam.files import ahead, read_json, write_json, write_whole
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
-
-
-def complaint(call, *named: str) -> str:
-    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
-    with pytest.raises(BeyondcamError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in named:
-        assert word in message
-    return message
+from conftest import complaint
 
 
 def evidence_of(*maps: list[list[float]], targets: tuple[int, ...] | None = None) -> Evidence:

@@ -479,6 +479,15 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     assert len(scores.comparisons) == 3 + 1 + 3
 
 
+def test_where_no_recipe_has_all_images_each_is_named_and_none_scored(tmp_path: Path) -> None:
+    place = Place(tmp_path, ("a", "b"))
+    place.put("cam", winners(REFERENCE), only=("a",))
+    place.put("crops", winners(SEED), only=("b",))
+    scores = place.score()
+    assert scores.rows == []
+    assert scores.left_out.keys() == {"recipe cam", "recipe crops"}
+
+
 def test_rule_fixed_is_there_only_where_a_threshold_is_given(place: Place) -> None:
     place.put("cam", winners(REFERENCE))
     assert {r["threshold_rule"] for r in place.score().rows} == {"oracle"}

@@ -12,11 +12,11 @@ import torch
 from pydantic import BaseModel
 
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Crops, Mask, Noise, Plain, Scales
 from beyondcam.recipes import Cookbook, Recipe, Source
 from beyondcam.refinements import REFINEMENTS, Resolve, Smooth, Superpixels, by_maximum
+from conftest import complaint
 
 PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
 
@@ -24,17 +24,6 @@ PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
 def written(tmp_path: Path, text: str) -> Cookbook:
     (tmp_path / "mine.toml").write_text(text)
     return Cookbook(tmp_path / "mine.toml")
-
-
-def complaint(call, *named: str) -> str:
-    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
-    with pytest.raises(BeyondcamError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in named:
-        assert word in message
-    return message
 
 
 # The built-in recipes

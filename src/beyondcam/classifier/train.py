@@ -158,9 +158,10 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
             optimizer.step()
             schedule.step()
             running.update_parameters(classifier)
-            if not math.isfinite(loss.item()):
-                raise BeyondcamError(f"epoch {epoch + 1}: the loss is {loss.item()}; lower --lr")
-            total += loss.item()
+            value = loss.item()
+            if not math.isfinite(value):
+                raise BeyondcamError(f"epoch {epoch + 1}: the loss is {value}; lower --lr")
+            total += value
         ap = mean_average_precision(averaged, images, held, left_out)
         if not history or ap >= max(h["held_out_map"] for h in history):
             kept_weights = {k: v.cpu().contiguous() for k, v in averaged.state_dict().items()}

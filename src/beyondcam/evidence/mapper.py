@@ -60,18 +60,15 @@ def map_split(
         labelled = targets == "labels" and image_id in images.labels
         return shelf.has(image_id, tuple(sorted(images.labels[image_id])) if labelled else None)
 
-    def read(chunk: Sequence[str]) -> dict[str, Photo]:
-        """The photos of a chunk, none where all of its evidence is there."""
-        if all(there(shelf, i) for shelf in shelves.values() for i in chunk):
-            return {}
-        return _readable(images, chunk, targets, left_out)
+    def read(chunk: Sequence[str]) -> tuple[dict[str, Photo], dict[str, set[str]]]:
+        """The photos of a chunk, none where all of its evidence is there, and by recipe the ids that are."""
+        done = {name: {i for i in chunk if there(shelf, i)} for name, shelf in shelves.items()}
+        if all(len(ids) == len(chunk) for ids in done.values()):
+            return {}, done
+        return _readable(images, chunk, targets, left_out), done
 
-    for photos in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
-        missing = {
-            name: recipe
-            for name, recipe in recipes.items()
-            if not all(there(shelves[name], i) for i in photos)
-        }
+    for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
+        missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
         if not missing:
             continue
         items, logits = _items(classifier, images, photos, targets, batch, autocast)
@@ -81,7 +78,7 @@ def map_split(
             own = tuple(s[list(item.targets)].tolist())
             for name, result in by_recipe.items():
                 costs[name] += result.cost
-                if not there(shelves[name], item.id):
+                if item.id not in done[name]:
                     evidence = Evidence.of(result.maps, item.targets, own, item.photo.size, result.uncovered)
                     write_evidence(shelves[name], item.id, evidence)
         for name, cost in costs.items():

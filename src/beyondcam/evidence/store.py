@@ -80,7 +80,7 @@ def read_evidence(path: Path) -> Evidence:
     """Read what `Evidence.encode` wrote. Raises `BeyondcamError`."""
     try:
         with Image.open(path) as opened:
-            facts = json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
+            facts = _facts(opened)
             shape = tuple(facts.pop("shape"))
             levels = np.asarray(opened).reshape(shape) if shape[0] else np.zeros(shape, np.uint8)
         lists = {k: tuple(facts.pop(k)) for k in ("targets", "maxima", "scores", "size")}
@@ -91,6 +91,10 @@ def read_evidence(path: Path) -> Evidence:
         raise BeyondcamError(
             f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
         ) from None
+
+
+def _facts(opened: Image.Image) -> dict[str, Any]:
+    return json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
 
 
 def threshold_level(threshold: float) -> int:
@@ -126,7 +130,7 @@ class Shelf:
         """Whether an image's evidence is there and, where `targets` are given, is of these."""
         try:
             with Image.open(self.path(image_id)) as opened:  # reads the text chunk, not the pixels
-                facts = json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
+                facts = _facts(opened)
         except (OSError, LookupError, ValueError, AttributeError, SyntaxError):
             return False
         return targets is None or tuple(facts["targets"]) == targets

@@ -92,6 +92,8 @@ def score_split(
         )
     for found in families.values():
         ids, family = _complete(found, images, result.left_out)
+        if not family:
+            continue
         if sum(shelf.name == REFERENCE for shelf in family) > 1:
             raise BeyondcamError(f"{run}: two recipes are called {REFERENCE}, the reference; delete one")
         fixed = {shelf.name: threshold for shelf in family}
@@ -158,27 +160,42 @@ def _tallies(
     return found
 
 
+def _training_evidence(
+    run: Path, shelf: Shelf, training: Training | None
+) -> dict[str, tuple[Shelf, list[str]]]:
+    """The training split's evidence of a shelf's family: recipe hash → shelf and the ids that it has."""
+    if training is None:
+        return {}
+    return {
+        other.manifest["recipe_hash"]: (other, [i for i in training.images.ids if other.path(i).exists()])
+        for other in reversed(list(shelves(run, training.images)))  # of one recipe twice, the first stays
+        if _family(other) == _family(shelf)
+    }
+
+
 def _train_threshold(
-    run: Path, shelf: Shelf, training: Training | None, classes: int, left_out: dict[str, str], absent: str
+    shelf: Shelf,
+    training: Training | None,
+    evidence: Mapping[str, tuple[Shelf, list[str]]],
+    classes: int,
+    left_out: dict[str, str],
+    absent: str,
 ) -> float | None:
     """The best threshold of the same recipe on the training split, None where it has no evidence there."""
-    if training is None:
+    if training is None or shelf.manifest["recipe_hash"] not in evidence:
         return None
-    family = [other for other in shelves(run, training.images) if _family(other) == _family(shelf)]
-    mapped = {i for other in family for i in training.images.ids if other.path(i).exists()}
-    for other in family:
-        if other.manifest["recipe_hash"] == shelf.manifest["recipe_hash"]:
-            ids = [i for i in training.images.ids if other.path(i).exists()]
-            if len(ids) < len(mapped):
-                left_out[f"rule train of {shelf.name}"] = (
-                    f"{len(mapped) - len(ids)} of {len(mapped)} images of --split {training.images.split} "
-                    "are not mapped; run `beyondcam map` again"
-                )
-                return None
-            tallies = _tallies(other, ids, training.masks, left_out)
-            if tallies:
-                return level_threshold(Sweep.of(list(tallies.values()), classes).best_level(absent))
-    return None
+    other, ids = evidence[shelf.manifest["recipe_hash"]]
+    mapped = set().union(*(own for _, own in evidence.values()))
+    if len(ids) < len(mapped):
+        left_out[f"rule train of {shelf.name}"] = (
+            f"{len(mapped) - len(ids)} of {len(mapped)} images of --split {training.images.split} "
+            "are not mapped; run `beyondcam map` again"
+        )
+        return None
+    tallies = _tallies(other, ids, training.masks, left_out)
+    if not tallies:
+        return None
+    return level_threshold(Sweep.of(list(tallies.values()), classes).best_level(absent))
 
 
 @dataclass
@@ -221,10 +238,12 @@ def _score_family(
     if not first:
         raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
 
+    train_evidence = _training_evidence(run, family[0], training)
+
     def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "train": _train_threshold(run, shelf, training, classes, result.left_out, absent),
+            "train": _train_threshold(shelf, training, train_evidence, classes, result.left_out, absent),
             "oracle": level_threshold(sweep.best_level(absent)),
         }
         return {rule: threshold for rule, threshold in own.items() if threshold is not None}
