@@ -20,8 +20,8 @@ from beyondcam.metrics import write_scores
 from results import write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
-CAMS = ("cam", "cam-ms", "crops-cam")
-MAPS = (*CAMS, "saliency", "crops", "crops-mean")
+CAMS = ("cam", "cam-ms", "crops-cam", "crops-cam-normalised")
+MAPS = (*CAMS, "saliency", "crops-raw", "crops", "crops-mean")
 MENU = ("", "+smooth", "+blur", "+superpixels", "+smooth+superpixels", "+blur+superpixels")
 
 Row = dict[str, Any]

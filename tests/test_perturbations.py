@@ -187,7 +187,7 @@ def test_noise_of_nothing_is_nothing() -> None:
     assert all(torch.equal(y, flat) for y in altered(Noise(n=2), flat))
 
 
-@pytest.mark.parametrize("perturbation", [Noise(n=1), Mask(n=1)])
+@pytest.mark.parametrize("perturbation", [Noise(n=1), Mask(n=1, block=2)])
 def test_altering_an_input_leaves_the_original_alone(perturbation: Perturbation) -> None:
     x = torch.linspace(0, 1, 3 * 16 * 16).view(3, 16, 16)
     before = x.clone()
@@ -306,3 +306,15 @@ def test_cut_resizes_as_pillow_does(size: int) -> None:
 def test_setting_out_of_range_is_refused_by_name(perturbation, setting: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(setting))):
         perturbation(**setting)
+
+
+def test_a_stream_does_not_depend_on_the_order_of_the_fields() -> None:
+    class Reordered(Perturbation):
+        block: int = 8
+        size: float = 1.0
+        rate: float = 0.3
+        n: int = 5
+        kind: str = "mask"
+
+    assert Reordered().stream("a") == Mask(n=16).stream("a")
+    assert Reordered(rate=0.4).stream("a") != Mask(n=16).stream("a")

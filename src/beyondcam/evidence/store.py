@@ -19,7 +19,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import read_json, write_json, write_whole
 from beyondcam.recipes import Cost, Recipe
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
 
 LEVELS = 256

@@ -1,11 +1,15 @@
 """What a perturbation is: a validated setting that draws the views of an image."""
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
-from beyondcam.perturbations.view import View
+from beyondcam.perturbations.view import View, generator
 
 Count = Annotated[int, Field(ge=1)]
 Size = Annotated[float, Field(gt=0)]
@@ -26,7 +30,24 @@ class Perturbation(BaseModel):
 
     def stream(self, image_id: str) -> tuple[str, str]:
         """Words that name this perturbation's random stream for an image: all of its setting but n."""
-        return image_id, self.model_dump_json(exclude={"n"})
+        return image_id, json.dumps(self.model_dump(mode="json", exclude={"n"}), sort_keys=True)
+
+
+class Alteration(Perturbation):
+    """Base of the perturbations that show the whole image n times, its pixels altered anew each time."""
+
+    n: Count = 16
+    size: Size = 1.0
+
+    def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
+        """The whole image, with an alteration of its own in each view."""
+        for i in range(self.n):
+            rng = generator(seed, *self.stream(image_id), i)
+            yield View((0, 0, height, width), pixels(self.size, side), alter=partial(self.alter, rng=rng))
+
+    def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """Alter a normalised image (3, H, W)."""
+        raise NotImplementedError
 
 
 def pixels(size: float, side: int) -> int:
