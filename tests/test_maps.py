@@ -184,7 +184,7 @@ def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:
         "plain": Recipe(source=Source(map="saliency")),
     }
     (results,) = run(classifier, [item], recipes)
-    x = classifier.normalise(next(Plain().views("a", 40, 56, 32, 0)).cut(item.photo))[None]
+    x = classifier.normalise(next(Plain().views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
     weight = classifier(x).scores[0, [0, 2]].sigmoid()[:, None, None]
     torch.testing.assert_close(results["crop"].maps, results["plain"].maps * weight.detach())
 
@@ -224,7 +224,7 @@ def test_a_users_own_module_is_mapped_in_a_dozen_lines() -> None:
     image = photo()
     maps = bc.map_image(classifier, image, targets=["dog"], recipe="crops+smooth")
     assert maps.shape == (1, 40, 56)
-    x = classifier.normalise(next(Plain().views("", 40, 56, 32, 0)).cut(image))[None]
+    x = classifier.normalise(next(Plain().views("", 40, 56, 32, 0)).cut(image.pixels))[None]
     torch.testing.assert_close(classifier(x).scores, network(x))
     (expected,) = run(classifier, [Item("image", image, (1,))], {"r": Cookbook().recipe("crops+smooth")})
     torch.testing.assert_close(maps, expected["r"].maps)

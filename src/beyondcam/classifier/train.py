@@ -47,7 +47,7 @@ class TrainConfig(BaseModel):
     output_stride: Literal[8, 16, 32] | None = None
     pretrained: bool = True
     weights: Path | None = None
-    size: Annotated[int, Field(ge=16)] = 320
+    size: Annotated[int, Field(ge=16)] = 384
     epochs: Positive = 4
     batch: Positive = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -277,7 +277,7 @@ def _stack(
             left_out[i] = str(error)
             continue
         drawn = view(i, photo.height, photo.width)
-        x = classifier.normalise(drawn.cut(photo))
+        x = classifier.normalise(drawn.cut(photo.pixels))
         inputs.append(drawn.alter(x) if drawn.alter else x)
         labels.append(
             torch.zeros(len(images.classes)).index_fill_(

@@ -11,10 +11,11 @@ from torch import Tensor
 from beyondcam.classifier import Classifier
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Evidence, Shelf, open_shelf, write_evidence
+from beyondcam.evidence.store import Shelf, open_shelf
+from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
 from beyondcam.progress import track
-from beyondcam.recipes import Cost, Item, Recipe, run, scores
+from beyondcam.recipes import Item, Recipe, raw_maps, scores
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
@@ -34,10 +35,12 @@ def map_split(
     batch: int = 8,
     precision: Literal["float32", "bf16"] = "float32",
     shard: tuple[int, int] = (1, 1),
+    workers: int = 0,
 ) -> dict[str, str]:
     """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
 
-    `shard` (I, N) takes every N-th chunk, from the I-th. Returns the images left out, with the reason.
+    `shard` (I, N) takes every N-th chunk, from the I-th. `workers` processes refine and write while the
+    network runs. Returns the images left out, with the reason.
     """
     if images.classes != classifier.classes:
         raise BeyondcamError(
@@ -67,22 +70,18 @@ def map_split(
             return {}, done
         return _readable(images, chunk, targets, left_out), done
 
-    for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
-        missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
-        if not missing:
-            continue
-        items, logits = _items(classifier, images, photos, targets, batch, autocast)
-        costs = dict.fromkeys(missing, Cost())
-        results = run(classifier, items, missing, seed=seed, batch=batch, autocast=autocast)
-        for item, s, by_recipe in zip(items, logits, results, strict=True):
-            own = tuple(s[list(item.targets)].tolist())
-            for name, result in by_recipe.items():
-                costs[name] += result.cost
-                if item.id not in done[name]:
-                    evidence = Evidence.of(result.maps, item.targets, own, item.photo.size, result.uncovered)
-                    write_evidence(shelves[name], item.id, evidence)
-        for name, cost in costs.items():
-            shelves[name].add_cost(len(items), cost)
+    with Workers(workers) as pool:
+        for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
+            missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
+            if not missing:
+                continue
+            items, logits = _items(classifier, images, photos, targets, batch, autocast)
+            raws = raw_maps(classifier, items, missing.values(), seed=seed, batch=batch, autocast=autocast)
+            for item, s, raw in zip(items, logits, raws, strict=True):
+                todo = [
+                    (recipe, shelves[name]) for name, recipe in missing.items() if item.id not in done[name]
+                ]
+                pool.submit(Job(item, raw, tuple(s[list(item.targets)].tolist()), todo))
     write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
     return left_out
 

@@ -19,7 +19,7 @@ class Forward:
     inputs : float (B, 3, H, W).
     scores : float (B, C), logits.
     activations : float (B, C, h, w).
-    rows, columns : int64 (P,), the input and the class of each pair, sorted by input.
+    rows, columns : int64 (P,) on the CPU, the input and the class of each pair, sorted by input.
 
     """
 
@@ -38,7 +38,7 @@ class Forward:
         gradient : float (R, 3, H, W).
 
         """
-        left = torch.arange(len(self.rows), device=self.rows.device)
+        left = torch.arange(len(self.rows))
         while len(left):
             rows = self.rows[left]
             first = torch.ones_like(rows, dtype=torch.bool)
@@ -62,5 +62,5 @@ def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, *, grad
     inputs = inputs.detach().requires_grad_(gradient)
     with torch.set_grad_enabled(gradient):
         scores, activations = classifier(inputs)
-    rows, columns = targets.to(inputs.device).nonzero(as_tuple=True)
+    rows, columns = targets.cpu().nonzero(as_tuple=True)
     return Forward(inputs, scores, activations, rows, columns)

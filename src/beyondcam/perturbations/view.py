@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from beyondcam.data.photo import Photo
-
 
 class View(NamedTuple):
     """One perturbed copy of an image.
@@ -29,12 +27,16 @@ class View(NamedTuple):
     flip: bool = False
     alter: Callable[[Tensor], Tensor] | None = None
 
-    def cut(self, photo: Photo) -> Tensor:
-        """The window of the photo, resized: uint8 (3, size, size)."""
+    def cut(self, pixels: Tensor) -> Tensor:
+        """The window of a photo's pixels, uint8 (3, H, W), resized: (3, size, size), whole numbers.
+
+        uint8 on a CPU; on a GPU, which resizes floats alone, float32.
+        """
         top, left, bottom, right = self.window
         # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
-        pixels = photo.pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
-        square = F.interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=True)[0]
+        window = pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
+        window = window.float() if window.is_cuda else window
+        square = F.interpolate(window, (self.size, self.size), mode="bilinear", antialias=True)[0].round()
         return square.flip(-1) if self.flip else square
 
 

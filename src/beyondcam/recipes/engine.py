@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -116,42 +117,36 @@ def run(
     batch: int = 8,
     autocast: AbstractContextManager[object] | None = None,
 ) -> Iterator[dict[str, Result]]:
-    """The maps of each item, by each recipe, in the order of the items.
+    """The maps of each item, by each recipe, in the order of the items."""
+    raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch, autocast=autocast)
+    for item, raw in zip(items, raws, strict=True):
+        yield {name: finish(recipe, item, raw) for name, recipe in recipes.items()}
+
+
+def raw_maps(
+    classifier: Classifier,
+    items: Sequence[Item],
+    recipes: Iterable[Recipe],
+    *,
+    seed: int = 0,
+    batch: int = 8,
+    autocast: AbstractContextManager[object] | None = None,
+) -> list[Raw]:
+    """The network's part: the raw maps of each item that the recipes start from, shared passes made once.
 
     The classifier is run as it is: on its device, in its mode (`eval()` is the caller's to call).
     """
-    sources = set().union(*(recipe.sources() for recipe in recipes.values()))
     by_perturbation: dict[Perturbation, list[Source]] = defaultdict(list)
-    for source in sorted(sources, key=repr):
+    for source in sorted(set().union(*(recipe.sources() for recipe in recipes)), key=repr):
         by_perturbation[source.perturbation].append(source)
     raws = [Raw() for _ in items]
     for perturbation, group in by_perturbation.items():
         _run_group(classifier, items, raws, perturbation, group, seed, batch, autocast or nullcontext())
-    for item, raw in zip(items, raws, strict=True):
-        yield {name: _finish(recipe, item, raw) for name, recipe in recipes.items()}
+    return raws
 
 
-def scores(
-    classifier: Classifier,
-    photos: Sequence[Photo],
-    *,
-    batch: int = 8,
-    autocast: AbstractContextManager[object] | None = None,
-) -> Tensor:
-    """Logits (N, C) of whole photos at the training size, float32 on the CPU."""
-    plain = Plain()
-    rows = []
-    for n in range(0, len(photos), batch):
-        cuts = [
-            next(plain.views("", p.height, p.width, classifier.size, 0)).cut(p) for p in photos[n : n + batch]
-        ]
-        with torch.no_grad(), autocast or nullcontext():
-            rows.append(classifier(_inputs(classifier, cuts)).scores.float().cpu())
-    return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
-
-
-def _finish(recipe: Recipe, item: Item, raw: Raw) -> Result:
-    """Refine one image's maps by one recipe."""
+def finish(recipe: Recipe, item: Item, raw: Raw) -> Result:
+    """The rest, which needs no network: combine and refine one image's raw maps by one recipe."""
     sources = recipe.sources()
     recipe.prepare(item.photo)
     start = time.perf_counter()
@@ -162,6 +157,26 @@ def _finish(recipe: Recipe, item: Item, raw: Raw) -> Result:
     refining = Cost(seconds=time.perf_counter() - start)
     uncovered = max((raw.uncovered.get(s.perturbation, 0.0) for s in sources), default=0.0)
     return Result(maps, raw.cost(sources) + refining, uncovered)
+
+
+def scores(
+    classifier: Classifier,
+    photos: Sequence[Photo],
+    *,
+    batch: int = 8,
+    autocast: AbstractContextManager[object] | None = None,
+) -> Tensor:
+    """Logits (N, C) of whole photos at the training size, float32 on the CPU."""
+    device = classifier.weight.device
+    rows = []
+    for n in range(0, len(photos), batch):
+        cuts = [
+            next(Plain().views("", p.height, p.width, classifier.size, 0)).cut(p.pixels.to(device))
+            for p in photos[n : n + batch]
+        ]
+        with torch.no_grad(), autocast or nullcontext():
+            rows.append(classifier(_inputs(classifier, cuts)).scores.float().cpu())
+    return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
 
 
 def _run_group(
@@ -177,40 +192,39 @@ def _run_group(
     """Fill the raw maps of all sources that share a perturbation, in one go over its views."""
     device = classifier.weight.device
     asked = [n for n, item in enumerate(items) if item.targets]
+    pixels = {n: items[n].photo.pixels.to(device) for n in asked}
     canvases = {(n, s): Canvas.of(items[n], device) for n in asked for s in sources}
     names = sorted({source.map for source in sources})
     gradient = any(MAPS[name].gradient for name in names)
+    clock = _Clock(device)
     for members in _batches(items, asked, perturbation, classifier.size, seed, batch):
-        clock = _Clock(device)
+        rows = [n for n, _ in members]
         targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
-        for row, (n, _) in enumerate(members):
+        for row, n in enumerate(rows):
             targets[row, list(items[n].targets)] = True
-        inputs = _inputs(classifier, [view.cut(items[n].photo) for n, view in members])
+        inputs = _inputs(classifier, [view.cut(pixels[n]) for n, view in members])
         for row, (_, view) in enumerate(members):
             if view.alter:
                 inputs[row] = view.alter(inputs[row])
         with autocast:
             forward = run_forward(classifier, inputs, targets, gradient=gradient)
         megapixels = inputs.shape[-1] ** 2 / 1e6
-        seconds = clock.lap() / len(members)
-        for n, _ in members:
-            raws[n].costs[perturbation] += Cost(1, 0, megapixels, seconds)
+        for n in rows:
+            raws[n].costs[perturbation] += Cost(1, 0, megapixels)
+        clock.lap(perturbation, rows)
         for name in names:
             maps = MAPS[name].of(forward).float()
-            seconds = clock.lap() / len(members)
-            for n, _ in members:
-                backward = len(items[n].targets) if MAPS[name].gradient else 0
-                raws[n].costs[perturbation, name] += Cost(0, backward, megapixels * backward, seconds)
+            for n in rows if MAPS[name].gradient else ():
+                k = len(items[n].targets)
+                raws[n].costs[perturbation, name] += Cost(0, k, megapixels * k)
+            clock.lap((perturbation, name), rows)
             for source in (s for s in sources if s.map == name):
-                start = 0
                 weighted = _weighted(maps, forward, classifier, source)
-                for n, view in members:
-                    k = len(items[n].targets)
-                    canvases[n, source].add(view, weighted[start : start + k])
-                    start += k
-                seconds = clock.lap() / len(members)
-                for n, _ in members:
-                    raws[n].costs[source] += Cost(seconds=seconds)
+                own = weighted.split([len(items[n].targets) for n in rows])
+                for (n, view), part in zip(members, own, strict=True):
+                    canvases[n, source].add(view, part)
+                clock.lap(source, rows)
+    clock.charge(raws)
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.mean()[items[n].ranks()]
         raws[n].uncovered[perturbation] = float((canvas.covered == 0).float().mean())
@@ -255,15 +269,32 @@ def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: So
 
 
 class _Clock:
-    """Seconds since the last lap; on a GPU it waits for the work to be done."""
+    """Times the steps of a group; a GPU is waited for once, at the end."""
 
     def __init__(self, device: torch.device) -> None:
         self.cuda = device.type == "cuda"
-        self.last = time.perf_counter()
+        self.laps: list[tuple[Hashable, list[int], Any, Any]] = []
+        self.last = self.now()
 
-    def lap(self) -> float:
+    def now(self) -> Any:
+        """The time: seconds, or an event in the GPU's queue."""
+        if not self.cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def lap(self, key: Hashable, rows: list[int]) -> None:
+        """The time since the last lap goes to the cost `key` of these images, in equal parts."""
+        now = self.now()
+        self.laps.append((key, rows, self.last, now))
+        self.last = now
+
+    def charge(self, raws: Sequence[Raw]) -> None:
+        """Add the seconds to the images' costs."""
         if self.cuda:
             torch.cuda.synchronize()
-        now = time.perf_counter()
-        seconds, self.last = now - self.last, now
-        return seconds
+        for key, rows, start, end in self.laps:
+            seconds = start.elapsed_time(end) / 1e3 if self.cuda else end - start
+            for n in rows:
+                raws[n].costs[key] += Cost(seconds=seconds / len(rows))
