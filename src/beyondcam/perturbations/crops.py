@@ -28,7 +28,7 @@ class Crops(Perturbation):
     """
 
     kind: Literal["crops"] = "crops"
-    n: Count = 48
+    n: Count = 32
     scale: tuple[Share, Share] = (0.3, 0.8)
     aspect: Literal["image", "square"] = "image"
     size: Size = 1.0
