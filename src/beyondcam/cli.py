@@ -141,12 +141,16 @@ def map_(
     batch: Batch = 8,
     precision: Annotated[Literal["float32", "bf16"], typer.Option()] = "float32",
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Map only every N-th chunk, from the I-th.")
-    ] = "1/1",
+        str | None, typer.Option(metavar="I/N", help="Map only every N-th chunk, from the I-th.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that refine and write; by default a core each, up to 8."),
+    ] = None,
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import to_device
+    from beyondcam.devices import open_fabric, spare_cores, to_device
     from beyondcam.evidence import map_split
     from beyondcam.recipes import Cookbook
 
@@ -154,16 +158,26 @@ def map_(
     chosen = {name: cookbook.recipe(name) for name in recipe}
     part = _shard(shard)
     images = _open(run, data, split, classes)
-    classifier = to_device(load_classifier(run))
-    _end(
-        map_split(
-            classifier, images, chosen, run,
-            targets=targets, seed=seed, batch=batch, precision=precision, shard=part,
-        )
+    fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
+    classifier = to_device(load_classifier(run), fabric)
+    left_out = map_split(
+        classifier, images, chosen, run,
+        targets=targets, seed=seed, batch=batch, precision=precision, shard=part,
+        workers=min(8, spare_cores()) if workers is None else workers, report=_say,
     )  # fmt: skip
+    fabric.barrier()  # torchrun ends the others as soon as one exits 1
+    _end(left_out)
 
 
-def _shard(text: str) -> tuple[int, int]:
+def _shard(text: str | None) -> tuple[int, int]:
+    """(I, N) of `--shard`, or of the process where torchrun started several."""
+    from beyondcam.devices import processes
+
+    rank, world = processes()
+    if text is None:
+        return rank + 1, world
+    if world > 1:
+        raise BeyondcamError(f"--shard {text}: torchrun shares out the chunks itself")
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise BeyondcamError(f"--shard {text}: write I/N with 1 ≤ I ≤ N")

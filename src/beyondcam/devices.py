@@ -1,12 +1,70 @@
-"""Where the network runs."""
+"""Where the network runs, and the other processes at the same work: those that torchrun started."""
+
+import logging
+import os
+from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import distributed, nn
 
-from beyondcam.classifier import Classifier
+from beyondcam.errors import BeyondcamError
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others; one whose part was small may have to for days."""
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def to_device(classifier: Classifier) -> Classifier:
-    """The classifier on a GPU where there is one, in the memory format that is fastest for convolutions."""
-    device = Fabric(accelerator="auto", devices=1).device
-    return classifier.to(device).to(memory_format=torch.channels_last)
+def processes() -> tuple[int, int]:
+    """The rank, from 0, of this process among those that torchrun started, and how many they are."""
+    if not distributed.is_torchelastic_launched():
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def spare_cores() -> int:
+    """The cores that the network can do without: all but one, shared with the other processes here."""
+    return max(0, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
+
+
+def open_fabric(backend: str | None = None) -> Fabric:
+    """One device, a GPU where there is one; under torchrun each process its own, and all connected.
+
+    `backend` connects them: by default nccl between GPUs, gloo between CPUs.
+    """
+    _, world = processes()
+    if world == 1:
+        return Fabric(accelerator="auto", devices=1)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    strategy = DDPStrategy(timeout=PATIENCE, process_group_backend=backend)
+    try:
+        fabric = Fabric(accelerator="auto", strategy=strategy, devices=local, num_nodes=world // local)
+    except (MisconfigurationException, ValueError) as error:  # too few GPUs, or nodes that differ
+        raise BeyondcamError(f"torchrun --nproc-per-node {local}: {' '.join(str(error).split())}") from None
+    fabric.launch()
+    return fabric
+
+
+def to_device(network: Network, fabric: Fabric | None = None) -> Network:
+    """A network on the GPU where there is one, in the memory format that is fastest for convolutions."""
+    device = (fabric or open_fabric()).device
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def total_of(own: torch.Tensor, fabric: Fabric) -> float:
+    """The sum of the processes' numbers."""
+    return cast(torch.Tensor, fabric.all_reduce(own, reduce_op="sum")).item()
+
+
+def all_of(own: dict[str, str], fabric: Fabric) -> dict[str, str]:
+    """The dictionaries of all processes in one."""
+    if fabric.world_size == 1:
+        return own
+    parts: list[dict[str, str]] = [{}] * fabric.world_size
+    distributed.all_gather_object(parts, own)
+    return {key: value for part in parts for key, value in part.items()}

@@ -1,8 +1,8 @@
 """Files that are either whole or not there, and results that people can read."""
 
 import contextlib
-import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it never stands half-written under its name, whenever the process dies."""
-    partial = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}")
+    partial = path.with_name(f".{uuid.uuid4().hex}")  # no other process or machine writes to this one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)

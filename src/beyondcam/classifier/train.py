@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from beyondcam.classifier.build import build
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, open_images
+from beyondcam.devices import all_of, open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, read_json, write_json, write_whole
 from beyondcam.perturbations import Mask, Noise, Plain, View, generator
@@ -90,31 +91,44 @@ def digits_config(**changes: object) -> TrainConfig:
 def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[str, str]:
     """Open the data that `config` names, train, and report mAP on its split `val`, if it has one.
 
-    Returns the images left out, with the reason.
+    Returns the images left out, with the reason; of several processes the first returns them all.
     """
+    fabric = open_fabric()
     images = open_images(config.data, config.split, config.classes)
     left_out = train(images, config, run, report)
+    if fabric.is_global_zero:
+        _report_val(images, config, run, report, left_out)
+    fabric.barrier()
+    return left_out
+
+
+def _report_val(
+    images: LabelledImages, config: TrainConfig, run: Path, report: Report, left_out: dict[str, str]
+) -> None:
+    """Report mAP on the split `val`, if there is one, of the classifier trained on `images`."""
     try:
         val = open_images(config.data, "val", images.classes)
     except BeyondcamError as error:
         report(f"no mAP on val: {error}")
-        return left_out
+        return
     ids = [i for i in val.ids if i in val.labels and i not in set(images.ids)]
     if not ids:
         report("no mAP on val: it has no labelled image that was not trained on")
-        return left_out
+        return
     ap = mean_average_precision(load_classifier(run), val, ids, left_out)
     report(f"mAP on val: {ap:.4f}")
     path = run / "training.json"
     write_json(path, read_json(path, "beyondcam train") | {"val_map": ap})
-    return left_out
 
 
 def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report = print) -> dict[str, str]:
     """Train on `images` and write `RUN/classifier.safetensors`, `RUN/config.json`, `RUN/training.json`.
 
     The checkpoint is the epoch with the highest mAP on a tenth of the images, which are not trained on.
-    Returns the images left out, with the reason.
+    Under torchrun the processes share the rows of every batch and average their gradients, which is the
+    training of one process, but for batch norm that is not frozen: it sees each process's own rows.
+    The first process alone writes and reports. Returns the images left out, with the reason; of several
+    processes the first returns them all, the others none.
     """
     ids = [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
@@ -124,12 +138,12 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     kept = [i for i in ids if i not in set(held)]
 
     seed_everything(config.seed, verbose=False)
-    fabric = Fabric(accelerator="auto", devices=1)
+    fabric = open_fabric()
     classifier = build(
         config.backbone, images.classes, config.size, kernel=config.kernel, pool=config.pool,
         output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
     )  # fmt: skip
-    classifier = classifier.to(fabric.device).to(memory_format=torch.channels_last)
+    classifier = to_device(classifier, fabric)
     optimizer = _optimizer(classifier, config)
     model, optimizer = fabric.setup(classifier, optimizer)
     running = AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
@@ -139,29 +153,31 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
 
     settings = json.loads(config.model_dump_json()) | {"data": images.data}
-    write_json(run / "config.json", {"train": settings, "classes": images.classes})
+    if fabric.is_global_zero:
+        write_json(run / "config.json", {"train": settings, "classes": images.classes})
 
     history: list[dict[str, float]] = []
     left_out = {i: images.unlabelled.get(i, "no label") for i in images.ids if i not in images.labels}
+    share = fabric.global_rank, fabric.world_size
     for epoch in range(config.epochs):
-        classifier.train()
-        if config.frozen_bn:
-            for module in classifier.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        _training_mode(classifier, config)
         total = 0.0
-        loader = _training_batches(images, kept, classifier, config, epoch, left_out)
+        loader = _training_batches(images, kept, classifier, config, epoch, left_out, share)
         for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
-            loss = F.binary_cross_entropy_with_logits(model(x).scores, y)
+            loss = _loss(model, x, y, fabric)
+            if loss is None:
+                continue
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
             schedule.step()
             running.update_parameters(classifier)
-            value = loss.item()
+            value = total_of(loss.detach(), fabric) / fabric.world_size
             if not math.isfinite(value):
                 raise BeyondcamError(f"epoch {epoch + 1}: the loss is {value}; lower --lr")
             total += value
+        if not fabric.is_global_zero:
+            continue  # and wait for the first one's choice in the next batch
         ap = mean_average_precision(averaged, images, held, left_out)
         if not history or ap >= max(h["held_out_map"] for h in history):
             kept_weights = {k: v.cpu().contiguous() for k, v in averaged.state_dict().items()}
@@ -169,6 +185,9 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
         history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
         report(f"epoch {epoch + 1}: loss {total / batches:.4f}, mAP on the held-out tenth {ap:.4f}")
 
+    left_out = all_of(left_out, fabric)
+    if not fabric.is_global_zero:
+        return {}
     write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
     return left_out
 
@@ -221,20 +240,19 @@ def mean_average_precision(
     scores, truth = [], []
     view = Plain()
 
-    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor] | None:
+    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor]:
         return _stack(
             images, chunk, classifier, left_out,
             lambda i, height, width: next(view.views(i, height, width, classifier.size, 0)),
         )  # fmt: skip
 
-    for loaded in ahead(load, [ids[n : n + batch] for n in range(0, len(ids), batch)]):
-        if loaded:
-            with torch.no_grad():
-                scores.append(classifier(loaded[0]).scores.cpu())
-            truth.append(loaded[1].cpu())
-    if not truth:
-        raise BeyondcamError("mAP: none of the images can be read")
+    for x, y in ahead(load, [ids[n : n + batch] for n in range(0, len(ids), batch)]):
+        with torch.no_grad():
+            scores.append(classifier(x).scores.cpu())
+        truth.append(y.cpu())
     s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy()
+    if not len(t):
+        raise BeyondcamError("mAP: none of the images can be read")
     present = np.flatnonzero(t.any(0))
     return (
         float(np.mean([average_precision_score(t[:, c], s[:, c]) for c in present])) if len(present) else 0.0
@@ -248,17 +266,42 @@ def _training_batches(
     config: TrainConfig,
     epoch: int,
     left_out: dict[str, str],
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs (B, 3, S, S) and labels (B, C) of an epoch; `share` (r, N): of every N-th row from the r-th."""
+    rank, world = share
     order = generator(config.seed, "order", epoch).permutation(len(ids))
-    chunks = [[ids[n] for n in order[s : s + config.batch]] for s in range(0, len(ids), config.batch)]
+    batches = [order[s : s + config.batch] for s in range(0, len(ids), config.batch)]
+    chunks = [[ids[n] for n in batch[rank::world]] for batch in batches]
 
-    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor] | None:
+    def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor]:
         def view(image_id: str, height: int, width: int) -> View:
             return _augmented(generator(config.seed, "augment", epoch, image_id), height, width, config)
 
         return _stack(images, chunk, classifier, left_out, view)
 
-    yield from filter(None, ahead(load, chunks))
+    yield from ahead(load, chunks)
+
+
+def _training_mode(classifier: Classifier, config: TrainConfig) -> None:
+    classifier.train()
+    if config.frozen_bn:
+        for module in classifier.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def _loss(model: nn.Module, x: Tensor, y: Tensor, fabric: Fabric) -> Tensor | None:
+    """The loss of this process's rows of a batch, whose mean over the processes is the mean over all rows.
+
+    None where no process has a row; one that has none while others do must take part nevertheless.
+    """
+    rows = total_of(torch.tensor(len(x)), fabric)
+    if not rows:
+        return None
+    scores = model(x).scores
+    own = F.binary_cross_entropy_with_logits(scores, y) if len(x) else scores.sum()
+    return own * (len(x) * fabric.world_size / rows)
 
 
 def _stack(
@@ -267,8 +310,8 @@ def _stack(
     classifier: Classifier,
     left_out: dict[str, str],
     view: Callable[[str, int, int], View],
-) -> tuple[Tensor, Tensor] | None:
-    """Inputs (B, 3, S, S) and labels (B, C) of the images that can be read, None where none can."""
+) -> tuple[Tensor, Tensor]:
+    """Inputs (B, 3, S, S) and labels (B, C) of the images that can be read; B may be 0."""
     inputs, labels = [], []
     for i in ids:
         try:
@@ -285,7 +328,8 @@ def _stack(
             )
         )
     if not inputs:
-        return None
+        empty = classifier.mean.new_empty
+        return empty(0, 3, classifier.size, classifier.size), empty(0, len(images.classes))
     x = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
     return x, torch.stack(labels).to(x.device)
 

@@ -1,9 +1,9 @@
 """Map a split: images and labels in, evidence out; killed at any moment, it goes on where it stopped."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,13 +15,15 @@ from beyondcam.evidence.store import Shelf, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
 from beyondcam.progress import track
-from beyondcam.recipes import Item, Recipe, raw_maps, scores
+from beyondcam.recipes import Item, Raw, Recipe, raw_maps, scores
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
 rounding of every float, are the same after a restart and in any shard."""
 
 Targets = Literal["labels", "predicted"]
+
+T = TypeVar("T")
 
 
 def map_split(
@@ -36,11 +38,13 @@ def map_split(
     precision: Literal["float32", "bf16"] = "float32",
     shard: tuple[int, int] = (1, 1),
     workers: int = 0,
+    report: Callable[[str], None] = print,
 ) -> dict[str, str]:
     """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
 
     `shard` (I, N) takes every N-th chunk, from the I-th. `workers` processes refine and write while the
-    network runs. Returns the images left out, with the reason.
+    network runs. Where a GPU runs out of memory the batch is halved for the rest, and `report` is told.
+    Returns the images left out, with the reason.
     """
     if images.classes != classifier.classes:
         raise BeyondcamError(
@@ -70,20 +74,38 @@ def map_split(
             return {}, done
         return _readable(images, chunk, targets, left_out), done
 
-    with Workers(workers) as pool:
+    with Workers(workers if any(recipe.refines for recipe in recipes.values()) else 0) as pool:
         for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
             missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
             if not missing:
                 continue
-            items, logits = _items(classifier, images, photos, targets, batch, autocast)
-            raws = raw_maps(classifier, items, missing.values(), seed=seed, batch=batch, autocast=autocast)
-            for item, s, raw in zip(items, logits, raws, strict=True):
-                todo = [
-                    (recipe, shelves[name]) for name, recipe in missing.items() if item.id not in done[name]
-                ]
-                pool.submit(Job(item, raw, tuple(s[list(item.targets)].tolist()), todo))
+
+            def mapped(
+                batch: int, photos: Mapping[str, Photo] = photos, asked: Collection[Recipe] = missing.values()
+            ) -> list[tuple[Item, Tensor, Raw]]:
+                items, logits = _items(classifier, images, photos, targets, batch, autocast)
+                raws = raw_maps(classifier, items, asked, seed=seed, batch=batch, autocast=autocast)
+                return list(zip(items, logits, raws, strict=True))
+
+            results, batch = _fitting(mapped, batch, report)
+            for item, s, raw in results:
+                new = [name for name in missing if item.id not in done[name]]
+                own = tuple(s[list(item.targets)].tolist())
+                pool.submit(Job(item, raw, own, [(recipes[name], shelves[name]) for name in new]))
     write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
     return left_out
+
+
+def _fitting(work: Callable[[int], T], batch: int, report: Callable[[str], None]) -> tuple[T, int]:
+    """What `work` gives, its batch halved until the GPU's memory holds it; and the batch that it does."""
+    while True:
+        with suppress(torch.cuda.OutOfMemoryError):  # left at once, since the error holds on to the memory
+            return work(batch), batch
+        if batch == 1:
+            raise BeyondcamError("--batch 1: one view takes more memory than the GPU has")
+        batch //= 2
+        torch.cuda.empty_cache()
+        report(f"out of GPU memory; going on with --batch {batch}")
 
 
 def _readable(

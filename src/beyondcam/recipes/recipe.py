@@ -75,6 +75,11 @@ class Recipe(BaseModel):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
+    @property
+    def refines(self) -> bool:
+        """Whether there is more to do than to average and combine."""
+        return bool(self.refine) or any(part.refines for part in self.of)
+
     def sources(self) -> set[Source]:
         """The raw maps it needs."""
         own = {self.source} if self.source else set()

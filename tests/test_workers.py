@@ -1,0 +1,105 @@
+"""Worker processes do what would be done on the spot, and end with the process that started them."""
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import beyondcam as bc
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import workers
+from beyondcam.evidence.workers import Workers
+from conftest import complaint
+
+
+def touch(path: Path) -> None:
+    path.write_text(str(os.getpid()))
+
+
+def fail() -> None:
+    raise BeyondcamError("evidence.png: could not be written (No space left on device)")
+
+
+def die() -> None:
+    os._exit(9)
+
+
+def test_evidence_has_the_same_bytes_whoever_refines_it(trained: tuple[Path, str], tmp_path: Path) -> None:
+    run, data = trained
+    classifier, cookbook = bc.load_classifier(run), bc.Cookbook()
+    recipes = {
+        name: cookbook.recipe(name) for name in ("cam", "saliency+smooth+superpixels", "crops+resolve")
+    }
+    images = bc.open_images(data, "all")
+    files = []
+    for count in (0, 2):
+        out = tmp_path / str(count)
+        out.mkdir()
+        (out / "classifier.safetensors").write_bytes((run / "classifier.safetensors").read_bytes())
+        assert bc.map_split(classifier, images, recipes, out, workers=count) == {}
+        files.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")})
+    assert len(files[0]) == 3 * len(images.ids)
+    assert files[0] == files[1]
+
+
+def test_jobs_are_done_elsewhere_and_all_are_done_when_the_block_is_left(tmp_path: Path) -> None:
+    with Workers(1) as pool:
+        for n in range(5):
+            pool.submit(partial(touch, tmp_path / str(n)))
+            assert len(pool.waiting) <= 2
+    done = {path.name: int(path.read_text()) for path in tmp_path.iterdir()}
+    assert sorted(done) == ["0", "1", "2", "3", "4"]
+    assert os.getpid() not in done.values()
+
+
+def test_what_a_job_raises_is_raised_here() -> None:
+    def run() -> None:
+        with Workers(1) as pool:
+            pool.submit(fail)
+
+    complaint(run, "evidence.png", "No space left")
+
+
+def test_worker_that_dies_is_one_line_that_says_what_to_do() -> None:
+    def run() -> None:
+        with Workers(1) as pool:
+            pool.submit(die)
+
+    complaint(run, "worker process died", "--workers")
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(f"""
+import sys, time
+from functools import partial
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_workers import touch
+from {workers.__name__} import Workers
+
+if __name__ == "__main__":
+    with Workers(1) as pool:
+        pool.submit(partial(touch, Path({str(tmp_path / "pid")!r})))
+        time.sleep(600)
+""")
+    main = subprocess.Popen([sys.executable, str(script)])
+    wait_until((tmp_path / "pid").exists)
+    time.sleep(0.1)
+    worker = int((tmp_path / "pid").read_text())
+    assert Path(f"/proc/{worker}").exists()
+    main.kill()
+    main.wait()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def wait_until(true: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds} s")
+        time.sleep(0.05)
