@@ -1,29 +1,42 @@
-"""Sections of docs/results.md, each written by the command that made its figures."""
+"""Sections of docs/results.md and docs/performance.md, each written by the command that made its figures."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
-RESULTS = Path(__file__).parent.parent / "docs" / "results.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
-HEAD = """# Results
+HEADS = {
+    "results": """# Results
 
 Every table here was written by the command that stands above it. Intervals are 95 %, bootstrap over images.
-"""
+""",
+    "performance": """# Performance
+
+Each ratio is of two things measured in interleaved pairs in one run, with its 95 % interval.
+""",
+}
 
 
-def write_section(name: str, title: str, command: str, body: str) -> None:
-    """Replace or append the section `name`, with the command and the commit that made it."""
-    text = RESULTS.read_text() if RESULTS.exists() else HEAD
+def write_section(name: str, title: str, command: str, body: str, page: str = "results") -> None:
+    """Replace or append the section `name` of a page, with the command and the commit that made it."""
+    path = DOCS / f"{page}.md"
+    text = path.read_text() if path.exists() else HEADS[page]
     section = (
         f"<!-- {name} -->\n## {title}\n\nMade by `{command}` at commit {_commit()}.\n\n{body.strip()}\n"
         f"<!-- end {name} -->\n"
     )
     pattern = re.compile(rf"<!-- {name} -->.*<!-- end {name} -->\n", re.DOTALL)
-    text = pattern.sub("", text).rstrip()
-    RESULTS.write_text(f"{text}\n\n{section}")
+    text, replaced = pattern.subn(lambda _: section, text)
+    path.write_text(text if replaced else f"{text.rstrip()}\n\n{section}")
+
+
+def shown(data: str) -> str:
+    """`--data` as a page shows it: without what is this machine's own."""
+    return data.replace(os.environ.get("BEYONDCAM_DATA", data), "$BEYONDCAM_DATA")
 
 
 def _commit() -> str:
-    words = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    words = ["git", "-C", str(DOCS), "rev-parse", "--short", "HEAD"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()

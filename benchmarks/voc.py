@@ -8,7 +8,6 @@ Trains (unless RUN has a classifier), maps `train` and `val`, chooses each recip
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from beyondcam import Cookbook, Training, load_classifier, map_split, open_image
 from beyondcam.classifier import TrainConfig, train_run
 from beyondcam.devices import to_device
 from beyondcam.metrics import write_scores
-from results import write_section
+from results import shown, write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
 CAMS = ("cam", "cam-ms", "crops-cam", "crops-cam-normalised")
@@ -46,7 +45,7 @@ def main() -> None:
     for split, images in reversed(splits.items()):
         log(f"mapping {split}")
         shard = (1, arguments.train_part if split == "train" else 1)
-        for image, reason in map_split(classifier, images, recipes, run, shard=shard).items():
+        for image, reason in map_split(classifier, images, recipes, run, shard=shard, workers=1).items():
             log(f"left out: {image}: {reason}")
     train_masks, val_masks = truths["train"], truths["val"]
     if train_masks is None or val_masks is None:
@@ -57,9 +56,8 @@ def main() -> None:
     chosen = {base: best_refinement(base, on_train.rows) for base in MAPS}
     on_val = score_split(run, splits["val"], val_masks, training=Training(splits["train"], train_masks))
     write_scores(run, splits["val"], on_val)
-    shown = data.replace(os.environ.get("BEYONDCAM_DATA", data), "$BEYONDCAM_DATA")
     part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
-    command = f"python benchmarks/voc.py --data {shown} --out {run}{part}"
+    command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"
     body = section(run, chosen, on_val.rows, on_val.comparisons, on_train.rows[0]["images"])
     write_section("voc", "VOC animals: CAM against saliency", command, body)
 

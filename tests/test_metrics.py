@@ -1,5 +1,6 @@
 """Metrics: a 4 × 4 example worked out by hand, and every threshold against one that re-reads each pixel."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, Shelf, Winners, level_threshold, open_shelf, winners_of
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics.bootstrap import RESAMPLES, interval, resample_weights
-from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions
+from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
 from beyondcam.metrics.score import Absent, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
 from beyondcam.recipes import Cookbook, Cost
@@ -66,12 +67,17 @@ def winners(seed: np.ndarray, high: int = 200, low: int = 40) -> Winners:
     )
 
 
+def joint_of(mine: Winners, reference: Winners, truth: np.ndarray) -> np.ndarray:
+    """Foreground pixels by both right levels."""
+    return joint_levels(right_levels(mine, truth), right_levels(reference, truth))
+
+
 def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: int, reference_level: int):
     """DR-Recall, NDR-Recall and FG-Precision of one image, by the package's counts."""
-    inside, dr, foreground = region_levels(mine, reference, truth, reference_level)
+    inside = region_levels(joint_of(mine, reference, truth), reference_level)
     counts = ImageTally.of(mine, truth).at(level, 2)
-    right, predicted = counts[0, 1:].sum(), counts[1, 1:].sum()
-    found = regions(inside[level + 1 :].sum(), np.array(dr), right, np.array(foreground), predicted)
+    right, predicted, foreground = counts[:, 1:].sum(1)
+    found = regions(inside[level + 1 :].sum(), inside.sum(), right, foreground, predicted)
     return tuple(float(value) for value in found)
 
 
@@ -139,10 +145,9 @@ def test_void_pixels_count_nowhere() -> None:
         a, b = (ImageTally.of(p[0], truth).at(level, 2) for p in (pair, other))
         assert np.array_equal(a, b)
         assert a[2].sum() == (~void).sum() == a[1].sum()
-        a, b = (region_levels(*p, truth, level) for p in (pair, other))
-        assert np.array_equal(a[0], b[0])
-        assert a[1:] == b[1:]
-    assert np.array_equal(*(joint_levels(*p, truth) for p in (pair, other)))
+        a, b = (region_levels(joint_of(*p, truth), level) for p in (pair, other))
+        assert np.array_equal(a, b)
+    assert np.array_equal(*(joint_of(*p, truth) for p in (pair, other)))
 
 
 # Every threshold
@@ -251,7 +256,7 @@ def test_recall_curve_is_what_a_loop_over_pixels_gives(data: st.DataObject) -> N
         *(np.array([column], np.uint8) for column in ([p[1] for p, *_ in drawn], [b for *_, b in drawn]))
     )
     truth = np.array([[p[2] for p, *_ in drawn]], np.uint8)
-    curves = recall_curve(joint_levels(mine, other, truth), level)
+    curves = recall_curve(joint_of(mine, other, truth), level)
     for reference_level in (0, 1, 59, 60, 61, 254, 255):
         region = {True: [0, 0], False: [0, 0]}  # in the DR or not: right pixels, pixels
         for (m, r, t), own, its in drawn:
@@ -266,7 +271,7 @@ def test_recall_curve_is_what_a_loop_over_pixels_gives(data: st.DataObject) -> N
 
 
 def test_recall_curve_passes_through_the_region_metrics_of_the_example() -> None:
-    dr, ndr = recall_curve(joint_levels(winners(SEED), winners(REFERENCE), TRUTH), 100)
+    dr, ndr = recall_curve(joint_of(winners(SEED), winners(REFERENCE), TRUTH), 100)
     assert (dr[100], ndr[100]) == pytest.approx((DR_RECALL, NDR_RECALL))
     assert np.isnan(dr[200])  # nothing is discriminative at a threshold that the reference never passes
     assert ndr[200] == pytest.approx(5 / 9)
@@ -479,6 +484,42 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     assert len(scores.comparisons) == 3 + 1 + 3
 
 
+class Reads(Counter[str]):
+    """Counts how often each file is opened while it is read from."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        opened = Image.open
+
+        def counting(path: Path, *rest, **named):
+            self[f"{path.parent.name}/{path.name}"] += 1
+            return opened(path, *rest, **named)
+
+        monkeypatch.setattr(Image, "open", counting)
+
+
+@pytest.mark.parametrize("kept", [2**28, 0])
+def test_score_reads_each_file_once_but_the_reference_s_twice_where_they_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    place = Place(tmp_path, tuple(f"n{n}" for n in range(20)))
+    for split in ("train", "val"):
+        place.put("cam", winners(REFERENCE), split)
+        place.put("crops", winners(SEED), split)
+        place.put("saliency", winners(SEED), split)
+    train, val = (open_images(place.data, split) for split in ("train", "val"))
+    training = Training(train, open_masks(place.data, "train"))
+    expected = place.score("val", training=training)
+    monkeypatch.setattr("beyondcam.metrics.score.KEPT", kept)
+    reads = Reads(monkeypatch)
+    assert place.score("val", training=training) == expected
+    folders = ("masks", place.shelf("cam", "val").folder.name)
+    twice = set() if kept else {f"{folder}/{i}.png" for folder in folders for i in val.ids}
+    assert len(reads) == 4 * 20  # masks and three recipes
+    assert {file for file, count in reads.items() if count == 2} == twice
+    assert max(reads.values()) <= 2
+
+
 def test_where_no_recipe_has_all_images_each_is_named_and_none_scored(tmp_path: Path) -> None:
     place = Place(tmp_path, ("a", "b"))
     place.put("cam", winners(REFERENCE), only=("a",))
@@ -625,6 +666,22 @@ def test_image_whose_mask_is_broken_for_training_does_not_stop_the_score(tmp_pat
     scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
     assert set(scores.left_out) == {train.ids[0]}
     assert row(scores, "cam", "train")["threshold"] == pytest.approx(level_threshold(40))
+
+
+def test_training_image_whose_evidence_is_broken_chooses_no_recipe_s_threshold(tmp_path: Path) -> None:
+    """The one image on which another level is right is left out of both recipes, and named."""
+    place = Place(tmp_path, tuple(f"n{n}" for n in range(20)))
+    train = open_images(place.data, "train")
+    for recipe in ("cam", "crops"):
+        place.put(recipe, winners(REFERENCE), "val")
+        place.put(recipe, winners(REFERENCE), "train", only=train.ids[1:])
+        place.put(recipe, winners(REFERENCE, high=30, low=20), "train", only=train.ids[:1])
+    path = place.shelf("crops", "train").path(train.ids[0])
+    path.write_bytes(path.read_bytes()[:60])
+    scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
+    assert set(scores.left_out) == {train.ids[0]}
+    for recipe in ("cam", "crops"):
+        assert row(scores, recipe, "train")["threshold"] == pytest.approx(level_threshold(40))
 
 
 def test_recipe_that_changed_under_its_name_does_not_stop_the_score(place: Place) -> None:

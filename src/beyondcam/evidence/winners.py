@@ -20,8 +20,7 @@ class Winners:
 
     def right(self, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The level below which a threshold finds the pixel rightly foreground; 0 where none does."""
-        hit = (self.labels == truth) & (truth > 0) & (truth != VOID)
-        return np.where(hit, self.levels, 0).astype(np.uint8)
+        return self.levels * ((self.labels == truth) & (truth > 0) & (truth != VOID))
 
 
 def winners_of(evidence: Evidence) -> Winners:
@@ -33,5 +32,9 @@ def winners_of(evidence: Evidence) -> Winners:
     if levels.shape[1:] != evidence.size:
         grown = F.interpolate(torch.from_numpy(levels)[None].float(), evidence.size, mode="bilinear")[0]
         levels = grown.round().to(torch.uint8).numpy()
-    labels = (np.sort(evidence.targets) + 1).astype(np.uint8)
-    return Winners(labels[levels.argmax(0)], levels.max(0))
+    first, *others = sorted(evidence.targets)
+    best, labels = levels[0], np.full(evidence.size, first + 1, np.uint8)
+    for target, own in zip(others, levels[1:], strict=True):  # of few targets faster than argmax over them
+        labels[own > best] = target + 1
+        best = np.maximum(best, own)
+    return Winners(labels, best)

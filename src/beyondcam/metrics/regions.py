@@ -8,25 +8,22 @@ from numpy.typing import NDArray
 
 from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Winners
-from beyondcam.metrics.tally import Counts
+from beyondcam.metrics.tally import Counts, histogram
 
 
-def region_levels(
-    winners: Winners, reference: Winners, truth: NDArray[np.uint8], reference_level: int
-) -> tuple[Counts, int, int]:
-    """Right pixels of a recipe in DR by their level (LEVELS,), |DR| and the number of foreground pixels."""
-    discriminative = reference.right(truth) > reference_level
-    inside = np.bincount(winners.right(truth)[discriminative], minlength=LEVELS)
-    foreground = (truth > 0) & (truth != VOID)
-    return inside, int(discriminative.sum()), int(foreground.sum())
+def right_levels(winners: Winners, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The level below which a threshold finds each foreground pixel right, 0 where none does: (n,)."""
+    return winners.right(truth)[(truth > 0) & (truth != VOID)]
 
 
-def joint_levels(winners: Winners, reference: Winners, truth: NDArray[np.uint8]) -> Counts:
+def joint_levels(right: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Counts:
     """Foreground pixels by the recipe's right level and the reference's: (LEVELS, LEVELS)."""
-    foreground = (truth > 0) & (truth != VOID)
-    a = winners.right(truth)[foreground].astype(np.int64)
-    b = reference.right(truth)[foreground]
-    return np.bincount(a * LEVELS + b, minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+    return histogram(right.astype(np.uint16) * LEVELS + reference, LEVELS)
+
+
+def region_levels(joint: Counts, reference_level: int) -> Counts:
+    """Pixels in DR by the recipe's right level: (LEVELS,)."""
+    return joint[:, reference_level + 1 :].sum(1)
 
 
 def regions(

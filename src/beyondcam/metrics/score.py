@@ -1,7 +1,7 @@
 """Score a split: evidence and masks in, rows with intervals and paired comparisons out."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -23,7 +23,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import interval, resample_weights
-from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions
+from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
 from beyondcam.metrics.tally import Counts, ImageTally, Sweep, iou, mean_iou
 from beyondcam.progress import track
 
@@ -34,6 +34,9 @@ METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
 
 FAMILY = ("seed", "targets", "precision")
 """What evidence must have in common to be compared."""
+
+KEPT = 2**28
+"""Bytes of images that are kept from looking at the reference to scoring; the others are read twice."""
 
 Rule = Literal["fixed", "train", "oracle"]
 Absent = Literal["auto", "drop", "zero"]
@@ -139,63 +142,98 @@ def _truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uin
     return truth
 
 
-def _tallies(
-    shelf: Shelf, ids: Sequence[str], masks: Masks, left_out: dict[str, str]
-) -> dict[str, ImageTally]:
-    """The counts of each image that can be scored; the others go to `left_out`."""
+@dataclass
+class _Look:
+    """An image as it is scored: its truth, and what each recipe makes of it."""
 
-    def tally(image_id: str) -> ImageTally | str:
+    truth: NDArray[np.uint8]
+    right: list[NDArray[np.uint8]] = field(default_factory=list)
+    tallies: list[ImageTally] = field(default_factory=list)
+    uncovered: list[float] = field(default_factory=list)
+
+    def add(self, evidence: Evidence) -> None:
+        """Look at the evidence of one more recipe."""
+        winners = winners_of(evidence)
+        self.right.append(right_levels(winners, self.truth))
+        self.tallies.append(ImageTally.of(winners, self.truth))
+        self.uncovered.append(evidence.uncovered)
+
+
+def _looks(
+    family: Sequence[Shelf],
+    ids: Sequence[str],
+    masks: Masks,
+    left_out: dict[str, str],
+    what: str,
+    seen: dict[str, _Look],
+) -> Iterator[tuple[str, _Look]]:
+    """Read each image once: its mask, and its evidence of every recipe.
+
+    An image that one recipe's evidence cannot be read for is left out of all. `seen` holds looks at the first
+    recipe alone, which are taken out and gone on with.
+    """
+
+    def read(image_id: str) -> _Look | str:
         try:
-            evidence = shelf.read(image_id)
-            return ImageTally.of(winners_of(evidence), _truth(masks, image_id, evidence.size))
+            look = seen.pop(image_id, None)
+            if look is None:
+                evidence = family[0].read(image_id)
+                look = _Look(_truth(masks, image_id, evidence.size))
+                look.add(evidence)
+            for shelf in family[1:]:
+                look.add(shelf.read(image_id))
         except BeyondcamError as error:
             return str(error)
+        return look
 
-    found: dict[str, ImageTally] = {}
-    for i, own in zip(ids, track(ahead(tally, ids), f"read {shelf.name}", len(ids)), strict=True):
-        if isinstance(own, str):
-            left_out[i] = own
+    for i, look in zip(ids, track(ahead(read, ids), what, len(ids)), strict=True):
+        if isinstance(look, str):
+            left_out[i] = look
         else:
-            found[i] = own
-    return found
+            yield i, look
 
 
-def _training_evidence(
-    run: Path, shelf: Shelf, training: Training | None
-) -> dict[str, tuple[Shelf, list[str]]]:
-    """The training split's evidence of a shelf's family: recipe hash → shelf and the ids that it has."""
-    if training is None:
-        return {}
-    return {
-        other.manifest["recipe_hash"]: (other, [i for i in training.images.ids if other.path(i).exists()])
-        for other in reversed(list(shelves(run, training.images)))  # of one recipe twice, the first stays
-        if _family(other) == _family(shelf)
-    }
-
-
-def _train_threshold(
-    shelf: Shelf,
+def _train_thresholds(
+    run: Path,
+    family: Sequence[Shelf],
     training: Training | None,
-    evidence: Mapping[str, tuple[Shelf, list[str]]],
     classes: int,
     left_out: dict[str, str],
     absent: str,
-) -> float | None:
-    """The best threshold of the same recipe on the training split, None where it has no evidence there."""
-    if training is None or shelf.manifest["recipe_hash"] not in evidence:
-        return None
-    other, ids = evidence[shelf.manifest["recipe_hash"]]
-    mapped = set().union(*(own for _, own in evidence.values()))
-    if len(ids) < len(mapped):
-        left_out[f"rule train of {shelf.name}"] = (
-            f"{len(mapped) - len(ids)} of {len(mapped)} images of --split {training.images.split} "
-            "are not mapped; run `beyondcam map` again"
-        )
-        return None
-    tallies = _tallies(other, ids, training.masks, left_out)
-    if not tallies:
-        return None
-    return level_threshold(Sweep.of(list(tallies.values()), classes).best_level(absent))
+) -> dict[str, float]:
+    """The best threshold of each recipe on the training split: recipe hash → τ, where all is mapped there."""
+    if training is None:
+        return {}
+    images = training.images
+    mapped = {
+        other.manifest["recipe_hash"]: (other, {i for i in images.ids if other.path(i).exists()})
+        for other in reversed(list(shelves(run, images)))  # of one recipe twice, the first stays
+        if _family(other) == _family(family[0])
+    }
+    any_has = set().union(*(own for _, own in mapped.values()))
+    complete = {}
+    for shelf in family:
+        key = shelf.manifest["recipe_hash"]
+        if key not in mapped:
+            continue
+        other, own = mapped[key]
+        if own == any_has:
+            complete[key] = other
+        else:
+            left_out[f"rule train of {shelf.name}"] = (
+                f"{len(any_has) - len(own)} of {len(any_has)} images of --split {images.split} "
+                "are not mapped; run `beyondcam map` again"
+            )
+    if not complete:
+        return {}
+    ids = [i for i in images.ids if i in any_has]
+    sweeps = {key: Sweep.of((), classes) for key in complete}
+    for _, look in _looks(list(complete.values()), ids, training.masks, left_out, "read train", {}):
+        for sweep, tally in zip(sweeps.values(), look.tallies, strict=True):
+            sweep.add(tally)
+    return {
+        key: level_threshold(sweep.best_level(absent)) for key, sweep in sweeps.items() if sweep.true.any()
+    }
 
 
 @dataclass
@@ -204,8 +242,6 @@ class _Counts:
 
     tallies: list[ImageTally] = field(default_factory=list)
     uncovered: list[float] = field(default_factory=list)
-    foreground: list[int] = field(default_factory=list)
-    dr: dict[Rule, list[int]] = field(default_factory=lambda: defaultdict(list))
     right_in_dr: dict[Rule, list[Counts]] = field(default_factory=lambda: defaultdict(list))
     joint: Counts = field(default_factory=lambda: np.zeros((LEVELS, LEVELS), np.int64))
 
@@ -233,23 +269,29 @@ def _score_family(
 ) -> None:
     """Score recipes that share a reference CAM: it is read first, since the regions are its own."""
     classes = len(images.classes)
-    reference = next((shelf for shelf in family if shelf.name == REFERENCE), None)
-    first = _tallies(reference or family[0], ids, masks, result.left_out)
-    if not first:
-        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
-
-    train_evidence = _training_evidence(run, family[0], training)
+    train = _train_thresholds(run, family, training, classes, result.left_out, absent)
 
     def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "train": _train_threshold(shelf, training, train_evidence, classes, result.left_out, absent),
+            "train": train.get(shelf.manifest["recipe_hash"]),
             "oracle": level_threshold(sweep.best_level(absent)),
         }
         return {rule: threshold for rule, threshold in own.items() if threshold is not None}
 
-    references = thresholds(reference, Sweep.of(list(first.values()), classes)) if reference else {}
-    counts = _count(family, list(first), masks, reference, references, result.left_out)
+    references: dict[Rule, float] = {}
+    seen: dict[str, _Look] = {}
+    reference = next((shelf for shelf in family if shelf.name == REFERENCE), None)
+    if reference:
+        sweep, room = Sweep.of((), classes), KEPT
+        for i, look in _looks([reference], ids, masks, result.left_out, f"read {REFERENCE}", {}):
+            sweep.add(look.tallies[0])
+            room -= look.truth.nbytes + look.right[0].nbytes
+            if room >= 0:
+                seen[i] = look
+        references = thresholds(reference, sweep)
+    reference_first = sorted(family, key=lambda shelf: shelf is not reference)
+    counts = _count(reference_first, ids, masks, references, result.left_out, seen)
     scored_images = len(counts[family[0].folder].tallies)
     if not scored_images:
         raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
@@ -277,40 +319,23 @@ def _count(
     family: Sequence[Shelf],
     ids: Sequence[str],
     masks: Masks,
-    reference: Shelf | None,
     references: Mapping[Rule, float],
     left_out: dict[str, str],
+    seen: dict[str, _Look],
 ) -> dict[Path, _Counts]:
-    """Read every recipe's evidence once, image by image, beside the reference's.
-
-    An image that one recipe's evidence cannot be read for is left out of all.
-    """
-
-    def read(image_id: str) -> tuple[NDArray[np.uint8], list[Evidence]] | None:
-        try:
-            return masks.read(image_id).numpy(), [shelf.read(image_id) for shelf in family]
-        except BeyondcamError as error:
-            left_out[image_id] = str(error)
-            return None
-
+    """Count every recipe, image by image; the first is the reference, if there are `references`."""
     counts = {shelf.folder: _Counts() for shelf in family}
-    for found in track(ahead(read, ids), "score", len(ids)):
-        if found is None:
-            continue
-        truth, evidence = found
-        winners = [winners_of(one) for one in evidence]
-        other = winners[family.index(reference)] if reference else None
-        for own, one, mine in zip(counts.values(), evidence, winners, strict=True):
-            own.tallies.append(ImageTally.of(mine, truth))
-            own.uncovered.append(one.uncovered)
-            if other is None:
+    for _, look in _looks(family, ids, masks, left_out, "score", seen):
+        each = zip(counts.values(), look.right, look.tallies, look.uncovered, strict=True)
+        for own, right, tally, uncovered in each:
+            own.tallies.append(tally)
+            own.uncovered.append(uncovered)
+            if not references:
                 continue
-            own.joint += joint_levels(mine, other, truth)
+            joint = joint_levels(right, look.right[0])
+            own.joint += joint
             for rule, threshold in references.items():
-                inside, dr, foreground = region_levels(mine, other, truth, threshold_level(threshold))
-                own.right_in_dr[rule].append(inside)
-                own.dr[rule].append(dr)
-            own.foreground.append(foreground)
+                own.right_in_dr[rule].append(region_levels(joint, threshold_level(threshold)))
     return counts
 
 
@@ -323,13 +348,13 @@ def _evaluate(
     intersection, predicted, true = np.moveaxis(np.tensordot(drawn, by_image, 1), 1, 0)
     by_class = iou(intersection, predicted, true)
     samples = {"miou": mean_iou(by_class.T, true.T, absent)}
-    if rule in counts.dr:
-        inside = np.array([levels[level + 1 :].sum() for levels in counts.right_in_dr[rule]])
+    if rule in counts.right_in_dr:
+        in_dr = np.array(counts.right_in_dr[rule])
         found = regions(
-            drawn @ inside,
-            drawn @ np.array(counts.dr[rule]),
+            drawn @ in_dr[:, level + 1 :].sum(1),
+            drawn @ in_dr.sum(1),
             intersection[:, 1:].sum(1),
-            drawn @ np.array(counts.foreground),
+            true[:, 1:].sum(1),
             predicted[:, 1:].sum(1),
         )
         samples |= dict(zip(METRICS[1:], found, strict=True))

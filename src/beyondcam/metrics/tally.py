@@ -1,16 +1,19 @@
 """One pass over the evidence: what every threshold, region metric and resample is worked out from."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Winners
 
 Counts = NDArray[np.int64]
+
+
+def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
+    """How often `a * LEVELS + b` is in cells (n,), at [a, b]: (rows, LEVELS)."""
+    return np.bincount(cells, minlength=rows * LEVELS).reshape(rows, LEVELS)
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,14 @@ class ImageTally:
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
         """Count one image; `truth` is uint8 (H, W)."""
-        truths = np.flatnonzero(np.bincount(truth.ravel(), minlength=256)[:VOID])
-        labels = np.flatnonzero(np.bincount(winners.labels.ravel(), minlength=256))
-        row = np.full(256, len(truths))  # void goes to a last row, which is dropped
-        row[truths] = np.arange(len(truths))
-        column = np.zeros(256, np.int64)
-        column[labels] = np.arange(len(labels))
-        cells = (row[truth] * len(labels) + column[winners.labels]) * LEVELS + winners.levels
-        shape = (len(truths) + 1, len(labels), LEVELS)
-        counts = np.bincount(cells.ravel(), minlength=math.prod(shape)).reshape(shape)
-        return cls(truths, labels, counts[:-1].copy())
+        row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed; it is dropped
+        rows = int(row.max()) + 1
+        cells = row.astype(np.uint16) * LEVELS + winners.levels
+        won = {k: winners.labels == k for k in range(winners.labels.min(), winners.labels.max() + 1)}
+        by_label = {k: histogram(cells[mine], rows)[1:] for k, mine in won.items() if mine.any()}
+        counts = np.stack(list(by_label.values()), 1)
+        truths = np.flatnonzero(counts.any((1, 2)))
+        return cls(truths, np.array(list(by_label)), counts[truths])
 
     def at(self, level: int, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
@@ -66,28 +67,43 @@ class Sweep:
 
     Attributes
     ----------
-    intersection, predicted : (classes + 1, LEVELS), at thresholds on the level.
-    true : (classes + 1,).
+    won, hits : (classes + 1, LEVELS), pixels by winning label and level: all, and those where it is right.
+    background : (LEVELS,), pixels of background by the winner's level.
+    true : (classes + 1,), pixels of each label.
 
     """
 
-    intersection: Counts
-    predicted: Counts
+    won: Counts
+    hits: Counts
+    background: Counts
     true: Counts
 
     @classmethod
-    def of(cls, tallies: Sequence[ImageTally], classes: int) -> "Sweep":
+    def of(cls, tallies: Iterable[ImageTally], classes: int) -> "Sweep":
         """Add up the images."""
-        total = np.zeros((classes + 1, classes + 1, LEVELS), np.int64)
+        shapes = (classes + 1, LEVELS), (classes + 1, LEVELS), LEVELS, classes + 1
+        sweep = cls(*(np.zeros(shape, np.int64) for shape in shapes))
         for tally in tallies:
-            total[np.ix_(tally.truths, tally.labels)] += tally.counts
-        below = total.cumsum(-1)
-        above = total.sum(-1)[..., None] - below
-        intersection = np.einsum("kkl->kl", above).copy()
-        predicted = above.sum(0)
-        intersection[0] = below[0].sum(0)
-        predicted[0] = below.sum((0, 1))
-        return cls(intersection, predicted, total.sum((1, 2)))
+            sweep.add(tally)
+        return sweep
+
+    def add(self, tally: ImageTally) -> None:
+        """Add one image."""
+        self.won[tally.labels] += tally.counts.sum(0)
+        row, column = np.nonzero(tally.truths[:, None] == tally.labels)
+        self.hits[tally.labels[column]] += tally.counts[row, column]
+        self.background[:] += tally.counts[tally.truths == 0].sum((0, 1))
+        self.true[tally.truths] += tally.counts.sum((1, 2))
+
+    @property
+    def intersection(self) -> Counts:
+        """Pixels rightly labelled at thresholds on the level: (classes + 1, LEVELS)."""
+        return np.concatenate([self.background.cumsum()[None], _above(self.hits[1:])])
+
+    @property
+    def predicted(self) -> Counts:
+        """Pixels labelled at thresholds on the level: (classes + 1, LEVELS)."""
+        return np.concatenate([self.won.cumsum(1).sum(0)[None], _above(self.won[1:])])
 
     def miou(self, absent: str = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
@@ -98,6 +114,11 @@ class Sweep:
     def best_level(self, absent: str = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
+
+
+def _above(counts: Counts) -> Counts:
+    """Of counts by level (…, LEVELS), those above each level."""
+    return counts.sum(-1, keepdims=True) - counts.cumsum(-1)
 
 
 def iou(intersection: Counts, predicted: Counts, true: Counts) -> NDArray[np.float64]:

@@ -1,0 +1,176 @@
+"""Does it pay to leave out crops whose score carries little of the weight?
+
+    python benchmarks/pruning.py --run runs/animals --split train --images 48
+
+Forward first, without a gradient; then forward and backward only for the pairs of crop and class that hold a
+declared share of the class's weight. Since each crop's map has mean 1, the share of the map that is neglected
+is at most what the pairs left out hold. Writes the section `pruning-DATA` of docs/performance.md.
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import beyondcam as bc
+from beyondcam.classifier import read_config
+from beyondcam.devices import to_device
+from beyondcam.evidence import Evidence, winners_of
+from beyondcam.maps import run_forward, saliency
+from beyondcam.metrics import ImageTally, Sweep
+from beyondcam.perturbations import View
+from beyondcam.recipes import Item, Recipe, Source, raw_maps
+from results import shown, write_section
+from timing import geometric_mean
+
+BATCH = 8
+SHARES = (0.99, 0.95)
+
+Pair = tuple[View, tuple[int, ...], tuple[float, ...]]
+"""A crop, the targets it is differentiated for, and its weight for each."""
+
+
+def main() -> None:
+    """Measure on some images of a RUN's data."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--images", type=int, default=48)
+    arguments = parser.parse_args()
+    config, classes = read_config(arguments.run)
+    images = bc.open_images(config.data, arguments.split, classes)
+    masks = bc.open_masks(config.data, arguments.split, classes)
+    if masks is None:
+        sys.exit(f"{config.data}: has no masks")
+    classifier = to_device(bc.load_classifier(arguments.run))
+    recipe = bc.Cookbook().recipe("crops")
+    (source,) = recipe.sources()
+    labelled = [i for i in images.ids if images.labels.get(i)]
+    chosen = labelled[:: max(1, len(labelled) // arguments.images)][: arguments.images]
+
+    tallies: dict[float, list[ImageTally]] = defaultdict(list)
+    seconds: dict[float, list[float]] = defaultdict(list)
+    kept: dict[float, list[float]] = defaultdict(list)
+    change: dict[float, list[float]] = defaultdict(list)
+    for n, i in enumerate(chosen):
+        item = Item(i, images.read(i), tuple(sorted(images.labels[i])))
+        truth = masks.read(i).numpy()
+        found: dict[float, Tensor] = {}
+        for share in np.roll((1.0, *SHARES), n).tolist():  # each first in its turn
+            start = time.perf_counter()
+            if share == 1:
+                found[share] = whole(classifier, item, recipe)
+            else:
+                found[share], of_pairs = pruned(classifier, item, source, share)
+                kept[share].append(of_pairs)
+            seconds[share].append(time.perf_counter() - start)
+        for share, maps in found.items():
+            evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
+            tallies[share].append(ImageTally.of(winners_of(evidence), truth))
+            change[share].append(float((maps - found[1.0]).abs().sum() / found[1.0].sum()))
+
+    rows = []
+    for share in (1.0, *SHARES):
+        time_ratio, low, high = geometric_mean(np.log(np.divide(seconds[share], seconds[1.0])).tolist())
+        rows.append(
+            f"| {share:.2f} | {np.mean(kept[share] or 1):.3f} | {time_ratio:.3f} [{low:.3f}, {high:.3f}] "
+            f"| {Sweep.of(tallies[share], len(classes)).miou().max():.4f} | {np.mean(change[share]):.4f} |"
+        )
+    targets = np.mean([len(images.labels[i]) for i in chosen])
+    body = (
+        f"{len(chosen)} images of `{arguments.split}`, {targets:.2f} targets each; "
+        "mIoU at the oracle's τ, unrefined.\n\n"
+        "| share of the weight | pairs kept | time / unpruned | mIoU | change of the maps |\n"
+        "| --- | --- | --- | --- | --- |\n" + "\n".join(rows)
+    )
+    run, split = arguments.run, arguments.split
+    command = f"python benchmarks/pruning.py --run {run} --split {split} --images {arguments.images}"
+    title = f"Pruning crops: {shown(config.data)}"
+    write_section(f"pruning-{run.name}", title, command, body, page="performance")
+
+
+def whole(classifier: bc.Classifier, item: Item, recipe: Recipe) -> Tensor:
+    """The engine's own maps (k, H, W)."""
+    (raw,) = raw_maps(classifier, [item], [recipe], batch=BATCH)
+    (maps,) = raw.maps.values()
+    return maps
+
+
+def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) -> tuple[Tensor, float]:
+    """The maps (k, H, W) of the pairs that hold a share of each target's weight; the share of pairs kept."""
+    photo, device = item.photo, classifier.weight.device
+    views = list(source.perturbation.views(item.id, photo.height, photo.width, classifier.size, 0))
+    weights = torch.cat(
+        [of_views(classifier, item, views[n : n + BATCH]) for n in range(0, len(views), BATCH)]
+    )
+    keep = np.stack([holding(w, share) for w in weights.T.numpy()], 1)
+    pairs = [
+        (view, tuple(np.flatnonzero(row).tolist()), tuple(w[row].tolist()))
+        for view, row, w in zip(views, keep, weights.numpy(), strict=True)
+        if row.any()
+    ]
+    total = torch.zeros(len(item.targets), photo.height, photo.width, device=device)
+    covered = torch.zeros(photo.height, photo.width, device=device)
+    for view in views:
+        top, left, bottom, right = view.window
+        covered[top:bottom, left:right] += 1
+    for members in full_batches(pairs):
+        add(classifier, item, members, total)
+    return (total / covered.clamp_min(1)).cpu(), float(keep.mean())
+
+
+def holding(weights: np.ndarray, share: float) -> np.ndarray:
+    """Which of the weights (n,) hold a share of their sum, the heaviest first: bool (n,)."""
+    order = np.argsort(-weights, kind="stable")
+    enough = np.searchsorted(weights[order].cumsum(), share * weights.sum()) + 1
+    keep = np.zeros(len(weights), bool)
+    keep[order[:enough]] = True
+    return keep
+
+
+def of_views(classifier: bc.Classifier, item: Item, views: Sequence[View]) -> Tensor:
+    """The weights of some views for each target, without a gradient: float32 (n, k)."""
+    with torch.no_grad():
+        scores = classifier(batch_of(classifier, item, views)).scores
+    return classifier.probabilities(scores)[:, list(item.targets)].cpu()
+
+
+def batch_of(classifier: bc.Classifier, item: Item, views: Sequence[View]) -> Tensor:
+    """The network's input for some views."""
+    pixels = torch.stack([view.cut(item.photo.pixels) for view in views])
+    return classifier.normalise(pixels).contiguous(memory_format=torch.channels_last)
+
+
+def full_batches(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+    """The crops, those with equally many targets together."""
+    ordered = sorted(pairs, key=lambda pair: len(pair[1]))
+    for n in range(0, len(ordered), BATCH):
+        yield ordered[n : n + BATCH]
+
+
+def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], total: Tensor) -> None:
+    """Add the weighted maps of a batch to the image's (k, H, W)."""
+    targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
+    for row, (_, ranks, _) in enumerate(members):
+        targets[row, [item.targets[rank] for rank in ranks]] = True
+    x = batch_of(classifier, item, [view for view, _, _ in members])
+    maps = saliency(run_forward(classifier, x, targets, gradient=True))
+    maps = maps / maps.mean((1, 2), keepdim=True)
+    own = maps.split([len(ranks) for _, ranks, _ in members])
+    for (view, ranks, weights), part in zip(members, own, strict=True):
+        top, left, bottom, right = view.window
+        size = (bottom - top, right - left)
+        back = F.interpolate(part[None], size, mode="bilinear", antialias=True)[0]
+        for rank, weight, one in zip(ranks, weights, back, strict=True):
+            total[rank, top:bottom, left:right] += weight * one
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What a score costs, beside reading its files and beside thresholding them again and again.
+
+    python benchmarks/score.py --run runs/animals --data voc:$BEYONDCAM_DATA/voc2012_animals
+
+Scores `val` of a RUN that has evidence for it, and writes the section `score` of docs/performance.md. Files
+are read as the score reads them, in as many threads; the loop's mIoU is checked to be the score's.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam import open_images, open_masks, score_split
+from beyondcam.classifier import read_config
+from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level
+from beyondcam.files import ahead
+from results import shown, write_section
+from timing import ratio
+
+THRESHOLDS = np.linspace(0, 1, 100)
+TAU = 0.3
+"""Of the rule `fixed`, for the recipes and the reference."""
+
+
+def main() -> None:
+    """Measure both ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--recipe", nargs="+", default=["cam", "crops+smooth"], help="`cam` comes first")
+    parser.add_argument("--some", type=int, default=24, help="how many images the loop is timed on")
+    parser.add_argument("--seconds", type=float, default=120, help="the longest one ratio may take")
+    arguments = parser.parse_args()
+    _, classes = read_config(arguments.run)
+    images, masks = open_images(arguments.data, "val", classes), open_masks(arguments.data, "val", classes)
+    if masks is None:
+        sys.exit(f"{arguments.data}: has no masks")
+    some = replace(images, ids=images.ids[:: len(images.ids) // arguments.some][: arguments.some])
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        family = link(arguments.run, run, images, arguments.recipe)
+        check(run, some, masks, family)
+        rows = {
+            f"score / reading its files, {len(images.ids)} images | ≤ 2": ratio(
+                lambda: score_split(run, images, masks, threshold=TAU),
+                lambda: read(images.ids, masks, family),
+                seconds=arguments.seconds,
+            ),
+            f"{len(THRESHOLDS)} thresholds in a loop / score, {len(some.ids)} of the images | ≥ 20": ratio(
+                lambda: loop(some, masks, family),
+                lambda: score_split(run, some, masks, threshold=TAU),
+                seconds=arguments.seconds,
+            ),
+        }
+    lines = (f"| {what} | {found} |" for what, found in rows.items())
+    body = f"Recipes: {', '.join(arguments.recipe)}.\n\n| ratio | bar | measured |\n| --- | --- | --- |\n"
+    command = f"python benchmarks/score.py --run {arguments.run} --data {shown(arguments.data)}"
+    write_section("score", "Scoring", command, body + "\n".join(lines), page="performance")
+
+
+def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) -> list[Shelf]:
+    """A RUN that holds only the recipes, in their order, without copying their evidence."""
+    (to / "classifier.safetensors").symlink_to((run / "classifier.safetensors").resolve())
+    (to / "evidence" / images.split).mkdir(parents=True)
+    found = {shelf.name: shelf for shelf in shelves(run, images)}
+    for name in recipes:
+        folder = found[name].folder
+        (to / "evidence" / images.split / folder.name).symlink_to(folder.resolve())
+    return [found[name] for name in recipes]
+
+
+def read(ids: Sequence[str], masks: Masks, family: Sequence[Shelf]) -> None:
+    """Read the files of a score and do nothing with them."""
+    for _ in ahead(lambda i: (masks.read(i), [shelf.read(i) for shelf in family]), ids):
+        pass
+
+
+def loop(images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> NDArray[np.float64]:
+    """Read each file once, make and count its seed at every threshold: mIoU (recipes, thresholds)."""
+    n = len(images.classes) + 1
+    confusion = np.zeros((len(family), len(THRESHOLDS), n, n), np.int64)
+    right_in_dr = np.zeros((len(family), len(THRESHOLDS)), np.int64)
+    for i in images.ids:
+        truth = masks.read(i).numpy()
+        evidence = [shelf.read(i) for shelf in family]
+        dr = (truth > 0) & (truth != VOID) & (seed(evidence[0], TAU) == truth)
+        for r, own in enumerate(evidence):
+            for t, threshold in enumerate(THRESHOLDS):
+                labels = seed(own, threshold)
+                confusion[r, t] += confusion_of(truth, labels, n)
+                right_in_dr[r, t] += (labels == truth)[dr].sum()
+    hits = np.einsum("...kk->...k", confusion)
+    union = confusion.sum(-1) + confusion.sum(-2) - hits
+    return np.nanmean(np.where(union > 0, hits / np.maximum(union, 1), np.nan), -1)
+
+
+def seed(evidence: Evidence, threshold: float) -> NDArray[np.int64]:
+    """The strongest of background, at the threshold, and the targets: (H, W)."""
+    background = np.full((1, *evidence.size), threshold_level(threshold), np.uint8)
+    labels = np.array((0, *(target + 1 for target in evidence.targets)))
+    return labels[np.concatenate([background, evidence.levels]).argmax(0)]
+
+
+def confusion_of(truth: NDArray[np.uint8], labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """The confusion matrix of one seed: (n, n)."""
+    counted = truth < n
+    return np.bincount(n * truth[counted].astype(int) + labels[counted], minlength=n**2).reshape(n, n)
+
+
+def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> None:
+    """Raise where the loop and the score do not agree."""
+    curves = score_split(run, images, masks).curves
+    levels = [threshold_level(threshold) for threshold in THRESHOLDS]
+    by_score = [np.array(curves[shelf.folder.name]["miou"])[levels] for shelf in family]
+    np.testing.assert_allclose(loop(images, masks, family), by_score)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Time and memory: how many times as long one thing takes as another, measured turn by turn."""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+PAIRS = 5
+"""The fewest pairs that an interval is worked out from."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The geometric mean of a's time over b's, its 95 % interval, and whether that became narrow enough."""
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+    settled: bool
+
+    def __str__(self) -> str:
+        end = "settled" if self.settled else "time was up"
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], {self.pairs} pairs, {end}"
+
+
+def ratio(
+    a: Callable[[], object],
+    b: Callable[[], object],
+    *,
+    seconds: float,
+    tolerance: float = 0.03,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Ratio:
+    """Time a and b in pairs, each first in every other pair, after one call of each that is not counted.
+
+    It ends when both ends of the interval are within `tolerance` of the value, or when `seconds` are up and
+    there are `PAIRS` pairs.
+    """
+
+    def timed(function: Callable[[], object]) -> float:
+        start = clock()
+        function()
+        return clock() - start
+
+    end = clock() + seconds
+    a()
+    b()
+    logs: list[float] = []
+    while True:
+        if len(logs) % 2:
+            of_b, of_a = timed(b), timed(a)
+        else:
+            of_a, of_b = timed(a), timed(b)
+        logs.append(float(np.log(of_a / of_b)))
+        if len(logs) < PAIRS:
+            continue
+        value, low, high = geometric_mean(logs)
+        settled = high / value - 1 <= tolerance
+        if settled or clock() >= end:
+            return Ratio(value, low, high, len(logs), settled)
+
+
+def geometric_mean(logs: Sequence[float]) -> tuple[float, float, float]:
+    """The geometric mean of numbers whose logarithms are given, and Student's 95 % interval."""
+    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs)
+    value, low, high = (float(np.exp(np.mean(logs) + d)) for d in (0, -half, half))
+    return value, low, high
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """The shorter of two runs, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def resident() -> float:
+    """The most memory that this process has held, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_of(script: str, *words: object) -> tuple[float, float]:
+    """What a script, run in a process of its own, prints of `resident`: before its work, and after."""
+    command = [sys.executable, script, *map(str, words)]
+    before, after = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(before), float(after)

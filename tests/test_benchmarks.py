@@ -1,0 +1,83 @@
+"""What the benchmarks share: ratios of times on a clock that the test turns, and sections of a page."""
+
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import results
+from timing import ratio
+
+
+class Clock:
+    """Stands still but for the work that is called, whose durations are given."""
+
+    def __init__(self) -> None:
+        self.now, self.calls = 0.0, []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, name: str, *durations: float) -> Callable[[], None]:
+        turns = cycle(durations)
+
+        def call() -> None:
+            self.calls.append(name)
+            self.now += next(turns)
+
+        return call
+
+
+def test_ratio_of_steady_work_is_exact_after_five_pairs_and_settled() -> None:
+    clock = Clock()
+    found = ratio(clock.work("a", 6), clock.work("b", 2), seconds=1, clock=clock)
+    assert (found.value, found.low, found.high) == pytest.approx((3, 3, 3))
+    assert (found.pairs, found.settled) == (5, True)
+    assert "".join(clock.calls) == "ab" + "abbaabbaab"  # the warm-up, then each first in every other pair
+
+
+def test_ratio_that_does_not_settle_ends_when_time_is_up_and_gives_student_s_interval() -> None:
+    clock = Clock()
+    # a's warm-up takes 100; then it takes 1 and 4 by turns, b always 1
+    durations = [100.0, *([1.0, 4.0] * 50)]
+    found = ratio(clock.work("a", *durations), clock.work("b", 1), seconds=128, clock=clock)
+    assert not found.settled
+    assert found.pairs == 8  # 101 s of warm-up, then 7 s in every two pairs
+    logs = np.log([1, 4] * 4)
+    low, high = stats.t.interval(0.95, 7, logs.mean(), logs.std(ddof=1) / np.sqrt(8))
+    assert (found.value, found.low, found.high) == pytest.approx((2, np.exp(low), np.exp(high)))
+    assert "time was up" in str(found)
+
+
+def test_ratio_has_five_pairs_even_when_time_is_up_before() -> None:
+    clock = Clock()
+    assert ratio(clock.work("a", 1, 5), clock.work("b", 1), seconds=0, clock=clock).pairs == 5
+
+
+def test_ratio_settles_at_the_tolerance_asked_for() -> None:
+    pairs = []
+    for tolerance in (0.03, 0.1):
+        clock = Clock()
+        work = clock.work("a", 1.0, 1.1), clock.work("b", 1)
+        found = ratio(*work, seconds=1e6, tolerance=tolerance, clock=clock)
+        assert found.settled
+        assert found.high / found.value - 1 <= tolerance
+        pairs.append(found.pairs)
+    assert pairs[0] > pairs[1]
+
+
+def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DOCS", tmp_path)
+    monkeypatch.setattr(results, "_commit", lambda: "0123abc")
+    results.write_section("score", "Scoring", "python x.py", "old")
+    for body in ("old", "new"):
+        results.write_section("score", "Scoring", "python x.py", body, page="performance")
+    results.write_section("other", "Other", "python y.py", "more", page="performance")
+    text = (tmp_path / "performance.md").read_text()
+    assert text.startswith("# Performance\n\nEach ratio is of two things measured in interleaved pairs")
+    assert "old" not in text
+    assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
+    assert "old" in (tmp_path / "results.md").read_text()
