@@ -21,7 +21,7 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
-from beyondcam.devices import to_device
+from beyondcam.devices import keep_memory, to_device
 from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
@@ -204,12 +204,12 @@ def no_gradient(images: LabelledImages, measure: Measure) -> str:
 def memory(images: LabelledImages, measure: Measure) -> str:
     """Peak resident memory of `map_split`, each in a process of its own."""
     del measure
-    jobs = ((16, 16), (16, 256), (10, 4), (200, 4))
+    jobs = ((4, 16), (4, 256), (10, 4), (200, 4))
     of = {job: peak_of(__file__, "--data", images.data, "--job", *job)[1] for job in jobs}
     rows = [(count, n, f"{mb:.0f} MB") for (count, n), mb in of.items()]
     return (
         f"{table(*rows, head=('images', 'crops', 'peak resident memory'))}\n\n"
-        f"256 crops / 16: {of[16, 256] / of[16, 16]:.3f}; 200 images / 10: {of[200, 4] / of[10, 4]:.3f} "
+        f"256 crops / 16: {of[4, 256] / of[4, 16]:.3f}; 200 images / 10: {of[200, 4] / of[10, 4]:.3f} "
         "(bars: ≤ 1.05)."
     )
 
@@ -269,8 +269,8 @@ def refining(images: LabelledImages, measure: Measure) -> str:
     return table(*rows)
 
 
-def precision(images: LabelledImages, measure: Measure) -> str:
-    """What precision, memory format and compiling do to the bare network."""
+def settings(images: LabelledImages, measure: Measure) -> str:
+    """What memory that is kept, precision, memory format and compiling do to the bare network."""
     del images
     classifier = network(224)
     x = noise(classifier, BATCH)
@@ -283,9 +283,16 @@ def precision(images: LabelledImages, measure: Measure) -> str:
         wait()
 
     plain = partial(loop, classifier, x)
+
+    def unkept() -> None:
+        keep_memory(keep=False)
+        plain()
+        keep_memory()
+
     compiled = torch.compile(classifier)
     contiguous = build("tf_efficientnet_lite0", CLASSES, 224).eval().requires_grad_(False).to(x.device)
     return table(
+        ("memory handed back to the system / kept (`devices.keep_memory`)", measure(unkept, plain)),
         ("bf16 / float32", measure(partial(loop, classifier, x, bf16=True), plain)),
         ("contiguous / channels_last", measure(partial(loop, contiguous, x.contiguous()), plain)),
         ("torch.compile / eager, once compiled", measure(partial(loop, compiled, x), plain)),
@@ -300,7 +307,7 @@ PARTS = {
     "refining": ("Refinement while the network runs", refining),
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),
-    "precision": ("Precision, memory format, compiling", precision),
+    "settings": ("Memory that is kept, precision, memory format, compiling", settings),
 }
 
 if __name__ == "__main__":

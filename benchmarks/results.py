@@ -1,4 +1,4 @@
-"""Sections of docs/results.md and docs/performance.md, each written by the command that made its figures."""
+"""Sections of the pages in docs, each written by the command that made its figures."""
 
 import os
 import re
@@ -15,6 +15,8 @@ Every table here was written by the command that stands above it. Intervals are 
     "performance": """# Performance
 
 Each ratio is of two things measured in interleaved pairs in one run, with its 95 % interval.
+""",
+    "scaling": """# Scaling
 """,
 }
 

@@ -1,0 +1,81 @@
+"""What a job of COCO's size costs, worked out from figures measured here.
+
+    python benchmarks/scaling.py --run runs/animals --recipe crops+smooth
+
+Times a forward and a backward pass of the RUN's classifier on this machine, takes the bytes a pixel of the
+evidence that the RUN holds, and writes the section `coco` of
+docs/scaling.md. Where there is a GPU, that is timed.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import beyondcam as bc
+from beyondcam.classifier import read_config
+from beyondcam.devices import to_device
+from beyondcam.evidence import shelves
+from beyondcam.perturbations import Crops
+from engine import machine, noise, table, wait
+from results import write_section
+from timing import seconds_of
+
+IMAGES, TARGETS, PIXELS = 82_783, 2.9, 640 * 480
+"""COCO's train2014: images, classes an image in the mean, pixels of the usual photo."""
+
+
+def main() -> None:
+    """Measure, and multiply."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--recipe", default="crops+smooth")
+    parser.add_argument("--batch", type=int, default=64 if torch.cuda.is_available() else 8)
+    arguments = parser.parse_args()
+    classifier = to_device(bc.load_classifier(arguments.run).requires_grad_(False))
+    x = noise(classifier, arguments.batch)
+    forward = seconds_of(partial(passes, classifier, x, 0)) / len(x)
+    backward = seconds_of(partial(passes, classifier, x, 1)) / len(x) - forward
+
+    config, classes = read_config(arguments.run)
+    images = bc.open_images(config.data, "val", classes)
+    (shelf,) = (found for found in shelves(arguments.run, images) if found.name == arguments.recipe)
+    files = [shelf.path(i) for i in images.ids]
+    pixels = sum(shelf.read(i).levels.size for i in images.ids)
+    density = sum(path.stat().st_size for path in files) / pixels
+
+    n = Crops().n
+    forwards, backwards = IMAGES * n, IMAGES * n * TARGETS
+    hours = (forwards * forward + backwards * backward) / 3600
+    size = IMAGES * TARGETS * PIXELS * density / 1e9
+    rows = (
+        ("forward passes", f"{forwards / 1e6:.2f} million, {forward * 1e3:.1f} ms each"),
+        ("backward passes", f"{backwards / 1e6:.2f} million, {backward * 1e3:.1f} ms each"),
+        *(
+            (f"hours on {count} such machine{'s' * (count > 1)}", f"{hours / count:,.1f}")
+            for count in (1, 8, 64)
+        ),
+        ("evidence on disk", f"{size:.1f} GB a recipe, {density:.2f} bytes a pixel and class"),
+    )
+    body = (
+        f"{machine()} `{arguments.recipe}` at {classifier.size} px in float32, for {IMAGES:,} images of "
+        f"{PIXELS:,} pixels with {TARGETS} classes each. Hours are those of the passes alone; bytes a pixel "
+        f"are those of the {len(files)} photos of `val`.\n\n{table(*rows, head=('what', 'how much'))}"
+    )
+    command = f"python benchmarks/scaling.py --run {arguments.run} --recipe {arguments.recipe}"
+    write_section("coco", "A job of COCO's size", command, body, page="scaling")
+
+
+def passes(classifier: bc.Classifier, x: Tensor, backward: int) -> None:
+    """One forward pass and, where asked, one backward."""
+    leaf = x.detach().requires_grad_()
+    scores = classifier(leaf).scores[:, 0].sum()
+    if backward:
+        torch.autograd.grad(scores, leaf)
+    wait()
+
+
+if __name__ == "__main__":
+    main()
