@@ -11,9 +11,9 @@ import torch
 from beyondcam.devices import keep_memory
 
 keep_memory(keep=sys.argv[1] == "keep")
-for n in range(5):
+for n in range(12):
     torch.ones(16 * 2**20)  # 64 MB
-    if n == 0:  # the first is new memory either way
+    if n == 3:  # the first are new memory either way
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -25,6 +25,4 @@ def test_memory_that_is_kept_is_not_asked_for_page_by_page_again() -> None:
         words = [sys.executable, "-c", FAULTS, word]
         return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
-    pages = 4 * 64 * 2**20 // 4096
-    assert faults("keep") < 0.01 * pages
-    assert faults("hand back") > 0.1 * pages  # huge pages may make them fewer
+    assert faults("keep") < faults("hand back") / 4
