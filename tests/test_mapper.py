@@ -1,11 +1,13 @@
-"""Mapping a split where the GPU has too little memory."""
+"""Mapping a split in bfloat16, and where the GPU has too little memory."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import beyondcam as bc
+from beyondcam.evidence import shelves
 from conftest import complaint
 
 
@@ -49,3 +51,20 @@ def test_too_little_memory_for_one_view_is_one_line(trained: tuple[Path, str], r
     complaint(
         lambda: bc.map_split(classifier, images, recipes, run, batch=4, report=lambda _: None), "--batch 1"
     )
+
+
+def test_bf16_is_evidence_of_its_own_close_to_that_of_float32(trained: tuple[Path, str], run: Path) -> None:
+    classifier, images = bc.load_classifier(trained[0]), bc.open_images(trained[1], "all")
+    recipes = {name: bc.Cookbook().recipe(name) for name in ("cam", "crops")}
+    for precision in ("float32", "bf16"):
+        bc.map_split(classifier, images, recipes, run, precision=precision)
+    for name in recipes:
+        by_precision = {
+            shelf.manifest["precision"]: shelf for shelf in shelves(run, images) if shelf.name == name
+        }
+        exact, rough = (
+            np.concatenate([by_precision[p].read(i).levels.astype(float).ravel() for i in images.ids])
+            for p in ("float32", "bf16")
+        )
+        assert 0 < np.abs(exact - rough).mean() < 4  # of 255 levels
+        assert np.corrcoef(exact, rough)[0, 1] > 0.99

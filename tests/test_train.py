@@ -20,7 +20,7 @@ from beyondcam.classifier import (
 from beyondcam.classifier.train import _augmented, _rate
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
-from beyondcam.perturbations import generator
+from beyondcam.perturbations import View, generator
 from conftest import make_folder
 
 training = sys.modules["beyondcam.classifier.train"]  # the function of this name hides the module
@@ -147,3 +147,27 @@ def test_perturbed_training_perturbs_each_input() -> None:
     share = (dropped == 0).float().mean().item()
     assert 0 < share < 0.8
     assert torch.equal(dropped[dropped != 0], whole[dropped != 0])
+
+
+def test_a_classifier_trained_on_masked_inputs_loses_less_by_them(tmp_path: Path) -> None:
+    images = open_images(f"folder:{make_folder(tmp_path / 'discs', 40)}", "all")
+    losses = {}
+    for name in (None, "mask"):
+        train(
+            images,
+            config(images.data, perturb=name, epochs=12, lr=0.005, head_lr=1, ema=0.9),
+            tmp_path / str(name),
+            quiet,
+        )
+        classifier = load_classifier(tmp_path / str(name))
+        inputs, labels = [], []
+        for i in images.ids:
+            x = classifier.normalise(View((0, 0, 48, 48), 32).cut(images.read(i).pixels))
+            inputs.append(training.PERTURB["mask"].alter(x, generator(9, i)))
+            labels.append(torch.tensor([float(c in images.labels[i]) for c in range(2)]))
+        with torch.no_grad():
+            scores = classifier(torch.stack(inputs)).scores
+        losses[name] = torch.nn.functional.binary_cross_entropy_with_logits(
+            scores, torch.stack(labels)
+        ).item()
+    assert losses["mask"] < 0.9 * losses[None]
