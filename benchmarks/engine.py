@@ -22,6 +22,7 @@ import beyondcam as bc
 from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
 from beyondcam.devices import keep_memory, to_device
+from beyondcam.evidence import mapper
 from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
@@ -243,7 +244,8 @@ def growth(images: LabelledImages, measure: Measure) -> str:
 
 def refining(images: LabelledImages, measure: Measure) -> str:
     """Maps with three refinements, in a worker process, against maps alone."""
-    chosen = replace(images, ids=images.ids[:8])
+    mapper.CHUNK = 4  # so that a few images make chunks enough
+    chosen = replace(images, ids=images.ids[:12])
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     alone = {"crops": crops(32)}
     book = bc.Cookbook()

@@ -11,9 +11,9 @@ import pytest
 
 import beyondcam as bc
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import workers
+from beyondcam.evidence import mapper, workers
 from beyondcam.evidence.workers import Workers
-from conftest import complaint
+from conftest import complaint, make_folder
 
 
 def touch(path: Path) -> None:
@@ -28,20 +28,24 @@ def die() -> None:
     os._exit(9)
 
 
-def test_evidence_has_the_same_bytes_whoever_refines_it(trained: tuple[Path, str], tmp_path: Path) -> None:
-    run, data = trained
-    classifier, cookbook = bc.load_classifier(run), bc.Cookbook()
+def test_evidence_has_the_same_bytes_whoever_refines_it(
+    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(mapper, "Workers", lambda count: started.append(count) or Workers(count))
+    classifier, cookbook = bc.load_classifier(trained[0]), bc.Cookbook()
     recipes = {
         name: cookbook.recipe(name) for name in ("cam", "saliency+smooth+superpixels", "crops+resolve")
     }
-    images = bc.open_images(data, "all")
+    images = bc.open_images(f"folder:{make_folder(tmp_path / 'discs', 40)}", "all")
     files = []
     for count in (0, 2):
         out = tmp_path / str(count)
         out.mkdir()
-        (out / "classifier.safetensors").write_bytes((run / "classifier.safetensors").read_bytes())
+        (out / "classifier.safetensors").write_bytes((trained[0] / "classifier.safetensors").read_bytes())
         assert bc.map_split(classifier, images, recipes, out, workers=count) == {}
         files.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")})
+    assert started == [0, 2]
     assert len(files[0]) == 3 * len(images.ids)
     assert files[0] == files[1]
 

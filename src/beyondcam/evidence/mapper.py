@@ -74,7 +74,8 @@ def map_split(
             return {}, done
         return _readable(images, chunk, targets, left_out), done
 
-    with Workers(workers if any(recipe.refines for recipe in recipes.values()) else 0) as pool:
+    pays = len(chunks) > 2 and any(recipe.refines for recipe in recipes.values())  # it takes seconds to start
+    with Workers(workers if pays else 0) as pool:
         for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
             missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
             if not missing:
