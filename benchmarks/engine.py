@@ -8,6 +8,7 @@ gradients to the input only.
 """
 
 import argparse
+import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
 from results import shown, write_section
-from timing import Ratio, peak_of, ratio, resident, seconds_of
+from timing import PAIRS, Ratio, geometric_mean, printed, ratio, resident, seconds_of
 
 BATCH = 8
 CLASSES = tuple("abcdefgh")
@@ -43,11 +44,15 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--seconds", type=float, default=120, help="the longest one ratio may take")
-    parser.add_argument("--job", nargs=2, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--map", nargs=2, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--passes", nargs=2, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     images = bc.open_images(arguments.data, "val")
-    if arguments.job:
-        map_some(images, *arguments.job)
+    if arguments.map:
+        map_some(images, *arguments.map)
+        return
+    if arguments.passes:
+        time_passes(*arguments.passes)
         return
     for name in arguments.part or PARTS:
         title, part = PARTS[name]
@@ -86,16 +91,14 @@ def noise(classifier: bc.Classifier, count: int) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def bare(classifier: bc.Classifier, batches: int, targets: int = 1) -> Callable[[], None]:
-    """So many batches forward, so often backward, and nothing else."""
+def bare(classifier: bc.Classifier, batches: int) -> Callable[[], None]:
+    """So many batches forward and backward, and nothing else."""
     x = noise(classifier, BATCH)
 
     def loop() -> None:
         for _ in range(batches):
             leaf = x.detach().requires_grad_()
-            scores = classifier(leaf).scores.sum(0)
-            for k in range(targets):
-                torch.autograd.grad(scores[k], leaf, retain_graph=k < targets - 1)
+            torch.autograd.grad(classifier(leaf).scores[:, 0].sum(), leaf)
         wait()
 
     return loop
@@ -118,8 +121,8 @@ def items(images: LabelledImages, targets: Sequence[int]) -> list[Item]:
 
 
 def crops(n: int, of: str = "saliency") -> Recipe:
-    """n crops, weighted by the score."""
-    return Recipe(source=Source(map=of, perturbation=Crops(n=n), weight="score"))
+    """n crops, weighted by the score and divided by their means, as `crops` is."""
+    return Recipe(source=Source(map=of, perturbation=Crops(n=n), weight="score", normalise=True))
 
 
 def mapped(classifier: bc.Classifier, these: Sequence[Item], *recipes: Recipe) -> Callable[[], None]:
@@ -154,7 +157,12 @@ def several(images: LabelledImages, measure: Measure) -> str:
     """Several targets an image: one forward pass, and a backward pass each."""
     classifier, recipe = network(224), crops(16)
     x = noise(classifier, BATCH)
-    share = measure(lambda: classifier(x.detach().requires_grad_()), bare(classifier, 1)).value
+
+    def forward() -> None:
+        classifier(x.detach().requires_grad_())
+        wait()
+
+    share = measure(forward, bare(classifier, 1)).value
     rows = []
     for targets in ((1, 1), (2, 2), (3, 3), COCO):
         together = mapped(classifier, items(images, targets), recipe)
@@ -166,7 +174,7 @@ def several(images: LabelledImages, measure: Measure) -> str:
         )
     one, three = ((torch.arange(len(CLASSES)) < k).expand(BATCH, -1) for k in (1, 3))
     of_cam = measure(partial(cams, classifier, x, three), partial(cams, classifier, x, one))
-    head = ("targets of the images", "measured / one target an image", "1.05 × predicted", "predicted")
+    head = ("targets of the images", "together / one target at a time", "predicted", "bar: 1.05 × that")
     return (
         f"A forward pass takes {share:.3f} of a forward and a backward pass.\n\n{table(*rows, head=head)}\n\n"
         f"CAM of three classes / of one: {of_cam}."
@@ -197,8 +205,12 @@ def no_gradient(images: LabelledImages, measure: Measure) -> str:
     of_cam = measure(partial(cams, classifier, x, targets), forward)
     of_four = measure(mapped(classifier, these, *four), mapped(classifier, these, alone))
     return table(
-        ("CAM of a preprocessed batch / a forward pass", of_cam, "≤ 1.05"),
-        ("`cam`, `saliency`, `crops`, `crops-cam` together / `crops` alone", of_four, "≤ 1.10"),
+        ("CAM of a preprocessed batch / a forward pass", of_cam, of_cam.judged(at_most=1.05)),
+        (
+            "`cam`, `saliency`, `crops`, `crops-cam` together / `crops` alone",
+            of_four,
+            of_four.judged(at_most=1.10),
+        ),
     )
 
 
@@ -206,7 +218,7 @@ def memory(images: LabelledImages, measure: Measure) -> str:
     """Peak resident memory of `map_split`, each in a process of its own."""
     del measure
     jobs = ((4, 16), (4, 256), (10, 4), (200, 4))
-    of = {job: peak_of(__file__, "--data", images.data, "--job", *job)[1] for job in jobs}
+    of = {job: printed(__file__, "--data", images.data, "--map", *job) for job in jobs}
     rows = [(count, n, f"{mb:.0f} MB") for (count, n), mb in of.items()]
     return (
         f"{table(*rows, head=('images', 'crops', 'peak resident memory'))}\n\n"
@@ -218,12 +230,11 @@ def memory(images: LabelledImages, measure: Measure) -> str:
 def map_some(images: LabelledImages, count: int, n: int) -> None:
     """Map some images by n crops, and print the peak resident memory."""
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
-    before = resident()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "classifier.safetensors").touch()
         chosen = replace(images, ids=images.ids[:count])
         bc.map_split(classifier, chosen, {"crops": crops(n)}, Path(folder), batch=BATCH)
-    print(before, resident())
+    print(resident())
 
 
 def growth(images: LabelledImages, measure: Measure) -> str:
@@ -271,8 +282,32 @@ def refining(images: LabelledImages, measure: Measure) -> str:
     return table(*rows)
 
 
+def allocator(images: LabelledImages, measure: Measure) -> str:
+    """Passes in fresh processes by turns, one with `keep_memory`, one with the allocator as it comes."""
+    del measure
+    rows = []
+    for size in (384, 224):
+        logs = []
+        for n in range(PAIRS):
+            of = {
+                kept: printed(__file__, "--data", images.data, "--passes", size, kept)
+                for kept in ((0, 1), (1, 0))[n % 2]
+            }
+            logs.append(float(np.log(of[0] / of[1])))
+        rows.append((f"{size} px", "{:.3g} [{:.3g}, {:.3g}]".format(*geometric_mean(logs)), PAIRS))
+    return table(*rows, head=("forward and backward", "as it comes / kept (`devices.keep_memory`)", "pairs"))
+
+
+def time_passes(size: int, kept: int) -> None:
+    """Print the seconds of three batches forward and backward."""
+    classifier = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
+    if kept:
+        keep_memory()
+    print(seconds_of(bare(classifier.to(memory_format=torch.channels_last), 3)))
+
+
 def settings(images: LabelledImages, measure: Measure) -> str:
-    """What memory that is kept, precision, memory format and compiling do to the bare network."""
+    """What precision, memory format and compiling do to the bare network."""
     del images
     classifier = network(224)
     x = noise(classifier, BATCH)
@@ -285,16 +320,9 @@ def settings(images: LabelledImages, measure: Measure) -> str:
         wait()
 
     plain = partial(loop, classifier, x)
-
-    def unkept() -> None:
-        keep_memory(keep=False)
-        plain()
-        keep_memory()
-
     compiled = torch.compile(classifier)
-    contiguous = build("tf_efficientnet_lite0", CLASSES, 224).eval().requires_grad_(False).to(x.device)
+    contiguous = copy.deepcopy(classifier).to(memory_format=torch.contiguous_format)
     return table(
-        ("memory handed back to the system / kept (`devices.keep_memory`)", measure(unkept, plain)),
         ("bf16 / float32", measure(partial(loop, classifier, x, bf16=True), plain)),
         ("contiguous / channels_last", measure(partial(loop, contiguous, x.contiguous()), plain)),
         ("torch.compile / eager, once compiled", measure(partial(loop, compiled, x), plain)),
@@ -309,7 +337,8 @@ PARTS = {
     "refining": ("Refinement while the network runs", refining),
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),
-    "settings": ("Memory that is kept, precision, memory format, compiling", settings),
+    "allocator": ("Memory that is kept", allocator),
+    "settings": ("Precision, memory format, compiling", settings),
 }
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> None:
     masks = bc.open_masks(config.data, arguments.split, classes)
     if masks is None:
         sys.exit(f"{config.data}: has no masks")
-    some = replace(images, ids=images.ids[:: len(images.ids) // arguments.images][: arguments.images])
+    some = replace(images, ids=images.ids[:: max(1, len(images.ids) // arguments.images)][: arguments.images])
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)

@@ -14,9 +14,15 @@ Every table here was written by the command that stands above it. Intervals are 
 """,
     "performance": """# Performance
 
-Each ratio is of two things measured in interleaved pairs in one run, with its 95 % interval.
+Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar
+is met or missed when the whole interval lies on one side of it.
 """,
     "scaling": """# Scaling
+
+Images are mapped in fixed chunks of 16, in the order of their ids. `torchrun -m beyondcam map` gives each
+process every N-th chunk, `--shard I/N` each job of an array; they share the RUN folder and nothing else, and
+write the bytes of a single process. Work that was cut off goes on where it stopped when the command is run
+again.
 """,
 }
 
@@ -40,5 +46,11 @@ def shown(data: str) -> str:
 
 
 def _commit() -> str:
+    """The commit that is checked out; what was changed since in the code is owned up to."""
     words = ["git", "-C", str(DOCS), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    changes = ["git", "-C", str(DOCS.parent), "status", "--porcelain", "src", "benchmarks"]
+    commit, changed = (
+        subprocess.run(each, capture_output=True, text=True, check=True).stdout.strip()
+        for each in (words, changes)
+    )
+    return f"{commit}, with changes" if changed else commit

@@ -21,6 +21,7 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level
 from beyondcam.files import ahead
+from engine import table
 from results import shown, write_section
 from timing import ratio
 
@@ -42,27 +43,32 @@ def main() -> None:
     images, masks = open_images(arguments.data, "val", classes), open_masks(arguments.data, "val", classes)
     if masks is None:
         sys.exit(f"{arguments.data}: has no masks")
-    some = replace(images, ids=images.ids[:: len(images.ids) // arguments.some][: arguments.some])
+    some = replace(images, ids=images.ids[:: max(1, len(images.ids) // arguments.some)][: arguments.some])
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         family = link(arguments.run, run, images, arguments.recipe)
         check(run, some, masks, family)
-        rows = {
-            f"score / reading its files, {len(images.ids)} images | ≤ 2": ratio(
-                lambda: score_split(run, images, masks, threshold=TAU),
-                lambda: read(images.ids, masks, family),
-                seconds=arguments.seconds,
-            ),
-            f"{len(THRESHOLDS)} thresholds in a loop / score, {len(some.ids)} of the images | ≥ 20": ratio(
-                lambda: loop(some, masks, family),
-                lambda: score_split(run, some, masks, threshold=TAU),
-                seconds=arguments.seconds,
-            ),
-        }
-    lines = (f"| {what} | {found} |" for what, found in rows.items())
-    body = f"Recipes: {', '.join(arguments.recipe)}.\n\n| ratio | bar | measured |\n| --- | --- | --- |\n"
+        reading = ratio(
+            lambda: score_split(run, images, masks, threshold=TAU),
+            lambda: read(images.ids, masks, family),
+            seconds=arguments.seconds,
+        )
+        looping = ratio(
+            lambda: loop(some, masks, family),
+            lambda: score_split(run, some, masks, threshold=TAU),
+            seconds=arguments.seconds,
+        )
+    rows = (
+        (f"score / reading its files, {len(images.ids)} images", reading, reading.judged(at_most=2)),
+        (
+            f"{len(THRESHOLDS)} thresholds in a loop / score, {len(some.ids)} of the images",
+            looping,
+            looping.judged(at_least=20),
+        ),
+    )
+    body = f"Recipes: {', '.join(arguments.recipe)}.\n\n{table(*rows)}"
     command = f"python benchmarks/score.py --run {arguments.run} --data {shown(arguments.data)}"
-    write_section("score", "Scoring", command, body + "\n".join(lines), page="performance")
+    write_section("score", "Scoring", command, body, page="performance")
 
 
 def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) -> list[Shelf]:
@@ -82,8 +88,13 @@ def read(ids: Sequence[str], masks: Masks, family: Sequence[Shelf]) -> None:
         pass
 
 
-def loop(images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> NDArray[np.float64]:
-    """Read each file once, make and count its seed at every threshold: mIoU (recipes, thresholds)."""
+def loop(
+    images: LabelledImages, masks: Masks, family: Sequence[Shelf]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read each file once, make and count its seed at every threshold.
+
+    Returns mIoU and the right pixels in DR, (recipes, thresholds) each.
+    """
     n = len(images.classes) + 1
     confusion = np.zeros((len(family), len(THRESHOLDS), n, n), np.int64)
     right_in_dr = np.zeros((len(family), len(THRESHOLDS)), np.int64)
@@ -98,7 +109,7 @@ def loop(images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> NDArr
                 right_in_dr[r, t] += (labels == truth)[dr].sum()
     hits = np.einsum("...kk->...k", confusion)
     union = confusion.sum(-1) + confusion.sum(-2) - hits
-    return np.nanmean(np.where(union > 0, hits / np.maximum(union, 1), np.nan), -1)
+    return np.nanmean(np.where(union > 0, hits / np.maximum(union, 1), np.nan), -1), right_in_dr
 
 
 def seed(evidence: Evidence, threshold: float) -> NDArray[np.int64]:
@@ -119,7 +130,7 @@ def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shel
     curves = score_split(run, images, masks).curves
     levels = [threshold_level(threshold) for threshold in THRESHOLDS]
     by_score = [np.array(curves[shelf.folder.name]["miou"])[levels] for shelf in family]
-    np.testing.assert_allclose(loop(images, masks, family), by_score)
+    np.testing.assert_allclose(loop(images, masks, family)[0], by_score)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-PAIRS = 5
+PAIRS = 8
 """The fewest pairs that an interval is worked out from."""
 
 
@@ -23,6 +23,14 @@ class Ratio:
     high: float
     pairs: int
     settled: bool
+
+    def judged(self, *, at_most: float | None = None, at_least: float | None = None) -> str:
+        """The bar, and whether the interval lies wholly on its good side or its bad one."""
+        if at_most is not None:
+            met, missed, bar = self.high <= at_most, self.low > at_most, f"≤ {at_most:.3g}"
+        else:
+            met, missed, bar = self.low >= (at_least or 0), self.high < (at_least or 0), f"≥ {at_least:.3g}"
+        return f"{bar}: {'met' if met else 'missed' if missed else 'undecided'}"
 
     def __str__(self) -> str:
         end = "settled" if self.settled else "time was up"
@@ -85,13 +93,20 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def resident() -> float:
-    """The most memory that this process has held, MB (on Linux; `getrusage` would count its parent's too)."""
+    """The most memory that this process has held since `forget_peak`, MB.
+
+    On Linux; `getrusage` would count its parent's too.
+    """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def peak_of(script: str, *words: object) -> tuple[float, float]:
-    """What a script, run in a process of its own, prints of `resident`: before its work, and after."""
+def forget_peak() -> None:
+    """Have `resident` start anew from what is held now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def printed(script: str, *words: object) -> float:
+    """The number that a script, run in a process of its own, prints."""
     command = [sys.executable, script, *map(str, words)]
-    before, after = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    return float(before), float(after)
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)

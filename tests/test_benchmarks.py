@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import results
-from timing import ratio
+from timing import PAIRS, Ratio, ratio
 
 
 class Clock:
@@ -31,12 +31,14 @@ class Clock:
         return call
 
 
-def test_ratio_of_steady_work_is_exact_after_five_pairs_and_settled() -> None:
+def test_ratio_of_steady_work_is_exact_after_a_few_pairs_and_settled() -> None:
     clock = Clock()
     found = ratio(clock.work("a", 6), clock.work("b", 2), seconds=1, clock=clock)
     assert (found.value, found.low, found.high) == pytest.approx((3, 3, 3))
-    assert (found.pairs, found.settled) == (5, True)
-    assert "".join(clock.calls) == "ab" + "abbaabbaab"  # the warm-up, then each first in every other pair
+    assert (found.pairs, found.settled) == (PAIRS, True)
+    assert "".join(clock.calls) == "ab" + "abba" * (
+        PAIRS // 2
+    )  # the warm-up, then each first in every other pair
 
 
 def test_ratio_that_does_not_settle_ends_when_time_is_up_and_gives_student_s_interval() -> None:
@@ -52,9 +54,9 @@ def test_ratio_that_does_not_settle_ends_when_time_is_up_and_gives_student_s_int
     assert "time was up" in str(found)
 
 
-def test_ratio_has_five_pairs_even_when_time_is_up_before() -> None:
+def test_ratio_has_a_few_pairs_even_when_time_is_up_before() -> None:
     clock = Clock()
-    assert ratio(clock.work("a", 1, 5), clock.work("b", 1), seconds=0, clock=clock).pairs == 5
+    assert ratio(clock.work("a", 1, 5), clock.work("b", 1), seconds=0, clock=clock).pairs == PAIRS
 
 
 def test_ratio_settles_at_the_tolerance_asked_for() -> None:
@@ -69,6 +71,18 @@ def test_ratio_settles_at_the_tolerance_asked_for() -> None:
     assert pairs[0] > pairs[1]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "at_most", "at_least"),
+    [(1.0, 1.1, "met", "undecided"), (1.04, 1.2, "undecided", "undecided"), (1.16, 1.2, "missed", "met")],
+)
+def test_bar_is_decided_only_where_the_whole_interval_is_on_one_side(
+    low: float, high: float, at_most: str, at_least: str
+) -> None:
+    found = Ratio(low, low, high, PAIRS, settled=True)
+    assert found.judged(at_most=1.15) == f"≤ 1.15: {at_most}"
+    assert found.judged(at_least=1.05) == f"≥ 1.05: {at_least}"
+
+
 def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "DOCS", tmp_path)
     monkeypatch.setattr(results, "_commit", lambda: "0123abc")
@@ -77,7 +91,9 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         results.write_section("score", "Scoring", "python x.py", body, page="performance")
     results.write_section("other", "Other", "python y.py", "more", page="performance")
     text = (tmp_path / "performance.md").read_text()
-    assert text.startswith("# Performance\n\nEach ratio is of two things measured in interleaved pairs")
+    assert text.startswith(
+        "# Performance\n\nEach ratio of times is of two things measured in interleaved pairs"
+    )
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
     assert "old" in (tmp_path / "results.md").read_text()

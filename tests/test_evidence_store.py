@@ -323,7 +323,7 @@ def test_cost_that_cannot_be_written_is_one_line_that_names_the_file(
 ) -> None:
     one = shelf(tmp_path)
     monkeypatch.setattr(Path, "open", full_disk)
-    complaint(lambda: one.add_cost(1, Cost(1, 0, 0.1, 0.1)), "cost.csv", "No space left on device")
+    complaint(lambda: one.add_cost(1, Cost(1, 0, 0.1, 0.1)), "cost-", "No space left on device")
 
 
 def test_checkpoint_is_named_by_its_content(tmp_path: Path) -> None:

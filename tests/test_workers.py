@@ -73,7 +73,14 @@ def test_worker_that_dies_is_one_line_that_says_what_to_do() -> None:
         with Workers(1) as pool:
             pool.submit(die)
 
-    complaint(run, "worker process died", "--workers")
+    def run_on() -> None:
+        with Workers(1) as pool:
+            pool.submit(die)
+            wait_until(pool.waiting[0].done)
+            pool.submit(fail)
+
+    for call in (run, run_on):
+        complaint(call, "worker process died", "--workers")
 
 
 def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:

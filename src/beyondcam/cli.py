@@ -145,12 +145,12 @@ def map_(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that refine and write; by default a core each, up to 8."),
+        typer.Option(min=0, help="Processes that refine and write; by default as many as pay."),
     ] = None,
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import open_fabric, spare_cores, to_device
+    from beyondcam.devices import open_fabric, to_device
     from beyondcam.evidence import map_split
     from beyondcam.recipes import Cookbook
 
@@ -163,7 +163,7 @@ def map_(
     left_out = map_split(
         classifier, images, chosen, run,
         targets=targets, seed=seed, batch=batch, precision=precision, shard=part,
-        workers=min(8, spare_cores()) if workers is None else workers, report=_say,
+        workers=workers, report=_say,
     )  # fmt: skip
     fabric.barrier()  # torchrun ends the others as soon as one exits 1
     _end(left_out)

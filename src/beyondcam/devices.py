@@ -28,22 +28,24 @@ def processes() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-def keep_memory(*, keep: bool = True) -> None:
+def keep_memory() -> None:
     """Have glibc keep the memory of large tensors for the next ones, in this process.
 
     Left alone it hands each block over 32 MB back to the system as soon as it is free, and takes the next one
-    page by page: nearly half of a network's time on a CPU (docs/performance.md). Elsewhere nothing changes.
+    page by page, which is a large part of a network's time on a CPU (docs/performance.md). Elsewhere nothing
+    changes.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
         mallopt = ctypes.CDLL(None).mallopt
         trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them
-        mallopt(mmap_max, 0 if keep else 65536)
-        mallopt(trim_threshold, 2**31 - 1 if keep else 128 * 1024)
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def spare_cores() -> int:
     """The cores that the network can do without: all but one, shared with the other processes here."""
-    return max(0, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
 
 
 def open_fabric(backend: str | None = None) -> Fabric:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from beyondcam.classifier import Classifier
 from beyondcam.data import LabelledImages, Photo
+from beyondcam.devices import spare_cores
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Shelf, open_shelf
 from beyondcam.evidence.workers import Job, Workers
@@ -19,7 +20,7 @@ from beyondcam.recipes import Item, Raw, Recipe, raw_maps, scores
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
-rounding of every float, are the same after a restart and in any shard."""
+rounding of every float, are the same after a restart and in any shard, at the same `batch`."""
 
 Targets = Literal["labels", "predicted"]
 
@@ -37,13 +38,14 @@ def map_split(
     batch: int = 8,
     precision: Literal["float32", "bf16"] = "float32",
     shard: tuple[int, int] = (1, 1),
-    workers: int = 0,
+    workers: int | None = 0,
     report: Callable[[str], None] = print,
 ) -> dict[str, str]:
     """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
 
-    `shard` (I, N) takes every N-th chunk, from the I-th. `workers` processes refine and write while the
-    network runs. Where a GPU runs out of memory the batch is halved for the rest, and `report` is told.
+    `shard` (I, N) takes every N-th chunk, from the I-th. `workers` processes refine, encode and write while
+    the network runs; None starts as many as there are cores to spare, up to 8, where that pays.
+    Where a GPU runs out of memory the batch is halved for the rest, and `report` is told.
     Returns the images left out, with the reason.
     """
     if images.classes != classifier.classes:
@@ -74,8 +76,10 @@ def map_split(
             return {}, done
         return _readable(images, chunk, targets, left_out), done
 
-    pays = len(chunks) > 2 and any(recipe.refines for recipe in recipes.values())  # it takes seconds to start
-    with Workers(workers if pays else 0) as pool:
+    if workers is None:  # one takes seconds to start
+        pays = len(chunks) > 2 and (device == "cuda" or any(recipe.refines for recipe in recipes.values()))
+        workers = min(8, spare_cores()) if pays else 0
+    with Workers(workers) as pool:
         for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
             missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
             if not missing:
@@ -103,7 +107,7 @@ def _fitting(work: Callable[[int], T], batch: int, report: Callable[[str], None]
         with suppress(torch.cuda.OutOfMemoryError):  # left at once, since the error holds on to the memory
             return work(batch), batch
         if batch == 1:
-            raise BeyondcamError("--batch 1: one view takes more memory than the GPU has")
+            raise BeyondcamError(f"--batch 1: {CHUNK} images take more memory than the GPU has")
         batch //= 2
         torch.cuda.empty_cache()
         report(f"out of GPU memory; going on with --batch {batch}")

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ LEVELS = 256
 """Levels of the stored √v; v = (level / 255)²."""
 
 _COST = ("forward", "backward", "megapixels", "seconds")
+_PROCESS = uuid.uuid4().hex[:16]
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,8 @@ class Shelf:
 
     def cost(self) -> dict[str, float] | None:
         """Mean cost an image, over all that was mapped; None where none is recorded."""
-        try:
-            lines = (self.folder / "cost.csv").read_text().splitlines()
-        except OSError:
-            return None
-        cells = [line.split(",") for line in lines]
-        rows = np.array([c for c in cells if len(c) == len(_COST) + 1], float)
+        lines = [line for path in self.folder.glob("cost*.csv") for line in path.read_text().splitlines()]
+        rows = np.array([cells for cells in map(_numbers, lines) if len(cells) == len(_COST) + 1])
         if not len(rows):
             return None
         images, *sums = rows.sum(0).tolist()
@@ -152,12 +150,20 @@ class Shelf:
         """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
         facts = asdict(cost)
         line = ",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST)))
-        path = self.folder / "cost.csv"
+        path = self.folder / f"cost-{_PROCESS}.csv"  # lines of several machines could run into each other
         try:
             with path.open("a") as file:
                 file.write(f"{line}\n")
         except OSError as error:
             raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+
+
+def _numbers(line: str) -> list[float]:
+    """The numbers of a line; none where it was cut off in the middle of one."""
+    try:
+        return [float(cell) for cell in line.split(",")]
+    except ValueError:
+        return []
 
 
 def open_shelf(

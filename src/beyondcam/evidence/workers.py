@@ -69,13 +69,8 @@ class Workers:
         self.waiting.append(self.pool.submit(_do, pickle.dumps(job)))
 
     def _settle(self, down_to: int) -> None:
-        try:
-            while len(self.waiting) > down_to:
-                self.waiting.popleft().result()
-        except BrokenProcessPool:
-            raise BeyondcamError(
-                "a worker process died, of too little memory perhaps; run again, with fewer --workers"
-            ) from None
+        while len(self.waiting) > down_to:
+            self.waiting.popleft().result()
 
     def __enter__(self) -> Self:
         return self
@@ -83,12 +78,20 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.pool:
-            with self.pool:
-                if kind:
-                    self.pool.shutdown(cancel_futures=True)
-                else:
+        if self.pool is None:
+            return
+        with self.pool:
+            if error:
+                self.pool.shutdown(cancel_futures=True)
+            else:
+                try:
                     self._settle(down_to=0)
+                except BrokenProcessPool as broken:
+                    error = broken
+        if isinstance(error, BrokenProcessPool):
+            raise BeyondcamError(
+                "a worker process died, of too little memory perhaps; run again, with fewer --workers"
+            ) from None
 
 
 def _do(pickled: bytes) -> None:

@@ -272,6 +272,7 @@ class _Clock:
     """Times the steps of a group; a GPU is waited for once, at the end."""
 
     def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.cuda = device.type == "cuda"
         self.laps: list[tuple[Hashable, list[int], Any, Any]] = []
         self.last = self.now()
@@ -281,7 +282,7 @@ class _Clock:
         if not self.cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self.device))
         return event
 
     def lap(self, key: Hashable, rows: list[int]) -> None:
@@ -293,7 +294,7 @@ class _Clock:
     def charge(self, raws: Sequence[Raw]) -> None:
         """Add the seconds to the images' costs."""
         if self.cuda:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
         for key, rows, start, end in self.laps:
             seconds = start.elapsed_time(end) / 1e3 if self.cuda else end - start
             for n in rows:
