@@ -255,8 +255,8 @@ def growth(images: LabelledImages, measure: Measure) -> str:
 
 def refining(images: LabelledImages, measure: Measure) -> str:
     """Maps with three refinements, in a worker process, against maps alone."""
-    mapper.CHUNK = 4  # so that a few images make chunks enough
-    chosen = replace(images, ids=images.ids[:12])
+    mapper.CHUNK = 2  # so that a few images make chunks enough
+    chosen = replace(images, ids=images.ids[:6])
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     alone = {"crops": crops(32)}
     book = bc.Cookbook()
@@ -299,11 +299,11 @@ def allocator(images: LabelledImages, measure: Measure) -> str:
 
 
 def time_passes(size: int, kept: int) -> None:
-    """Print the seconds of three batches forward and backward."""
+    """Print the seconds of a batch forward and backward."""
     classifier = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
     if kept:
         keep_memory()
-    print(seconds_of(bare(classifier.to(memory_format=torch.channels_last), 3)))
+    print(seconds_of(bare(classifier.to(memory_format=torch.channels_last), 1)))
 
 
 def settings(images: LabelledImages, measure: Measure) -> str:
