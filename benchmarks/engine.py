@@ -22,7 +22,7 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
-from beyondcam.devices import keep_memory, to_device
+from beyondcam.devices import to_device
 from beyondcam.evidence import mapper
 from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
@@ -77,12 +77,13 @@ def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured",
 # What is measured against what
 
 
-def network(size: int) -> bc.Classifier:
-    """The network that all are given, trained at `size` pixels as it were."""
+def network(size: int, *, keep: bool = True) -> bc.Classifier:
+    """The network that all are given, trained at `size` pixels as it were; `keep` has its memory kept."""
     torch.manual_seed(0)
-    return to_device(
-        build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
-    )
+    built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
+    if keep:
+        return to_device(built)
+    return built.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
 
 
 def noise(classifier: bc.Classifier, count: int) -> Tensor:
@@ -147,9 +148,7 @@ def limit(images: LabelledImages, measure: Measure) -> str:
             bc.map_image(classifier, bc.read_photo(path), [CLASSES[0]], recipe, batch=BATCH)
 
         found = measure(ours, bare(classifier, 32 // BATCH))
-        rows.append(
-            (f"32 crops at {size} px, one class / as many forward and backward passes", found, "≤ 1.08")
-        )
+        rows.append((f"32 crops at {size} px, one class / as many passes", found, found.judged(at_most=1.08)))
     return table(*rows)
 
 
@@ -283,27 +282,21 @@ def refining(images: LabelledImages, measure: Measure) -> str:
 
 
 def allocator(images: LabelledImages, measure: Measure) -> str:
-    """Passes in fresh processes by turns, one with `keep_memory`, one with the allocator as it comes."""
+    """Passes in fresh processes by turns, one with its memory kept, one with the allocator as it comes."""
     del measure
-    rows = []
-    for size in (384, 224):
-        logs = []
-        for n in range(PAIRS):
-            of = {
-                kept: printed(__file__, "--data", images.data, "--passes", size, kept)
-                for kept in ((0, 1), (1, 0))[n % 2]
-            }
-            logs.append(float(np.log(of[0] / of[1])))
-        rows.append((f"{size} px", "{:.3g} [{:.3g}, {:.3g}]".format(*geometric_mean(logs)), PAIRS))
-    return table(*rows, head=("forward and backward", "as it comes / kept (`devices.keep_memory`)", "pairs"))
+    logs = []
+    for n in range(PAIRS):
+        turns = (0, 1) if n % 2 else (1, 0)
+        of = {kept: printed(__file__, "--data", images.data, "--passes", 384, kept) for kept in turns}
+        logs.append(float(np.log(of[0] / of[1])))
+    found = "{:.3g} [{:.3g}, {:.3g}]".format(*geometric_mean(logs))
+    head = ("forward and backward", "memory as the allocator has it / kept (`devices.keep_memory`)", "pairs")
+    return table(("384 px", found, PAIRS), head=head)
 
 
 def time_passes(size: int, kept: int) -> None:
     """Print the seconds of a batch forward and backward."""
-    classifier = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
-    if kept:
-        keep_memory()
-    print(seconds_of(bare(classifier.to(memory_format=torch.channels_last), 1)))
+    print(seconds_of(bare(network(size, keep=bool(kept)), 1)))
 
 
 def settings(images: LabelledImages, measure: Measure) -> str:

@@ -67,7 +67,8 @@ class Classifier(nn.Module):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (..., 3, H, W) → the network's input, float32."""
-        return (pixels.to(self.mean.device, torch.float32) / 255 - self.mean) / self.std
+        x = pixels.to(self.mean.device, torch.float32, copy=True)
+        return x.div_(255).sub_(self.mean).div_(self.std)
 
     def forward(self, x: Tensor) -> Activations:
         """Scores and class activations of normalised images (B, 3, H, W)."""

@@ -46,7 +46,7 @@ class Forward:
             which, left = left[first], left[~first]
             total = self.scores[self.rows[which], self.columns[which]].sum()
             (gradient,) = torch.autograd.grad(total, self.inputs, retain_graph=len(left) > 0)
-            yield which, gradient[self.rows[which]]
+            yield which, gradient if len(which) == len(gradient) else gradient[self.rows[which]]
 
 
 def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, *, gradient: bool) -> Forward:

@@ -19,4 +19,5 @@ class Noise(Alteration):
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Add noise to a normalised image (3, H, W)."""
         noise = torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32)).to(x.device)
-        return x + self.sigma * (x.max() - x.min()) * noise
+        low, high = x.aminmax()
+        return noise.mul_(self.sigma * (high - low)).add_(x)

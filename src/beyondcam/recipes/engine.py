@@ -192,7 +192,7 @@ def _run_group(
     """Fill the raw maps of all sources that share a perturbation, in one go over its views."""
     device = classifier.weight.device
     asked = [n for n, item in enumerate(items) if item.targets]
-    pixels = {n: items[n].photo.pixels.to(device) for n in asked}
+    pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}
     canvases = {(n, s): Canvas.of(items[n], device) for n in asked for s in sources}
     names = sorted({source.map for source in sources})
     gradient = any(MAPS[name].gradient for name in names)
@@ -202,7 +202,9 @@ def _run_group(
         targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
         for row, n in enumerate(rows):
             targets[row, list(items[n].targets)] = True
-        inputs = _inputs(classifier, [view.cut(pixels[n]) for n, view in members])
+        cuts = {(n, view[:3]): (n, view) for n, view in members}  # views that only alter share theirs
+        made = {key: view.cut(pixels[n]) for key, (n, view) in cuts.items()}
+        inputs = _inputs(classifier, [made[n, view[:3]] for n, view in members])
         for row, (_, view) in enumerate(members):
             if view.alter:
                 inputs[row] = view.alter(inputs[row])
@@ -251,11 +253,14 @@ def _batches(
 
 
 def _inputs(classifier: Classifier, cuts: Sequence[Tensor]) -> Tensor:
-    """The network's input (B, 3, S, S) from uint8 squares."""
-    device = classifier.weight.device
-    return classifier.normalise(torch.stack(tuple(cuts)).to(device)).contiguous(
-        memory_format=torch.channels_last
-    )
+    """The network's input (B, 3, S, S), channels last, from squares (3, S, S)."""
+    pixels = torch.stack([cut.permute(1, 2, 0) for cut in cuts]).permute(0, 3, 1, 2)
+    return classifier.normalise(pixels.to(classifier.weight.device))
+
+
+def _channels_last(pixels: Tensor) -> Tensor:
+    """Pixels (3, H, W) as resizing and convolutions are fastest on."""
+    return pixels[None].contiguous(memory_format=torch.channels_last)[0]
 
 
 def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: Source) -> Tensor:
