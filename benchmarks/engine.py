@@ -83,7 +83,8 @@ def network(size: int, *, keep: bool = True) -> bc.Classifier:
     built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
     if keep:
         return to_device(built)
-    return built.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return built.to(device).to(memory_format=torch.channels_last)
 
 
 def noise(classifier: bc.Classifier, count: int) -> Tensor:
