@@ -155,7 +155,7 @@ def limit(images: LabelledImages, measure: Measure) -> str:
 
 def several(images: LabelledImages, measure: Measure) -> str:
     """Several targets an image: one forward pass, and a backward pass each."""
-    classifier, recipe = network(224), crops(16)
+    classifier, recipe = network(224), crops(8)
     x = noise(classifier, BATCH)
 
     def forward() -> None:
