@@ -170,11 +170,11 @@ def several(images: LabelledImages, measure: Measure) -> str:
         found = measure(together, apart)
         predicted = sum(share + k * (1 - share) for k in targets) / sum(targets)
         rows.append(
-            (f"{', '.join(map(str, targets))}", found, f"≤ {1.05 * predicted:.3f}", f"{predicted:.3f}")
+            (", ".join(map(str, targets)), found, found.judged(at_most=1.05 * predicted), f"{predicted:.3f}")
         )
     one, three = ((torch.arange(len(CLASSES)) < k).expand(BATCH, -1) for k in (1, 3))
     of_cam = measure(partial(cams, classifier, x, three), partial(cams, classifier, x, one))
-    head = ("targets of the images", "together / one target at a time", "predicted", "bar: 1.05 × that")
+    head = ("targets of the images", "together / one target at a time", "bar: 1.05 × predicted", "predicted")
     return (
         f"A forward pass takes {share:.3f} of a forward and a backward pass.\n\n{table(*rows, head=head)}\n\n"
         f"CAM of three classes / of one: {of_cam}."
@@ -277,7 +277,11 @@ def refining(images: LabelledImages, measure: Measure) -> str:
         torch.set_num_threads(count)
         found = measure(partial(work, refined, 1), partial(work, alone, 0))
         rows.append(
-            (f"network on {count} of {threads} cores", found, "≤ 1.10" if count < threads else "reported")
+            (
+                f"network on {count} of {threads} cores",
+                found,
+                found.judged(at_most=1.10) if count < threads else "reported",
+            )
         )
     return table(*rows)
 
