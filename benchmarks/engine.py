@@ -27,8 +27,8 @@ from beyondcam.evidence import mapper
 from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
-from results import shown, write_section
-from timing import PAIRS, Ratio, geometric_mean, printed, ratio, resident, seconds_of
+from results import shown, table, write_section
+from timing import Ratio, printed, printed_time, ratio, resident, seconds_of
 
 BATCH = 8
 CLASSES = tuple("abcdefgh")
@@ -68,12 +68,6 @@ def machine() -> str:
     return f"On a CPU, {torch.get_num_threads()} threads."
 
 
-def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured", "bar")) -> str:
-    """A table of markdown."""
-    lines = (head, ["---"] * len(head), *rows)
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
 # What is measured against what
 
 
@@ -93,14 +87,22 @@ def noise(classifier: bc.Classifier, count: int) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def bare(classifier: bc.Classifier, batches: int) -> Callable[[], None]:
-    """So many batches forward and backward, and nothing else."""
-    x = noise(classifier, BATCH)
+def run_pass(classifier: bc.Classifier, x: Tensor, *, backward: bool) -> None:
+    """A forward pass that keeps its graph and, where asked, the backward pass to the input."""
+    leaf = x.detach().requires_grad_()
+    scores = classifier(leaf).scores[:, 0].sum()
+    if backward:
+        torch.autograd.grad(scores, leaf)
+
+
+def bare(
+    classifier: bc.Classifier, x: Tensor, batches: int = 1, *, backward: bool = True
+) -> Callable[[], None]:
+    """So many times a batch forward and, where asked, backward, and nothing else."""
 
     def loop() -> None:
         for _ in range(batches):
-            leaf = x.detach().requires_grad_()
-            torch.autograd.grad(classifier(leaf).scores[:, 0].sum(), leaf)
+            run_pass(classifier, x, backward=backward)
         wait()
 
     return loop
@@ -148,7 +150,7 @@ def limit(images: LabelledImages, measure: Measure) -> str:
         def ours(classifier: bc.Classifier = classifier, recipe: Recipe = recipe, path: Path = path) -> None:
             bc.map_image(classifier, bc.read_photo(path), [CLASSES[0]], recipe, batch=BATCH)
 
-        found = measure(ours, bare(classifier, 32 // BATCH))
+        found = measure(ours, bare(classifier, noise(classifier, BATCH), 32 // BATCH))
         rows.append((f"32 crops at {size} px, one class / as many passes", found, found.judged(at_most=1.08)))
     return table(*rows)
 
@@ -157,12 +159,7 @@ def several(images: LabelledImages, measure: Measure) -> str:
     """Several targets an image: one forward pass, and a backward pass each."""
     classifier, recipe = network(224), crops(8)
     x = noise(classifier, BATCH)
-
-    def forward() -> None:
-        classifier(x.detach().requires_grad_())
-        wait()
-
-    share = measure(forward, bare(classifier, 1)).value
+    share = measure(bare(classifier, x, backward=False), bare(classifier, x)).value
     rows = []
     for targets in ((1, 1), (2, 2), (3, 3), COCO):
         together = mapped(classifier, items(images, targets), recipe)
@@ -289,19 +286,16 @@ def refining(images: LabelledImages, measure: Measure) -> str:
 def allocator(images: LabelledImages, measure: Measure) -> str:
     """Passes in fresh processes by turns, one with its memory kept, one with the allocator as it comes."""
     del measure
-    logs = []
-    for n in range(PAIRS):
-        turns = (0, 1) if n % 2 else (1, 0)
-        of = {kept: printed(__file__, "--data", images.data, "--passes", 384, kept) for kept in turns}
-        logs.append(float(np.log(of[0] / of[1])))
-    found = "{:.3g} [{:.3g}, {:.3g}]".format(*geometric_mean(logs))
-    head = ("forward and backward", "memory as the allocator has it / kept (`devices.keep_memory`)", "pairs")
-    return table(("384 px", found, PAIRS), head=head)
+    alone = partial(printed, __file__, "--data", images.data, "--passes", 384)
+    found = ratio(partial(alone, 0), partial(alone, 1), seconds=0, timed=printed_time)
+    head = ("forward and backward", "memory as the allocator has it / kept (`devices.keep_memory`)")
+    return table(("384 px", found), head=head)
 
 
 def time_passes(size: int, kept: int) -> None:
     """Print the seconds of a batch forward and backward."""
-    print(seconds_of(bare(network(size, keep=bool(kept)), 1)))
+    classifier = network(size, keep=bool(kept))
+    print(seconds_of(bare(classifier, noise(classifier, BATCH))))
 
 
 def settings(images: LabelledImages, measure: Measure) -> str:

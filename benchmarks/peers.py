@@ -23,9 +23,9 @@ import beyondcam as bc
 from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Noise
 from beyondcam.recipes import Recipe, Source
-from engine import BATCH, CLASSES, cams, items, machine, mapped, network, noise, table, wait
-from results import shown, write_section
-from timing import PAIRS, Ratio, forget_peak, geometric_mean, printed, ratio, resident, seconds_of
+from engine import BATCH, CLASSES, cams, items, machine, mapped, network, noise, wait
+from results import shown, table, write_section
+from timing import Ratio, forget_peak, printed, printed_time, ratio, resident, seconds_of
 
 N = 50
 """Samples of SmoothGrad, as many as its paper takes."""
@@ -125,8 +125,8 @@ def main() -> None:
     at_best = measure(smoothgrad, partial(tunnel, best))
     row(f"SmoothGrad / NoiseTunnel at its best inner batch, {best}", at_best, at_most=1.05)
     alone = partial(printed, __file__, "--data", images.data, "--job")
-    logs = [float(np.log(alone("captum", "seconds") / alone("ours", "seconds"))) for _ in range(PAIRS)]
-    apart = Ratio(*geometric_mean(logs), PAIRS, settled=True)
+    theirs, mine = (partial(alone, who, "seconds") for who in ("captum", "ours"))
+    apart = ratio(theirs, mine, seconds=0, timed=printed_time)
     row("the same, in processes of their own, captum's memory not kept", apart, at_least=2)
     mb = {who: alone(who, "memory") for who in ("ours", "captum")}
     share = mb["ours"] / mb["captum"]

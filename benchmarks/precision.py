@@ -7,7 +7,6 @@ The float32 evidence of the RUN is taken as it is; the same images are mapped an
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +19,10 @@ from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import shelves, winners_of
-from beyondcam.metrics import ImageTally, Sweep, iou, mean_iou
-from beyondcam.metrics.bootstrap import resample_weights
-from results import write_section
+from beyondcam.metrics import ImageTally, Sweep, iou, mean_iou, resampled
+from beyondcam.metrics.bootstrap import sample_weights
+from inputs import open_scored, spread
+from results import table, write_section
 
 RECIPES = ("cam", "crops+smooth")
 
@@ -35,11 +35,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
-    images = bc.open_images(config.data, arguments.split, classes)
-    masks = bc.open_masks(config.data, arguments.split, classes)
-    if masks is None:
-        sys.exit(f"{config.data}: has no masks")
-    some = replace(images, ids=images.ids[:: max(1, len(images.ids) // arguments.images)][: arguments.images])
+    images, masks = open_scored(config.data, arguments.split, classes)
+    some = replace(images, ids=spread(images.ids, arguments.images))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
@@ -49,11 +46,9 @@ def main() -> None:
         bc.map_split(classifier, some, recipes, run, precision="bf16", workers=1)
         for name in RECIPES:
             float32, bf16 = (tallies(where, name, some, masks) for where in (arguments.run, run))
-            rows.append(f"| `{name}` | {compared(float32, bf16, len(classes))} |")
-    body = (
-        f"{len(some.ids)} images of `{arguments.split}`.\n\n"
-        "| recipe | mIoU in float32 | in bf16 | change |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
-    )
+            rows.append((f"`{name}`", *compared(float32, bf16, len(classes))))
+    head = ("recipe", "mIoU in float32", "in bf16", "change")
+    body = f"{len(some.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"
     words = f"--run {arguments.run} --split {arguments.split} --images {arguments.images}"
     command = f"python benchmarks/precision.py {words}"
     write_section("precision", "bfloat16: the change in mIoU", command, body, page="performance")
@@ -65,18 +60,17 @@ def tallies(run: Path, name: str, images: LabelledImages, masks: Masks) -> list[
     return [ImageTally.of(winners_of(shelf.read(i)), masks.read(i).numpy()) for i in images.ids]
 
 
-def compared(float32: Sequence[ImageTally], bf16: Sequence[ImageTally], classes: int) -> str:
-    """Both mIoUs and their difference with its paired interval, as cells."""
+def compared(float32: Sequence[ImageTally], bf16: Sequence[ImageTally], classes: int) -> tuple[str, str, str]:
+    """Both mIoUs and their difference with its paired interval."""
     level = Sweep.of(float32, classes).best_level()
-    drawn = np.concatenate([np.ones((1, len(float32)), np.int64), resample_weights(len(float32))])
+    weights = sample_weights(len(float32))
     samples = []
     for each in (float32, bf16):
-        counts = np.tensordot(drawn, np.stack([tally.at(level, classes) for tally in each]), 1)
-        intersection, predicted, true = np.moveaxis(counts, 1, 0)
+        intersection, predicted, true = resampled(each, level, classes, weights)
         samples.append(mean_iou(iou(intersection, predicted, true).T, true.T))
     change = samples[1] - samples[0]
     low, high = np.quantile(change[1:], (0.025, 0.975))
-    return f"{samples[0][0]:.4f} | {samples[1][0]:.4f} | {change[0]:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{samples[0][0]:.4f}", f"{samples[1][0]:.4f}", f"{change[0]:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 if __name__ == "__main__":

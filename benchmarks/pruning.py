@@ -8,7 +8,6 @@ is at most what the pairs left out hold. Writes the section `pruning-DATA` of do
 """
 
 import argparse
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 import beyondcam as bc
@@ -27,7 +25,9 @@ from beyondcam.maps import run_forward, saliency
 from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
-from results import shown, write_section
+from beyondcam.recipes.engine import Canvas
+from inputs import open_scored, spread
+from results import shown, table, write_section
 from timing import geometric_mean
 
 BATCH = 8
@@ -45,15 +45,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
-    images = bc.open_images(config.data, arguments.split, classes)
-    masks = bc.open_masks(config.data, arguments.split, classes)
-    if masks is None:
-        sys.exit(f"{config.data}: has no masks")
+    images, masks = open_scored(config.data, arguments.split, classes)
     classifier = to_device(bc.load_classifier(arguments.run))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
-    labelled = [i for i in images.ids if images.labels.get(i)]
-    chosen = labelled[:: max(1, len(labelled) // arguments.images)][: arguments.images]
+    chosen = spread([i for i in images.ids if images.labels.get(i)], arguments.images)
 
     tallies: dict[float, list[ImageTally]] = defaultdict(list)
     seconds: dict[float, list[float]] = defaultdict(list)
@@ -83,16 +79,15 @@ def main() -> None:
     rows = []
     for share in (1.0, *SHARES):
         time_ratio, low, high = geometric_mean(np.log(np.divide(seconds[share], seconds[1.0])).tolist())
-        rows.append(
-            f"| {share:.2f} | {np.mean(kept[share] or 1):.3f} | {time_ratio:.3f} [{low:.3f}, {high:.3f}] "
-            f"| {Sweep.of(tallies[share], len(classes)).miou().max():.4f} | {np.mean(change[share]):.4f} |"
-        )
+        miou = Sweep.of(tallies[share], len(classes)).miou().max()
+        took = f"{time_ratio:.3f} [{low:.3f}, {high:.3f}]"
+        pairs, changed = np.mean(kept[share] or 1), np.mean(change[share])
+        rows.append((f"{share:.2f}", f"{pairs:.3f}", took, f"{miou:.4f}", f"{changed:.4f}"))
+    head = ("share of the weight", "pairs kept", "time / unpruned", "mIoU", "change of the maps")
     targets = np.mean([len(images.labels[i]) for i in chosen])
     body = (
         f"{len(chosen)} images of `{arguments.split}`, {targets:.2f} targets each; "
-        "mIoU at the oracle's τ, unrefined.\n\n"
-        "| share of the weight | pairs kept | time / unpruned | mIoU | change of the maps |\n"
-        "| --- | --- | --- | --- | --- |\n" + "\n".join(rows)
+        f"mIoU at the oracle's τ, unrefined.\n\n{table(*rows, head=head)}"
     )
     run, split = arguments.run, arguments.split
     command = f"python benchmarks/pruning.py --run {run} --split {split} --images {arguments.images}"
@@ -121,14 +116,13 @@ def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) 
         for view, x, row, w in zip(views, inputs, keep, weights.numpy(), strict=True)
         if row.any()
     ]
-    total = torch.zeros(len(item.targets), photo.height, photo.width, device=device)
-    covered = torch.zeros(photo.height, photo.width, device=device)
-    for view in views:
-        top, left, bottom, right = view.window
-        covered[top:bottom, left:right] += 1
+    canvas = Canvas.of(item, device)
+    for view, row in zip(views, keep, strict=True):
+        if not row.any():
+            canvas.add(view, torch.zeros(len(item.targets), 1, 1, device=device))
     for members in full_batches(pairs):
-        add(classifier, item, members, total)
-    return (total / covered.clamp_min(1)).cpu(), float(keep.mean())
+        add(classifier, item, members, canvas)
+    return canvas.mean(), float(keep.mean())
 
 
 def holding(weights: np.ndarray, share: float) -> np.ndarray:
@@ -159,8 +153,8 @@ def full_batches(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
         yield ordered[n : n + BATCH]
 
 
-def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], total: Tensor) -> None:
-    """Add the weighted maps of a batch to the image's (k, H, W)."""
+def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], canvas: Canvas) -> None:
+    """Add the weighted maps of a batch to the image's, nothing for a target that a crop is not kept for."""
     targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
     for row, (_, _, ranks, _) in enumerate(members):
         targets[row, [item.targets[rank] for rank in ranks]] = True
@@ -169,11 +163,9 @@ def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], total: T
     maps = maps / maps.mean((1, 2), keepdim=True)
     own = maps.split([len(ranks) for _, _, ranks, _ in members])
     for (view, _, ranks, weights), part in zip(members, own, strict=True):
-        top, left, bottom, right = view.window
-        size = (bottom - top, right - left)
-        back = F.interpolate(part[None], size, mode="bilinear", antialias=True)[0]
-        for rank, weight, one in zip(ranks, weights, back, strict=True):
-            total[rank, top:bottom, left:right] += weight * one
+        weighted = maps.new_zeros(len(item.targets), *maps.shape[1:])
+        weighted[list(ranks)] = part * maps.new_tensor(weights)[:, None, None]
+        canvas.add(view, weighted)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -38,6 +39,12 @@ def write_section(name: str, title: str, command: str, body: str, page: str = "r
     pattern = re.compile(rf"<!-- {name} -->.*<!-- end {name} -->\n", re.DOTALL)
     text, replaced = pattern.subn(lambda _: section, text)
     path.write_text(text if replaced else f"{text.rstrip()}\n\n{section}")
+
+
+def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured", "bar")) -> str:
+    """A table of markdown."""
+    lines = (head, ["---"] * len(head), *rows)
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def shown(data: str) -> str:

@@ -3,24 +3,22 @@
     python benchmarks/scaling.py --run runs/animals --recipe crops+smooth
 
 Times a forward and a backward pass of the RUN's classifier on this machine, takes the bytes a pixel of the
-evidence that the RUN holds, and writes the section `coco` of
-docs/scaling.md. Where there is a GPU, that is timed.
+evidence that the RUN holds, and writes the section `coco` of docs/scaling.md.
+Where there is a GPU, that is timed.
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.devices import to_device
 from beyondcam.evidence import shelves
 from beyondcam.perturbations import Crops
-from engine import machine, noise, table, wait
-from results import write_section
+from engine import bare, machine, noise
+from results import table, write_section
 from timing import seconds_of
 
 IMAGES, TARGETS, PIXELS = 82_783, 2.9, 640 * 480
@@ -36,8 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     classifier = to_device(bc.load_classifier(arguments.run).requires_grad_(False))
     x = noise(classifier, arguments.batch)
-    forward = seconds_of(partial(passes, classifier, x, 0)) / len(x)
-    backward = seconds_of(partial(passes, classifier, x, 1)) / len(x) - forward
+    forward = seconds_of(bare(classifier, x, backward=False)) / len(x)
+    backward = seconds_of(bare(classifier, x)) / len(x) - forward
 
     config, classes = read_config(arguments.run)
     images = bc.open_images(config.data, "val", classes)
@@ -66,15 +64,6 @@ def main() -> None:
     )
     command = f"python benchmarks/scaling.py --run {arguments.run} --recipe {arguments.recipe}"
     write_section("coco", "A job of COCO's size", command, body, page="scaling")
-
-
-def passes(classifier: bc.Classifier, x: Tensor, backward: int) -> None:
-    """One forward pass and, where asked, one backward."""
-    leaf = x.detach().requires_grad_()
-    scores = classifier(leaf).scores[:, 0].sum()
-    if backward:
-        torch.autograd.grad(scores, leaf)
-    wait()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ are read as the score reads them, in as many threads; the loop's mIoU is checked
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam import open_images, open_masks, score_split
+from beyondcam import score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level
 from beyondcam.files import ahead
-from engine import table
-from results import shown, write_section
+from inputs import open_scored, spread
+from results import shown, table, write_section
 from timing import ratio
 
 THRESHOLDS = np.linspace(0, 1, 100)
@@ -40,10 +39,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120, help="the longest one ratio may take")
     arguments = parser.parse_args()
     _, classes = read_config(arguments.run)
-    images, masks = open_images(arguments.data, "val", classes), open_masks(arguments.data, "val", classes)
-    if masks is None:
-        sys.exit(f"{arguments.data}: has no masks")
-    some = replace(images, ids=images.ids[:: max(1, len(images.ids) // arguments.some)][: arguments.some])
+    images, masks = open_scored(arguments.data, "val", classes)
+    some = replace(images, ids=spread(images.ids, arguments.some))
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         family = link(arguments.run, run, images, arguments.recipe)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -44,18 +45,20 @@ def ratio(
     seconds: float,
     tolerance: float = 0.03,
     clock: Callable[[], float] = time.perf_counter,
+    timed: Callable[[Callable[[], Any]], float] | None = None,
 ) -> Ratio:
     """Time a and b in pairs, each first in every other pair, after one call of each that is not counted.
 
     It ends when both ends of the interval are within `tolerance` of the value, or when `seconds` are up and
-    there are `PAIRS` pairs.
+    there are `PAIRS` pairs. `timed` says how long a call takes, the clock unless it is given.
     """
 
-    def timed(function: Callable[[], object]) -> float:
+    def by_clock(function: Callable[[], object]) -> float:
         start = clock()
         function()
         return clock() - start
 
+    timed = timed or by_clock
     end = clock() + seconds
     a()
     b()
@@ -110,3 +113,8 @@ def printed(script: str, *words: object) -> float:
     """The number that a script, run in a process of its own, prints."""
     command = [sys.executable, script, *map(str, words)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def printed_time(call: Callable[[], float]) -> float:
+    """How long a call of `printed` takes that prints so itself."""
+    return call()

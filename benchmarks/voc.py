@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from beyondcam import Cookbook, Training, load_classifier, map_split, open_images, open_masks, score_split
+from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
 from beyondcam.classifier import TrainConfig, train_run
 from beyondcam.devices import to_device
 from beyondcam.metrics import write_scores
-from results import shown, write_section
+from inputs import open_scored
+from results import shown, table, write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
 CAMS = ("cam", "cam-ms", "crops-cam", "crops-cam-normalised")
@@ -40,22 +41,18 @@ def main() -> None:
     classifier = to_device(load_classifier(run))
     cookbook = Cookbook()
     recipes = {base + step: cookbook.recipe(base + step) for base in MAPS for step in MENU}
-    splits = {split: open_images(data, split, CLASSES) for split in ("train", "val")}
-    truths = {split: open_masks(data, split, CLASSES) for split in splits}
-    for split, images in reversed(splits.items()):
+    scored = {split: open_scored(data, split, CLASSES) for split in ("val", "train")}
+    for split, (images, _) in scored.items():
         log(f"mapping {split}")
         shard = (1, arguments.train_part if split == "train" else 1)
         for image, reason in map_split(classifier, images, recipes, run, shard=shard, workers=1).items():
             log(f"left out: {image}: {reason}")
-    train_masks, val_masks = truths["train"], truths["val"]
-    if train_masks is None or val_masks is None:
-        sys.exit(f"{data}: has no masks")
-
-    on_train = score_split(run, splits["train"], train_masks)
-    write_scores(run, splits["train"], on_train)
+    training, (val, val_masks) = Training(*scored["train"]), scored["val"]
+    on_train = score_split(run, training.images, training.masks)
+    write_scores(run, training.images, on_train)
     chosen = {base: best_refinement(base, on_train.rows) for base in MAPS}
-    on_val = score_split(run, splits["val"], val_masks, training=Training(splits["train"], train_masks))
-    write_scores(run, splits["val"], on_val)
+    on_val = score_split(run, val, val_masks, training=training)
+    write_scores(run, val, on_val)
     part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
     command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"
     body = section(run, chosen, on_val.rows, on_val.comparisons, on_train.rows[0]["images"])
@@ -78,33 +75,28 @@ def section(
 ) -> str:
     """The text of the section."""
     by_name = {(row["recipe"], row["threshold_rule"]): row for row in rows}
-    table = [by_name[name, "train"] for name in chosen.values()]
+    ours = [by_name[name, "train"] for name in chosen.values()]
     best_cam = max((by_name[chosen[base], "train"] for base in CAMS), key=lambda row: row["miou"])
     training = json.loads((run / "training.json").read_text())
     single = by_name["cam", "oracle"]
-    lines = [
-        f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. ",
-        f"Single-scale CAM, unrefined, oracle τ: mIoU {single['miou']:.3f} {interval(single, 'miou')}.",
-        "",
-        f"{table[0]['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
+    best = best_cam["recipe"]
+    rivals = [name for base, name in chosen.items() if base not in CAMS]
+    by_recipe = table(
+        *(cells(row) for row in sorted(ours, key=lambda row: -row["miou"])),
+        head=("recipe", "τ", "mIoU", "DR-Recall", "NDR-Recall", "FG-Precision", "passes", "megapixels"),
+    )
+    differences = table(
+        *(difference(name, best, comparisons) for name in rivals),
+        head=("recipe", "mIoU", "NDR-Recall", "FG-Precision"),
+    )
+    return (
+        f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. "
+        f"Single-scale CAM, unrefined, oracle τ: mIoU {single['miou']:.3f} {interval(single, 'miou')}.\n\n"
+        f"{ours[0]['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
         f"{train_images} images of `train`, from one menu for all rows: "
-        f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.",
-        "",
-        "| recipe | τ | mIoU | DR-Recall | NDR-Recall | FG-Precision | passes | megapixels |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(line(row) for row in sorted(table, key=lambda row: -row["miou"])),
-        "",
-        f"Paired differences to the best CAM row, `{best_cam['recipe']}`:",
-        "",
-        "| recipe | mIoU | NDR-Recall | FG-Precision |",
-        "| --- | --- | --- | --- |",
-        *(
-            difference(name, best_cam["recipe"], comparisons)
-            for base, name in chosen.items()
-            if base not in CAMS
-        ),
-    ]
-    return "\n".join(lines)
+        f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.\n\n{by_recipe}\n\n"
+        f"Paired differences to the best CAM row, `{best}`:\n\n{differences}"
+    )
 
 
 def interval(row: Row, metric: str) -> str:
@@ -113,30 +105,29 @@ def interval(row: Row, metric: str) -> str:
     return f"[{low:.3f}, {high:.3f}]"
 
 
-def line(row: Row) -> str:
+def cells(row: Row) -> tuple[str, ...]:
     """A row of the first table."""
     cost = row["cost"]
-    cells = (
+    return (
         f"`{row['recipe']}`",
         f"{row['threshold']:.3f}",
         *(f"{row[m]:.3f} {interval(row, m)}" for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")),
         f"{cost['forward']:.0f} + {cost['backward']:.0f}",
         f"{cost['megapixels']:.1f}",
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def difference(name: str, other: str, comparisons: list[Row]) -> str:
+def difference(name: str, other: str, comparisons: list[Row]) -> tuple[str, ...]:
     """A row of the second table: `name` less `other`, at train-chosen τ."""
     (found,) = (
         c for c in comparisons if {c["a"], c["b"]} == {name, other} and c["threshold_rule"] == "train"
     )
     sign = 1 if found["b"] == name else -1
-    cells = [f"`{name}`"]
+    row = [f"`{name}`"]
     for metric in ("miou", "ndr_recall", "fg_precision"):
         low, high = sorted(sign * bound for bound in found["ci"][metric])
-        cells.append(f"{sign * found['difference'][metric]:+.3f} [{low:+.3f}, {high:+.3f}]")
-    return f"| {' | '.join(cells)} |"
+        row.append(f"{sign * found['difference'][metric]:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return tuple(row)
 
 
 if __name__ == "__main__":

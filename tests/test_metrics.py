@@ -15,7 +15,7 @@ from beyondcam.data import open_images, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, Shelf, Winners, level_threshold, open_shelf, winners_of
 from beyondcam.evidence.store import write_evidence
-from beyondcam.metrics.bootstrap import RESAMPLES, interval, resample_weights
+from beyondcam.metrics.bootstrap import RESAMPLES, interval, sample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
 from beyondcam.metrics.score import Absent, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
@@ -303,14 +303,16 @@ def test_mean_iou_is_of_the_data_set_not_of_the_images() -> None:
 # Bootstrap
 
 
-def test_resamples_draw_as_many_images_as_there_are() -> None:
-    weights = resample_weights(37)
+def test_the_full_sample_comes_first_and_each_resample_draws_as_many_images() -> None:
+    full, *drawn = sample_weights(37)
+    assert (full == 1).all()
+    weights = np.stack(drawn)
     assert weights.shape == (RESAMPLES, 37)
     assert (weights.sum(1) == 37).all()
     assert weights.min() == 0
     share = (weights == 0).mean()  # of the images left out of a resample: (1 − 1/n)^n
     assert share == pytest.approx((1 - 1 / 37) ** 37, abs=0.01)
-    assert np.array_equal(weights, resample_weights(37))
+    assert np.array_equal(weights, sample_weights(37)[1:])
 
 
 def test_interval_is_the_middle_95_per_cent_of_what_has_a_value() -> None:
@@ -322,7 +324,7 @@ def test_interval_is_the_middle_95_per_cent_of_what_has_a_value() -> None:
 def test_interval_covers_the_true_value_about_19_times_in_20() -> None:
     """A share of pixels over images of uneven size, drawn 400 times from a population where it is 0.3."""
     rng = np.random.default_rng(0)
-    weights = resample_weights(80)
+    weights = sample_weights(80)[1:]
     covered = 0
     for _ in range(400):
         sizes = rng.integers(20, 200, 80)

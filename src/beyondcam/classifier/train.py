@@ -111,7 +111,8 @@ def _report_val(
     except BeyondcamError as error:
         report(f"no mAP on val: {error}")
         return
-    ids = [i for i in val.ids if i in val.labels and i not in set(images.ids)]
+    trained = set(images.ids)
+    ids = [i for i in val.ids if i in val.labels and i not in trained]
     if not ids:
         report("no mAP on val: it has no labelled image that was not trained on")
         return
@@ -134,8 +135,8 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     if len(ids) < 2:
         raise BeyondcamError(f"--split {images.split}: {len(ids)} labelled images; two are the least")
     shuffled = np.random.default_rng(config.seed).permutation(len(ids))
-    held = sorted(ids[n] for n in shuffled[: max(1, round(HELD_OUT * len(ids)))])
-    kept = [i for i in ids if i not in set(held)]
+    parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
+    held, kept = ([ids[n] for n in sorted(part)] for part in parts)
 
     seed_everything(config.seed, verbose=False)
     fabric = open_fabric()

@@ -2,7 +2,7 @@
 
 from beyondcam.metrics.results import threshold_of, write_scores
 from beyondcam.metrics.score import FAMILY, METRICS, REFERENCE, Scores, Training, score_split
-from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
+from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou, resampled
 
 __all__ = [
     "FAMILY",
@@ -14,6 +14,7 @@ __all__ = [
     "Training",
     "iou",
     "mean_iou",
+    "resampled",
     "score_split",
     "threshold_of",
     "write_scores",

@@ -6,10 +6,14 @@ from numpy.typing import NDArray
 RESAMPLES = 1000
 
 
-def resample_weights(images: int, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.int64]:
-    """How often each image is drawn in each resample: (resamples, images)."""
+def sample_weights(images: int, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.int64]:
+    """How often each image counts in the full sample, which comes first, and in each resample.
+
+    int64 (1 + resamples, images).
+    """
     rng = np.random.default_rng(seed)
-    return rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    drawn = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 
 def interval(samples: NDArray[np.float64]) -> tuple[float, float] | None:

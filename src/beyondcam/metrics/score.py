@@ -22,9 +22,9 @@ from beyondcam.evidence import (
     winners_of,
 )
 from beyondcam.files import ahead
-from beyondcam.metrics.bootstrap import interval, resample_weights
+from beyondcam.metrics.bootstrap import interval, sample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
-from beyondcam.metrics.tally import Counts, ImageTally, Sweep, iou, mean_iou
+from beyondcam.metrics.tally import Counts, ImageTally, Sweep, iou, mean_iou, resampled
 from beyondcam.progress import track
 
 REFERENCE = "cam"
@@ -295,7 +295,7 @@ def _score_family(
     scored_images = len(counts[family[0].folder].tallies)
     if not scored_images:
         raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
-    weights = resample_weights(scored_images)
+    weights = sample_weights(scored_images)
     scored = []
     for shelf in family:
         own = counts[shelf.folder]
@@ -343,16 +343,14 @@ def _evaluate(
     counts: _Counts, rule: Rule, level: int, classes: int, weights: NDArray[np.int64], absent: Absent
 ) -> tuple[NDArray[np.float64], dict[str, float], dict[str, NDArray[np.float64]]]:
     """IoU by class, each metric, and each metric's resamples, at one level."""
-    by_image = np.stack([tally.at(level, classes) for tally in counts.tallies])
-    drawn = np.concatenate([np.ones((1, len(by_image)), np.int64), weights])  # the full sample comes first
-    intersection, predicted, true = np.moveaxis(np.tensordot(drawn, by_image, 1), 1, 0)
+    intersection, predicted, true = resampled(counts.tallies, level, classes, weights)
     by_class = iou(intersection, predicted, true)
     samples = {"miou": mean_iou(by_class.T, true.T, absent)}
     if rule in counts.right_in_dr:
         in_dr = np.array(counts.right_in_dr[rule])
         found = regions(
-            drawn @ in_dr[:, level + 1 :].sum(1),
-            drawn @ in_dr.sum(1),
+            weights @ in_dr[:, level + 1 :].sum(1),
+            weights @ in_dr.sum(1),
             intersection[:, 1:].sum(1),
             true[:, 1:].sum(1),
             predicted[:, 1:].sum(1),

@@ -1,6 +1,6 @@
 """One pass over the evidence: what every threshold, region metric and resample is worked out from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +114,18 @@ class Sweep:
     def best_level(self, absent: str = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
+
+
+def resampled(
+    tallies: Sequence[ImageTally], level: int, classes: int, weights: Counts
+) -> tuple[Counts, Counts, Counts]:
+    """Intersection, predicted and true pixels at a level: (samples, classes + 1) each.
+
+    `weights` (samples, images) says how often each image counts in each sample.
+    """
+    by_image = np.stack([tally.at(level, classes) for tally in tallies])
+    intersection, predicted, true = np.moveaxis(np.tensordot(weights, by_image, 1), 1, 0)
+    return intersection, predicted, true
 
 
 def _above(counts: Counts) -> Counts:

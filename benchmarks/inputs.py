@@ -1,0 +1,20 @@
+"""What the benchmarks measure on."""
+
+import sys
+from collections.abc import Sequence
+
+from beyondcam import open_images, open_masks
+from beyondcam.data import LabelledImages, Masks
+
+
+def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[LabelledImages, Masks]:
+    """The images of a split and their masks; without masks the benchmark ends here."""
+    masks = open_masks(data, split, classes)
+    if masks is None:
+        sys.exit(f"{data}: has no masks")
+    return open_images(data, split, classes), masks
+
+
+def spread(ids: Sequence[str], count: int) -> tuple[str, ...]:
+    """So many of the ids, evenly spread."""
+    return tuple(ids[:: max(1, len(ids) // count)][:count])
