@@ -116,13 +116,13 @@ def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) 
         for view, x, row, w in zip(views, inputs, keep, weights.numpy(), strict=True)
         if row.any()
     ]
-    canvas = Canvas.of(item, device)
+    canvas = Canvas(item, "mean", device)
     for view, row in zip(views, keep, strict=True):
         if not row.any():
             canvas.add(view, torch.zeros(len(item.targets), 1, 1, device=device))
     for members in full_batches(pairs):
         add(classifier, item, members, canvas)
-    return canvas.mean(), float(keep.mean())
+    return canvas.moment(), float(keep.mean())
 
 
 def holding(weights: np.ndarray, share: float) -> np.ndarray:

@@ -118,6 +118,7 @@ def naive(classifier: Classifier, item: Item, source: Source, seed: int = 0) -> 
     """A source's maps, one view and one target after the other."""
     height, width = item.photo.height, item.photo.width
     total = torch.zeros(len(item.targets), height, width)
+    squares = torch.zeros(len(item.targets), height, width)
     covered = torch.zeros(height, width)
     for view in source.perturbation.views(item.id, height, width, classifier.size, seed):
         top, left, bottom, right = view.window
@@ -135,15 +136,19 @@ def naive(classifier: Classifier, item: Item, source: Source, seed: int = 0) -> 
                 found = torch.autograd.grad(scores[0, c], x)[0][0].abs().max(0).values
             if source.normalise:
                 found = found / found.mean()
+            probability = (scores[0].softmax(0) if classifier.single_label else scores[0].sigmoid()).detach()
             if source.weight == "score":
-                probability = scores[0].softmax(0) if classifier.single_label else scores[0].sigmoid()
-                found = found * probability[c].detach()
+                found = found * probability[c]
+            if source.weight == "share":
+                found = found * probability[c] / sum(probability[t] for t in item.targets)
             found = found.flip(-1) if view.flip else found
             size = (bottom - top, right - left)
-            back = F.interpolate(found[None, None], size, mode="bilinear", antialias=True)[0, 0]
-            total[k, top:bottom, left:right] += back
+            for sums, values in ((total, found), (squares, found * found)):
+                back = F.interpolate(values[None, None], size, mode="bilinear", antialias=True)[0, 0]
+                sums[k, top:bottom, left:right] += back
         covered[top:bottom, left:right] += 1
-    return total / covered.clamp_min(1)
+    mean, square = total / covered.clamp_min(1), squares / covered.clamp_min(1)
+    return {"mean": mean, "square": square, "variance": square - mean * mean}[source.moment]
 
 
 SOURCES = [
@@ -154,6 +159,11 @@ SOURCES = [
     Source(map="cam", perturbation=Crops(n=7), weight="score"),
     Source(map="saliency", perturbation=Crops(n=7), weight="score", normalise=True),
     Source(map="saliency", perturbation=Crops(n=7, aspect="square")),
+    Source(map="saliency", perturbation=Crops(n=3), weight="score", normalise=True),  # the first of the 7
+    Source(map="saliency", perturbation=Crops(n=7), weight="share"),
+    Source(map="saliency", perturbation=Noise(n=3), moment="square"),
+    Source(map="saliency", perturbation=Noise(n=5), moment="variance"),
+    Source(map="cam", perturbation=Crops(n=7), moment="variance"),
 ]
 
 
@@ -170,8 +180,13 @@ def test_the_engine_agrees_with_a_naive_loop(batch: int, single_label: bool) -> 
     recipes = {str(n): Recipe(source=source) for n, source in enumerate(SOURCES)}
     for item, results in zip(items, run(classifier, items, recipes, batch=batch), strict=True):
         for name, result in results.items():
-            expected = naive(classifier, item, SOURCES[int(name)])
-            largest = expected.max().item() if item.targets else 0
+            source = SOURCES[int(name)]
+            expected = naive(classifier, item, source)
+            if source.moment == "variance":  # a difference: as exact as what it is taken of
+                scale = naive(classifier, item, source.model_copy(update={"moment": "square"}))
+            else:
+                scale = expected
+            largest = scale.max().item() if item.targets else 0
             torch.testing.assert_close(result.maps, expected, rtol=0, atol=1e-5 * largest + 1e-12)
 
 
@@ -208,12 +223,25 @@ def test_cost_counts_shared_passes_once() -> None:
             ),
         ),
     }
+    nested = Recipe(source=Source(map="saliency", perturbation=Crops(n=3, size=32)))
+    recipes |= {"three": nested, "nested": Recipe(combine="mean", of=(nested, recipes["twice"]))}
     (results,) = run(tiny(), [Item("a", photo(), (0, 1))], recipes, batch=3)
+    assert (results["three"].cost.forward, results["three"].cost.backward) == (3, 6)
+    assert (results["nested"].cost.forward, results["nested"].cost.backward) == (4, 8)
     assert (results["twice"].cost.forward, results["twice"].cost.backward) == (4, 8)
     cost = results["both"].cost
     assert (cost.forward, cost.backward) == (4, 8)
     assert cost.megapixels == pytest.approx(12 * 32 * 32 / 1e6)
     assert (results["cam"].cost.forward, results["cam"].cost.backward) == (4, 0)
+
+
+def test_views_that_nest_are_shown_to_the_network_once() -> None:
+    classifier = tiny()
+    shown = []
+    classifier.backbone.register_forward_hook(lambda _, inputs, __: shown.append(len(inputs[0])))
+    sources = [Source(map="saliency", perturbation=Crops(n=n)) for n in (1, 4, 9)]
+    list(run(classifier, [Item("a", photo(), (0,))], {str(s): Recipe(source=s) for s in sources}, batch=4))
+    assert sum(shown) == 9
 
 
 def test_a_users_own_module_is_mapped_in_a_dozen_lines() -> None:

@@ -72,6 +72,7 @@ def test_draws_depend_on_seed_and_image_and_on_nothing_that_was_drawn_before(
         (Crops(n=3), Crops(n=3, scale=(0.3, 0.7))),
         (Crops(n=3), Crops(n=3, aspect="square")),
         (Noise(n=3), Noise(n=3, sigma=0.2)),
+        (Noise(n=3), Noise(n=3, distribution="uniform")),
         (Mask(n=3), Mask(n=3, rate=0.4)),
         (Mask(n=3), Mask(n=3, block=4)),
     ],
@@ -180,6 +181,28 @@ def test_noise_has_the_asked_share_of_the_inputs_range(sigma: float) -> None:
         assert kurtosis == pytest.approx(3, abs=5 * (24 / count) ** 0.5)
 
 
+def test_uniform_noise_has_the_asked_root_mean_square_and_no_tails() -> None:
+    x = torch.rand(3, 150, 150, generator=torch.Generator().manual_seed(0)) * 3.1 - 1
+    spread = 0.2 * (x.max() - x.min()).item()
+    (y,) = altered(Noise(n=1, sigma=0.2, distribution="uniform"), x)
+    noise = (y - x).double()
+    assert noise.std().item() == pytest.approx(spread, rel=0.01)
+    assert noise.abs().max().item() == pytest.approx(3**0.5 * spread, rel=0.01)
+    assert abs(noise.mean().item()) < 5 * spread / x.numel() ** 0.5
+
+
+def test_salt_and_pepper_changes_evenly_spread_values_by_sigma_in_all_channels_alike() -> None:
+    x = torch.rand(1, 300, 300, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1) * 3.1 - 1
+    (y,) = altered(Noise(n=1, sigma=0.2, distribution="salt-and-pepper"), x)
+    low, high = x.aminmax()
+    changed = (y != x).any(0)
+    assert changed.float().mean().item() == pytest.approx(3 * 0.2**2, rel=0.05)
+    assert (y[:, changed] == high).float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert ((y[:, changed] == high) | (y[:, changed] == low)).all()
+    assert torch.equal(y[0], y[1])
+    assert (y - x).square().mean().sqrt().item() == pytest.approx(0.2 * (high - low).item(), rel=0.03)
+
+
 def test_noise_of_nothing_is_nothing() -> None:
     x = torch.linspace(0, 1, 3 * 8 * 8).view(3, 8, 8)
     assert all(torch.equal(y, x) for y in altered(Noise(n=2, sigma=0), x))
@@ -187,7 +210,15 @@ def test_noise_of_nothing_is_nothing() -> None:
     assert all(torch.equal(y, flat) for y in altered(Noise(n=2), flat))
 
 
-@pytest.mark.parametrize("perturbation", [Noise(n=1), Mask(n=1, block=2)])
+@pytest.mark.parametrize(
+    "perturbation",
+    [
+        Noise(n=1),
+        Noise(n=1, distribution="uniform"),
+        Noise(n=1, distribution="salt-and-pepper", sigma=0.3),
+        Mask(n=1, block=2),
+    ],
+)
 def test_altering_an_input_leaves_the_original_alone(perturbation: Perturbation) -> None:
     x = torch.linspace(0, 1, 3 * 16 * 16).view(3, 16, 16)
     before = x.clone()

@@ -203,7 +203,7 @@ def another(value: object) -> object:
             return value * 0.9
         case tuple():
             return tuple(one * 0.9 for one in value)
-    return {"image": "square"}[value]
+    return {"image": "square", "gaussian": "uniform"}[value]
 
 
 def variants(setting: BaseModel) -> list[BaseModel]:
@@ -219,7 +219,10 @@ def test_hash_changes_with_every_field_of_everything_in_a_recipe() -> None:
         *(Recipe(source=Source(map=name, perturbation=p)) for name in MAPS for p in perturbations),
         *(Recipe(source=Source(map="cam"), refine=(r,)) for r in refinements),
         Recipe(source=Source(map="cam", weight="score")),
+        Recipe(source=Source(map="cam", weight="share")),
         Recipe(source=Source(map="cam", normalise=True)),
+        Recipe(source=Source(map="cam", moment="square")),
+        Recipe(source=Source(map="cam", moment="variance")),
         Recipe(source=Source(map="cam"), refine=(Smooth(), Superpixels())),
         Recipe(source=Source(map="cam"), refine=(Superpixels(), Smooth())),
         Recipe(source=Source(map="cam"), refine=(Smooth(), Smooth())),

@@ -1,7 +1,7 @@
 """What a perturbation is: a validated setting that draws the views of an image."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
 from typing import Annotated
 
@@ -27,6 +27,11 @@ class Perturbation(BaseModel):
         The draws depend on the arguments and this setting alone. The first n are the same whatever n is.
         """
         raise NotImplementedError
+
+    @property
+    def nest(self) -> Hashable:
+        """The same for perturbations of which one's views are the first of the other's."""
+        return self.model_copy(update={"n": 0}) if "n" in type(self).model_fields else self
 
     def stream(self, image_id: str) -> tuple[str, str]:
         """Words that name this perturbation's random stream for an image: all of its setting but n."""

@@ -11,13 +11,30 @@ from beyondcam.perturbations.base import Alteration
 
 
 class Noise(Alteration):
-    """n copies with Gaussian noise; `sigma` is a fraction of the input's range (its max minus its min)."""
+    """n copies with noise.
+
+    Parameters
+    ----------
+    sigma : the root mean square of the noise, as a fraction of the input's range (its max minus its min).
+    distribution : "gaussian", "uniform", or "salt-and-pepper": a share 3σ² of the pixels becomes the input's
+        min or max, in all channels alike. Of values spread evenly over the range that is a change of σ.
+
+    """
 
     kind: Literal["noise"] = "noise"
-    sigma: Annotated[float, Field(ge=0)] = 0.15
+    sigma: Annotated[float, Field(ge=0, le=3**-0.5)] = 0.15
+    distribution: Literal["gaussian", "uniform", "salt-and-pepper"] = "gaussian"
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Add noise to a normalised image (3, H, W)."""
-        noise = torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32)).to(x.device)
+        stream = torch.Generator().manual_seed(int(rng.integers(2**63)))
         low, high = x.aminmax()
-        return noise.mul_(self.sigma * (high - low)).add_(x)
+        if self.distribution == "salt-and-pepper":
+            drawn = torch.rand(x.shape[1:], generator=stream).to(x.device)
+            half = 1.5 * self.sigma**2
+            return torch.where(drawn < half, low, torch.where(drawn >= 1 - half, high, x))
+        if self.distribution == "uniform":
+            unit = torch.rand(x.shape, generator=stream).sub_(0.5).mul_(12**0.5)
+        else:
+            unit = torch.randn(x.shape, generator=stream)  # twice as fast as numpy's
+        return unit.to(x.device).mul_(self.sigma * (high - low)).add_(x)

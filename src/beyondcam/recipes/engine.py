@@ -1,15 +1,17 @@
 """The engine: the views of many images in full batches through the network, once for all recipes.
 
-Recipes whose sources share a perturbation share its passes. Memory grows with the batch and with the number
-of photos handed over at once, never with the number of views.
+Recipes whose sources share a perturbation share its passes, also where one takes the first n of another's
+views. Memory grows with the batch and with the number of photos handed over at once, never with the number of
+views.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS, Forward, run_forward
 from beyondcam.perturbations import Perturbation, Plain, View
-from beyondcam.recipes.recipe import Recipe, Source
+from beyondcam.recipes.recipe import Moment, Recipe, Source
 
 
 @dataclass(frozen=True)
@@ -58,30 +60,49 @@ class Cost:
         )
 
 
-@dataclass
 class Canvas:
-    """Where the maps of an image's views are added up: k targets at the photo's size."""
+    """Where a power of an image's views' maps, or two, are added up: k targets at the photo's size."""
 
-    total: Tensor
-    covered: Tensor
-
-    @classmethod
-    def of(cls, item: Item, device: torch.device) -> "Canvas":
-        """An empty canvas."""
+    def __init__(self, item: Item, moment: Moment, device: torch.device) -> None:
         size = (item.photo.height, item.photo.width)
-        return cls(torch.zeros(len(item.targets), *size, device=device), torch.zeros(size, device=device))
+        self.powers = {"mean": (1,), "square": (2,), "variance": (1, 2)}[moment]
+        self.total = torch.zeros(len(self.powers), len(item.targets), *size, device=device)
+        self.covered = torch.zeros(size, device=device)
+        self.waiting: tuple[View, Tensor, int] | None = None
 
     def add(self, view: View, maps: Tensor) -> None:
-        """Bring the maps (k, h, w) of a view back to its window, bilinearly, and add them."""
+        """Add the maps (k, h, w) of a view; those of one window after the other are brought back at once."""
+        view = view._replace(alter=None)
+        own = torch.stack([maps**power for power in self.powers])
+        if self.waiting and self.waiting[0] == view:
+            _, total, views = self.waiting
+            self.waiting = (view, total.add_(own), views + 1)
+        else:
+            self._bring_back()
+            self.waiting = (view, own, 1)
+
+    def _bring_back(self) -> None:
+        """Resize what waits to its window, bilinearly, and add it."""
+        if not self.waiting:
+            return
+        view, maps, views = self.waiting
         top, left, bottom, right = view.window
         maps = maps.flip(-1) if view.flip else maps
-        back = F.interpolate(maps[None], (bottom - top, right - left), mode="bilinear", antialias=True)[0]
-        self.total[:, top:bottom, left:right] += back
-        self.covered[top:bottom, left:right] += 1
+        back = F.interpolate(maps, (bottom - top, right - left), mode="bilinear", antialias=True)
+        self.total[..., top:bottom, left:right] += back
+        self.covered[top:bottom, left:right] += views
+        self.waiting = None
 
-    def mean(self) -> Tensor:
-        """The mean over the views that cover a pixel, 0 where none does: float32 (k, H, W) on the CPU."""
-        return (self.total / self.covered.clamp_min(1)).cpu()
+    def moment(self) -> Tensor:
+        """The moment over the views that cover a pixel, 0 where none does: float32 (k, H, W) on the CPU."""
+        self._bring_back()
+        first, *second = self.total / self.covered.clamp_min(1)
+        return ((second[0] - first**2).clamp_min(0) if second else first).cpu()
+
+    def uncovered(self) -> float:
+        """The share of the pixels that no view covers."""
+        self._bring_back()
+        return float((self.covered == 0).float().mean())
 
 
 @dataclass
@@ -94,9 +115,12 @@ class Raw:
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
 
     def cost(self, sources: Iterable[Source]) -> Cost:
-        """The cost of some sources: what they share counts once."""
-        keys = {key for s in sources for key in (s.perturbation, (s.perturbation, s.map), s)}
-        return sum((self.costs[key] for key in keys), Cost())
+        """The cost of some sources: what they share counts once, of views that nest the most."""
+        passes: dict[Hashable, Hashable] = {}
+        for s in sorted(sources, key=lambda s: _number(s.perturbation)):
+            nest = s.perturbation.nest
+            passes |= {nest: s.perturbation, (nest, s.map): (s.perturbation, s.map), s: s}
+        return sum((self.costs[key] for key in passes.values()), Cost())
 
 
 @dataclass
@@ -136,12 +160,12 @@ def raw_maps(
 
     The classifier is run as it is: on its device, in its mode (`eval()` is the caller's to call).
     """
-    by_perturbation: dict[Perturbation, list[Source]] = defaultdict(list)
+    groups: dict[Hashable, list[Source]] = defaultdict(list)
     for source in sorted(set().union(*(recipe.sources() for recipe in recipes)), key=repr):
-        by_perturbation[source.perturbation].append(source)
+        groups[source.perturbation.nest].append(source)
     raws = [Raw() for _ in items]
-    for perturbation, group in by_perturbation.items():
-        _run_group(classifier, items, raws, perturbation, group, seed, batch, autocast or nullcontext())
+    for group in groups.values():
+        _run_group(classifier, items, raws, group, seed, batch, autocast or nullcontext())
     return raws
 
 
@@ -179,57 +203,91 @@ def scores(
     return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
 
 
+def _number(perturbation: Perturbation) -> float:
+    """How many views it takes of those that nest: n, or all."""
+    return getattr(perturbation, "n", math.inf)
+
+
+class _Member(NamedTuple):
+    """A view in a batch: whose it is, and the how-manieth."""
+
+    n: int
+    rank: int
+    view: View
+
+    def within(self, perturbation: Perturbation) -> bool:
+        """Whether it is one of this perturbation's views, of those that nest in each other."""
+        return self.rank < _number(perturbation)
+
+
 def _run_group(
     classifier: Classifier,
     items: Sequence[Item],
     raws: Sequence[Raw],
-    perturbation: Perturbation,
     sources: Sequence[Source],
     seed: int,
     batch: int,
     autocast: AbstractContextManager[object],
 ) -> None:
-    """Fill the raw maps of all sources that share a perturbation, in one go over its views."""
+    """Fill the raw maps of all sources whose perturbations nest, in one go over the views of the largest."""
     device = classifier.weight.device
     asked = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}
-    canvases = {(n, s): Canvas.of(items[n], device) for n in asked for s in sources}
+    canvases = {(n, s): Canvas(items[n], s.moment, device) for n in asked for s in sources}
+    perturbations = sorted({s.perturbation for s in sources}, key=_number)
     names = sorted({source.map for source in sources})
     gradient = any(MAPS[name].gradient for name in names)
     clock = _Clock(device)
-    for members in _batches(items, asked, perturbation, classifier.size, seed, batch):
-        rows = [n for n, _ in members]
-        targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
-        for row, n in enumerate(rows):
-            targets[row, list(items[n].targets)] = True
-        cuts = {(n, view[:3]): (n, view) for n, view in members}  # views that only alter share theirs
-        made = {key: view.cut(pixels[n]) for key, (n, view) in cuts.items()}
-        inputs = _inputs(classifier, [made[n, view[:3]] for n, view in members])
-        for row, (_, view) in enumerate(members):
-            if view.alter:
-                inputs[row] = view.alter(inputs[row])
-        with autocast:
-            forward = run_forward(classifier, inputs, targets, gradient=gradient)
-        megapixels = inputs.shape[-1] ** 2 / 1e6
-        for n in rows:
-            raws[n].costs[perturbation] += Cost(1, 0, megapixels)
-        clock.lap(perturbation, rows)
+    for members in _batches(items, asked, perturbations[-1], classifier.size, seed, batch):
+        rows = {p: [member.n for member in members if member.within(p)] for p in perturbations}
+        forward = _forward(classifier, items, pixels, members, autocast, gradient=gradient)
+        megapixels = forward.inputs.shape[-1] ** 2 / 1e6
+        for p in perturbations:
+            for n in rows[p]:
+                raws[n].costs[p] += Cost(1, 0, megapixels)
+        clock.lap(rows, len(members))
         for name in names:
             maps = MAPS[name].of(forward).float()
-            for n in rows if MAPS[name].gradient else ():
-                k = len(items[n].targets)
-                raws[n].costs[perturbation, name] += Cost(0, k, megapixels * k)
-            clock.lap((perturbation, name), rows)
+            asking = {(s.perturbation, name): rows[s.perturbation] for s in sources if s.map == name}
+            for key, numbers in asking.items() if MAPS[name].gradient else ():
+                for n in numbers:
+                    k = len(items[n].targets)
+                    raws[n].costs[key] += Cost(0, k, megapixels * k)
+            clock.lap(asking, len(members))
             for source in (s for s in sources if s.map == name):
                 weighted = _weighted(maps, forward, classifier, source)
-                own = weighted.split([len(items[n].targets) for n in rows])
-                for (n, view), part in zip(members, own, strict=True):
-                    canvases[n, source].add(view, part)
-                clock.lap(source, rows)
+                own = weighted.split([len(items[member.n].targets) for member in members])
+                for member, part in zip(members, own, strict=True):
+                    if member.within(source.perturbation):
+                        canvases[member.n, source].add(member.view, part)
+                clock.lap({source: rows[source.perturbation]}, len(members))
     clock.charge(raws)
     for (n, source), canvas in canvases.items():
-        raws[n].maps[source] = canvas.mean()[items[n].ranks()]
-        raws[n].uncovered[perturbation] = float((canvas.covered == 0).float().mean())
+        raws[n].maps[source] = canvas.moment()[items[n].ranks()]
+        raws[n].uncovered[source.perturbation] = canvas.uncovered()
+
+
+def _forward(
+    classifier: Classifier,
+    items: Sequence[Item],
+    pixels: Mapping[int, Tensor],
+    members: Sequence[_Member],
+    autocast: AbstractContextManager[object],
+    *,
+    gradient: bool,
+) -> Forward:
+    """A batch of views through the network, for the targets of their images."""
+    targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
+    for row, member in enumerate(members):
+        targets[row, list(items[member.n].targets)] = True
+    cuts = {(n, view[:3]): (n, view) for n, _, view in members}  # views that only alter share theirs
+    made = {key: view.cut(pixels[n]) for key, (n, view) in cuts.items()}
+    inputs = _inputs(classifier, [made[n, view[:3]] for n, _, view in members])
+    for row, (_, _, view) in enumerate(members):
+        if view.alter:
+            inputs[row] = view.alter(inputs[row])
+    with autocast:
+        return run_forward(classifier, inputs, targets, gradient=gradient)
 
 
 def _batches(
@@ -239,14 +297,15 @@ def _batches(
     side: int,
     seed: int,
     batch: int,
-) -> Iterator[list[tuple[int, View]]]:
+) -> Iterator[list[_Member]]:
     """All views in full batches of one size, images with equally many targets together."""
-    waiting: dict[int, list[tuple[int, View]]] = defaultdict(list)
+    waiting: dict[int, list[_Member]] = defaultdict(list)
     for n in sorted(asked, key=lambda n: len(items[n].targets)):
         photo = items[n].photo
-        for view in perturbation.views(items[n].id, photo.height, photo.width, side, seed):
+        views = perturbation.views(items[n].id, photo.height, photo.width, side, seed)
+        for rank, view in enumerate(views):
             members = waiting[view.size]
-            members.append((n, view))
+            members.append(_Member(n, rank, view))
             if len(members) == batch:
                 yield waiting.pop(view.size)
     yield from waiting.values()
@@ -267,10 +326,14 @@ def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: So
     """The maps (P, h, w) of a batch as a source adds them up."""
     if source.normalise:
         maps = maps / maps.mean((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
-    if source.weight == "score":
-        weight = classifier.probabilities(forward.scores.detach().float())[forward.rows, forward.columns]
-        maps = maps * weight[:, None, None]
-    return maps
+    if source.weight == "none":
+        return maps
+    weight = classifier.probabilities(forward.scores.detach().float())[forward.rows, forward.columns]
+    if source.weight == "share":
+        rows = forward.rows.to(weight.device)
+        total = weight.new_zeros(len(forward.inputs)).index_add_(0, rows, weight)
+        weight = weight / total[rows].clamp_min(torch.finfo(weight.dtype).tiny)
+    return maps * weight[:, None, None]
 
 
 class _Clock:
@@ -279,7 +342,7 @@ class _Clock:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.cuda = device.type == "cuda"
-        self.laps: list[tuple[Hashable, list[int], Any, Any]] = []
+        self.laps: list[tuple[Mapping[Any, list[int]], int, Any, Any]] = []
         self.last = self.now()
 
     def now(self) -> Any:
@@ -290,17 +353,18 @@ class _Clock:
         event.record(torch.cuda.current_stream(self.device))
         return event
 
-    def lap(self, key: Hashable, rows: list[int]) -> None:
-        """The time since the last lap goes to the cost `key` of these images, in equal parts."""
+    def lap(self, rows: Mapping[Any, list[int]], shared_by: int) -> None:
+        """The time since the last lap is the images': of `shared_by` equal parts, one a row of each cost."""
         now = self.now()
-        self.laps.append((key, rows, self.last, now))
+        self.laps.append((rows, shared_by, self.last, now))
         self.last = now
 
     def charge(self, raws: Sequence[Raw]) -> None:
         """Add the seconds to the images' costs."""
         if self.cuda:
             torch.cuda.synchronize(self.device)
-        for key, rows, start, end in self.laps:
+        for rows, shared_by, start, end in self.laps:
             seconds = start.elapsed_time(end) / 1e3 if self.cuda else end - start
-            for n in rows:
-                raws[n].costs[key] += Cost(seconds=seconds / len(rows))
+            for key, numbers in rows.items():
+                for n in numbers:
+                    raws[n].costs[key] += Cost(seconds=seconds / shared_by)

@@ -29,6 +29,10 @@ def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
     return Annotated[union, Field(discriminator="kind")]
 
 
+Weight = Literal["none", "score", "share"]
+Moment = Literal["mean", "square", "variance"]
+
+
 class Source(BaseModel):
     """What is asked of the network: a map, over the views of a perturbation.
 
@@ -36,8 +40,11 @@ class Source(BaseModel):
     ----------
     map : name of a map.
     perturbation : whose views the map is averaged over.
-    weight : "score" weights the map of a view by the class's probability in it, "none" does not.
+    weight : what the map of a view is multiplied by: "score", the class's probability in it; "share", that
+        divided by the sum over the image's targets; "none", nothing.
     normalise : divide the map of each view by its own mean first.
+    moment : "mean" of the views' maps, "square" for the mean of their squares (SmoothGrad's variant),
+        "variance" (VarGrad; Adebayo et al. 2018, arXiv 1810.03307) for what the two differ by.
 
     """
 
@@ -45,8 +52,9 @@ class Source(BaseModel):
 
     map: str
     perturbation: SerializeAsAny[Perturbation] = Plain()
-    weight: Literal["none", "score"] = "none"
+    weight: Weight = "none"
     normalise: bool = False
+    moment: Annotated[Moment, Field(exclude_if=lambda moment: moment == "mean")] = "mean"
 
 
 class Recipe(BaseModel):
@@ -111,8 +119,9 @@ class _Written(BaseModel):
 
     map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
     perturbation: _one_of(PERTURBATIONS) = Plain()  # type: ignore[valid-type]
-    weight: Literal["none", "score"] = "none"
+    weight: Weight = "none"
     normalise: bool = False
+    moment: Moment = "mean"
     combine: Literal["mean", "geometric-mean"] | None = None
     of: tuple[str, ...] = ()
     refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]
@@ -120,7 +129,7 @@ class _Written(BaseModel):
     @model_validator(mode="after")
     def _either(self) -> Self:
         said = self.model_fields_set
-        a, b = said & {"map", "perturbation", "weight", "normalise"}, said & {"combine", "of"}
+        a, b = said & {"map", "perturbation", "weight", "normalise", "moment"}, said & {"combine", "of"}
         if a and b:
             raise ValueError(f"`{min(a)}` and `{min(b)}` do not go together")
         return self
@@ -167,6 +176,7 @@ class Cookbook:
                 perturbation=written.perturbation,
                 weight=written.weight,
                 normalise=written.normalise,
+                moment=written.moment,
             )
             return Recipe(source=source, combine=written.combine, refine=refine)
         except ValidationError as error:
