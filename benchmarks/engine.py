@@ -253,7 +253,7 @@ def growth(images: LabelledImages, measure: Measure) -> str:
 def refining(images: LabelledImages, measure: Measure) -> str:
     """Maps with three refinements, in a worker process, against maps alone."""
     mapper.CHUNK = 2  # so that a few images make chunks enough
-    chosen = replace(images, ids=images.ids[:6])
+    chosen = replace(images, ids=images.ids[:12])
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     alone = {"crops": crops(32)}
     book = bc.Cookbook()
