@@ -19,8 +19,7 @@ from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import shelves, winners_of
-from beyondcam.metrics import ImageTally, Sweep, iou, mean_iou, resampled
-from beyondcam.metrics.bootstrap import sample_weights
+from beyondcam.metrics import ImageTally, Sweep, iou, mean_iou, resampled, sample_weights
 from inputs import open_scored, spread
 from results import table, write_section
 

@@ -44,13 +44,15 @@ def ratio(
     *,
     seconds: float,
     tolerance: float = 0.03,
+    bar: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
     timed: Callable[[Callable[[], Any]], float] | None = None,
 ) -> Ratio:
     """Time a and b in pairs, each first in every other pair, after one call of each that is not counted.
 
-    It ends when both ends of the interval are within `tolerance` of the value, or when `seconds` are up and
-    there are `PAIRS` pairs. `timed` says how long a call takes, the clock unless it is given.
+    It ends when both ends of the interval are within `tolerance` of the value and on one side of the `bar`,
+    or when `seconds` are up and there are `PAIRS` pairs. (Looking after every pair whether to go on makes an
+    interval a little too narrow.) `timed` says how long a call takes, the clock unless it is given.
     """
 
     def by_clock(function: Callable[[], object]) -> float:
@@ -72,7 +74,7 @@ def ratio(
         if len(logs) < PAIRS:
             continue
         value, low, high = geometric_mean(logs)
-        settled = high / value - 1 <= tolerance
+        settled = high / value - 1 <= tolerance and (bar is None or not low < bar < high)
         if settled or clock() >= end:
             return Ratio(value, low, high, len(logs), settled)
 

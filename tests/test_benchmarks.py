@@ -31,6 +31,22 @@ class Clock:
         return call
 
 
+def test_ratio_goes_on_until_the_interval_is_on_one_side_of_the_bar() -> None:
+    """Durations that alternate by 6 %: narrow after 8 pairs, but 1.03 lies within until many more."""
+
+    def measured(bar: float | None) -> Ratio:
+        clock = Clock()
+        a, b = clock.work("a", 1.0, 1.06, 1.03), clock.work("b", 1.0)
+        return ratio(a, b, seconds=1000, bar=bar, clock=clock)
+
+    free, far, near = measured(None), measured(1.2), measured(1.035)
+    assert (free.pairs, far.pairs) == (PAIRS, PAIRS)
+    assert free.low < 1.035 < free.high
+    assert near.pairs > PAIRS
+    assert near.settled
+    assert near.high < 1.035
+
+
 def test_ratio_of_steady_work_is_exact_after_a_few_pairs_and_settled() -> None:
     clock = Clock()
     found = ratio(clock.work("a", 6), clock.work("b", 2), seconds=1, clock=clock)

@@ -296,6 +296,37 @@ def explain(
 
 
 @app.command()
+def study(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which; --list says what there is.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Say what each study asks, and end.")] = False,
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The RUN to study, by default one made of the digits.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=3, help="How many images to map and score.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of an hour.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The folder; by default studies/NAME.")] = None,
+) -> None:
+    """One experiment, from nothing to a finding: OUT/index.html."""
+    from dataclasses import replace
+
+    from beyondcam.studies import FULL, QUICK, STUDIES, run_study
+
+    if listed or name is None:
+        for known, each in STUDIES.items():
+            print(f"{known}: {each.question}")  # noqa: T201
+        return
+    budget = QUICK if quick else FULL
+    budget = replace(budget, images=images or budget.images)
+    _end(
+        run_study(
+            name, out or Path("studies") / name, budget, run, f"beyondcam {' '.join(sys.argv[1:])}", _say
+        )
+    )
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")] = Path("demo"),
     seed: Seed = 0,

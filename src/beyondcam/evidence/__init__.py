@@ -12,7 +12,7 @@ from beyondcam.evidence.store import (
     shelves,
     threshold_level,
 )
-from beyondcam.evidence.winners import Winners, winners_of
+from beyondcam.evidence.winners import Winners, levels_at_size, winners_of
 
 __all__ = [
     "CHUNK",
@@ -23,6 +23,7 @@ __all__ = [
     "Winners",
     "checkpoint_hash",
     "level_threshold",
+    "levels_at_size",
     "map_split",
     "open_shelf",
     "read_evidence",

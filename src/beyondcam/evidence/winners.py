@@ -23,15 +23,20 @@ class Winners:
         return self.levels * ((self.labels == truth) & (truth > 0) & (truth != VOID))
 
 
+def levels_at_size(evidence: Evidence) -> NDArray[np.uint8]:
+    """The levels (k, H, W) at the size of the picture as stored."""
+    if evidence.levels.shape[1:] == evidence.size:
+        return evidence.levels
+    levels = torch.from_numpy(evidence.levels)[None].float()
+    return F.interpolate(levels, evidence.size, mode="bilinear")[0].round().to(torch.uint8).numpy()
+
+
 def winners_of(evidence: Evidence) -> Winners:
     """The winners of an image, ties going to the lower class, at the size of its picture as stored."""
     if not evidence.targets:
         empty = np.zeros(evidence.size, np.uint8)
         return Winners(empty, empty)
-    levels = evidence.levels[np.argsort(evidence.targets)]
-    if levels.shape[1:] != evidence.size:
-        grown = F.interpolate(torch.from_numpy(levels)[None].float(), evidence.size, mode="bilinear")[0]
-        levels = grown.round().to(torch.uint8).numpy()
+    levels = levels_at_size(evidence)[np.argsort(evidence.targets)]
     first, *others = sorted(evidence.targets)
     best, labels = levels[0], np.full(evidence.size, first + 1, np.uint8)
     for target, own in zip(others, levels[1:], strict=True):  # of few targets faster than argmax over them

@@ -79,15 +79,16 @@ def score_split(
     threshold: float | None = None,
     reference_threshold: float | None = None,
     absent: Absent = "auto",
+    among: Sequence[Shelf] | None = None,
 ) -> Scores:
-    """Score all the evidence that a RUN holds for a split.
+    """Score all the evidence that a RUN holds for a split, or that of the shelves `among` it.
 
     `threshold` asks for the rule `fixed`; `reference_threshold` is then the reference CAM's, the same where
     it is not given.
     """
     result = Scores()
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
-    for shelf in shelves(run, images):
+    for shelf in shelves(run, images) if among is None else among:
         families[_family(shelf)].append(shelf)
     if not families:
         raise BeyondcamError(

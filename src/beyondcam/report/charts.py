@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from beyondcam.metrics import REFERENCE
 from beyondcam.report.groups import Group, Values
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")
 _DASHES = ((), (5, 1.5), (1.5, 1.5), (6, 1.5, 1.5, 1.5))
 _MARKERS = {"train": ("o", "●"), "few": ("^", "▲"), "blind": ("v", "▼"), "fixed": ("s", "■")}
 _HOLLOW = ("D", "◇")  # the oracle's, which is not to be believed
@@ -43,7 +43,7 @@ class Chart:
 
 def threshold_chart(group: Group, prefix: str) -> Chart | None:
     """MIoU over τ, a line a recipe."""
-    figure, axes = _frame("threshold τ on the evidence v (square-root scale)", "mIoU")
+    figure, axes = frame("threshold τ on the evidence v (square-root scale)", "mIoU")
     axes.set_xscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
     axes.set_xticks([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1], minor=False)
     axes.set_xlim(0, 1)
@@ -59,7 +59,7 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
 
 def recall_chart(group: Group, prefix: str) -> Chart | None:
     """NDR-Recall against DR-Recall, each recipe at its oracle τ, over the reference's τ."""
-    figure, axes = _frame("DR-Recall", "NDR-Recall")
+    figure, axes = frame("DR-Recall", "NDR-Recall")
     lines, rules = [], set()
     precision = {row["recipe"]: row["fg_precision"] for row in group.under("oracle")}
     for row, curve, line in _drawn(group):
@@ -79,8 +79,7 @@ def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
     curves = {curve["recipe"]: curve for curve in group.curves}
     names = [row["recipe"] for row in group.shown if row["recipe"] != REFERENCE]
     lines = {
-        name: Line(name, _COLOURS[n % len(_COLOURS)], _DASHES[n % len(_DASHES)])
-        for n, name in enumerate(names)
+        name: Line(name, COLOURS[n % len(COLOURS)], _DASHES[n % len(_DASHES)]) for n, name in enumerate(names)
     }
     lines[REFERENCE] = Line(REFERENCE, "#000000", ())
     return [
@@ -90,7 +89,8 @@ def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
     ]  # fmt: skip
 
 
-def _frame(x: str, y: str) -> tuple[Figure, Axes]:
+def frame(x: str, y: str) -> tuple[Figure, Axes]:
+    """An empty chart."""
     figure = Figure((6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.set_xlabel(x)
@@ -117,18 +117,18 @@ def _chart(
 ) -> Chart | None:
     if not lines:
         return None
+    markers = {rule: _MARKERS.get(rule, _HOLLOW)[1] for rule in group.rules if rule in rules}
+    return Chart(svg_of(figure, prefix), lead, lines, markers)
+
+
+def svg_of(figure: Figure, prefix: str) -> Markup:
+    """The drawing with ids that no other drawing on the page has, the same in every run."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = out.getvalue()
-    markers = {rule: _MARKERS.get(rule, _HOLLOW)[1] for rule in group.rules if rule in rules}
-    return Chart(Markup(_own_ids(svg[svg.index("<svg") :], prefix)), lead, lines, markers)  # noqa: S704
-
-
-def _own_ids(svg: str, prefix: str) -> str:
-    """The drawing with ids that no other drawing on the page has, the same in every run."""
     numbers: dict[str, int] = {}
 
     def rename(match: re.Match[str]) -> str:
         return f"{match[1]}{prefix}-{numbers.setdefault(match[2], len(numbers))}"
 
-    return re.sub(r'(\bid="|href="#|url\(#)([^")]+)', rename, svg)
+    return Markup(re.sub(r'(\bid="|href="#|url\(#)([^")]+)', rename, svg[svg.index("<svg") :]))  # noqa: S704

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -32,12 +33,8 @@ def write_report(run: Path) -> Path:
     for n, group in enumerate(group_rows(rows, comparisons, curves)):
         charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
         sections.append((group, *charts, write_gallery(run, group, classes, folder, str(n))))
-    page = _environment().get_template("page.html").render(
-        sections=sections,
-        facts=_facts(config, training),
-        classes=("background", *classes),
-        version=version("beyondcam"),
-    )  # fmt: skip
+    facts = _facts(config, training)
+    page = render("page.html", sections=sections, facts=facts, classes=("background", *classes))
     write_whole(folder / "index.html", page.encode())
     shown = {folder / file for *_, gallery in sections for file in gallery.files}
     for path in (folder / "gallery").glob("*.jpg"):
@@ -70,7 +67,8 @@ def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
     return facts | {"mAP on a held-out tenth": number(best)}
 
 
-def _environment() -> Environment:
+def render(template: str, **values: Any) -> str:
+    """One of this folder's pages."""
     environment = Environment(
         loader=PackageLoader("beyondcam.report", ""),
         autoescape=True,
@@ -85,7 +83,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "NAMES": NAMES, "REFERENCE": REFERENCE, "RULES": RULES, "SHOWN": SHOWN, "FEW": FEW,
     }  # fmt: skip
-    return environment
+    return environment.get_template(template).render(version=version("beyondcam"), **values)
 
 
 def number(value: float | None, form: str = ".3f") -> str:

@@ -1,0 +1,34 @@
+"""Runs a study and puts what it finds into docs/results.md.
+
+    python benchmarks/study.py crops --run runs/animals --images 48 --out studies/crops-animals
+
+Takes what `beyondcam study` takes. The section is named after the folder; run again, the study maps nothing
+twice.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from results import write_section
+
+
+def main() -> None:
+    """Run it as its own command, and copy its words and tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments, others = parser.parse_known_args()
+    words = ["study", *others, "--out", str(arguments.out)]
+    subprocess.run([sys.executable, "-m", "beyondcam", *words], check=True)
+    facts = json.loads((arguments.out / "study.json").read_text())["facts"]
+    text = (arguments.out / "study.md").read_text()
+    cost = f"{facts['passes']} passes, {facts['megapixels']} megapixels"
+    title = f"Study {arguments.out.name}: {facts['question']}"
+    command = f"python benchmarks/study.py {' '.join([*others, '--out', str(arguments.out)])}"
+    write_section(f"study-{arguments.out.name}", title, command, f"{cost}.\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What a study works with: classifiers, the ordinary pipeline, and a folder where nothing is done twice."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from beyondcam.classifier import (
+    Classifier,
+    TrainConfig,
+    digits_config,
+    load_classifier,
+    read_config,
+    train_run,
+)
+from beyondcam.data import LabelledImages, Masks, open_images, open_masks
+from beyondcam.devices import to_device
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import Shelf, map_split, open_shelf
+from beyondcam.files import read_json, write_json, write_whole
+from beyondcam.maps import MAPS
+from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.recipes import Cookbook, Cost, Recipe, Source
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a study may take.
+
+    Attributes
+    ----------
+    train : digit canvases that a classifier is trained on.
+    epochs : of that training.
+    images : that are mapped and scored.
+    repeats : of what is drawn at random.
+
+    """
+
+    train: int
+    epochs: int
+    images: int
+    repeats: int
+
+
+FULL = Budget(train=2000, epochs=14, images=200, repeats=5)
+QUICK = Budget(train=600, epochs=14, images=40, repeats=2)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A RUN's classifier, and the labelled images it is studied on with their masks, which score alone.
+
+    `mean_ap` is its mAP on `val`, where training has left it, else NaN.
+    """
+
+    run: Path
+    classifier: Classifier
+    images: LabelledImages
+    masks: Masks
+    mean_ap: float
+
+
+class Bench:
+    """A study's folder and budget; `run` is the RUN to study, None for one trained on the digits.
+
+    `say` is told what is done, and beforehand how many passes it takes.
+    """
+
+    def __init__(self, folder: Path, budget: Budget, run: Path | None, say: Callable[[str], None]) -> None:
+        self.folder, self.budget, self.run, self.say = folder, budget, run, say
+        self.config = (
+            digits_config(split=f"train_{budget.train}", epochs=budget.epochs)
+            if run is None
+            else read_config(run)[0]
+        )
+        self.cost = Cost()
+        self.left_out: dict[str, str] = {}
+
+    @property
+    def training_split(self) -> str:
+        """The split with masks that the classifier was trained on, or on a part of."""
+        return self.config.split if self.config.data == "digits" else "train"
+
+    def subject(self) -> Subject:
+        """What is studied: its evidence is kept with the study, and the RUN stays as it is."""
+        if self.run is None:
+            return self.trained("classifier")
+        own = self.folder / "classifier"
+        for name in ("config.json", "training.json", "classifier.safetensors"):
+            try:
+                write_whole(own / name, (self.run / name).read_bytes())
+            except FileNotFoundError:
+                raise BeyondcamError(f"{self.run / name}: not there; `beyondcam train` makes it") from None
+        return self.opened(own)
+
+    def trained(self, name: str, **changes: object) -> Subject:
+        """A classifier trained as the one studied but for some settings, where that is not done yet."""
+        run = self.folder / name
+        if not (run / "training.json").exists():
+            self.say(f"training {name}")
+            config = TrainConfig.model_validate(self.config.model_dump() | changes)
+            self.left_out |= train_run(config, run, self.say)
+        return self.opened(run)
+
+    def opened(self, run: Path, split: str = "val") -> Subject:
+        """The classifier of a RUN and so many labelled images of a split, evenly spread."""
+        config, classes = read_config(run)
+        images = open_images(config.data, split, classes)
+        masks = open_masks(config.data, split, classes)
+        if masks is None:
+            raise BeyondcamError(f"{config.data}: has no masks to score against")
+        labelled = [i for i in images.ids if images.labels.get(i)]
+        step = max(1, len(labelled) // self.budget.images)
+        chosen = replace(images, ids=tuple(labelled[::step][: self.budget.images]))
+        mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map", math.nan)
+        return Subject(run, to_device(load_classifier(run)), chosen, masks, mean_ap)
+
+    def mapped(self, subject: Subject, recipes: Mapping[str, Recipe], *, seed: int = 0) -> dict[str, Shelf]:
+        """The evidence of some recipes; what is there is taken as it is."""
+        cost = passes(subject, recipes.values())
+        self.cost += cost
+        self.say(
+            f"{len(recipes)} recipes × {len(subject.images.ids)} images: {cost.forward:,} forward passes, "
+            f"{cost.backward:,} backward, {cost.megapixels:,.0f} megapixels"
+        )
+        self.left_out |= map_split(
+            subject.classifier, subject.images, recipes, subject.run,
+            seed=seed, workers=None, report=self.say,
+        )  # fmt: skip
+        return {
+            name: open_shelf(
+                subject.run, subject.images,
+                targets="labels", precision="float32", name=name, recipe=recipe, seed=seed,
+            )
+            for name, recipe in recipes.items()
+        }  # fmt: skip
+
+    def scored(
+        self,
+        subject: Subject,
+        found: Mapping[str, Shelf],
+        *,
+        training: Training | None = None,
+        threshold: float | None = None,
+    ) -> Scores:
+        """The scores of some evidence, at oracle τ and by the other rules asked for."""
+        scores = score_split(
+            subject.run, subject.images, subject.masks,
+            training=training, threshold=threshold, among=list(found.values()),
+        )  # fmt: skip
+        self.left_out |= scores.left_out
+        return scores
+
+    def kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, in JSON's types; made once, and read from the folder from then on."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            write_json(path, make())
+        return read_json(path, "beyondcam study")
+
+
+def passes(subject: Subject, recipes: Iterable[Recipe]) -> Cost:
+    """What mapping a subject by some recipes takes: views that nest are shown once, for all maps."""
+    largest: dict[object, list[int]] = {}
+    gradients: dict[object, set[str]] = {}
+    targets = sum(len(subject.images.labels[i]) for i in subject.images.ids)
+    for source in set().union(*(recipe.sources() for recipe in recipes)):
+        perturbation, nest = source.perturbation, source.perturbation.nest
+        sizes = [view.size for view in perturbation.views("", 512, 512, subject.classifier.size, 0)]
+        largest[nest] = max(largest.get(nest, []), sizes, key=len)
+        gradients.setdefault(nest, set()).update({source.map} if MAPS[source.map].gradient else ())
+    total = Cost()
+    for nest, sizes in largest.items():
+        megapixels = sum(size**2 for size in sizes) / 1e6
+        forward, backward = len(subject.images.ids), targets * len(gradients[nest])
+        total += Cost(len(sizes) * forward, len(sizes) * backward, megapixels * (forward + backward))
+    return total
+
+
+def of_images(subject: Subject, ids: Sequence[str]) -> Subject:
+    """The same, on some of its images."""
+    return replace(subject, images=replace(subject.images, ids=tuple(ids)))
+
+
+def row_of(scores: Scores, recipe: str, rule: str = "oracle") -> dict[str, Any]:
+    """The row of a recipe under a rule."""
+    (row,) = (r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (recipe, rule))
+    return row
+
+
+def difference(
+    scores: Scores, a: str, b: str, metric: str = "miou", rule: str = "oracle"
+) -> tuple[float, float, float]:
+    """A metric of `a` less that of `b`, with its paired 95 % interval."""
+    (found,) = (c for c in scores.comparisons if {c["a"], c["b"]} == {a, b} and c["threshold_rule"] == rule)
+    sign = 1 if found["b"] == a else -1
+    low, high = sorted(sign * bound for bound in found["ci"][metric])
+    return sign * found["difference"][metric], low, high
+
+
+def smoothed(of: str, **source: Any) -> Recipe:
+    """A recipe of a map that is smoothed, as `crops+smooth` is; `source` are fields of `Source`."""
+    return Recipe(source=Source(map=of, **source), refine=(Cookbook().refinements["smooth"],))

@@ -1,0 +1,102 @@
+"""What a study finds: words, tables and plots, as JSON, as markdown and as one page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from beyondcam.files import write_json, write_whole
+from beyondcam.report.charts import COLOURS, frame, svg_of
+from beyondcam.report.page import render
+
+Interval = tuple[float, float]
+Point = tuple[float, float, Interval | None]
+"""x, y, and the 95 % interval of y."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells under a head, the first column being names."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """The table in markdown."""
+        lines = (self.head, ["---"] * len(self.head), *self.rows)
+        return "\n".join((f"{self.title}:", "", *(f"| {' | '.join(line)} |" for line in lines)))
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines with intervals; `log` spaces x by its logarithm."""
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[Point]]
+    log: bool = False
+
+    def svg(self, prefix: str) -> Markup:
+        """The drawing."""
+        figure, axes = frame(self.x, self.y)
+        drawn = {name: points for name, points in self.lines.items() if points}
+        for (name, points), colour in zip(drawn.items(), cycle(COLOURS), strict=False):
+            x, y = [p[0] for p in points], [p[1] for p in points]
+            low, high = zip(*(p[2] or (p[1], p[1]) for p in points), strict=True)
+            axes.plot(x, y, marker="o", markersize=4, color=colour, label=name)
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        if self.log:
+            ticks = sorted({p[0] for points in self.lines.values() for p in points})
+            axes.set_xscale("log")
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        if drawn:
+            axes.legend(frameon=False)
+        return svg_of(figure, prefix)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, in a sentence or a few with their intervals, and what it rests on."""
+
+    statement: str
+    tables: Sequence[Table]
+    plots: Sequence[Plot] = field(default_factory=tuple)
+
+    def write(self, folder: Path, facts: Mapping[str, str]) -> Path:
+        """Write `study.json`, `study.md` and `index.html`, with what was studied; return the page."""
+        write_json(folder / "study.json", {"facts": facts, **asdict(self)})
+        words = "\n\n".join((self.statement, *(table.markdown() for table in self.tables)))
+        write_whole(folder / "study.md", f"{words}\n".encode())
+        drawings = [(plot.title, plot.svg(f"p{n}")) for n, plot in enumerate(self.plots)]
+        page = render("study.html", finding=self, facts=facts, drawings=drawings)
+        write_whole(folder / "index.html", page.encode())
+        return folder / "index.html"
+
+
+def cell(row: Mapping[str, Any], metric: str = "miou") -> str:
+    """A metric of a row of scores, with its interval."""
+    value, interval = row[metric], row["ci"].get(metric)
+    if value is None or interval is None:
+        return "–"
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def number(value: float | None) -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(found: tuple[float, float, float]) -> str:
+    """A difference with its interval."""
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
+
+
+def point(x: float, row: Mapping[str, Any], metric: str = "miou") -> Point:
+    """A metric of a row of scores, to be plotted."""
+    return x, row[metric], row["ci"].get(metric)
