@@ -29,14 +29,14 @@ def crops(bench: Bench) -> Finding:
     found = bench.mapped(subject, recipes)
     scores = bench.scored(subject, found)
     spread = stability(bench, subject)
-    last, first = COUNTS[-1], N
-    gain = difference(scores, f"saliency n={last}", f"saliency n={first}")
-    over = difference(scores, f"saliency n={first}", f"cam n={first}")
+    most = COUNTS[-1]
+    gain = difference(scores, f"saliency n={most}", f"saliency n={N}")
+    over = difference(scores, f"saliency n={N}", f"cam n={N}")
     statement = (
-        f"On {len(subject.images.ids)} images, {last} crops of saliency instead of {first} change mIoU by "
-        f"{signed(gain)}; at {first} crops saliency less CAM is {signed(over)} (oracle τ). "
-        f"From draw to draw a pixel of {first} crops of saliency varies by "
-        f"{spread['saliency'][first]:.3f} of its map's mean, of CAM by {spread['cam'][first]:.3f}."
+        f"On {len(subject.images.ids)} images, {most} crops of saliency instead of {N} change mIoU by "
+        f"{signed(gain)}; at {N} crops saliency less CAM is {signed(over)} (oracle τ). "
+        f"From draw to draw a pixel of {N} crops of saliency varies by "
+        f"{spread['saliency'][N]:.3f} of its map's mean, of CAM by {spread['cam'][N]:.3f}."
     )
     by_count = Plot(
         "mIoU against the number of crops", "crops", "mIoU",

@@ -28,26 +28,22 @@ def refinement(bench: Bench) -> Finding:
     subject = bench.subject()
     chains = menu()
     recipes = {
-        base + ("+" + name if name else ""): Recipe(source=source, refine=chain)
+        refined(base, name): Recipe(source=source, refine=chain)
         for base, source in BASES.items()
         for name, chain in chains.items()
     }
     scores = bench.scored(subject, bench.mapped(subject, recipes))
 
-    def full(base: str, name: str) -> str:
-        return base + ("+" + name if name else "")
-
     best = {}
     for base in BASES:
-        miou = {name: row_of(scores, full(base, name))["miou"] for name in chains}
+        miou = {name: row_of(scores, refined(base, name))["miou"] for name in chains}
         best[base] = max(miou, key=miou.__getitem__)
     gains = "; ".join(
-        f"{base} by {signed(difference(scores, full(base, name), base))} ({name})"
+        f"{base} by {signed(difference(scores, refined(base, name), base))} ({name})"
         for base, name in best.items()
         if name
     )
-    crops_best, cam_best = full("crops", best["crops"]), full("crops-cam", best["crops-cam"])
-    left = difference(scores, crops_best, cam_best) if crops_best != cam_best else (0.0, 0.0, 0.0)
+    left = difference(scores, *(refined(base, best[base]) for base in ("crops", "crops-cam")))
     statement = (
         f"On {len(subject.images.ids)} images the best refinement raises mIoU of {gains}. "
         f"Each refined at its best, crops of saliency less crops of CAM is {signed(left)} "
@@ -62,14 +58,14 @@ def refinement(bench: Bench) -> Finding:
     by_sigma = Plot(
         "mIoU against the width of the smoothing", "σ, share of the longer side", "mIoU",
         {
-            base: [point(s, row_of(scores, full(base, f"σ={s}"))) for s in SIGMAS]
+            base: [point(s, row_of(scores, refined(base, f"σ={s}"))) for s in SIGMAS]
             for base in BASES
         }, log=True,
     )  # fmt: skip
     by_number = Plot(
         "mIoU against the number of superpixels", "superpixels", "mIoU",
         {
-            base: [point(n, row_of(scores, full(base, f"number={n}"))) for n in NUMBERS]
+            base: [point(n, row_of(scores, refined(base, f"number={n}"))) for n in NUMBERS]
             for base in BASES
         }, log=True,
     )  # fmt: skip
@@ -85,9 +81,14 @@ def menu() -> dict[str, tuple[Refinement, ...]]:
     return chains | {f"number={number}": (Superpixels(number=number),) for number in NUMBERS}
 
 
+def refined(base: str, chain: str) -> str:
+    """The name of a recipe."""
+    return f"{base}+{chain}" if chain else base
+
+
 def cells(scores: Scores, base: str, name: str) -> str:
     """A recipe's mIoU and what it gains over the base."""
     if not name:
         return cell(row_of(scores, base))
-    recipe = f"{base}+{name}"
-    return f"{row_of(scores, recipe)['miou']:.3f}, {signed(difference(scores, recipe, base))}"
+    gain = difference(scores, refined(base, name), base)
+    return f"{row_of(scores, refined(base, name))['miou']:.3f}, {signed(gain)}"
