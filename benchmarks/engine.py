@@ -229,7 +229,11 @@ def map_some(images: LabelledImages, count: int, n: int) -> None:
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "classifier.safetensors").touch()
-        chosen = replace(images, ids=images.ids[:count])
+        images = bc.open_images(images.data, "train_aug")
+        of_one_class = [
+            i for i in images.ids if len(images.labels[i]) == 1
+        ]  # so that only the number differs
+        chosen = replace(images, ids=tuple(of_one_class[:count]))
         bc.map_split(classifier, chosen, {"crops": crops(n)}, Path(folder), batch=BATCH)
     print(resident())
 
@@ -253,7 +257,7 @@ def growth(images: LabelledImages, measure: Measure) -> str:
 def refining(images: LabelledImages, measure: Measure) -> str:
     """Maps with three refinements, in a worker process, against maps alone."""
     mapper.CHUNK = 2  # so that a few images make chunks enough
-    chosen = replace(images, ids=images.ids[:12])
+    chosen = replace(images, ids=images.ids[:18])
     classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     alone = {"crops": crops(32)}
     book = bc.Cookbook()

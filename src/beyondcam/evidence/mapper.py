@@ -80,7 +80,7 @@ def map_split(
         pays = len(chunks) > 2 and (device == "cuda" or any(recipe.refines for recipe in recipes.values()))
         workers = min(8, spare_cores()) if pays else 0
     with Workers(workers) as pool:
-        for photos, done in track(ahead(read, chunks), f"map {images.split}", len(chunks)):
+        for photos, done in track(ahead(read, chunks, threads=1), f"map {images.split}", len(chunks)):
             missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
             if not missing:
                 continue
@@ -97,6 +97,7 @@ def map_split(
                 new = [name for name in missing if item.id not in done[name]]
                 own = tuple(s[list(item.targets)].tolist())
                 pool.submit(Job(item, raw, own, [(recipes[name], shelves[name]) for name in new]))
+            del results, item, raw  # before the next chunk's are made
     write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
     return left_out
 
