@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from beyondcam.evidence import Evidence, mapper
 from beyondcam.maps import run_forward
-from beyondcam.perturbations import Crops, Noise
+from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
 from beyondcam.studies import STUDIES, Bench, Budget, run_study
 from beyondcam.studies.bench import difference, of_images, passes, row_of, smoothed
@@ -19,8 +20,9 @@ from beyondcam.studies.finding import Finding, Plot, Table, cell, signed
 from conftest import Command, complaint
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
-CROPS, HONESTY, WINDOW, REGIONS = (
-    sys.modules[f"beyondcam.studies.{name}"] for name in ("crops", "honesty", "window", "regions")
+CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS = (
+    sys.modules[f"beyondcam.studies.{name}"]
+    for name in ("crops", "honesty", "window", "regions", "perturbations")
 )
 
 
@@ -35,9 +37,11 @@ def little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CROPS, "COUNTS", (1, 2, 4))
     monkeypatch.setattr(CROPS, "N", 2)
     monkeypatch.setattr(CROPS, "DRAWN", 2)
+    monkeypatch.setattr(CROPS, "DRAWS", 2)
     monkeypatch.setattr(HONESTY, "LOOKED_AT", 2)
     monkeypatch.setattr(WINDOW, "KERNELS", (1, 3))
     monkeypatch.setattr(WINDOW, "OTHERS", ())
+    monkeypatch.setattr(PERTURBATIONS, "TUNED", PERTURBATIONS.TUNED[:1])
 
 
 def bench_on(tmp_path: Path, run: Path) -> Bench:
@@ -55,12 +59,27 @@ def test_a_run_that_is_studied_stays_as_it_is(tmp_path: Path, run: Path) -> None
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_images_are_so_many_evenly_spread_and_the_same_every_time(tmp_path: Path, run: Path) -> None:
-    every = bench_on(tmp_path, run).subject().images
-    labelled = [i for i in every.ids if every.labels[i]]
-    assert list(every.ids) == labelled  # fewer than the budget
-    some = Bench(tmp_path, replace(TINY, images=2), run, print).subject().images.ids
-    assert some == tuple(labelled[:: len(labelled) // 2][:2])
+def test_images_are_so_many_evenly_spread_over_the_whole_split(tmp_path: Path, run: Path) -> None:
+    def chosen(images: int) -> list[str]:
+        return list(Bench(tmp_path, replace(TINY, images=images), run, print).opened(run, "all").images.ids)
+
+    labelled = chosen(1000)
+    assert len(labelled) == 18  # of 24 discs, every fourth shows none
+    where = [labelled.index(i) for i in chosen(11)]
+    assert len(where) == 11
+    assert (where[0], where[-1]) == (0, 16)
+    assert set(np.diff(where)) == {1, 2}
+
+
+def test_images_that_were_trained_on_are_owned_up_to(tmp_path: Path, run: Path) -> None:
+    bench = bench_on(tmp_path, run)  # the discs were trained on --split all
+    count = len(bench.subject().images.ids)
+    assert bench.notes["trained on"] == f"{count} of the {count} images"
+
+
+def test_a_folder_of_another_budget_is_refused(tmp_path: Path, run: Path) -> None:
+    bench_on(tmp_path, run).trained("own", epochs=1)
+    complaint(lambda: bench_on(tmp_path, run).trained("own", epochs=2), "--out", "own")
 
 
 def test_passes_declared_are_the_passes_made(
@@ -124,11 +143,13 @@ def test_only_the_evidence_asked_about_is_scored(tmp_path: Path, run: Path) -> N
     assert [(row["recipe"], row["seed"]) for row in scores.rows] == [("cam", 0)]
 
 
-def test_what_is_kept_is_made_once(tmp_path: Path, run: Path) -> None:
+def test_what_is_kept_is_made_once_for_the_same_images(tmp_path: Path, run: Path) -> None:
     bench, made = bench_on(tmp_path, run), []
-    for _ in range(2):
-        assert bench.kept("x", lambda: made.append(1) or {"a": [1.5]}) == {"a": [1.5]}
-    assert made == [1]
+    subject = bench.subject()
+    some = of_images(subject, subject.images.ids[:1])
+    for own in (subject, subject, some, some):
+        assert bench.kept("x", own, lambda: made.append(1) or {"a": [1.5]}) == {"a": [1.5]}
+    assert made == [1, 1]
 
 
 # Each study
@@ -139,7 +160,8 @@ def test_a_study_goes_from_a_run_to_its_page_and_does_nothing_twice(
     name: str, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    assert run_study(name, tmp_path, TINY, run, f"beyondcam study {name}", said.append) == {}
+    studied = None if name == "window" else run  # which trains its own
+    assert run_study(name, tmp_path, TINY, studied, f"beyondcam study {name}", said.append) == {}
     study = json.loads((tmp_path / "study.json").read_text())
     page, markdown = ((tmp_path / f).read_text() for f in ("index.html", "study.md"))
     assert study["facts"]["command"] == f"beyondcam study {name}"
@@ -154,26 +176,25 @@ def test_a_study_goes_from_a_run_to_its_page_and_does_nothing_twice(
     assert any("forward passes" in line for line in said)
 
     monkeypatch.setattr(mapper, "raw_maps", lambda *_, **__: pytest.fail("mapped again"))
-    assert run_study(name, tmp_path, TINY, run, "again", said.append) == {}
+    assert run_study(name, tmp_path, TINY, studied, "again", said.append) == {}
     again = json.loads((tmp_path / "study.json").read_text())
     assert {**again, "facts": None} == {**study, "facts": None}
     assert {**again["facts"], "command": None} == {**study["facts"], "command": None}
 
 
-def test_perturbations_are_compared_at_equal_cost(tmp_path: Path, run: Path) -> None:
-    study = sys.modules["beyondcam.studies.perturbations"]
+def test_perturbations_are_compared_at_equal_cost_and_alike_in_all_else(tmp_path: Path, run: Path) -> None:
     subject = bench_on(tmp_path, run).subject()
-    every = study.named(study.NOISES) | study.named(study.MASKS) | study.CROPS
-    recipes = study.recipes_of(every)
+    every = PERTURBATIONS.named(PERTURBATIONS.NOISES) | PERTURBATIONS.named(PERTURBATIONS.MASKS)
+    recipes = PERTURBATIONS.recipes_of(every)
     for of in ("saliency", "cam"):
-        costs = {
-            (cost.forward, cost.backward, cost.megapixels)
-            for name, recipe in recipes.items()
-            if name.startswith(f"{of} ")
-            for cost in [passes(subject, [recipe])]
-        }
-        assert len(costs) == 1
-    assert len(every) == len(study.NOISES) + len(study.MASKS) + 1  # no name is given twice
+        own = [recipes[f"{of} {name}"] for name in (*every, "crops")]
+        costs = [passes(subject, [recipe]) for recipe in own]
+        assert all(cost == costs[0] for cost in costs)
+        settings = {recipe.source.model_copy(update={"perturbation": Plain()}) for recipe in own}
+        assert len(settings) == 1
+        one = passes(subject, [recipes[f"{of} plain"]])
+        assert costs[0].forward == PERTURBATIONS.N * one.forward
+    assert len(every) == len(PERTURBATIONS.NOISES) + len(PERTURBATIONS.MASKS)  # no name is given twice
 
 
 def test_crops_compares_each_recipe_once_and_varies_one_thing_at_a_time() -> None:
@@ -187,41 +208,38 @@ def test_crops_compares_each_recipe_once_and_varies_one_thing_at_a_time() -> Non
             assert recipe.source.perturbation == usual.perturbation
 
 
-def test_stability_is_the_deviation_over_draws_by_the_maps_mean(
-    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two draws of 2 pixels, v = (1, 0.25) and (0.25, 1): by their mean ±0.6, a deviation of 1.2/√2."""
-    bench = bench_on(tmp_path, run)
-    draws = {0: [[255, 127.5]], 1: [[127.5, 255]]}
-
-    class Found:
-        def __init__(self, seed: int) -> None:
-            self.levels = np.array([draws[seed]])
-
-        def read(self, _: str) -> "Found":
-            return self
-
-    monkeypatch.setattr(bench, "mapped", lambda _, recipes, seed=0: dict.fromkeys(recipes, Found(seed)))
-    found = CROPS.stability(bench, bench.subject())
-    assert found["saliency"][4] == pytest.approx(1.2 / 2**0.5)
+def test_stability_is_the_deviation_over_draws_by_that_over_pixels() -> None:
+    """Two draws of 2 pixels, v = (1, 0.25) and (0.25, 1): by their mean 1.6 and 0.4, ±0.6 over either."""
+    draws = [Evidence(np.array([[v]]), (0,), (1.0,), (0.0,), (1, 2)) for v in ((255, 127.5), (127.5, 255))]
+    assert CROPS.deviation(draws) == pytest.approx(1.2 / 2**0.5 / 0.6)
+    assert CROPS.deviation([draws[0], draws[0]]) == 0
 
 
-def test_cascade_starts_at_the_trained_maps_and_leaves_the_classifier_alone(
+def test_pairs_turned_round_are_those_decided_both_ways() -> None:
+    oracle = {("a", "b"): True, ("a", "c"): False, ("b", "c"): True}
+    assert HONESTY.turned_round(oracle, {("a", "b"): False, ("a", "c"): False, ("c", "d"): True}) == 1
+    assert HONESTY.turned_round(oracle, oracle) == 0
+    table = HONESTY.pairs_by_rule({"oracle": oracle, "fixed": {("a", "b"): False, ("b", "c"): True}})
+    assert table.rows[1] == ("fixed", f"2 of {HONESTY.PAIRS}", "1", "1")
+
+
+def test_cascade_ends_with_every_parameter_random_and_leaves_the_classifier_alone(
     tmp_path: Path, run: Path
 ) -> None:
     subject = bench_on(tmp_path, run).subject()
+    subject = of_images(subject, subject.images.ids[:2])
     before = {k: v.clone() for k, v in subject.classifier.state_dict().items()}
-    stages = []
+    fresh = []
     for classifier in HONESTY.randomisations(subject.classifier):
-        weights = [classifier.weight, *(m.weight for m in classifier.backbone if hasattr(m, "weight"))]
-        stages.append([w.detach().clone() for w in weights])
-    fresh = [sum(not torch.equal(a, b) for a, b in zip(stages[0], own, strict=True)) for own in stages]
-    assert fresh[:2] == [0, 1]
-    assert fresh == sorted(fresh)
-    assert len(stages) == len(HONESTY.steps())
-    found = HONESTY.cascade(subject, {name: Cookbook().recipe(name) for name in HONESTY.RECIPES})
-    assert all(steps[0]["correlation"] == pytest.approx(1) for steps in found.values())
-    assert all(steps[-1]["correlation"] < 0.99 for steps in found.values())
+        parameters = dict(classifier.named_parameters())
+        fresh.append({name for name, own in parameters.items() if not torch.equal(own, before[name])})
+    assert [len(names) for names in fresh[:2]] == [0, 1]
+    assert all(a < b for a, b in pairwise(fresh))
+    assert fresh[-1] == set(parameters)
+    names = HONESTY.RANDOMISED
+    found = HONESTY.cascade(subject, {name: Cookbook().recipe(name) for name in names})
+    assert all(steps[0]["correlations"] == pytest.approx([1, 1]) for steps in found.values())
+    assert all(max(steps[-1]["correlations"]) < 0.99 for steps in found.values())
     assert all(torch.equal(v, before[k]) for k, v in subject.classifier.state_dict().items())
 
 
@@ -239,7 +257,7 @@ def test_regions_of_an_image_are_counted_as_by_hand() -> None:
     found = np.array([[[200, 200, 0, 0, 0, 0, 0]]], np.uint8)
     own = np.array([[[90, 10, 80, 30, 99, 20, 40]]], np.uint8)
     cam, saliency = (Evidence(v, (0,), (1.0,), (0.0,), (1, 7)) for v in (found, own))
-    (parts, wholes), bins = REGIONS.count(saliency, cam, truth, 100, unit=10)
+    (parts, wholes), bins = REGIONS.count(saliency, cam, truth, 100, steps=(1, 0.1))
     # two in DR, so the two highest that are not void: 90 (DR) and 80 (NDR)
     assert dict(zip(REGIONS.NAMES, parts, strict=True)) == {
         "HSR in DR": 1, "HSR in NDR": 1, "HSR elsewhere": 0, "DR in HSR": 1, "NDR in HSR": 1,
@@ -259,16 +277,25 @@ def test_a_network_of_one_pixel_windows_has_no_gradient_where_every_feature_is_z
     bench = Bench(tmp_path, replace(TINY, images=3), None, lambda _: None)
     subject = bench.trained("one", kernel=1, pool=False, size=WINDOW.SIDE)
     found = WINDOW.silence(subject)
-    assert found["with ReLU"] == 1
-    assert found["zero where A ≤ 0"] < 1  # pooling comes before any ReLU
+    assert found["with ReLU"] == found["A ≤ 0"] > 0
+    assert found["zero where A ≤ 0"] < found["A ≤ 0"]  # pooling comes before any ReLU
     pixels = subject.images.read(subject.images.ids[0]).pixels[None]
     features = subject.classifier.backbone(subject.classifier.normalise(pixels)).detach()[0].flatten(1)
     subject.classifier.backbone[-2].bias.data -= features.quantile(0.9, 1)  # so that some are silent
     silent = WINDOW.silence(subject)
-    assert 0 < silent["dead"] < 1
-    assert silent["zero where dead"] == 1
+    assert silent["zero where dead"] == silent["dead"]
+    assert 0 < silent["dead"] < silent["all"]
     wide = WINDOW.silence(bench.trained("three", kernel=3, pool=False, size=WINDOW.SIDE))
-    assert wide["with ReLU"] < 1  # a neighbour's activation is reached
+    assert wide["with ReLU"] < wide["A ≤ 0"]  # a neighbour's activation is reached
+
+
+def test_shares_of_silent_pixels_say_where_there_are_none() -> None:
+    counts = {"all": 8, "dead": 0, "zero where dead": 0, "A ≤ 0": 4, "zero where A ≤ 0": 1, "with ReLU": 4}
+    assert list(WINDOW.shares(counts).values()) == ["0.0%", "none", "50.0%", "25.0%", "100.0%"]
+
+
+def test_window_trains_its_own_networks(tmp_path: Path, run: Path) -> None:
+    complaint(lambda: run_study("window", tmp_path, TINY, run, "", print), "--run")
 
 
 # What is written

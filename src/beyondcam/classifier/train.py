@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -32,6 +32,13 @@ PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
 Positive = Annotated[int, Field(ge=1)]
 Report = Callable[[str], None]
+
+
+def _named(value: object) -> object:
+    """A perturbation by its name."""
+    if isinstance(value, str) and value not in PERTURB:
+        raise ValueError(f"{' or '.join(PERTURB)} is needed, not {value!r}")
+    return PERTURB[value] if isinstance(value, str) else value
 
 
 class TrainConfig(BaseModel):
@@ -65,8 +72,8 @@ class TrainConfig(BaseModel):
     """Keep batch norm at its pretrained statistics; the default does so wherever there are any."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Decay of the running average of the weights, which is what is kept; 0 keeps the last weights."""
-    perturb: Literal["noise", "mask"] | None = None
-    """Train on inputs perturbed so: the study's other two classifiers."""
+    perturb: Annotated[Noise | Mask | None, BeforeValidator(_named)] = None
+    """Train on inputs perturbed so, by a setting or the name of one in `PERTURB`: the study's two others."""
     seed: int = 0
 
     @property
@@ -347,7 +354,7 @@ def _augmented(rng: np.random.Generator, height: int, width: int, config: TrainC
 
     def alter(x: Tensor) -> Tensor:
         x = x * gain + shift
-        return PERTURB[config.perturb].alter(x, rng) if config.perturb else x
+        return config.perturb.alter(x, rng) if config.perturb else x
 
     return View((top, left, top + h, left + w), config.size, flip, alter)
 

@@ -1,10 +1,10 @@
 """Noise: SmoothGrad's perturbation (Smilkov et al. 2017, arXiv 1706.03825)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from beyondcam.perturbations.base import Alteration
@@ -22,8 +22,14 @@ class Noise(Alteration):
     """
 
     kind: Literal["noise"] = "noise"
-    sigma: Annotated[float, Field(ge=0, le=3**-0.5)] = 0.15
+    sigma: Annotated[float, Field(ge=0)] = 0.15
     distribution: Literal["gaussian", "uniform", "salt-and-pepper"] = "gaussian"
+
+    @model_validator(mode="after")
+    def _share(self) -> Self:
+        if self.distribution == "salt-and-pepper" and 3 * self.sigma**2 > 1:
+            raise ValueError(f"sigma: salt-and-pepper reaches {3**-0.5:.3f} at most")
+        return self
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Add noise to a normalised image (3, H, W)."""

@@ -59,7 +59,7 @@ def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
     if backbone == "convnet":
         backbone += f", {config.kernel}×{config.kernel} kernels"
     if config.perturb:
-        backbone += f", trained on inputs perturbed by {config.perturb}"
+        backbone += f", trained on inputs perturbed by {config.perturb.kind}"
     facts = {"classifier": backbone, "input": f"{config.size} × {config.size} pixels"}
     if training.get("val_map") is not None:
         return facts | {"mAP on val": number(training["val_map"])}

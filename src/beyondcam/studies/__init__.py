@@ -52,7 +52,7 @@ def run_study(
         "study": name,
         "question": STUDIES[name].question,
         "data": bench.config.data,
-        "images": str(budget.images),
+        **bench.notes,
         "passes": f"{bench.cost.forward:,} forward, {bench.cost.backward:,} backward",
         "megapixels": f"{bench.cost.megapixels:,.0f}",
         "command": command,

@@ -1,6 +1,7 @@
 """What a study works with: classifiers, the ordinary pipeline, and a folder where nothing is done twice."""
 
-import math
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from beyondcam.classifier import (
 from beyondcam.data import LabelledImages, Masks, open_images, open_masks
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf, map_split, open_shelf
+from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import read_json, write_json, write_whole
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
@@ -51,20 +52,21 @@ QUICK = Budget(train=600, epochs=14, images=40, repeats=2)
 class Subject:
     """A RUN's classifier, and the labelled images it is studied on with their masks, which score alone.
 
-    `mean_ap` is its mAP on `val`, where training has left it, else NaN.
+    `mean_ap` is its mAP on `val`, where training has left it.
     """
 
     run: Path
     classifier: Classifier
     images: LabelledImages
     masks: Masks
-    mean_ap: float
+    mean_ap: float | None
 
 
 class Bench:
     """A study's folder and budget; `run` is the RUN to study, None for one trained on the digits.
 
-    `say` is told what is done, and beforehand how many passes it takes.
+    `say` is told what is done, and beforehand how many passes it takes; `cost` adds those up, `notes` are
+    facts for the page, and `left_out` the images that could not be used.
     """
 
     def __init__(self, folder: Path, budget: Budget, run: Path | None, say: Callable[[str], None]) -> None:
@@ -75,6 +77,7 @@ class Bench:
             else read_config(run)[0]
         )
         self.cost = Cost()
+        self.notes: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
 
     @property
@@ -97,9 +100,12 @@ class Bench:
     def trained(self, name: str, **changes: object) -> Subject:
         """A classifier trained as the one studied but for some settings, where that is not done yet."""
         run = self.folder / name
-        if not (run / "training.json").exists():
+        config = TrainConfig.model_validate(self.config.model_dump() | changes)
+        training = run / "training.json"
+        if training.exists() and read_config(run)[0] != config:
+            raise BeyondcamError(f"{run}: holds a classifier trained otherwise; take another --out")
+        if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
             self.say(f"training {name}")
-            config = TrainConfig.model_validate(self.config.model_dump() | changes)
             self.left_out |= train_run(config, run, self.say)
         return self.opened(run)
 
@@ -111,19 +117,28 @@ class Bench:
         if masks is None:
             raise BeyondcamError(f"{config.data}: has no masks to score against")
         labelled = [i for i in images.ids if images.labels.get(i)]
-        step = max(1, len(labelled) // self.budget.images)
-        chosen = replace(images, ids=tuple(labelled[::step][: self.budget.images]))
-        mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map", math.nan)
-        return Subject(run, to_device(load_classifier(run)), chosen, masks, mean_ap)
+        count = min(self.budget.images, len(labelled))
+        chosen = tuple(labelled[n * len(labelled) // count] for n in range(count))
+        if split == "val" and (
+            seen := set(chosen) & set(open_images(config.data, config.split, classes).ids)
+        ):
+            self.notes["trained on"] = f"{len(seen)} of the {count} images"
+        mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
+        classifier = to_device(load_classifier(run))
+        return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap)
+
+    def declare(self, cost: Cost, what: str) -> None:
+        """Say what something takes, before it is done."""
+        self.cost += cost
+        self.say(
+            f"{what}: {cost.forward:,} forward passes, {cost.backward:,} backward, "
+            f"{cost.megapixels:,.0f} megapixels"
+        )
 
     def mapped(self, subject: Subject, recipes: Mapping[str, Recipe], *, seed: int = 0) -> dict[str, Shelf]:
         """The evidence of some recipes; what is there is taken as it is."""
-        cost = passes(subject, recipes.values())
-        self.cost += cost
-        self.say(
-            f"{len(recipes)} recipes × {len(subject.images.ids)} images: {cost.forward:,} forward passes, "
-            f"{cost.backward:,} backward, {cost.megapixels:,.0f} megapixels"
-        )
+        what = f"{len(recipes)} recipes × {len(subject.images.ids)} images of {subject.images.split}"
+        self.declare(passes(subject, recipes.values()), what)
         self.left_out |= map_split(
             subject.classifier, subject.images, recipes, subject.run,
             seed=seed, workers=None, report=self.say,
@@ -150,11 +165,17 @@ class Bench:
             training=training, threshold=threshold, among=list(found.values()),
         )  # fmt: skip
         self.left_out |= scores.left_out
+        self.notes.setdefault("images", str(scores.rows[0]["images"]))
         return scores
 
-    def kept(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, in JSON's types; made once, and read from the folder from then on."""
-        path = self.folder / f"{name}.json"
+    def usable(self, subject: Subject) -> Subject:
+        """The subject without the images that were left out so far."""
+        return of_images(subject, [i for i in subject.images.ids if i not in self.left_out])
+
+    def kept(self, name: str, subject: Subject, make: Callable[[], Any]) -> Any:
+        """What `make` gives, in JSON's types: made once for a checkpoint and its images, then read."""
+        about = json.dumps((checkpoint_hash(subject.run), subject.images.ids))
+        path = self.folder / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:10]}.json"
         if not path.exists():
             write_json(path, make())
         return read_json(path, "beyondcam study")

@@ -81,15 +81,14 @@ class Finding:
 
 def cell(row: Mapping[str, Any], metric: str = "miou") -> str:
     """A metric of a row of scores, with its interval."""
-    value, interval = row[metric], row["ci"].get(metric)
+    return bounded(row[metric], row["ci"].get(metric))
+
+
+def bounded(value: float | None, interval: Interval | None) -> str:
+    """A value with its interval, or a dash where there is none."""
     if value is None or interval is None:
         return "–"
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def number(value: float | None) -> str:
-    """A number, or a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 def signed(found: tuple[float, float, float]) -> str:

@@ -3,9 +3,10 @@
 The randomisation is that of Adebayo et al. 2018, "Sanity Checks for Saliency Maps" (arXiv 1810.03292).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, threshold_level, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, Training
-from beyondcam.recipes import Cookbook, Item, Recipe, Result, run
-from beyondcam.studies.bench import Bench, Subject, difference, row_of
-from beyondcam.studies.finding import Finding, Plot, Table, cell, number, signed
+from beyondcam.metrics import ImageTally, Scores, Sweep, Training, interval, sample_weights
+from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
+from beyondcam.report.page import number
+from beyondcam.studies.bench import Bench, Subject, difference, of_images, passes, row_of
+from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
 
 RECIPES = (
     "cam", "cam-ms", "crops-cam+smooth", "saliency+smooth", "smoothgrad+smooth", "crops+smooth",
@@ -32,6 +34,8 @@ PARTS = 5
 LOOKED_AT = 16
 """Images of the randomisation."""
 
+PAIRS = len(RECIPES) * (len(RECIPES) - 1) // 2
+
 
 def honesty(bench: Bench) -> Finding:
     """The rules side by side, NDR-Recall over the reference's τ, and cascading randomisation."""
@@ -40,45 +44,45 @@ def honesty(bench: Bench) -> Finding:
     train = bench.opened(subject.run, bench.training_split)
     bench.mapped(train, recipes)
     found = bench.mapped(subject, recipes)
-    training = Training(train.images, train.masks)
-    by_rule = {"oracle": bench.scored(subject, found, training=training)}
-    by_rule |= {f"fixed {tau}": bench.scored(subject, found, threshold=tau) for tau in FIXED}
-    orders = {"oracle": decided(by_rule["oracle"], "oracle"), "train": decided(by_rule["oracle"], "train")}
-    orders |= {name: decided(scores, "fixed") for name, scores in by_rule.items() if name != "oracle"}
-    randomised = bench.kept("randomised", lambda: cascade(subject, recipes))
+    own = bench.scored(subject, found, training=Training(train.images, train.masks))
+    by_rule = {rule: (own, rule) for rule in ("oracle", "train")}
+    by_rule |= {f"fixed {tau}": (bench.scored(subject, found, threshold=tau), "fixed") for tau in FIXED}
+    looked_at = bench.usable(subject)
+    looked_at = of_images(looked_at, looked_at.images.ids[:LOOKED_AT])
+    chosen = {name: recipes[name] for name in RANDOMISED}
+    one = passes(looked_at, chosen.values())
+    bench.declare(sum([one] * (PARTS + 2), Cost()), f"{PARTS + 2} steps of randomisation")
+    randomised = bench.kept("randomised", looked_at, lambda: cascade(looked_at, chosen))
 
-    truth = orders["oracle"]
-    reversed_by = {
-        name: sum(pair in truth and truth[pair] != sign for pair, sign in order.items())
-        for name, order in orders.items()
+    turned = {
+        name: turned_round(decided(own, "oracle"), decided(*scored)) for name, scored in by_rule.items()
     }
-    worst = max(reversed_by, key=lambda name: reversed_by[name])
-    pairs = len(RECIPES) * (len(RECIPES) - 1) // 2
-    leads = {
-        rule: difference(by_rule["oracle"], "crops+smooth", "cam-ms", rule=rule)
-        for rule in ("oracle", "train")
-    }
-    last = {name: steps[-1]["correlation"] for name, steps in randomised.items()}
+    worst = max((name for name in turned if name.startswith("fixed")), key=turned.__getitem__)
+    rivals = "crops+smooth", "crops-cam+smooth"
+    leads = {name: signed(difference(own, *rivals, rule=name)) for name in ("oracle", "train")}
     statement = (
-        f"On {len(subject.images.ids)} images oracle τ decides {len(truth)} of {pairs} pairs of recipes "
-        "(paired 95 % interval of mIoU clear of zero). τ chosen on train turns "
-        f"{reversed_by['train']} of them round; of the fixed thresholds {', '.join(map(str, FIXED))} the "
-        f"worst ({worst}) turns {reversed_by[worst]}. "
-        "With every layer randomised the rank correlation with the trained classifier's maps falls to "
-        + ", ".join(f"{value:.2f} ({name})" for name, value in last.items())
-        + f". crops+smooth less cam-ms is {signed(leads['oracle'])} mIoU by oracle, "
-        f"{signed(leads['train'])} by train."
+        f"On {bench.notes['images']} images oracle τ decides {len(decided(own, 'oracle'))} of {PAIRS} pairs "
+        "of recipes (paired 95 % interval of mIoU clear of zero). τ chosen on train turns "
+        f"{turned['train']} of them round; of the fixed thresholds {', '.join(map(str, FIXED))} the worst, "
+        f"{worst.removeprefix('fixed ')}, turns {turned[worst]}. crops+smooth less crops-cam+smooth is "
+        f"{leads['oracle']} mIoU by oracle, {leads['train']} by train. Randomising the whole network (one "
+        f"draw, {len(looked_at.images.ids)} images) brings the rank correlation with the trained one's maps "
+        "to " + ", ".join(f"{correlation(steps[-1])} ({name})" for name, steps in randomised.items()) + "."
     )
-    return Finding(
-        statement,
-        (miou_by_rule(by_rule), pairs_by_rule(orders, pairs), ndr_by_reference(by_rule["oracle"]),
-         by_step(randomised)),
-        (fall(randomised, "correlation", "rank correlation with the trained maps"),
-         fall(randomised, "miou", "mIoU at oracle τ")),
-    )  # fmt: skip
+    tables = (
+        miou_by_rule(by_rule),
+        pairs_by_rule({name: decided(*scored) for name, scored in by_rule.items()}),
+        ndr_by_reference(own),
+        by_step(randomised),
+    )
+    return Finding(statement, tables, (fall(randomised),))
 
 
-def decided(scores: Scores, rule: str) -> dict[tuple[str, str], bool]:
+Order = Mapping[tuple[str, str], bool]
+"""Pairs of recipes that are decided, and whether the first is the better one."""
+
+
+def decided(scores: Scores, rule: str) -> Order:
     """The pairs of recipes whose interval is clear of zero: whether the first is the better one."""
     order = {}
     for a, b in combinations(RECIPES, 2):
@@ -88,24 +92,26 @@ def decided(scores: Scores, rule: str) -> dict[tuple[str, str], bool]:
     return order
 
 
-def miou_by_rule(by_rule: Mapping[str, Scores]) -> Table:
+def turned_round(truth: Order, order: Order) -> int:
+    """How many pairs are decided both ways."""
+    return sum(pair in truth and truth[pair] != first for pair, first in order.items())
+
+
+def miou_by_rule(by_rule: Mapping[str, tuple[Scores, str]]) -> Table:
     """A column a rule."""
-    oracle = by_rule["oracle"]
-    columns = {"oracle": (oracle, "oracle"), "train": (oracle, "train")}
-    columns |= {name: (scores, "fixed") for name, scores in by_rule.items() if name != "oracle"}
-    rows = [(name, *(cell(row_of(s, name, rule)) for s, rule in columns.values())) for name in RECIPES]
-    return Table("mIoU by the rule that sets τ", ("recipe", *columns), rows)
+    rows = [(name, *(cell(row_of(s, name, rule)) for s, rule in by_rule.values())) for name in RECIPES]
+    return Table("mIoU by the rule that sets τ", ("recipe", *by_rule), rows)
 
 
-def pairs_by_rule(orders: Mapping[str, Mapping[tuple[str, str], bool]], pairs: int) -> Table:
+def pairs_by_rule(orders: Mapping[str, Order]) -> Table:
     """How many pairs each rule decides, and how many of the oracle's it turns round."""
     truth = orders["oracle"]
     rows = [
         (
             name,
-            f"{len(order)} of {pairs}",
-            str(sum(truth.get(pair) == sign for pair, sign in order.items())),
-            str(sum(pair in truth and truth[pair] != sign for pair, sign in order.items())),
+            f"{len(order)} of {PAIRS}",
+            str(sum(truth.get(pair) == first for pair, first in order.items())),
+            str(turned_round(truth, order)),
         )
         for name, order in orders.items()
     ]
@@ -115,31 +121,40 @@ def pairs_by_rule(orders: Mapping[str, Mapping[tuple[str, str], bool]], pairs: i
 def ndr_by_reference(scores: Scores) -> Table:
     """NDR-Recall of each recipe, at its oracle τ, as the reference CAM's τ moves."""
     curves = {curve["recipe"]: curve["ndr_recall"] for curve in scores.curves.values()}
-    rows = [(name, *(number(curves[name][threshold_level(tau)]) for tau in REFERENCES)) for name in RECIPES]
-    return Table("NDR-Recall over the reference CAM's τ", ("recipe", *map(str, REFERENCES)), rows)
+    rows = [
+        (
+            name,
+            *(number(curves[name][threshold_level(tau)]) for tau in REFERENCES),
+            cell(row_of(scores, name), "fg_precision"),
+        )
+        for name in RECIPES
+    ]
+    head = ("recipe", *(f"τ of cam {tau}" for tau in REFERENCES), "FG-Precision")
+    return Table("NDR-Recall over the reference CAM's τ, each recipe at its oracle τ", head, rows)
 
 
-def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[dict[str, float]]]:
-    """By recipe and step: rank correlation with the maps as trained (mean over targets), and mIoU."""
+Step = Mapping[str, Any]
+"""`correlations`, one an image, and `miou`."""
+
+
+def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[Step]]:
+    """By recipe and step: rank correlations with the maps as trained, a mean an image, and mIoU."""
     images = subject.images
-    items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids[:LOOKED_AT]]
-    chosen = {name: recipes[name] for name in RANDOMISED}
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
+    items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
+    found: dict[str, list[Step]] = {name: [] for name in recipes}
     trained: list[dict[str, Result]] = []
     for classifier in randomisations(subject.classifier):
-        results = list(run(classifier, items, chosen))
+        results = list(run(classifier, items, recipes))
         trained = trained or results
-        for name in chosen:
-            sweep, correlations = Sweep.of((), len(images.classes)), list[float]()
+        for name in recipes:
+            sweep, correlations = Sweep.of((), len(images.classes)), []
             for item, result, first in zip(items, results, trained, strict=True):
                 maps = result[name].maps
                 evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
                 sweep.add(ImageTally.of(winners_of(evidence), subject.masks.read(item.id).numpy()))
                 pairs = zip(maps, first[name].maps, strict=True)
-                correlations += [rank_correlation(own, before) for own, before in pairs]
-            found[name].append(
-                {"correlation": float(np.mean(correlations)), "miou": float(sweep.miou().max())}
-            )
+                correlations.append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
+            found[name].append({"correlations": correlations, "miou": float(sweep.miou().max())})
     return found
 
 
@@ -157,32 +172,46 @@ def randomisations(classifier: Classifier) -> Iterator[Classifier]:
     classifier = deepcopy(classifier)
     nn.init.kaiming_uniform_(classifier.weight, a=5**0.5)
     yield classifier
-    layers = [m for m in classifier.backbone.modules() if hasattr(m, "reset_parameters")]
+    layers = [m for m in classifier.backbone.modules() if [*m.parameters(recurse=False)]]
     for part in np.array_split(np.arange(len(layers))[::-1], PARTS):
         for n in part:
-            layers[n].reset_parameters()
+            randomise(layers[n])
         yield classifier
 
 
-def by_step(randomised: Mapping[str, list[dict[str, float]]]) -> Table:
+def randomise(layer: nn.Module) -> None:
+    """Draw a layer's own parameters as it would itself; where it does not say how, from a normal."""
+    reset: Callable[[], None] | None = getattr(layer, "reset_parameters", None)
+    if reset:
+        reset()
+        return
+    for parameter in layer.parameters(recurse=False):
+        nn.init.normal_(parameter, std=0.02)
+
+
+def correlation(step: Step) -> str:
+    """The mean rank correlation, with its interval over images."""
+    values = np.array(step["correlations"])
+    samples = sample_weights(len(values)) @ values / len(values)
+    return bounded(float(samples[0]), interval(samples[1:]))
+
+
+def by_step(randomised: Mapping[str, list[Step]]) -> Table:
     """Rank correlation and mIoU at every step."""
+    done = ["nothing", "head", *(f"head and {n} of {PARTS} parts" for n in range(1, PARTS + 1))]
     rows = [
-        (step, *(f"{own[n]['correlation']:.2f}, {own[n]['miou']:.3f}" for own in randomised.values()))
-        for n, step in enumerate(steps())
+        (step, *(f"{correlation(own[n])}, {own[n]['miou']:.3f}" for own in randomised.values()))
+        for n, step in enumerate(done)
     ]
-    title = f"Randomised from the top, {LOOKED_AT} images: rank correlation with the trained maps, and mIoU"
+    title = "Randomised from the head: rank correlation with the trained maps (0 if one is flat), and mIoU"
     return Table(title, ("random", *randomised), rows)
 
 
-def steps() -> list[str]:
-    """What is random at each step."""
-    return ["nothing", "head", *(f"head and {n} of {PARTS} parts" for n in range(1, PARTS + 1))]
-
-
-def fall(randomised: Mapping[str, list[dict[str, float]]], value: str, words: str) -> Plot:
-    """A value over the steps."""
-    lines = {
-        name: [(float(n), own[value], None) for n, own in enumerate(found)]
-        for name, found in randomised.items()
+def fall(randomised: Mapping[str, list[Step]]) -> Plot:
+    """Rank correlation over the steps."""
+    lines: dict[str, list[Point]] = {
+        name: [(float(n), float(np.mean(step["correlations"])), None) for n, step in enumerate(steps)]
+        for name, steps in randomised.items()
     }
+    words = "rank correlation with the trained maps"
     return Plot(f"{words} as layers are randomised", "steps randomised, from the head down", words, lines)

@@ -15,11 +15,11 @@ from beyondcam.evidence import Evidence, levels_at_size, threshold_level, winner
 from beyondcam.metrics import interval, sample_weights
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.bench import Bench, row_of
-from beyondcam.studies.finding import Finding, Plot, Point, Table
+from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
 
 RECIPES = ("saliency", "saliency+smooth", "crops+smooth")
-EDGES = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+EDGES = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1)
 """Distances to the nearest pixel that CAM finds, in windows."""
 
 NAMES = ("HSR in DR", "HSR in NDR", "HSR elsewhere", "DR in HSR", "NDR in HSR", "NDR above background")
@@ -30,22 +30,22 @@ def regions(bench: Bench) -> Finding:
     subject = bench.subject()
     found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in ("cam", *RECIPES)})
     tau = row_of(bench.scored(subject, {"cam": found["cam"]}), "cam")["threshold"]
+    subject = bench.usable(subject)
     side = subject.classifier.size
     window = reach(bench, subject.classifier)
-    unit = min(window, side) / side  # as a share of the image's side
     counts: dict[str, list[Counted]] = {name: [] for name in RECIPES}
     for i in subject.images.ids:
         truth, cam = subject.masks.read(i).numpy(), found["cam"].read(i)
+        steps = [side / extent / min(window, side) for extent in truth.shape]  # of a pixel, in windows
         for name in RECIPES:
-            pixels = unit * math.sqrt(truth.size)
-            counts[name].append(count(found[name].read(i), cam, truth, threshold_level(tau), pixels))
+            counts[name].append(count(found[name].read(i), cam, truth, threshold_level(tau), steps))
     weights = sample_weights(len(subject.images.ids))
     shares = {name: [of(own, n, weights) for n in range(len(NAMES))] for name, own in counts.items()}
-    ndr, elsewhere = shares["saliency+smooth"][1], shares["saliency+smooth"][5]
+    in_ndr, above = shares["saliency+smooth"][1], shares["saliency+smooth"][5]
     statement = (
-        f"On {len(subject.images.ids)} images, {words(ndr)} of smoothed saliency's high region lies on parts "
-        f"of objects that the CAM misses, and {words(elsewhere)} of those parts has more saliency than the "
-        "median of the background (which half of the background has)."
+        f"On {len(subject.images.ids)} images, {words(in_ndr)} of smoothed saliency's high region lies on "
+        f"parts of objects that the CAM misses, and {words(above)} of those parts has more saliency than "
+        "the median of the background (which half of the background has; reference at its oracle τ)."
     )
     table = Table(
         "Shares of pixels, at the reference CAM's oracle τ",
@@ -80,10 +80,12 @@ Counted = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Parts and wholes (2, 6) of the shares `NAMES`; above and all by NDR and background, (2, 2, bins)."""
 
 
-def count(evidence: Evidence, cam: Evidence, truth: NDArray[np.uint8], level: int, unit: float) -> Counted:
+def count(
+    evidence: Evidence, cam: Evidence, truth: NDArray[np.uint8], level: int, steps: Sequence[float]
+) -> Counted:
     """Count one image, its targets added up.
 
-    `unit` is what distances are measured in, pixels; `level` the reference's.
+    `level` is the reference's; `steps` are a pixel's height and width in the unit of distances.
     """
     winners = winners_of(cam)
     activated = winners.levels > level
@@ -94,14 +96,15 @@ def count(evidence: Evidence, cam: Evidence, truth: NDArray[np.uint8], level: in
         missed, ground = mine & ~found, truth == 0
         high = highest(np.where(known, own.astype(np.int64), -1), int(found.sum()))
         above = own > np.median(own[ground]) if ground.any() else np.zeros_like(mine)
+        compared = missed.sum() * ground.any()  # without a background there is nothing to be above
         shares += [
             [high[found].sum(), high[missed].sum(), high[~mine].sum(), high[found].sum(), high[missed].sum(),
              above[missed].sum()],
-            [*[high.sum()] * 3, found.sum(), missed.sum(), missed.sum()],
+            [*[high.sum()] * 3, found.sum(), missed.sum(), compared],
         ]  # fmt: skip
         hit = activated & (winners.labels == target + 1)
-        if hit.any():
-            distance = distance_transform_edt(~hit) / unit
+        if hit.any() and ground.any():
+            distance = distance_transform_edt(~hit, sampling=steps)
             for n, where in enumerate((missed, ground & ~hit)):
                 bins[0, n] += np.histogram(distance[where & above], EDGES)[0]
                 bins[1, n] += np.histogram(distance[where], EDGES)[0]
@@ -125,8 +128,7 @@ def of(counts: Sequence[Counted], n: int, weights: NDArray[np.int64]) -> NDArray
 
 def words(samples: NDArray[np.float64]) -> str:
     """A share and its interval."""
-    low, high = interval(samples[1:]) or (math.nan, math.nan)
-    return f"{samples[0]:.3f} [{low:.3f}, {high:.3f}]"
+    return bounded(float(samples[0]), interval(samples[1:]))
 
 
 def over_distance(counts: Sequence[Counted], weights: NDArray[np.int64]) -> dict[str, list[Point]]:

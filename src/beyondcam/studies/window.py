@@ -4,21 +4,23 @@ The study trains its five-layer ConvNet with F × F kernels, F = 1 … 9 (arXiv 
 that the window is 1 + 5 (F - 1) pixels, on canvases of digits at half their size.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
-from beyondcam.classifier import Classifier, build
+from beyondcam.classifier import Activations, Classifier, build
 from beyondcam.classifier.convnet import convnet
+from beyondcam.errors import BeyondcamError
+from beyondcam.maps import cam, run_forward, saliency
+from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
-from beyondcam.studies.bench import Bench, Subject, row_of
-from beyondcam.studies.finding import Finding, Plot, Point, Table
+from beyondcam.report.page import number
+from beyondcam.studies.bench import Bench, Subject, difference, row_of
+from beyondcam.studies.finding import Finding, Interval, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
 
 KERNELS = (1, 3, 5, 7, 9)
@@ -32,62 +34,71 @@ METRICS = {
 }
 OTHERS = ("resnet50", "tf_efficientnet_lite0")
 
+TRAININGS = 3
+"""Seeds of each kernel; two on a budget of fewer than three repeats."""
+
 Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float]]]
 """(F, recipe) → its rows of scores, one a training seed."""
 
 
 def window(bench: Bench) -> Finding:
     """Train each kernel with several seeds; CAM and saliency of each, and what F = 1 makes of gradients."""
-    seeds = range(max(2, bench.budget.repeats // 2 + 1))
+    if bench.run:
+        raise BeyondcamError("study window: trains the study's networks on the digits; it takes no --run")
     rows: dict[tuple[int, str], list[Mapping[str, float]]] = {}
-    maps: dict[int, list[float]] = {}
-    silent: list[Mapping[str, float | None]] = []
+    maps: dict[int, list[float | None]] = {}
+    leads: dict[int, list[float]] = {}
+    silent: list[dict[str, float]] = []
     for kernel in KERNELS:
-        for seed in seeds:
-            subject = bench.trained(
-                f"kernel{kernel}-{seed}", data="digits", split=f"train_{bench.budget.train}",
-                backbone="convnet", kernel=kernel, pool=False, size=SIDE, seed=seed,
-            )  # fmt: skip
+        for seed in range(min(TRAININGS, bench.budget.repeats)):
+            subject = bench.trained(f"kernel{kernel}-{seed}", kernel=kernel, pool=False, size=SIDE, seed=seed)
             found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in RECIPES})
             scores = bench.scored(subject, found)
             for name in RECIPES:
                 rows.setdefault((kernel, name), []).append(row_of(scores, name))
+            leads.setdefault(kernel, []).append(difference(scores, "saliency+smooth", "cam")[0])
             maps.setdefault(kernel, []).append(subject.mean_ap)
             if kernel == 1:
-                silent.append(bench.kept(f"silent-{seed}", partial(silence, subject)))
+                silent.append(bench.kept(f"silent-{seed}", subject, partial(silence, subject)))
 
     first, last = KERNELS[0], KERNELS[-1]
-    gain = spread([row["ndr_recall"] for row in rows[last, "saliency+smooth"]])
-    before = spread([row["ndr_recall"] for row in rows[first, "saliency+smooth"]])
+    ndr, precision = (
+        {f: bounded(*spread([row[metric] for row in rows[f, "saliency+smooth"]])) for f in (first, last)}
+        for metric in ("ndr_recall", "fg_precision")
+    )
+    share = shares({key: sum(counts[key] for counts in silent) for key in silent[0]})
     statement = (
-        f"NDR-Recall of smoothed saliency goes from {words(before)} at F = {first} (a window of one pixel; "
-        f"mAP {np.mean(maps[first]):.2f}, a network that barely classifies) to {words(gain)} at F = {last} "
-        f"(mAP {np.mean(maps[last]):.2f}), over {len(seeds)} trainings each. At F = {first} the gradient is "
-        f"zero at all of the {percent(silent[0]['dead'])} of pixels where every feature is, and at "
-        f"{percent(silent[0]['zero where A ≤ 0'])} of those where A ≤ 0; with a ReLU before pooling at "
-        f"{percent(silent[0]['with ReLU'])}."
+        f"Smoothed saliency at F = {first} has NDR-Recall {ndr[first]} at FG-Precision {precision[first]}, "
+        f"at F = {last} {ndr[last]} at {precision[last]}; its mIoU less CAM's goes from "
+        f"{bounded(*spread(leads[first]))} to {bounded(*spread(leads[last]))} (mAP {mean(maps[first])} and "
+        f"{mean(maps[last])}; {len(leads[first])} trainings each, oracle τ, each against its own CAM). At F "
+        f"= 1 the gradient is zero at {share['zero where dead']} of the pixels where every feature is "
+        f"({share['dead']} of all), and at {share['zero where A ≤ 0']} of those where A ≤ 0; with a ReLU "
+        f"before pooling at {share['with ReLU']} of these."
     )
     plots = [
-        Plot(f"{words_} against F", "F", words_,
+        Plot(f"{words} against F", "F", words,
              {name: against({k: rows[k, name] for k in KERNELS}, metric) for name in RECIPES})
-        for metric, words_ in METRICS.items()
+        for metric, words in METRICS.items()
     ]  # fmt: skip
-    return Finding(statement, (scored(rows, maps), windows(), silenced(silent)), plots)
+    return Finding(statement, (scored(rows, maps, leads), windows(), silenced(silent)), plots)
 
 
-def scored(rows: Rows, maps: Mapping[int, Sequence[float]]) -> Table:
+def scored(
+    rows: Rows, maps: Mapping[int, Sequence[float | None]], leads: Mapping[int, Sequence[float]]
+) -> Table:
     """Every kernel and recipe, means over seeds with Student's interval."""
     lines = [
         (
             f"F = {kernel}, {name}",
-            f"{np.mean(maps[kernel]):.3f}",
-            *(words(spread([row[metric] for row in own])) for metric in METRICS),
+            mean(maps[kernel]),
+            *(bounded(*spread([row[metric] for row in own])) for metric in METRICS),
+            bounded(*spread(leads[kernel])) if name == "saliency+smooth" else "–",
         )
         for (kernel, name), own in rows.items()
     ]
-    return Table(
-        "Means over trainings, oracle τ (intervals over trainings)", ("", "mAP", *METRICS.values()), lines
-    )
+    head = ("", "mAP", *METRICS.values(), "mIoU less cam's")
+    return Table("Means over trainings with intervals over trainings, oracle τ", head, lines)
 
 
 def windows() -> Table:
@@ -104,75 +115,87 @@ def windows() -> Table:
     )
 
 
-def silence(subject: Subject) -> dict[str, float | None]:
-    """For F = 1: shares of pixels, and of gradients that vanish; all images and their targets.
+def silence(subject: Subject) -> dict[str, float]:
+    """For F = 1: numbers of pixels, and of gradients that vanish; over all images and their targets.
 
     Where every feature is zero a 1×1 network passes no gradient, and else it may pass some even where A ≤ 0,
     since pooling comes before any ReLU; with a ReLU before pooling it must pass none there.
     """
-    counts = np.zeros(6)
+    counts = dict.fromkeys(("all", "dead", "zero where dead", "A ≤ 0", "zero where A ≤ 0", "with ReLU"), 0.0)
+    classifier, view = subject.classifier, Plain()
     for i in subject.images.ids:
-        photo = subject.images.read(i).pixels[None]
-        pixels = F.interpolate(photo, (SIDE, SIDE), mode="bilinear", antialias=True)
-        x = subject.classifier.normalise(pixels)
+        photo = subject.images.read(i)
+        (whole,) = view.views(i, photo.height, photo.width, classifier.size, 0)
+        x = classifier.normalise(whole.cut(photo.pixels))[None]
+        dead = (classifier.backbone(x)[0] == 0).all(0)
         for target in subject.images.labels[i]:
-            features, activation, plain, relu = gradients(subject.classifier, x, target)
-            silent, low = (features == 0).all(0), activation <= 0
-            found = (
-                silent.sum(), (plain[silent] == 0).sum(), low.sum(), (plain[low] == 0).sum(),
-                (relu[low] == 0).sum(), silent.numel(),
-            )  # fmt: skip
-            counts += [float(n) for n in found]
-    dead, quiet, below, zero, with_relu, every = counts.tolist()
+            asked = (torch.arange(len(classifier.classes)) == target)[None]
+            forward = run_forward(classifier, x, asked, gradient=True)
+            rectified = run_forward(_Rectified(classifier), x, asked, gradient=True)
+            low, still, still_rectified = (
+                cam(forward)[0] == 0,
+                saliency(forward)[0] == 0,
+                saliency(rectified)[0] == 0,
+            )
+            counts["all"] += dead.numel()
+            counts["dead"] += int(dead.sum())
+            counts["zero where dead"] += int((still & dead).sum())
+            counts["A ≤ 0"] += int(low.sum())
+            counts["zero where A ≤ 0"] += int((still & low).sum())
+            counts["with ReLU"] += int((still_rectified & low).sum())
+    return counts
+
+
+class _Rectified(Classifier):
+    """A classifier whose activations pass a ReLU before they are pooled."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        nn.Module.__init__(self)
+        self.classifier, self.classes = classifier, classifier.classes
+
+    def forward(self, x: Tensor) -> Activations:
+        """Scores and class activations of normalised images (B, 3, H, W)."""
+        activations = self.classifier(x).activations.relu()
+        return Activations(activations.mean((2, 3)), activations)
+
+
+def shares(counts: Mapping[str, float]) -> dict[str, str]:
+    """Counts as `silence` gives them as shares, of all pixels or of those that each is among."""
+    of = {
+        "dead": "all",
+        "zero where dead": "dead",
+        "A ≤ 0": "all",
+        "zero where A ≤ 0": "A ≤ 0",
+        "with ReLU": "A ≤ 0",
+    }
     return {
-        "dead": dead / every,
-        "zero where dead": quiet / dead if dead else None,
-        "A ≤ 0": below / every,
-        "zero where A ≤ 0": zero / below if below else None,
-        "with ReLU": with_relu / below if below else None,
+        key: f"{counts[key] / counts[whole]:.1%}" if counts[whole] else "none" for key, whole in of.items()
     }
 
 
-def gradients(classifier: Classifier, x: Tensor, target: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Features (K, h, w), activation (h, w), saliency (h, w) of the score, and of one that pools relu(A)."""
-    leaf = x.detach().requires_grad_()
-    features = classifier.backbone(leaf)
-    activation = F.conv2d(features, classifier.weight)[0, target]
-    found = [
-        torch.autograd.grad(pooled.mean(), leaf, retain_graph=True)[0][0].abs().amax(0)
-        for pooled in (activation, activation.relu())
-    ]
-    return features[0].detach(), activation.detach(), *found
-
-
-def silenced(silent: Sequence[Mapping[str, float | None]]) -> Table:
+def silenced(silent: Sequence[Mapping[str, float]]) -> Table:
     """What `silence` found, a row a seed."""
-    rows = [(str(seed), *(percent(value) for value in own.values())) for seed, own in enumerate(silent)]
+    rows = [(str(seed), *shares(own).values()) for seed, own in enumerate(silent)]
     head = ("seed", "pixels with every feature zero", "of which with zero gradient", "pixels with A ≤ 0",
             "of which with zero gradient", "of which, with ReLU before pooling")  # fmt: skip
     return Table("F = 1: where the gradient vanishes", head, rows)
 
 
-def percent(value: float | None) -> str:
-    """A share, or a dash where there is none."""
-    return "–" if value is None else f"{value:.1%}"
+def mean(values: Sequence[float | None]) -> str:
+    """A mean, or a dash where a value is missing."""
+    return number(None if None in values else float(np.mean([value or 0 for value in values])))
 
 
-def spread(values: Sequence[float | None]) -> tuple[float, float, float]:
-    """Mean over trainings and Student's 95 % interval; NaN where one of them has no value."""
+def spread(values: Sequence[float | None]) -> tuple[float | None, Interval | None]:
+    """Mean over trainings and Student's 95 % interval; nothing where one of them has no value."""
     known = [value for value in values if value is not None]
     if len(known) < len(values):
-        return math.nan, math.nan, math.nan
+        return None, None
     mean, half = np.mean(known), stats.t.ppf(0.975, len(known) - 1) * stats.sem(known)
-    return float(mean), float(mean - half), float(mean + half)
-
-
-def words(found: tuple[float, float, float]) -> str:
-    """A mean and its interval."""
-    return "–" if math.isnan(found[0]) else "{:.3f} [{:.3f}, {:.3f}]".format(*found)
+    return float(mean), (float(mean - half), float(mean + half))
 
 
 def against(rows: Mapping[int, Sequence[Mapping[str, float]]], metric: str) -> list[Point]:
     """Means over trainings by F, to be plotted, where there are any."""
     found = {kernel: spread([row[metric] for row in own]) for kernel, own in rows.items()}
-    return [(k, mean, (low, high)) for k, (mean, low, high) in found.items() if not math.isnan(mean)]
+    return [(k, value, interval) for k, (value, interval) in found.items() if value is not None]
