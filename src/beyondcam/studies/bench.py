@@ -23,6 +23,7 @@ from beyondcam.files import read_json, write_json, write_whole
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
+from beyondcam.report.page import number
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,19 @@ class Bench:
     def subject(self) -> Subject:
         """What is studied: its evidence is kept with the study, and the RUN stays as it is."""
         if self.run is None:
-            return self.trained("classifier")
-        own = self.folder / "classifier"
-        for name in ("config.json", "training.json", "classifier.safetensors"):
-            try:
-                write_whole(own / name, (self.run / name).read_bytes())
-            except FileNotFoundError:
-                raise BeyondcamError(f"{self.run / name}: not there; `beyondcam train` makes it") from None
-        return self.opened(own)
+            subject = self.trained("classifier")
+        else:
+            own = self.folder / "classifier"
+            for name in ("config.json", "training.json", "classifier.safetensors"):
+                try:
+                    write_whole(own / name, (self.run / name).read_bytes())
+                except FileNotFoundError:
+                    raise BeyondcamError(
+                        f"{self.run / name}: not there; `beyondcam train` makes it"
+                    ) from None
+            subject = self.opened(own)
+        self.notes["mAP on val"] = number(subject.mean_ap)
+        return subject
 
     def trained(self, name: str, **changes: object) -> Subject:
         """A classifier trained as the one studied but for some settings, where that is not done yet."""
