@@ -230,9 +230,8 @@ def map_some(images: LabelledImages, count: int, n: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "classifier.safetensors").touch()
         images = bc.open_images(images.data, "train_aug")
-        of_one_class = [
-            i for i in images.ids if len(images.labels[i]) == 1
-        ]  # so that only the number differs
+        # of one class each, so that only their number differs
+        of_one_class = [i for i in images.ids if len(images.labels[i]) == 1]
         chosen = replace(images, ids=tuple(of_one_class[:count]))
         bc.map_split(classifier, chosen, {"crops": crops(n)}, Path(folder), batch=BATCH)
     print(resident())

@@ -15,7 +15,9 @@ from typing import Any
 from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
 from beyondcam.classifier import TrainConfig, train_run
 from beyondcam.devices import to_device
-from beyondcam.metrics import write_scores
+from beyondcam.metrics import METRICS, Scores, write_scores
+from beyondcam.studies.bench import difference
+from beyondcam.studies.finding import cell, signed
 from inputs import open_scored
 from results import shown, table, write_section
 
@@ -55,7 +57,7 @@ def main() -> None:
     write_scores(run, val, on_val)
     part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
     command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"
-    body = section(run, chosen, on_val.rows, on_val.comparisons, on_train.rows[0]["images"])
+    body = section(run, chosen, on_val, on_train.rows[0]["images"])
     write_section("voc", "VOC animals: CAM against saliency", command, body)
 
 
@@ -70,39 +72,35 @@ def best_refinement(base: str, rows: list[Row]) -> str:
     return str(max(own, key=lambda row: row["miou"])["recipe"])
 
 
-def section(
-    run: Path, chosen: dict[str, str], rows: list[Row], comparisons: list[Row], train_images: int
-) -> str:
+def section(run: Path, chosen: dict[str, str], scores: Scores, train_images: int) -> str:
     """The text of the section."""
-    by_name = {(row["recipe"], row["threshold_rule"]): row for row in rows}
+    by_name = {(row["recipe"], row["threshold_rule"]): row for row in scores.rows}
     ours = [by_name[name, "train"] for name in chosen.values()]
     best_cam = max((by_name[chosen[base], "train"] for base in CAMS), key=lambda row: row["miou"])
     training = json.loads((run / "training.json").read_text())
     single = by_name["cam", "oracle"]
     best = best_cam["recipe"]
+    compared = ("miou", "ndr_recall", "fg_precision")
     rivals = [name for base, name in chosen.items() if base not in CAMS]
     by_recipe = table(
         *(cells(row) for row in sorted(ours, key=lambda row: -row["miou"])),
         head=("recipe", "τ", "mIoU", "DR-Recall", "NDR-Recall", "FG-Precision", "passes", "megapixels"),
     )
     differences = table(
-        *(difference(name, best, comparisons) for name in rivals),
+        *(
+            (f"`{name}`", *(signed(difference(scores, name, best, metric, "train")) for metric in compared))
+            for name in rivals
+        ),
         head=("recipe", "mIoU", "NDR-Recall", "FG-Precision"),
     )
     return (
         f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. "
-        f"Single-scale CAM, unrefined, oracle τ: mIoU {single['miou']:.3f} {interval(single, 'miou')}.\n\n"
+        f"Single-scale CAM, unrefined, oracle τ: mIoU {cell(single)}.\n\n"
         f"{ours[0]['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
         f"{train_images} images of `train`, from one menu for all rows: "
         f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.\n\n{by_recipe}\n\n"
         f"Paired differences to the best CAM row, `{best}`:\n\n{differences}"
     )
-
-
-def interval(row: Row, metric: str) -> str:
-    """A metric's interval."""
-    low, high = row["ci"][metric]
-    return f"[{low:.3f}, {high:.3f}]"
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -111,23 +109,10 @@ def cells(row: Row) -> tuple[str, ...]:
     return (
         f"`{row['recipe']}`",
         f"{row['threshold']:.3f}",
-        *(f"{row[m]:.3f} {interval(row, m)}" for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")),
+        *(cell(row, metric) for metric in METRICS),
         f"{cost['forward']:.0f} + {cost['backward']:.0f}",
         f"{cost['megapixels']:.1f}",
     )
-
-
-def difference(name: str, other: str, comparisons: list[Row]) -> tuple[str, ...]:
-    """A row of the second table: `name` less `other`, at train-chosen τ."""
-    (found,) = (
-        c for c in comparisons if {c["a"], c["b"]} == {name, other} and c["threshold_rule"] == "train"
-    )
-    sign = 1 if found["b"] == name else -1
-    row = [f"`{name}`"]
-    for metric in ("miou", "ndr_recall", "fg_precision"):
-        low, high = sorted(sign * bound for bound in found["ci"][metric])
-        row.append(f"{sign * found['difference'][metric]:+.3f} [{low:+.3f}, {high:+.3f}]")
-    return tuple(row)
 
 
 if __name__ == "__main__":

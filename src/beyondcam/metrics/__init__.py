@@ -1,6 +1,6 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import interval, sample_weights
+from beyondcam.metrics.bootstrap import estimate, sample_weights
 from beyondcam.metrics.results import threshold_of, write_scores
 from beyondcam.metrics.score import FAMILY, METRICS, REFERENCE, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou, resampled
@@ -13,7 +13,7 @@ __all__ = [
     "Scores",
     "Sweep",
     "Training",
-    "interval",
+    "estimate",
     "iou",
     "mean_iou",
     "resampled",

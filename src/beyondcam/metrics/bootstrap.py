@@ -16,6 +16,11 @@ def sample_weights(images: int, resamples: int = RESAMPLES, seed: int = 0) -> ND
     return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 
+def estimate(samples: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
+    """A metric in the full sample, which comes first, and its interval over the resamples."""
+    return float(samples[0]), interval(samples[1:])
+
+
 def interval(samples: NDArray[np.float64]) -> tuple[float, float] | None:
     """The 2.5 % and 97.5 % quantiles of a metric's resamples, None where it has no value."""
     finite = samples[np.isfinite(samples)]

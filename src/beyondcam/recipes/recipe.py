@@ -129,7 +129,7 @@ class _Written(BaseModel):
     @model_validator(mode="after")
     def _either(self) -> Self:
         said = self.model_fields_set
-        a, b = said & {"map", "perturbation", "weight", "normalise", "moment"}, said & {"combine", "of"}
+        a, b = said & set(Source.model_fields), said & {"combine", "of"}
         if a and b:
             raise ValueError(f"`{min(a)}` and `{min(b)}` do not go together")
         return self
@@ -171,13 +171,7 @@ class Cookbook:
             if written.map is None:
                 parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
                 return Recipe(combine=written.combine, of=parts, refine=refine)
-            source = Source(
-                map=written.map,
-                perturbation=written.perturbation,
-                weight=written.weight,
-                normalise=written.normalise,
-                moment=written.moment,
-            )
+            source = Source(**{field: getattr(written, field) for field in Source.model_fields})
             return Recipe(source=source, combine=written.combine, refine=refine)
         except ValidationError as error:
             raise BeyondcamError(f"recipe {base}: {_first(error)}") from None

@@ -7,7 +7,7 @@ import numpy as np
 
 from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Evidence, Shelf
-from beyondcam.metrics import Scores, interval, sample_weights
+from beyondcam.metrics import Scores, estimate, sample_weights
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Recipe, Source
 from beyondcam.studies.bench import Bench, Subject, difference, of_images, row_of, smoothed
@@ -127,7 +127,7 @@ def stability(bench: Bench, subject: Subject) -> dict[str, dict[int, Deviation]]
                 deviation([shelves[f"{of} n={n}"].read(i) for shelves in draws]) for i in some.images.ids
             ]
             samples = weights @ np.array(ratios) / len(ratios)
-            found[of][n] = float(samples[0]), interval(samples[1:])
+            found[of][n] = estimate(samples)
     return found
 
 

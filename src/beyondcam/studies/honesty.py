@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, threshold_level, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, Training, interval, sample_weights
+from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
 from beyondcam.report.page import number
 from beyondcam.studies.bench import Bench, Subject, difference, of_images, passes, row_of
@@ -54,9 +54,8 @@ def honesty(bench: Bench) -> Finding:
     bench.declare(sum([one] * (PARTS + 2), Cost()), f"{PARTS + 2} steps of randomisation")
     randomised = bench.kept("randomised", looked_at, lambda: cascade(looked_at, chosen))
 
-    turned = {
-        name: turned_round(decided(own, "oracle"), decided(*scored)) for name, scored in by_rule.items()
-    }
+    orders = {name: decided(*scored) for name, scored in by_rule.items()}
+    turned = {name: turned_round(orders["oracle"], order) for name, order in orders.items()}
     worst = max((name for name in turned if name.startswith("fixed")), key=turned.__getitem__)
     rivals = "crops+smooth", "crops-cam+smooth"
     leads = {name: signed(difference(own, *rivals, rule=name)) for name in ("oracle", "train")}
@@ -64,7 +63,7 @@ def honesty(bench: Bench) -> Finding:
         ", ".join(f"{correlation(steps[n])} ({name})" for name, steps in randomised.items()) for n in (1, -1)
     )
     statement = (
-        f"On {bench.notes['images']} images oracle τ decides {len(decided(own, 'oracle'))} of {PAIRS} pairs "
+        f"On {bench.notes['images']} images oracle τ decides {len(orders['oracle'])} of {PAIRS} pairs "
         "of recipes (paired 95 % interval of mIoU clear of zero). τ chosen on train turns "
         f"{turned['train']} of them round; of the fixed thresholds {', '.join(map(str, FIXED))} the worst, "
         f"{worst.removeprefix('fixed ')}, turns {turned[worst]}. crops+smooth less crops-cam+smooth is "
@@ -74,7 +73,7 @@ def honesty(bench: Bench) -> Finding:
     )
     tables = (
         miou_by_rule(by_rule),
-        pairs_by_rule({name: decided(*scored) for name, scored in by_rule.items()}),
+        pairs_by_rule(orders),
         ndr_by_reference(own),
         by_step(randomised),
     )
@@ -196,7 +195,7 @@ def correlation(step: Step) -> str:
     """The mean rank correlation, with its interval over images."""
     values = np.array(step["correlations"])
     samples = sample_weights(len(values)) @ values / len(values)
-    return bounded(float(samples[0]), interval(samples[1:]))
+    return bounded(*estimate(samples))
 
 
 def by_step(randomised: Mapping[str, list[Step]]) -> Table:

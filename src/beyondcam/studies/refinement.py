@@ -1,5 +1,6 @@
 """What each refinement does, alone and after another, for CAM and for saliency."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from beyondcam.metrics import Scores
@@ -51,29 +52,28 @@ def refinement(bench: Bench) -> Finding:
         f"best, crops of saliency less crops of CAM is {signed(left)} (oracle τ; the best of a menu is "
         "picked on the scored images, which flatters all of them)."
     )
-    rows = [
-        (name or "none", *(cells(scores, base, name) for base in BASES)) for name in chains
-    ]  # fmt: skip
+    rows = [(name or "none", *(cells(scores, base, name) for base in BASES)) for name in chains]
     table = Table(
         "mIoU, oracle τ, and its difference to the map alone" + ("" if CRF else " (no CRF: not installed)"),
         ("refinement", *BASES),
         rows,
     )
-    by_sigma = Plot(
-        "mIoU against the width of the smoothing", "σ, share of the longer side", "mIoU",
-        {
-            base: [point(s, row_of(scores, refined(base, f"σ={s}"))) for s in SIGMAS]
-            for base in BASES
-        }, log=True,
-    )  # fmt: skip
-    by_number = Plot(
-        "mIoU against the number of superpixels", "superpixels", "mIoU",
-        {
-            base: [point(n, row_of(scores, refined(base, f"number={n}"))) for n in NUMBERS]
-            for base in BASES
-        }, log=True,
-    )  # fmt: skip
-    return Finding(statement, (table,), (by_sigma, by_number))
+    sigmas: dict[float, str] = {sigma: f"σ={sigma}" for sigma in SIGMAS}
+    numbers: dict[float, str] = {number: f"number={number}" for number in NUMBERS}
+    plots = (
+        over(scores, sigmas, "the width of the smoothing", "σ, share of the longer side"),
+        over(scores, numbers, "the number of superpixels", "superpixels"),
+    )
+    return Finding(statement, (table,), plots)
+
+
+def over(scores: Scores, chains: Mapping[float, str], what: str, axis: str) -> Plot:
+    """MIoU of every base over a setting: value → the chain that has it."""
+    lines = {
+        base: [point(value, row_of(scores, refined(base, chain))) for value, chain in chains.items()]
+        for base in BASES
+    }
+    return Plot(f"mIoU against {what}", axis, "mIoU", lines, log=True)
 
 
 def menu() -> dict[str, tuple[Refinement, ...]]:

@@ -12,7 +12,7 @@ from beyondcam.classifier import Classifier
 from beyondcam.data import VOID
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, levels_at_size, threshold_level, winners_of
-from beyondcam.metrics import interval, sample_weights
+from beyondcam.metrics import estimate, sample_weights
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.bench import Bench, row_of
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded
@@ -88,11 +88,11 @@ def count(
     `level` is the reference's; `steps` are a pixel's height and width in the unit of distances.
     """
     winners = winners_of(cam)
-    activated = winners.levels > level
     shares, bins = np.zeros((2, len(NAMES))), np.zeros((2, 2, len(EDGES) - 1))
     for target, own in zip(evidence.targets, levels_at_size(evidence), strict=True):
         known, mine = truth != VOID, truth == target + 1
-        found = mine & activated & (winners.labels == target + 1)
+        hit = (winners.levels > level) & (winners.labels == target + 1)
+        found = mine & hit
         missed, ground = mine & ~found, truth == 0
         high = highest(np.where(known, own.astype(np.int64), -1), int(found.sum()))
         above = own > np.median(own[ground]) if ground.any() else np.zeros_like(mine)
@@ -107,7 +107,6 @@ def count(
             ],
             [*[high.sum()] * 3, missed.sum(), compared],
         ]
-        hit = activated & (winners.labels == target + 1)
         if hit.any() and ground.any():
             distance = distance_transform_edt(~hit, sampling=steps)
             for n, where in enumerate((missed, ground & ~hit)):
@@ -133,7 +132,7 @@ def of(counts: Sequence[Counted], n: int, weights: NDArray[np.int64]) -> NDArray
 
 def words(samples: NDArray[np.float64]) -> str:
     """A share and its interval."""
-    return bounded(float(samples[0]), interval(samples[1:]))
+    return bounded(*estimate(samples))
 
 
 def over_distance(counts: Sequence[Counted], weights: NDArray[np.int64]) -> dict[str, list[Point]]:
@@ -146,6 +145,6 @@ def over_distance(counts: Sequence[Counted], weights: NDArray[np.int64]) -> dict
         for b, (low, high) in enumerate(pairwise(EDGES)):
             if every[0, b]:
                 samples = above[:, b] / np.maximum(every[:, b], 1)
-                points.append(((low + high) / 2, float(samples[0]), interval(samples[1:])))
+                points.append(((low + high) / 2, *estimate(samples)))
         lines[name] = points
     return lines

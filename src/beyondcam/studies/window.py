@@ -183,7 +183,7 @@ def silenced(silent: Sequence[Mapping[str, float]]) -> Table:
 
 def mean(values: Sequence[float | None]) -> str:
     """A mean, or a dash where a value is missing."""
-    return number(None if None in values else float(np.mean([value or 0 for value in values])))
+    return number(spread(values)[0])
 
 
 def spread(values: Sequence[float | None]) -> tuple[float | None, Interval | None]:
