@@ -1,5 +1,6 @@
 """Worker processes do what would be done on the spot, and end with the process that started them."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -58,6 +59,16 @@ def test_jobs_are_done_elsewhere_and_all_are_done_when_the_block_is_left(tmp_pat
     done = {path.name: int(path.read_text()) for path in tmp_path.iterdir()}
     assert sorted(done) == ["0", "1", "2", "3", "4"]
     assert os.getpid() not in done.values()
+
+
+def test_processes_are_started_once_before_any_job() -> None:
+    before = len(multiprocessing.active_children())
+    with Workers(2) as pool:
+        assert len(multiprocessing.active_children()) == before
+        for _ in range(3):
+            pool.start()
+        assert len(multiprocessing.active_children()) == before + 2
+    assert len(multiprocessing.active_children()) == before
 
 
 def test_what_a_job_raises_is_raised_here() -> None:

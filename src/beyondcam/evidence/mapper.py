@@ -84,6 +84,7 @@ def map_split(
             missing = {name: recipe for name, recipe in recipes.items() if not photos.keys() <= done[name]}
             if not missing:
                 continue
+            pool.start()  # while the network works on the first maps
 
             def mapped(
                 batch: int, photos: Mapping[str, Photo] = photos, asked: Collection[Recipe] = missing.values()

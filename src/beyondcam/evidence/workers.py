@@ -57,7 +57,14 @@ class Workers:
         spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self.count = count
         self.pool = ProcessPoolExecutor(count, spawn, initializer=_begin) if count else None
+        self.unstarted = count
         self.waiting: deque[Future[None]] = deque()
+
+    def start(self) -> None:
+        """Start the processes, which takes seconds; else the first jobs do, and wait for it."""
+        while self.pool and self.unstarted:
+            self.pool.submit(os.getpid)  # the pool starts a process when it is first needed
+            self.unstarted -= 1
 
     def submit(self, job: Callable[[], None]) -> None:
         """Have a job done, waiting while too many are under way."""
