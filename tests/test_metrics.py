@@ -21,6 +21,7 @@ from beyondcam.metrics.score import Absent, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
+from conftest import complaint
 
 VOID = 255
 
@@ -450,7 +451,10 @@ def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(place: Place) 
 
 
 def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> None:
-    """What the masks say is right stands at level 180; what is wrong, at 70 in train and at 120 in val."""
+    """What the masks say is right stands at level 180; what is wrong, at 70 in train and at 120 in val.
+
+    Otsu parts the two wherever they stand, since each image has the same two levels.
+    """
     place = Place(tmp_path, tuple(f"n{n}" for n in range(20)))
     truth = np.where(TRUTH == VOID, 0, TRUTH)
     train, val = (open_images(place.data, split) for split in ("train", "val"))
@@ -461,7 +465,10 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     place.put("saliency", winners(truth, high=180, low=70), "train")
     place.put("saliency", winners(truth, high=180, low=120), "val")
     place.put("crops", winners(truth, high=180, low=120), "val")
-    training = Training(train, open_masks(place.data, "train"))
+    odd, *_ = train.ids
+    place.put("saliency", winners(truth, high=180, low=50), "train", only=(odd,))
+    place.put("cam", winners(truth, high=180, low=60), "train", only=(odd,))
+    training = Training(train, open_masks(place.data, "train"), few=(odd,))
     scores = place.score("val", training=training, threshold=level_threshold(20))
 
     def thresholds(recipe: str) -> dict[str, tuple[float, float]]:
@@ -475,15 +482,24 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
         return pytest.approx((level_threshold(own), level_threshold(reference)))
 
     assert thresholds("saliency") == {
-        "fixed": levels(20, 20), "train": levels(70, 70), "oracle": levels(120, 30)
+        "fixed": levels(20, 20), "blind": levels(120, 30), "few": levels(50, 60), "train": levels(70, 70),
+        "oracle": levels(120, 30),
     }  # fmt: skip
-    assert thresholds("crops") == {"fixed": levels(20, 20), "oracle": levels(120, 30)}  # not mapped in train
+    assert thresholds("crops") == {  # not mapped in train
+        "fixed": levels(20, 20), "blind": levels(120, 30), "oracle": levels(120, 30)
+    }  # fmt: skip
     assert row(scores, "saliency", "oracle")["miou"] == pytest.approx(1)
     # at level 70 all that is background is cat: cat 5 of 10, dog 4 of 4, background none
     assert row(scores, "saliency", "train")["miou"] == pytest.approx((5 / 10 + 1 + 0) / 3)
     assert row(scores, "saliency", "train")["split"] == "val"
-    assert {c["threshold_rule"] for c in scores.comparisons} == {"fixed", "train", "oracle"}
-    assert len(scores.comparisons) == 3 + 1 + 3
+    assert {c["threshold_rule"] for c in scores.comparisons} == {"fixed", "blind", "few", "train", "oracle"}
+    assert len(scores.comparisons) == 3 + 3 + 1 + 1 + 3
+
+
+def test_an_image_that_is_none_of_the_training_split_is_not_among_the_few(place: Place) -> None:
+    images, masks = open_images(place.data, "all"), open_masks(place.data, "all")
+    assert masks is not None
+    complaint(lambda: Training(images, masks, few=("a", "z")), "--few z", "all")
 
 
 class Reads(Counter[str]):
@@ -533,7 +549,7 @@ def test_where_no_recipe_has_all_images_each_is_named_and_none_scored(tmp_path: 
 
 def test_rule_fixed_is_there_only_where_a_threshold_is_given(place: Place) -> None:
     place.put("cam", winners(REFERENCE))
-    assert {r["threshold_rule"] for r in place.score().rows} == {"oracle"}
+    assert {r["threshold_rule"] for r in place.score().rows} == {"blind", "oracle"}
     assert row(place.score(threshold=0.0), "cam", "fixed")["threshold"] == 0
 
 
@@ -578,7 +594,7 @@ def test_recipe_compared_with_itself_differs_by_exactly_nothing(tmp_path: Path) 
         place.put(name, winners(REFERENCE, low=150), only=("b",), recipe="crops")
     scores = place.score(threshold=LEVEL_100)
     pairs = [c for c in scores.comparisons if {c["a"], c["b"]} == {"crops", "again"}]
-    assert len(pairs) == 2  # fixed and oracle
+    assert len(pairs) == 3  # fixed, blind and oracle
     for pair in pairs:
         assert set(pair["difference"]) == {"miou", "dr_recall", "ndr_recall", "fg_precision"}
         assert set(pair["difference"].values()) == {0}
@@ -714,7 +730,7 @@ def test_evidence_of_different_seeds_is_scored_apart(place: Place) -> None:
         if (r["recipe"], r["threshold_rule"]) == ("crops", "fixed")
     }
     assert found == pytest.approx({0: NDR_RECALL, 1: 0})
-    assert len(scores.comparisons) == 4  # cam with crops, by seed and rule
+    assert len(scores.comparisons) == 6  # cam with crops, by seed and rule
 
 
 def test_without_a_reference_there_are_no_region_metrics(place: Place) -> None:

@@ -77,8 +77,8 @@ def _open(run: Path, data: str | None, split: str, classes: str | None) -> Any:
     return open_images(data or config.data, split, _names(classes) or own)
 
 
-def _names(classes: str | None) -> tuple[str, ...] | None:
-    return None if classes is None else tuple(name.strip() for name in classes.split(","))
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 @app.command()
@@ -197,6 +197,9 @@ def score(
     reference_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The reference CAM's τ for the rule fixed.")
     ] = None,
+    few: Annotated[
+        str | None, typer.Option(metavar="ID,ID", help="Images of the training split for the rule few.")
+    ] = None,
     absent: Annotated[
         Literal["auto", "drop", "zero"],
         typer.Option(help="A class absent from the truth: 0 if predicted, left out, or 0 always."),
@@ -223,7 +226,9 @@ def score(
             if set(training_images.ids) & set(images.ids):
                 _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
             elif training_masks is not None:
-                training = Training(training_images, training_masks)
+                training = Training(training_images, training_masks, _names(few) or ())
+    if few and training is None:
+        raise BeyondcamError(f"--few {few}: needs a --train-split with masks, apart from --split {split}")
     scores = score_split(
         run, images, masks,
         training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
@@ -238,22 +243,64 @@ def score(
 def seed(
     run: Run,
     recipe: Annotated[str, typer.Option(help="Recipe whose evidence to take.")],
-    threshold: Annotated[str, typer.Option(metavar="VALUE|RULE", help="τ in [0, 1], or train or oracle.")],
     out: Annotated[Path, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")],
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE|RULE",
+            help="τ in [0, 1]; blind, which needs no mask; few:ID,ID, the best on the masks of these images; "
+            "or few, train or oracle as `score` found them.",
+        ),
+    ] = "blind",
+    void: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave void what is this close to τ, both as square roots.")
+    ] = 0.0,
+    coco: Annotated[bool, typer.Option("--coco", help="Also OUT/instances.json, in COCO's format.")] = False,
+    npy: Annotated[bool, typer.Option("--npy", help="Also OUT/npy, the evidence in IRN's format.")] = False,
     data: Data = None,
     split: Split = "val",
     classes: Classes = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
+    from beyondcam.data import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import threshold_of
-    from beyondcam.seeds import find_shelf, write_seeds
+    from beyondcam.seeds import find_shelf, write_coco, write_npy, write_seeds
 
     images = _open(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
-    left_out = write_seeds(images, shelf, threshold_of(run, shelf, images, threshold), out)
-    write_json(run / "left_out" / f"seed-{split}.json", left_out)
-    _say(f"{len(images.ids) - len(left_out)} seeds in {out}")
+    masks = open_masks(images.data, split, images.classes)
+    tau = threshold_of(run, shelf, images, threshold, masks)
+    written = write_seeds(images, shelf, tau, out, band=void, masks=masks)
+    if coco:
+        write_coco(images, out)
+    if npy:
+        write_npy(images, shelf, out)
+    write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
+    _say(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau:.3f}, {written.void:.1%} void")
+    if written.right is not None:
+        _say(f"{written.right:.1%} of the rest right by the masks there are")
+    _end(written.left_out)
+
+
+@app.command("import")
+def import_(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files ID.npy as IRN writes them.")],
+    recipe: Annotated[str, typer.Option(help="What to call them.")],
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+) -> None:
+    """Maps that other code made → evidence, to be scored beside ours."""
+    from beyondcam.data import open_images
+    from beyondcam.evidence import import_irn
+    from beyondcam.files import write_json
+
+    images = _open(run, data, split, classes)
+    known = open_images(images.data, split).classes
+    left_out = import_irn(run, images, known, folder, recipe)
+    write_json(run / "left_out" / f"import-{split}.json", left_out)
     _end(left_out)
 
 

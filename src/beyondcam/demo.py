@@ -36,7 +36,7 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, str]
     scores = score_split(out, val, masks, training=Training(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
-    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "train"), out / "seeds")
+    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out
     print_table(scores.rows)
     say(f"seeds: {out / 'seeds'}")
     say(f"report: {write_report(out).resolve()}")

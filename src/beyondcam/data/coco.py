@@ -36,6 +36,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         ids=tuple(files),
         labels=index_labels(names, classes),
         read=lambda i: read_photo(files[i]),
+        file_name=lambda i: coco.imgs[int(i)]["file_name"],
     )
 
 

@@ -39,6 +39,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         ids=ids,
         labels=index_labels(names, classes),
         read=_photo,
+        file_name=lambda i: f"{i}.png",
     )
 
 

@@ -31,6 +31,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         labels=index_labels({i: names[i] for i in ids if i in names}, classes),
         unlabelled={i: f"{root / 'labels.csv'}: has no line for {i}" for i in ids if i not in names},
         read=lambda i: read_photo(files.get(i, root / "images" / i)),
+        file_name=lambda i: files[i].name,
     )
 
 

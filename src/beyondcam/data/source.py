@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.data.photo import VOID, Photo
@@ -28,6 +29,7 @@ class LabelledImages:
     labels : id → indices of the classes present. An id without an entry is unlabelled.
     unlabelled : id → why it has no label.
     read : id → `Photo`; raises `BeyondcamError` naming the file.
+    file_name : id → the file's name, for tools that are handed our results.
 
     """
 
@@ -37,6 +39,7 @@ class LabelledImages:
     ids: tuple[str, ...]
     labels: Mapping[str, frozenset[int]]
     read: Callable[[str], Photo]
+    file_name: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -46,6 +49,15 @@ class Masks:
 
     classes: tuple[str, ...]
     read: Callable[[str], Tensor]
+
+    def truth(self, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The mask of an image of (height, width) `size`. Raises `BeyondcamError` where it has another."""
+        mask = self.read(image_id).numpy()
+        if mask.shape != size:
+            raise BeyondcamError(
+                f"its mask is {mask.shape[1]}×{mask.shape[0]} pixels, the image {size[1]}×{size[0]}"
+            )
+        return mask
 
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:

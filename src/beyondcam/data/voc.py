@@ -32,6 +32,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         labels=index_labels(names, classes),
         unlabelled=unlabelled,
         read=lambda i: read_photo(folder / f"{i}.jpg"),
+        file_name=lambda i: f"{i}.jpg",
     )
 
 

@@ -1,5 +1,7 @@
 """Evidence: maps of a whole split, made once, kept small, scored and seeded from many times."""
 
+from beyondcam.evidence.blind import blind_level
+from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
 from beyondcam.evidence.store import (
     LEVELS,
@@ -21,12 +23,16 @@ __all__ = [
     "Shelf",
     "Targets",
     "Winners",
+    "blind_level",
     "checkpoint_hash",
+    "import_irn",
+    "irn_bytes",
     "level_threshold",
     "levels_at_size",
     "map_split",
     "open_shelf",
     "read_evidence",
+    "read_irn",
     "shelves",
     "threshold_level",
     "winners_of",

@@ -18,7 +18,7 @@ from torch import Tensor
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import read_json, write_json, write_whole
-from beyondcam.recipes import Cost, Recipe
+from beyondcam.recipes import Cost, Recipe, hash_of
 
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
@@ -167,22 +167,33 @@ def _numbers(line: str) -> list[float]:
 
 
 def open_shelf(
-    run: Path, images: LabelledImages, *, targets: str, precision: str, name: str, recipe: Recipe, seed: int
+    run: Path,
+    images: LabelledImages,
+    *,
+    targets: str,
+    precision: str,
+    name: str,
+    recipe: Recipe | str,
+    seed: int,
 ) -> Shelf:
-    """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder."""
+    """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder.
+
+    Of evidence that other code has made, `recipe` says which.
+    """
+    written = recipe if isinstance(recipe, str) else json.loads(recipe.model_dump_json())
     manifest = {
         "version": VERSION,
         "data": images.data,
         "classes": list(images.classes),
         "split": images.split,
         "targets": targets,
-        "recipe": json.loads(recipe.model_dump_json()),
-        "recipe_hash": recipe.hash,
+        "recipe": written,
+        "recipe_hash": hash_of(written),
         "seed": seed,
         "checkpoint": checkpoint_hash(run),
         "precision": precision,
     }
-    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:10]
+    key = hash_of(manifest)
     folder = run / "evidence" / images.split / f"{name}-{key}"
     if not (folder / "manifest.json").exists():
         write_json(folder / "manifest.json", manifest | {"name": name})

@@ -27,7 +27,7 @@ def levels_at_size(evidence: Evidence) -> NDArray[np.uint8]:
     """The levels (k, H, W) at the size of the picture as stored."""
     if evidence.levels.shape[1:] == evidence.size:
         return evidence.levels
-    levels = torch.from_numpy(evidence.levels)[None].float()
+    levels = torch.from_numpy(evidence.levels.astype(np.float32))[None]
     return F.interpolate(levels, evidence.size, mode="bilinear")[0].round().to(torch.uint8).numpy()
 
 

@@ -1,13 +1,17 @@
 """Scores on disk: RUN/scores.json, RUN/comparisons.json and RUN/curves.json."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from beyondcam.data import LabelledImages
+import numpy as np
+
+from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf, checkpoint_hash
-from beyondcam.files import read_json, write_json
+from beyondcam.evidence import Shelf, blind_level, checkpoint_hash, level_threshold, winners_of
+from beyondcam.files import ahead, read_json, write_json
 from beyondcam.metrics.score import FAMILY, Scores
+from beyondcam.metrics.tally import ImageTally, Sweep
 
 _SAME = ("recipe_hash", "checkpoint", *FAMILY)
 
@@ -30,8 +34,22 @@ def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
         write_json(path, kept + rows)
 
 
-def threshold_of(run: Path, shelf: Shelf, images: LabelledImages, text: str) -> float:
-    """A threshold given as a value in [0, 1], or by the name of a rule that `score` has answered."""
+def threshold_of(
+    run: Path, shelf: Shelf, images: LabelledImages, text: str, masks: Masks | None = None
+) -> float:
+    """A threshold on the evidence of a shelf, as `--threshold` gives it.
+
+    A value in [0, 1]; `blind`, from the evidence of all `images`; `few:ID,ID`, the best on the `masks` of
+    these images; or `few`, `train` or `oracle` as `score` has answered them.
+    """
+    rule, _, named = text.partition(":")
+    if text == "blind":
+        return level_threshold(blind_level(_sweep(shelf, images.ids, len(images.classes), None).levels))
+    if rule == "few" and named:
+        ids = [name.strip() for name in named.split(",")]
+        if masks is None or not set(ids) <= set(images.ids):
+            raise BeyondcamError(f"--threshold {text}: not all of these are images with masks here")
+        return level_threshold(_sweep(shelf, ids, len(images.classes), masks).best_level())
     try:
         value = float(text)
     except ValueError:
@@ -41,16 +59,33 @@ def threshold_of(run: Path, shelf: Shelf, images: LabelledImages, text: str) -> 
     return value
 
 
+def _sweep(shelf: Shelf, ids: Sequence[str], classes: int, masks: Masks | None) -> Sweep:
+    """The counts of those of the images that are mapped; without masks all of their pixels are void."""
+
+    def tally(image_id: str) -> ImageTally:
+        evidence = shelf.read(image_id)
+        size = evidence.size
+        truth = masks.truth(image_id, size) if masks else np.full(size, VOID, np.uint8)
+        return ImageTally.of(winners_of(evidence), truth)
+
+    mapped = [i for i in ids if shelf.path(i).exists()]
+    if not mapped:
+        raise BeyondcamError(f"{shelf.folder}: no image is mapped yet; `beyondcam map` does it")
+    return Sweep.of(ahead(tally, mapped), classes)
+
+
 def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:
-    if rule not in ("train", "oracle"):
-        raise BeyondcamError(f"--threshold {rule}: write a value between 0 and 1, train or oracle")
+    if rule not in ("few", "train", "oracle"):
+        raise BeyondcamError(
+            f"--threshold {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
+        )
     rows: list[dict[str, Any]] = read_json(run / "scores.json", "beyondcam score")
     for row in rows:
         own = (row["recipe"], row["data"], row["threshold_rule"], *(row.get(key) for key in _SAME))
         asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
-        if own == asked and (rule == "train" or row["split"] == images.split):
+        if own == asked and (rule != "oracle" or row["split"] == images.split):
             return float(row["threshold"])
     raise BeyondcamError(
         f"--threshold {rule}: {run / 'scores.json'} has no such row for {shelf.name}; "
-        "`beyondcam score` makes it where there are masks, otherwise give a value"
+        "`beyondcam score` makes it where there are masks, otherwise take blind"
     )

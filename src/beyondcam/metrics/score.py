@@ -16,6 +16,7 @@ from beyondcam.evidence import (
     LEVELS,
     Evidence,
     Shelf,
+    blind_level,
     level_threshold,
     shelves,
     threshold_level,
@@ -38,7 +39,7 @@ FAMILY = ("seed", "targets", "precision")
 KEPT = 2**28
 """Bytes of images that are kept from looking at the reference to scoring; the others are read twice."""
 
-Rule = Literal["fixed", "train", "oracle"]
+Rule = Literal["fixed", "blind", "few", "train", "oracle"]
 Absent = Literal["auto", "drop", "zero"]
 Values = dict[str, Any]
 
@@ -64,10 +65,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Training:
-    """The split whose evidence and masks choose τ for the rule `train`."""
+    """The split whose evidence and masks choose τ: all of them for the rule `train`, the `few` for `few`."""
 
     images: LabelledImages
     masks: Masks
+    few: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for i in self.few:
+            if i not in self.images.ids:
+                raise BeyondcamError(f"--few {i}: no such image in --split {self.images.split}")
 
 
 def score_split(
@@ -83,6 +90,7 @@ def score_split(
 ) -> Scores:
     """Score all the evidence that a RUN holds for a split, or that of the shelves `among` it.
 
+    The rules `blind` and `oracle` are always answered, `train` and `few` where there is a `training`.
     `threshold` asks for the rule `fixed`; `reference_threshold` is then the reference CAM's, the same where
     it is not given.
     """
@@ -134,15 +142,6 @@ def _family(shelf: Shelf) -> tuple[Any, ...]:
     return tuple(shelf.manifest[key] for key in FAMILY)
 
 
-def _truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-    truth = masks.read(image_id).numpy()
-    if truth.shape != size:
-        raise BeyondcamError(
-            f"its mask is {truth.shape[1]}×{truth.shape[0]} pixels, the image {size[1]}×{size[0]}"
-        )
-    return truth
-
-
 @dataclass
 class _Look:
     """An image as it is scored: its truth, and what each recipe makes of it."""
@@ -179,7 +178,7 @@ def _looks(
             look = seen.pop(image_id, None)
             if look is None:
                 evidence = family[0].read(image_id)
-                look = _Look(_truth(masks, image_id, evidence.size))
+                look = _Look(masks.truth(image_id, evidence.size))
                 look.add(evidence)
             for shelf in family[1:]:
                 look.add(shelf.read(image_id))
@@ -201,8 +200,8 @@ def _train_thresholds(
     classes: int,
     left_out: dict[str, str],
     absent: str,
-) -> dict[str, float]:
-    """The best threshold of each recipe on the training split: recipe hash → τ, where all is mapped there."""
+) -> dict[Rule, dict[str, float]]:
+    """The best thresholds on the training split: rule → recipe hash → τ, where all is mapped there."""
     if training is None:
         return {}
     images = training.images
@@ -221,19 +220,24 @@ def _train_thresholds(
         if own == any_has:
             complete[key] = other
         else:
-            left_out[f"rule train of {shelf.name}"] = (
+            left_out[f"rules train and few of {shelf.name}"] = (
                 f"{len(any_has) - len(own)} of {len(any_has)} images of --split {images.split} "
                 "are not mapped; run `beyondcam map` again"
             )
     if not complete:
         return {}
     ids = [i for i in images.ids if i in any_has]
-    sweeps = {key: Sweep.of((), classes) for key in complete}
-    for _, look in _looks(list(complete.values()), ids, training.masks, left_out, "read train", {}):
-        for sweep, tally in zip(sweeps.values(), look.tallies, strict=True):
-            sweep.add(tally)
+    rules: dict[Rule, dict[str, Sweep]] = {
+        rule: {key: Sweep.of((), classes) for key in complete} for rule in ("train", "few")
+    }
+    for i, look in _looks(list(complete.values()), ids, training.masks, left_out, "read train", {}):
+        for rule, sweeps in rules.items():
+            for sweep, tally in zip(sweeps.values(), look.tallies, strict=True):
+                if rule == "train" or i in training.few:
+                    sweep.add(tally)
     return {
-        key: level_threshold(sweep.best_level(absent)) for key, sweep in sweeps.items() if sweep.true.any()
+        rule: {key: level_threshold(s.best_level(absent)) for key, s in sweeps.items() if s.true.any()}
+        for rule, sweeps in rules.items()
     }
 
 
@@ -270,12 +274,13 @@ def _score_family(
 ) -> None:
     """Score recipes that share a reference CAM: it is read first, since the regions are its own."""
     classes = len(images.classes)
-    train = _train_thresholds(run, family, training, classes, result.left_out, absent)
+    trained = _train_thresholds(run, family, training, classes, result.left_out, absent)
 
     def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "train": train.get(shelf.manifest["recipe_hash"]),
+            "blind": level_threshold(blind_level(sweep.levels)),
+            **{rule: of.get(shelf.manifest["recipe_hash"]) for rule, of in trained.items()},
             "oracle": level_threshold(sweep.best_level(absent)),
         }
         return {rule: threshold for rule, threshold in own.items() if threshold is not None}

@@ -14,7 +14,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(column, no_wrap=True)
     for column in ("τ", "mIoU", "95 %", "DR-\nRecall", "NDR-\nRecall", "FG-\nPrecision", "s per\nimage"):
         table.add_column(column, justify="right", no_wrap=True)
-    rules = ("fixed", "train", "oracle")
+    rules = ("fixed", "blind", "few", "train", "oracle")
     for row in sorted(rows, key=lambda r: (rules.index(r["threshold_rule"]), -r["miou"])):
         low, high = row["ci"]["miou"]
         table.add_row(

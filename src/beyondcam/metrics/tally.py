@@ -25,24 +25,27 @@ class ImageTally:
     truths : (t,), the labels in the truth.
     labels : (k,), the labels that win somewhere.
     counts : (t, k, LEVELS), pixels by truth, winning label and the winner's level.
+    levels : (LEVELS,), pixels by the winner's level where there is a target, void ones too.
 
     """
 
     truths: Counts
     labels: Counts
     counts: Counts
+    levels: Counts
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
         """Count one image; `truth` is uint8 (H, W)."""
-        row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed; it is dropped
+        row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
         won = {k: winners.labels == k for k in range(winners.labels.min(), winners.labels.max() + 1)}
-        by_label = {k: histogram(cells[mine], rows)[1:] for k, mine in won.items() if mine.any()}
-        counts = np.stack(list(by_label.values()), 1)
+        by_label = {k: histogram(cells[mine], rows) for k, mine in won.items() if mine.any()}
+        levels = sum((own.sum(0) for k, own in by_label.items() if k), np.zeros(LEVELS, np.int64))
+        counts = np.stack(list(by_label.values()), 1)[1:]
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, np.array(list(by_label)), counts[truths])
+        return cls(truths, np.array(list(by_label)), counts[truths], levels)
 
     def at(self, level: int, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
@@ -70,6 +73,7 @@ class Sweep:
     won, hits : (classes + 1, LEVELS), pixels by winning label and level: all, and those where it is right.
     background : (LEVELS,), pixels of background by the winner's level.
     true : (classes + 1,), pixels of each label.
+    levels : (LEVELS,), pixels by the winner's level where there is a target, void ones too.
 
     """
 
@@ -77,11 +81,12 @@ class Sweep:
     hits: Counts
     background: Counts
     true: Counts
+    levels: Counts
 
     @classmethod
     def of(cls, tallies: Iterable[ImageTally], classes: int) -> "Sweep":
         """Add up the images."""
-        shapes = (classes + 1, LEVELS), (classes + 1, LEVELS), LEVELS, classes + 1
+        shapes = (classes + 1, LEVELS), (classes + 1, LEVELS), LEVELS, classes + 1, LEVELS
         sweep = cls(*(np.zeros(shape, np.int64) for shape in shapes))
         for tally in tallies:
             sweep.add(tally)
@@ -94,6 +99,7 @@ class Sweep:
         self.hits[tally.labels[column]] += tally.counts[row, column]
         self.background[:] += tally.counts[tally.truths == 0].sum((0, 1))
         self.true[tally.truths] += tally.counts.sum((1, 2))
+        self.levels[:] += tally.levels
 
     @property
     def intersection(self) -> Counts:

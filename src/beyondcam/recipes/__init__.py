@@ -1,7 +1,7 @@
 """Recipes and the engine that runs them."""
 
 from beyondcam.recipes.engine import Cost, Item, Raw, Result, finish, raw_maps, run, scores
-from beyondcam.recipes.recipe import Cookbook, Recipe, Source
+from beyondcam.recipes.recipe import Cookbook, Recipe, Source, hash_of
 
 __all__ = [
     "Cookbook",
@@ -12,6 +12,7 @@ __all__ = [
     "Result",
     "Source",
     "finish",
+    "hash_of",
     "raw_maps",
     "run",
     "scores",

@@ -29,6 +29,11 @@ def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
     return Annotated[union, Field(discriminator="kind")]
 
 
+def hash_of(content: Any) -> str:
+    """Ten hexadecimal digits of something in JSON's types."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+
 Weight = Literal["none", "score", "share"]
 Moment = Literal["mean", "square", "variance"]
 
@@ -80,8 +85,7 @@ class Recipe(BaseModel):
     @property
     def hash(self) -> str:
         """Ten hexadecimal digits that change with anything the recipe says."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return hash_of(self.model_dump(mode="json"))
 
     @property
     def refines(self) -> bool:

@@ -1,6 +1,17 @@
 """Seeds: label images at a threshold."""
 
+from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.palette import PALETTE, encode_labels, overlay
-from beyondcam.seeds.write import find_shelf, seed_labels, write_seeds
+from beyondcam.seeds.write import Written, find_shelf, seed_labels, write_seeds
 
-__all__ = ["PALETTE", "encode_labels", "find_shelf", "overlay", "seed_labels", "write_seeds"]
+__all__ = [
+    "PALETTE",
+    "Written",
+    "encode_labels",
+    "find_shelf",
+    "overlay",
+    "seed_labels",
+    "write_coco",
+    "write_npy",
+    "write_seeds",
+]

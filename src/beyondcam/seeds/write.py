@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import LabelledImages
+from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, winners_of
 from beyondcam.files import ahead, write_whole
@@ -16,10 +17,15 @@ from beyondcam.progress import track
 from beyondcam.seeds.palette import encode_labels, overlay
 
 
-def seed_labels(evidence: Evidence, threshold: float) -> NDArray[np.uint8]:
-    """The seed of one image: uint8 (H, W) at the picture's size as stored, 0 background, k class k."""
+def seed_labels(evidence: Evidence, threshold: float, band: float = 0.0) -> NDArray[np.uint8]:
+    """The seed of one image: uint8 (H, W) at the picture's size as stored, 0 background, k class k.
+
+    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)².
+    """
     winners = winners_of(evidence)
-    return np.where(winners.levels > threshold_level(threshold), winners.labels, 0).astype(np.uint8)
+    low, high = (threshold_level(max(0.0, threshold**0.5 + side) ** 2) for side in (-band, band))
+    labels = np.where(winners.levels > high, winners.labels, np.uint8(VOID))
+    return np.where(winners.levels > low, labels, np.uint8(0))
 
 
 def find_shelf(run: Path, images: LabelledImages, recipe: str) -> Shelf:
@@ -38,12 +44,37 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str) -> Shelf:
     return named[0]
 
 
-def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Path) -> dict[str, str]:
-    """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; return the images left out."""
+@dataclass(frozen=True)
+class Written:
+    """What `write_seeds` has written.
 
-    def write(image_id: str) -> str | None:
+    Attributes
+    ----------
+    void : share of the pixels that are void.
+    right : share of the others that is right, by the masks that could be read; None without any.
+    left_out : images without a seed, with the reason.
+
+    """
+
+    void: float
+    right: float | None
+    left_out: dict[str, str]
+
+
+def write_seeds(
+    images: LabelledImages,
+    shelf: Shelf,
+    threshold: float,
+    out: Path,
+    *,
+    band: float = 0.0,
+    masks: Masks | None = None,
+) -> Written:
+    """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone."""
+
+    def write(image_id: str) -> tuple[int, ...] | str:
         try:
-            labels = seed_labels(shelf.read(image_id), threshold)
+            labels = seed_labels(shelf.read(image_id), threshold, band)
             photo = images.read(image_id)
         except BeyondcamError as error:
             return str(error)
@@ -54,12 +85,26 @@ def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Pat
         buffer = io.BytesIO()
         overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
         write_whole(out / "overlays" / f"{image_id}.jpg", buffer.getvalue())
-        return None
+        return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks)
 
-    reasons = track(ahead(write, images.ids), "seeds", len(images.ids))
-    left_out = {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
+    found = dict(zip(images.ids, track(ahead(write, images.ids), "seeds", len(images.ids)), strict=True))
     write_whole(out / "classes.txt", class_list(images.classes).encode())
-    return left_out
+    left_out = {i: counts for i, counts in found.items() if isinstance(counts, str)}
+    counted = [counts for counts in found.values() if not isinstance(counts, str)]
+    pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
+    return Written(void / max(1, pixels), right / judged if judged else None, left_out)
+
+
+def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:
+    """Pixels that are void neither here nor in the mask, and those of them that are right."""
+    try:
+        truth = masks.truth(image_id, labels.shape) if masks else None
+    except BeyondcamError:
+        truth = None  # few images may have a mask
+    if truth is None:
+        return 0, 0
+    judged = (labels != VOID) & (truth != VOID)
+    return int(judged.sum()), int((labels == truth)[judged].sum())
 
 
 def class_list(classes: Sequence[str]) -> str:

@@ -1,0 +1,100 @@
+"""What it costs to have no masks, or few, to choose τ by.
+
+    python benchmarks/thresholds.py --run runs/animals --recipe cam --recipe best [--name animals]
+
+Reads the evidence of the RUN's splits `train` and `val`; scores on `val`, and writes a section of
+docs/results.md. The rule `few` is drawn many times: so many masked images of `train`, at random.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from beyondcam.classifier import read_config
+from beyondcam.data import LabelledImages, Masks
+from beyondcam.evidence import blind_level, level_threshold, winners_of
+from beyondcam.files import ahead
+from beyondcam.metrics import ImageTally, Sweep, estimate, iou, mean_iou, resampled, sample_weights
+from beyondcam.seeds import find_shelf
+from beyondcam.studies.finding import signed
+from inputs import open_scored
+from results import shown, table, write_section
+
+COUNTS = (1, 2, 4, 8, 16, 32)
+DRAWS = 200
+
+
+def main() -> None:
+    """Read, count and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--recipe", action="append", required=True)
+    parser.add_argument("--name", default="animals")
+    parser.add_argument("--train", default="train")
+    parser.add_argument("--val", default="val")
+    arguments = parser.parse_args()
+    config, classes = read_config(arguments.run)
+    splits = [open_scored(config.data, split, classes) for split in (arguments.train, arguments.val)]
+    by_rule, by_count = [], []
+    for recipe in arguments.recipe:
+        train, val = (tallies(arguments.run, recipe, *split) for split in splits)
+        rules, few = rows(train, val, len(classes))
+        by_rule.append((f"`{recipe}`", *rules))
+        by_count.append((f"`{recipe}`", *few))
+    options = [f"--{word} {vars(arguments)[word]}" for word in ("name", "train", "val")]
+    words = [f"--run {arguments.run}", *(f"--recipe {recipe}" for recipe in arguments.recipe), *options]
+    head = ("recipe", "oracle τ", "mIoU", "blind τ", "less oracle's", "train τ", "less oracle's")
+    counts = ("recipe", *(f"{n} masked" for n in COUNTS))
+    body = (
+        f"{shown(config.data)}, scored on {len(splits[1][0].ids)} images of `{arguments.val}`; differences "
+        f"in mIoU, paired.\n\n{table(*by_rule, head=head)}\n\nτ from a few masked images of "
+        f"`{arguments.train}`: mIoU less the oracle's, the mean of {DRAWS} draws, and the worst of 20:\n\n"
+        f"{table(*by_count, head=counts)}"
+    )
+    title = f"Thresholds without masks: {arguments.name}"
+    command = f"python benchmarks/thresholds.py {' '.join(words)}"
+    write_section(f"thresholds-{arguments.name}", title, command, body)
+
+
+def tallies(run: Path, recipe: str, images: LabelledImages, masks: Masks) -> list[ImageTally]:
+    """The counts of each image that is mapped."""
+    shelf = find_shelf(run, images, recipe)
+
+    def tally(image_id: str) -> ImageTally:
+        evidence = shelf.read(image_id)
+        return ImageTally.of(winners_of(evidence), masks.truth(image_id, evidence.size))
+
+    return list(ahead(tally, [i for i in images.ids if shelf.path(i).exists()]))
+
+
+def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -> tuple[list[str], list[str]]:
+    """A recipe's cells of both tables."""
+    sweep = Sweep.of(val, classes)
+    oracle = sweep.best_level()
+    levels = {"blind": blind_level(sweep.levels), "train": Sweep.of(train, classes).best_level()}
+    weights = sample_weights(len(val))
+
+    def samples(level: int) -> np.ndarray:
+        intersection, predicted, true = resampled(val, level, classes, weights)
+        return mean_iou(iou(intersection, predicted, true).T, true.T)
+
+    best = samples(oracle)
+    cells = [f"{level_threshold(oracle):.3f}", f"{best[0]:.3f}"]
+    for level in levels.values():
+        value, found = estimate(samples(level) - best)
+        cells += [f"{level_threshold(level):.3f}", signed((value, *(found or (value, value))))]
+    rng, curve = np.random.default_rng(0), sweep.miou()
+    few = []
+    for n in COUNTS:
+        drawn = [rng.choice(len(train), n, replace=False) for _ in range(DRAWS)]
+        lost = [
+            curve[Sweep.of([train[i] for i in some], classes).best_level()] - curve[oracle] for some in drawn
+        ]
+        few.append(f"{np.mean(lost):+.3f}, {np.quantile(lost, 0.05):+.3f}")
+    return cells, few
+
+
+if __name__ == "__main__":
+    main()

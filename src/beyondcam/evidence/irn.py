@@ -1,0 +1,132 @@
+"""The `.npy` files of IRN (Ahn et al. 2019, arXiv 1904.05044) and the code that grew from it.
+
+Each holds a pickled dict of one image: `keys`, the classes from 0; `cam`, their maps at a quarter of the
+image's size; `high_res`, at its size. A pickle can run any code, so these are read through an unpickler that
+knows only the names such a file needs; what torch left in it goes through `torch.load(weights_only=True)`.
+Files written here hold plain arrays; numpy 1.26 and newer read them.
+"""
+
+import io
+import math
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.lib import format as npy
+from torch import Tensor
+
+from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence.store import LEVELS, Evidence, open_shelf, write_evidence
+from beyondcam.files import ahead
+from beyondcam.progress import track
+
+_RECONSTRUCT = np.ndarray(0).__reduce__()[0]
+
+_NAMES: Mapping[tuple[str, str], Any] = {
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _RECONSTRUCT for core in ("core", "_core")},
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch.storage", "_load_from_bytes"): lambda content: torch.load(io.BytesIO(content), weights_only=True),
+    ("collections", "OrderedDict"): OrderedDict,
+}
+"""All that a file may name, and what is called for it."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no such file needs")
+        return _NAMES[module, name]
+
+
+def read_irn(path: Path, size: tuple[int, int], class_of: Mapping[int, int]) -> Evidence:
+    """The evidence of an image of (height, width) `size`; `class_of` takes the file's classes to ours.
+
+    Classes that are not in it are left out. Raises `BeyondcamError`.
+    """
+    content = _read(path)
+    try:
+        maps = {int(key): m for key, m in zip(content["keys"], _maps(content, size), strict=True)}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BeyondcamError(f"{path}: holds no keys with maps of {size[1]}×{size[0]} ({error!r})") from None
+    own = sorted((class_of[key], key) for key in maps if key in class_of)
+    chosen = torch.stack([maps[key] for _, key in own]) if own else torch.zeros(0, *size)
+    targets = tuple(c for c, _ in own)
+    return Evidence.of(chosen.clamp_min(0), targets, (math.nan,) * len(targets), size)
+
+
+def import_irn(
+    run: Path, images: LabelledImages, known: Sequence[str], folder: Path, name: str
+) -> dict[str, str]:
+    """Take up `folder/ID.npy` as the evidence of the recipe `name`; `known` are the classes that keys count.
+
+    Returns the images left out, with the reason.
+    """
+    if not folder.is_dir():
+        raise BeyondcamError(f"{folder}: no such folder of .npy files")
+    shelf = open_shelf(
+        run, images, targets="labels", precision="float32", name=name, recipe="read from .npy files", seed=0
+    )
+    class_of = {known.index(c): n for n, c in enumerate(images.classes)}
+
+    def take(image_id: str) -> str | None:
+        try:
+            size = images.read(image_id).size
+            write_evidence(shelf, image_id, read_irn(folder / f"{image_id}.npy", size, class_of))
+        except BeyondcamError as error:
+            return str(error)
+        return None
+
+    reasons = track(ahead(take, images.ids), f"import {images.split}", len(images.ids))
+    return {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
+
+
+def irn_bytes(evidence: Evidence) -> bytes:
+    """A file of an image's evidence v: `keys` int64 (k,), `cam` and `high_res` float32."""
+    v = torch.from_numpy((evidence.levels / np.float32(LEVELS - 1)) ** 2)
+    resized = partial(F.interpolate, v[None], mode="bilinear")
+    small = tuple((side + 3) // 4 for side in evidence.size)
+    content = {
+        "keys": np.array(evidence.targets, np.int64),
+        "cam": resized(size=small)[0].numpy(),
+        "high_res": resized(size=evidence.size)[0].numpy(),
+    }
+    out = io.BytesIO()
+    np.save(out, np.array(content, object), allow_pickle=True)
+    return out.getvalue()
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The dict in a file, nothing in it having been run."""
+    headers: Mapping[tuple[int, int], Callable[[Any], tuple[Any, bool, np.dtype[Any]]]] = {
+        (1, 0): npy.read_array_header_1_0,
+        (2, 0): npy.read_array_header_2_0,
+    }
+    try:
+        with path.open("rb") as file:
+            shape, _, dtype = headers[npy.read_magic(file)](file)
+            if shape or dtype.kind != "O":
+                raise ValueError("it holds no dict")
+            content = _Unpickler(file).load().item()
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: no such file") from None
+    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError,
+            pickle.UnpicklingError) as error:  # fmt: skip
+        raise BeyondcamError(f"{path}: not an .npy file of IRN's kind ({error})") from None
+    if not isinstance(content, dict):
+        raise BeyondcamError(f"{path}: not an .npy file of IRN's kind (it holds no dict)")
+    return content
+
+
+def _maps(content: Mapping[str, Any], size: tuple[int, int]) -> Tensor:
+    """Maps (k, H, W), the finer ones where there are any."""
+    maps = torch.as_tensor(content["high_res" if "high_res" in content else "cam"]).float()
+    return maps if maps.shape[1:] == size else F.interpolate(maps[None], size, mode="bilinear")[0]

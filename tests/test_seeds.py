@@ -1,0 +1,211 @@
+"""Seeds: thresholds that need no mask or few, void bands, and files for other programs."""
+
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from skimage.filters import threshold_otsu
+
+import beyondcam as bc
+from beyondcam.data import VOID
+from beyondcam.evidence import Evidence, Shelf, blind_level, irn_bytes, level_threshold, open_shelf, read_irn
+from beyondcam.evidence.store import write_evidence
+from beyondcam.metrics import threshold_of
+from beyondcam.recipes import Cookbook
+from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
+from conftest import complaint, make_folder
+
+
+def evidence_of(
+    levels: np.ndarray, targets: tuple[int, ...], size: tuple[int, int] | None = None
+) -> Evidence:
+    k = len(targets)
+    return Evidence(levels.astype(np.uint8), targets, (1.0,) * k, (0.0,) * k, size or levels.shape[1:])
+
+
+# A threshold without masks
+
+
+@given(st.lists(st.integers(0, 50), min_size=256, max_size=256).filter(lambda c: sum(map(bool, c)) > 1))
+def test_blind_level_is_otsus_threshold(counts: list[int]) -> None:
+    assert blind_level(np.array(counts)) == threshold_otsu(hist=np.array(counts))
+
+
+def test_blind_level_parts_two_heaps() -> None:
+    counts = np.zeros(256, np.int64)
+    counts[20:40], counts[180:200] = 30, 3
+    assert 39 <= blind_level(counts) < 180
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> str:
+    return f"folder:{make_folder(tmp_path / 'discs', 8)}"
+
+
+def shelf_of(discs: str, run: Path, levels_of: dict[str, np.ndarray]) -> tuple[Shelf, bc.LabelledImages]:
+    """Evidence of class 0 for some of the discs."""
+    run.mkdir(exist_ok=True)
+    (run / "classifier.safetensors").write_bytes(b"only hashed")
+    images = bc.open_images(discs, "all")
+    shelf = open_shelf(
+        run,
+        images,
+        targets="labels",
+        precision="float32",
+        name="own",
+        recipe=Cookbook().recipe("cam"),
+        seed=0,
+    )
+    for i, levels in levels_of.items():
+        write_evidence(shelf, i, evidence_of(levels[None], (0,)))
+    return shelf, images
+
+
+def test_blind_threshold_sees_the_winning_levels_of_all_images_and_no_mask(
+    discs: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    levels = {f"p{n:02d}": rng.integers(0, 256, (48, 48)) for n in range(8)}
+    shelf, images = shelf_of(discs, tmp_path / "run", levels)
+    found = threshold_of(tmp_path / "run", shelf, images, "blind")
+    assert found == level_threshold(threshold_otsu(np.stack(list(levels.values())).astype(np.uint8)))
+    for mask in (tmp_path / "discs" / "masks").iterdir():
+        mask.unlink()
+    assert threshold_of(tmp_path / "run", shelf, images, "blind") == found
+
+
+def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_path: Path) -> None:
+    """Blue lies at 200 in p01 on a ground of 50, in p02 at 120 on a ground of 90."""
+    masks = bc.open_masks(discs, "all")
+    assert masks is not None
+    blue = {i: masks.read(i).numpy() == 1 for i in ("p01", "p02")}
+    levels = {"p01": np.where(blue["p01"], 200, 50), "p02": np.where(blue["p02"], 120, 90)}
+    shelf, images = shelf_of(discs, tmp_path / "run", levels)
+
+    def tau(text: str) -> float:
+        return threshold_of(tmp_path / "run", shelf, images, text, masks)
+
+    assert tau("few:p01") == level_threshold(50)
+    assert tau("few:p02") == tau("few: p01, p02") == level_threshold(90)
+    complaint(lambda: tau("few:p01,p99"), "few:p01,p99")
+    complaint(lambda: tau("few:p03"), "beyondcam map")
+
+
+# Void
+
+
+def test_band_leaves_void_what_is_near_the_threshold() -> None:
+    evidence = evidence_of(np.array([[[0, 100, 101, 127, 128, 153, 154, 255]]]), (4,))
+    tau = level_threshold(127)
+    assert seed_labels(evidence, tau).tolist() == [[0, 0, 0, 0, 5, 5, 5, 5]]
+    banded = seed_labels(evidence, tau, 26.5 / 255)  # levels 101 to 153
+    assert banded.tolist() == [[0, 0, VOID, VOID, VOID, VOID, 5, 5]]
+    assert seed_labels(evidence, level_threshold(10), 0.5).min() == 0  # the lower threshold ends at 0
+
+
+def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_path: Path) -> None:
+    masks = bc.open_masks(discs, "all")
+    assert masks is not None
+    right = np.where(masks.read("p01").numpy() == 1, 200, 0)
+    right[0, :10] = 200  # ten pixels of background called blue
+    right[1, :20] = 127  # twenty on the threshold
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": right})
+    told = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
+    assert told.void == 20 / 48**2
+    assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
+    assert set(told.left_out) == set(images.ids) - {"p01"}
+    without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
+    assert (without.void, without.right) == (told.void, None)
+
+
+# Files for other programs
+
+
+def test_coco_file_read_back_gives_the_seeds(discs: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    levels = {f"p{n:02d}": rng.integers(0, 256, (48, 48)) for n in (1, 2)}
+    shelf, images = shelf_of(discs, tmp_path / "run", levels)
+    seeds = tmp_path / "seeds"
+    write_seeds(images, shelf, 0.25, seeds)
+    path = write_coco(images, seeds)
+    assert [image["file_name"] for image in json.loads(path.read_text())["images"]] == ["p01.png", "p02.png"]
+    spec = f"coco:{tmp_path / 'discs' / 'images'}:{path}"
+    again, masks = bc.open_images(spec, "all"), bc.open_masks(spec, "all")
+    assert masks is not None
+    assert again.classes == images.classes
+    for number, i in zip(again.ids, levels, strict=True):
+        assert np.array_equal(masks.read(number), np.asarray(Image.open(seeds / "masks" / f"{i}.png")))
+        assert torch.equal(again.read(number).pixels, images.read(i).pixels)
+
+
+def test_npy_files_hold_what_irn_expects(discs: str, tmp_path: Path) -> None:
+    levels = np.random.default_rng(2).integers(0, 256, (48, 48))
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": levels})
+    write_npy(images, shelf, tmp_path)
+    content = np.load(tmp_path / "npy" / "p01.npy", allow_pickle=True).item()  # as IRN's code reads it
+    assert content["keys"].tolist() == [0]
+    assert content["cam"].shape == (1, 12, 12)
+    np.testing.assert_allclose(content["high_res"][0], (levels / 255) ** 2, rtol=1e-5)
+    again = read_irn(tmp_path / "npy" / "p01.npy", (48, 48), {0: 0})
+    assert np.array_equal(again.levels, np.rint(levels / levels.max() * 255)[None])
+
+
+def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
+    """As its make_cam.py saves them: tensors of torch for `keys` and `cam`, an array for `high_res`."""
+    fine = np.random.default_rng(3).random((3, 10, 14)).astype(np.float32)
+    content = {"keys": torch.tensor([2, 7, 11]), "cam": torch.rand(3, 3, 4), "high_res": fine}
+    np.save(tmp_path / "a.npy", content)  # type: ignore[arg-type]
+    evidence = read_irn(tmp_path / "a.npy", (10, 14), {11: 0, 2: 1})  # 7 is a class that was not kept
+    assert evidence.targets == (0, 1)
+    assert evidence.maxima == pytest.approx((fine[2].max(), fine[0].max()))
+    np.testing.assert_allclose(evidence.levels[1], np.sqrt(fine[0] / fine[0].max()) * 255, atol=0.51)
+
+
+def test_names_of_older_numpy_are_known(tmp_path: Path) -> None:
+    buffer = io.BytesIO(irn_bytes(evidence_of(np.full((1, 4, 4), 9), (0,))))
+    old = buffer.getvalue().replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray")
+    assert old != buffer.getvalue()
+    unframed = bytearray(old)
+    start = unframed.index(b"\x80\x04\x95")  # a frame is as long as it says
+    length = int.from_bytes(unframed[start + 3 : start + 11], "little")
+    unframed[start + 3 : start + 11] = (length - 1).to_bytes(8, "little")
+    (tmp_path / "old.npy").write_bytes(bytes(unframed))
+    assert read_irn(tmp_path / "old.npy", (4, 4), {0: 0}).targets == (0,)
+
+
+class Malice:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "bad.npy", {"keys": Malice(tmp_path / "was run")})  # type: ignore[arg-type]
+    complaint(lambda: read_irn(tmp_path / "bad.npy", (4, 4), {}), "bad.npy", "no such file needs")
+    assert not (tmp_path / "was run").exists()
+    np.load(tmp_path / "bad.npy", allow_pickle=True)
+    assert (tmp_path / "was run").exists()  # else this test shows nothing
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY", pickle.dumps({}), b"\x93NUMPY\x01\x00" + bytes(100)], ids=range(4)
+)
+def test_files_that_are_none_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    complaint(lambda: read_irn(tmp_path / "a.npy", (4, 4), {}), "a.npy", "IRN")
+
+
+def test_arrays_that_are_no_maps_are_one_line(tmp_path: Path) -> None:
+    np.save(tmp_path / "plain.npy", np.zeros((3, 4)))
+    complaint(lambda: read_irn(tmp_path / "plain.npy", (4, 4), {}), "plain.npy", "no dict")
+    np.save(tmp_path / "odd.npy", {"keys": [1, 2], "high_res": np.zeros((1, 4, 4))})  # type: ignore[arg-type]
+    complaint(lambda: read_irn(tmp_path / "odd.npy", (4, 4), {1: 0}), "odd.npy", "keys")
