@@ -35,7 +35,8 @@ def evidence_of(
 
 @given(st.lists(st.integers(0, 50), min_size=256, max_size=256).filter(lambda c: sum(map(bool, c)) > 1))
 def test_blind_level_is_otsus_threshold(counts: list[int]) -> None:
-    assert blind_level(np.array(counts)) == threshold_otsu(hist=np.array(counts))
+    v = (np.arange(256) / 255) ** 2
+    assert v[blind_level(np.array(counts))] == threshold_otsu(hist=(np.array(counts), v))
 
 
 def test_blind_level_parts_two_heaps() -> None:
@@ -75,7 +76,8 @@ def test_blind_threshold_sees_the_winning_levels_of_all_images_and_no_mask(
     levels = {f"p{n:02d}": rng.integers(0, 256, (48, 48)) for n in range(8)}
     shelf, images = shelf_of(discs, tmp_path / "run", levels)
     found = threshold_of(tmp_path / "run", shelf, images, "blind")
-    assert found == level_threshold(threshold_otsu(np.stack(list(levels.values())).astype(np.uint8)))
+    every = np.bincount(np.stack(list(levels.values())).ravel(), minlength=256)
+    assert found == threshold_otsu(hist=(every, (np.arange(256) / 255) ** 2))
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
     assert threshold_of(tmp_path / "run", shelf, images, "blind") == found
