@@ -134,7 +134,8 @@ def _family(shelf: Shelf) -> tuple[Any, ...]:
     return tuple(shelf.manifest[key] for key in FAMILY)
 
 
-def _truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+def read_truth(masks: Masks, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The mask of an image of `size`. Raises `BeyondcamError` where it is of another."""
     truth = masks.read(image_id).numpy()
     if truth.shape != size:
         raise BeyondcamError(
@@ -179,7 +180,7 @@ def _looks(
             look = seen.pop(image_id, None)
             if look is None:
                 evidence = family[0].read(image_id)
-                look = _Look(_truth(masks, image_id, evidence.size))
+                look = _Look(read_truth(masks, image_id, evidence.size))
                 look.add(evidence)
             for shelf in family[1:]:
                 look.add(shelf.read(image_id))

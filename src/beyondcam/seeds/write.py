@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import LabelledImages
+from beyondcam.data import LabelledImages, Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, winners_of
 from beyondcam.files import ahead, write_whole
@@ -47,19 +47,22 @@ def write_seeds(images: LabelledImages, shelf: Shelf, threshold: float, out: Pat
             photo = images.read(image_id)
         except BeyondcamError as error:
             return str(error)
-        write_whole(out / "masks" / f"{image_id}.png", encode_labels(labels))
-        small = np.asarray(
-            Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
-        )
-        buffer = io.BytesIO()
-        overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
-        write_whole(out / "overlays" / f"{image_id}.jpg", buffer.getvalue())
+        write_labels(out, image_id, labels, photo)
         return None
 
     reasons = track(ahead(write, images.ids), "seeds", len(images.ids))
     left_out = {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
     write_whole(out / "classes.txt", class_list(images.classes).encode())
     return left_out
+
+
+def write_labels(out: Path, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
+    """Write a label image as `out/masks/NAME.png`, and over its photo as `out/overlays/NAME.jpg`."""
+    write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
+    small = np.asarray(Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST))
+    buffer = io.BytesIO()
+    overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
+    write_whole(out / "overlays" / f"{name}.jpg", buffer.getvalue())
 
 
 def class_list(classes: Sequence[str]) -> str:
