@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import results
+from segment import Row, correlations, over_seeds
 from timing import PAIRS, Ratio, ratio
 
 
@@ -113,3 +114,26 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
     assert "old" in (tmp_path / "results.md").read_text()
+
+
+def test_the_interval_over_training_seeds_holds_every_mean_of_networks_drawn() -> None:
+    samples = np.array([[0.2] * 2001, [0.6] * 2001])
+    drawn = over_seeds(samples)
+    assert drawn[0] == pytest.approx(0.4)
+    values, counts = np.unique(drawn[1:].round(9), return_counts=True)
+    np.testing.assert_allclose(values, [0.2, 0.4, 0.6])
+    np.testing.assert_allclose(counts / 2000, [0.25, 0.5, 0.25], atol=0.04)
+    alone = np.random.default_rng(0).random((1, 50))
+    np.testing.assert_array_equal(over_seeds(alone), alone[0])
+
+
+def test_what_predicts_the_final_miou_is_a_rank_correlation_over_the_rows() -> None:
+    rows = [
+        Row(str(n), {"miou": m, "ndr_recall": r, "fg_precision": p}, 0.1, [])
+        for n, (m, r, p) in enumerate([(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)])
+    ]
+    final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]
+    found = correlations(rows, final)
+    np.testing.assert_allclose(found["miou"], [1, -1])
+    np.testing.assert_allclose(found["ndr_recall"], [-1, 1])
+    np.testing.assert_allclose(found["fg_precision"], [0.5, -0.5])

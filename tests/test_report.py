@@ -12,6 +12,7 @@ from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, level_threshold, open_shelf
 from beyondcam.evidence.store import write_evidence
+from beyondcam.metrics import LabelCounts, write_segment
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
 from beyondcam.report.groups import SHOWN, group_rows
@@ -193,6 +194,35 @@ def test_the_tables_hold_the_numbers_of_the_files(run):
     assert ["dog", "–", "–"] in page.tables[2]
     assert "chosen on the scored masks" in page.text
     assert "0.765" in page.text
+
+
+def test_networks_stand_in_a_table_and_their_predictions_beside_the_seeds(run):
+    data = f"folder:{run.parent / 'data'}"
+    base = {"data": data, "split": "all", "seeds_split": "more", "config": {"seed": 0}, "images": 2}
+    hits = {"cam-train-0": 10, "truth-0": 40}  # of 50 pixels of the class, and as many of the background
+    for name, of, rule in (("cam-train-0", "seeds", "train"), ("truth-0", "truth", None)):
+        miou = hits[name] / (100 - hits[name])
+        row = base | {
+            "name": name, "trained_on": of, "threshold_rule": rule, "threshold": 0.1234 if rule else None,
+            "miou": miou, "ci": {"miou": [0, 1]},
+        }  # fmt: skip
+        counts = np.array([[[hits[name]] * 2, [50, 50], [50, 50]]] * 2)
+        write_segment(run, row, LabelCounts(("a", "b"), counts))
+        folder = run / "segment" / name / "predictions" / "all"
+        folder.mkdir(parents=True)
+        for i, (height, width) in {"a": (30, 40), "b": (500, 300)}.items():
+            Image.fromarray(np.ones((height, width), np.uint8)).save(folder / f"{i}.png")
+    page = opened(run)
+    (table,) = (t for t in page.tables if t[0][0] == "network")
+    assert [cells[0] for cells in table] == ["network", "truth-0", "cam-train-0"]
+    assert table[2][1:4] == ["seeds of more", "2 images of all", "0.123 train"]
+    assert table[2][4] == f"{10 / 90:.3f} [0.000, 1.000]"
+    share = 10 / 90 * 60 / 40
+    assert table[2][5] == f"{share:.3f} [{share:.3f}, {share:.3f}]"  # all images are alike
+    assert table[1][5] == "–"
+    shown = [a for a in page.addresses if "prediction" in a]
+    assert len(shown) == 4
+    assert all((run / "report" / file).is_file() for file in shown)
 
 
 def test_a_hostile_class_name_stays_text(run):

@@ -17,7 +17,7 @@ from beyondcam.classifier import (
     mean_average_precision,
     train,
 )
-from beyondcam.classifier.train import _augmented, _rate
+from beyondcam.classifier.train import _augmented, learning_rate
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View, generator
@@ -117,7 +117,7 @@ def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) ->
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
-    rates = [_rate(step, 100, 0.1) for step in range(100)]
+    rates = [learning_rate(step, 100, 0.1) for step in range(100)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 11)
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)

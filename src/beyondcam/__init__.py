@@ -14,6 +14,7 @@ from beyondcam.perturbations import Perturbation
 from beyondcam.recipes import Cookbook, Recipe, Source
 from beyondcam.refinements import Refinement
 from beyondcam.seeds import seed_labels
+from beyondcam.segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 
 __all__ = [
     "MAPS",
@@ -28,11 +29,14 @@ __all__ = [
     "Recipe",
     "Refinement",
     "Scores",
+    "SegmentConfig",
+    "Segmenter",
     "Source",
     "TrainConfig",
     "Training",
     "imagenet_classifier",
     "load_classifier",
+    "load_segmenter",
     "map_image",
     "map_split",
     "open_images",
@@ -41,4 +45,5 @@ __all__ = [
     "score_split",
     "seed_labels",
     "train",
+    "train_segmenter",
 ]

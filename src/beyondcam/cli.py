@@ -4,8 +4,9 @@ Exit status: 0 done; 1 the run ended but some inputs were left out; 2 unusable a
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+T = TypeVar("T")
 
 _UsageError: Any = typer.BadParameter.__base__  # of every wrong option; typer exports no name for it
 
@@ -107,8 +110,6 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
 ) -> None:
     """Image labels → classifier."""
-    from pydantic import ValidationError
-
     from beyondcam.classifier import TrainConfig, digits_config, train_run
 
     given = {
@@ -118,14 +119,20 @@ def train(
         "weight_decay": weight_decay, "warmup": warmup, "flip": flip,
         "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
     }  # fmt: skip
-    asked = {name: value for name, value in given.items() if value is not None}
+    config = _settings(digits_config if data == "digits" else TrainConfig, given)
+    _end(train_run(config, out, _say))
+
+
+def _settings(make: Callable[..., T], given: dict[str, Any]) -> T:
+    """Settings of the options that were given; what is wrong with one is said in a line."""
+    from pydantic import ValidationError
+
     try:
-        config = digits_config(**asked) if data == "digits" else TrainConfig.model_validate(asked)
+        return make(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         complaint = error.errors()[0]
         field = str(complaint["loc"][0]) if complaint["loc"] else "arguments"
         raise BeyondcamError(f"--{field.replace('_', '-')}: {complaint['msg']}") from None
-    _end(train_run(config, out, _say))
 
 
 @app.command("map")
@@ -305,6 +312,106 @@ def import_(
 
 
 @app.command()
+def segment(
+    run: Run,
+    recipe: Annotated[str | None, typer.Option(help="Recipe whose seeds to train on.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Train on the masks: the upper bound.")] = False,
+    threshold: Annotated[
+        str, typer.Option(metavar="VALUE|RULE", help="τ of the seeds: a value, blind, few, train or oracle.")
+    ] = "blind",
+    void: Annotated[
+        float, typer.Option(min=0, max=1, help="Do not train on what is this close to τ, as roots.")
+    ] = 0.0,
+    data: Data = None,
+    seeds_split: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
+    eval_split: Annotated[str, typer.Option(help="Split that is predicted and scored.")] = "val",
+    classes: Classes = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Any that segmentation-models-pytorch has.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="Any name timm knows.")] = None,
+    pretrained: Annotated[bool | None, typer.Option(help="Start from ImageNet weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="ImageNet weights, torchvision's or timm's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the square input, pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option()] = None,
+    batch: Annotated[int | None, typer.Option()] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate of the encoder.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Train again on what the network predicts, kept to the labels.")
+    ] = 1,
+    name: Annotated[str | None, typer.Option(help="Of the folder in RUN/segment.")] = None,
+) -> None:
+    """Seeds → segmentation network, RUN/segment/NAME, scored against masks where there are any."""
+    from beyondcam.data import open_masks
+    from beyondcam.devices import processes
+    from beyondcam.metrics import read_segments
+    from beyondcam.metrics.table import print_segments
+    from beyondcam.segment import Exam, seeds_lesson, segment_run, truth_lesson
+    from beyondcam.segmentation import SegmentConfig, digits_segment_config
+
+    if (recipe is None) != truth:
+        raise BeyondcamError("write either --recipe NAME or --truth")
+    if truth and rounds > 1:
+        raise BeyondcamError("--rounds: there are rounds of seeds only, not of --truth")
+    images = _open(run, data, seeds_split, classes)
+    given = {
+        "architecture": architecture, "encoder": encoder, "pretrained": pretrained, "weights": weights,
+        "size": size, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed,
+    }  # fmt: skip
+    config = _settings(digits_segment_config if images.data == "digits" else SegmentConfig, given)
+    if truth:
+        masks = open_masks(images.data, seeds_split, images.classes)
+        if masks is None:
+            raise BeyondcamError(f"--truth: {images.data} has no masks")
+        lesson = truth_lesson(images, masks)
+    else:
+        lesson = seeds_lesson(run, images, str(recipe), threshold, void)
+    exam = None
+    scored = _open(run, data, eval_split, classes)
+    masks = open_masks(scored.data, eval_split, scored.classes)
+    if masks is not None:
+        exam = Exam(scored, masks)
+    left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=_say)
+    if processes()[0] == 0:
+        if exam is None:
+            _say(f"not scored: {images.data} has no masks")
+        else:
+            own = (scored.data, eval_split)
+            print_segments(run, [r for r in read_segments(run) if (r["data"], r["split"]) == own])
+    _end(left_out)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="RUN/segment/NAME that `beyondcam segment` made.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGES...", help="Photos, or folders of them.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")] = None,
+    onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
+) -> None:
+    """Photos → masks and overlays, with a segmentation network."""
+    from beyondcam.devices import to_device
+    from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
+
+    if images and out is None:
+        raise BeyondcamError("--out: name a folder for the masks")
+    if not images and onnx is None:
+        raise BeyondcamError("IMAGES: name photos, or folders of them")
+    segmenter = load_segmenter(model)
+    if onnx is not None:
+        export_onnx(segmenter, onnx)
+        _say(f"network in {onnx}")
+    if images and out is not None:
+        left_out = predict_photos(to_device(segmenter), images, out)
+        _say(f"masks in {out}")
+        _end(left_out)
+
+
+@app.command()
 def report(run: Run) -> None:
     """One page about a RUN: RUN/report/index.html."""
     from beyondcam.report import write_report
@@ -377,8 +484,9 @@ def study(
 def demo(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")] = Path("demo"),
     seed: Seed = 0,
+    full: Annotated[bool, typer.Option("--full", help="Train a network on the seeds as well.")] = False,
 ) -> None:
     """The whole job on the embedded digits: train, map, seeds, scores, report."""
     from beyondcam.demo import run_demo
 
-    _end(run_demo(out, seed, _say))
+    _end(run_demo(out, seed, _say, full=full))

@@ -1,7 +1,7 @@
 """The classifier: any backbone with a 1×1 head, trained from image-level labels."""
 
-from beyondcam.classifier.build import build, imagenet_classifier
-from beyondcam.classifier.model import Activations, Classifier
+from beyondcam.classifier.build import build, fill, imagenet_classifier, imagenet_weights
+from beyondcam.classifier.model import Activations, Classifier, Network
 from beyondcam.classifier.train import (
     TrainConfig,
     digits_config,
@@ -15,10 +15,13 @@ from beyondcam.classifier.train import (
 __all__ = [
     "Activations",
     "Classifier",
+    "Network",
     "TrainConfig",
     "build",
     "digits_config",
+    "fill",
     "imagenet_classifier",
+    "imagenet_weights",
     "load_classifier",
     "mean_average_precision",
     "read_config",

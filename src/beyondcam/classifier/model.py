@@ -24,7 +24,36 @@ class Activations(NamedTuple):
     activations: Tensor
 
 
-class Classifier(nn.Module):
+class Network(nn.Module):
+    """A network that is shown photos, and what is to be known of its input.
+
+    Parameters
+    ----------
+    classes : their names.
+    mean, std : of the input's three channels, for pixels in [0, 1].
+    size : side in pixels of the square input it was trained at.
+
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, classes: Sequence[str], mean: Sequence[float], std: Sequence[float], size: int
+    ) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.size = size
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 (..., 3, H, W) → the network's input, float32."""
+        x = pixels.to(self.mean.device, torch.float32, copy=True)
+        return x.div_(255).sub_(self.mean).div_(self.std)
+
+
+class Classifier(Network):
     """Any convolutional network, seen as backbone, 1×1 head and global average pooling.
 
     Parameters
@@ -38,9 +67,6 @@ class Classifier(nn.Module):
 
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self,
         backbone: nn.Module,
@@ -52,23 +78,14 @@ class Classifier(nn.Module):
         *,
         single_label: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(classes, mean, std, size)
         weight = head.weight if head.weight.ndim == 4 else head.weight[:, :, None, None]
         if weight.shape[2:] != (1, 1) or len(classes) != len(weight):
             raise BeyondcamError(f"a 1×1 head of {len(classes)} classes is needed, not {tuple(weight.shape)}")
         self.backbone = backbone
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().clone())
-        self.classes = tuple(classes)
-        self.size = size
         self.single_label = single_label
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
-
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 (..., 3, H, W) → the network's input, float32."""
-        x = pixels.to(self.mean.device, torch.float32, copy=True)
-        return x.div_(255).sub_(self.mean).div_(self.std)
 
     def forward(self, x: Tensor) -> Activations:
         """Scores and class activations of normalised images (B, 3, H, W)."""

@@ -22,7 +22,7 @@ from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import all_of, open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, read_json, write_json, write_whole
-from beyondcam.perturbations import Mask, Noise, Plain, View, generator
+from beyondcam.perturbations import Mask, Noise, Plain, View, augmented, generator
 from beyondcam.progress import track
 
 HELD_OUT = 0.1
@@ -158,7 +158,9 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     averaged = cast(Classifier, running.module)
     batches = len(range(0, len(kept), config.batch))
     steps = batches * config.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate(step, steps, config.warmup)
+    )
 
     settings = json.loads(config.model_dump_json()) | {"data": images.data}
     if fabric.is_global_zero:
@@ -343,20 +345,12 @@ def _stack(
 
 
 def _augmented(rng: np.random.Generator, height: int, width: int, config: TrainConfig) -> View:
-    """A random window (area and aspect), mirroring, brightness and contrast, and the run's perturbation."""
-    area = rng.uniform(*config.crop_scale)
-    aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
-    h = min(height, max(1, round(height * math.sqrt(area / aspect))))
-    w = min(width, max(1, round(width * math.sqrt(area * aspect))))
-    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    gain, shift = rng.uniform(0.8, 1.25), rng.uniform(-0.2, 0.2)
-    flip = config.flip and bool(rng.random() < 0.5)
-
-    def alter(x: Tensor) -> Tensor:
-        x = x * gain + shift
-        return config.perturb.alter(x, rng) if config.perturb else x
-
-    return View((top, left, top + h, left + w), config.size, flip, alter)
+    """A random view, and the run's perturbation on top of it."""
+    view = augmented(rng, height, width, config.size, config.crop_scale, flip=config.flip)
+    alter, perturb = view.alter, config.perturb
+    if alter is None or perturb is None:
+        return view
+    return view._replace(alter=lambda x: perturb.alter(alter(x), rng))
 
 
 def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optimizer:
@@ -369,7 +363,7 @@ def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
-def _rate(step: int, steps: int, warmup: float) -> float:
+def learning_rate(step: int, steps: int, warmup: float) -> float:
     """Learning rate at a step as a share of the highest: a linear rise, then half a cosine to zero."""
     rise = warmup * steps
     if step < rise:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from beyondcam.data import coco, digits, folder, voc
-from beyondcam.data.photo import MAX_SIDE, VOID, Photo, read_mask, read_photo
+from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 
@@ -16,6 +16,7 @@ SOURCES: dict[str, ModuleType] = {"digits": digits, "voc": voc, "coco": coco, "f
 __all__ = [
     "MAX_SIDE",
     "SOURCES",
+    "SUFFIXES",
     "VOID",
     "LabelledImages",
     "Masks",

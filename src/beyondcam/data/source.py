@@ -50,7 +50,7 @@ class Masks:
     classes: tuple[str, ...]
     read: Callable[[str], Tensor]
 
-    def truth(self, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def truth(self, image_id: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
         """The mask of an image of (height, width) `size`. Raises `BeyondcamError` where it has another."""
         mask = self.read(image_id).numpy()
         if mask.shape != size:

@@ -1,8 +1,10 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
 from beyondcam.metrics.bootstrap import estimate, sample_weights
+from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
 from beyondcam.metrics.results import threshold_of, write_scores
 from beyondcam.metrics.score import FAMILY, METRICS, REFERENCE, Scores, Training, score_split
+from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou, resampled
 
 __all__ = [
@@ -10,15 +12,23 @@ __all__ = [
     "METRICS",
     "REFERENCE",
     "ImageTally",
+    "LabelCounts",
     "Scores",
     "Sweep",
     "Training",
+    "count_labels",
+    "counts_of",
     "estimate",
     "iou",
+    "label_mious",
     "mean_iou",
+    "read_segments",
     "resampled",
     "sample_weights",
+    "score_labels",
     "score_split",
+    "share_of_truth",
     "threshold_of",
     "write_scores",
+    "write_segment",
 ]

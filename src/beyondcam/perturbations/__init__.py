@@ -3,6 +3,7 @@
 A new one is a subclass of `Perturbation` in a file of its own, and one line in `PERTURBATIONS`.
 """
 
+from beyondcam.perturbations.augment import augmented
 from beyondcam.perturbations.base import Perturbation
 from beyondcam.perturbations.crops import Crops
 from beyondcam.perturbations.mask import Mask
@@ -21,5 +22,6 @@ __all__ = [
     "Plain",
     "Scales",
     "View",
+    "augmented",
     "generator",
 ]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks, open_images, open_masks
+from beyondcam.data import VOID, LabelledImages, Masks, open_images, open_masks, read_mask
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, shelves, winners_of
 from beyondcam.files import write_whole
 from beyondcam.metrics import FAMILY
-from beyondcam.report.groups import Group, Values
+from beyondcam.report.groups import SHOWN, Group, Values
 from beyondcam.seeds import PALETTE, overlay, seed_labels
 
 IMAGES = 12
@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: the addresses of its thumbnails, `maps` and `seeds` in the order of the gallery's rows."""
+    """One image: the addresses of its thumbnails, in the order of the gallery's rows and networks."""
 
     id: str
     targets: Sequence[str]
@@ -37,6 +37,12 @@ class Picture:
     truth: str | None
     maps: Sequence[str]
     seeds: Sequence[str]
+    predictions: Sequence[str]
+
+    @property
+    def files(self) -> set[str]:
+        """All addresses."""
+        return {f for f in (self.photo, self.truth, *self.maps, *self.seeds, *self.predictions) if f}
 
 
 @dataclass
@@ -46,12 +52,14 @@ class Gallery:
     Attributes
     ----------
     rows : one a recipe shown, with the rule and τ of its seeds.
+    networks : one a segmentation network shown.
     legend : the classes that can be seen, with their colours.
     left_out : what could not be shown, with the reason.
 
     """
 
     rows: list[Values] = field(default_factory=list)
+    networks: list[Values] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     legend: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -59,12 +67,15 @@ class Gallery:
     @property
     def files(self) -> set[str]:
         """All addresses."""
-        return {file for p in self.pictures for file in (p.photo, p.truth, *p.maps, *p.seeds) if file}
+        return set().union(*(picture.files for picture in self.pictures))
 
 
-def write_gallery(run: Path, group: Group, classes: Sequence[str], folder: Path, prefix: str) -> Gallery:
+def write_gallery(
+    run: Path, group: Group, networks: Sequence[Values], classes: Sequence[str], folder: Path, prefix: str
+) -> Gallery:
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
-    gallery = Gallery()
+    gallery = Gallery(networks=[row for row in networks if _predicts(row, group)][:SHOWN])
+    predictions = [run / "segment" / row["name"] / "predictions" / row["split"] for row in gallery.networks]
     try:
         images = open_images(group.key["data"], group.key["split"], classes)
         masks = open_masks(group.key["data"], group.key["split"], classes)
@@ -77,7 +88,8 @@ def write_gallery(run: Path, group: Group, classes: Sequence[str], folder: Path,
     seen: set[int] = set()
     for number, n in enumerate(np.linspace(0, len(ids) - 1, min(IMAGES, len(ids))).round().astype(int)):
         try:
-            picture, labels = _show(images, masks, found, ids[n], folder, f"gallery/{prefix}-{number:02d}")
+            stem = f"gallery/{prefix}-{number:02d}"
+            picture, labels = _show(images, masks, found, predictions, ids[n], folder, stem)
         except BeyondcamError as error:
             gallery.left_out[ids[n]] = str(error)
         else:
@@ -86,6 +98,11 @@ def write_gallery(run: Path, group: Group, classes: Sequence[str], folder: Path,
     names = dict(enumerate(classes, start=1)) | {VOID: "void"}
     gallery.legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
     return gallery
+
+
+def _predicts(network: Values, group: Group) -> bool:
+    """Whether a segmentation network was scored on the images of a group."""
+    return all(network[key] == group.key[key] for key in ("data", "split"))
 
 
 def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Values, Shelf]]:
@@ -102,6 +119,7 @@ def _show(
     images: LabelledImages,
     masks: Masks | None,
     found: Sequence[tuple[Values, Shelf]],
+    predictions: Sequence[Path],
     image_id: str,
     folder: Path,
     stem: str,
@@ -121,6 +139,8 @@ def _show(
         shades = mpl.colormaps["inferno"](_resized(winners_of(evidence).levels, size), bytes=True)
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
         drawn[f"{n}-seed"] = seed_labels(evidence, row["threshold"])
+    for n, place in enumerate(predictions):
+        drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
     for name, labels in drawn.items():
         thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
     for name, thumbnail in thumbnails.items():
@@ -134,6 +154,7 @@ def _show(
         f"{stem}-truth.jpg" if masks is not None else None,
         [f"{stem}-{n}-map.jpg" for n in range(len(found))],
         [f"{stem}-{n}-seed.jpg" for n in range(len(found))],
+        [f"{stem}-{n}-prediction.jpg" for n in range(len(predictions))],
     )
     return picture, {int(k) for labels in drawn.values() for k in np.unique(labels)}
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import read_json, write_whole
-from beyondcam.metrics import METRICS, REFERENCE
+from beyondcam.metrics import METRICS, REFERENCE, read_segments, share_of_truth
 from beyondcam.report.charts import recall_chart, threshold_chart
 from beyondcam.report.gallery import write_gallery
 from beyondcam.report.groups import RULES, SHOWN, Values, group_rows, verdict
@@ -29,12 +29,16 @@ def write_report(run: Path) -> Path:
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
+    segments = sorted(read_segments(run), key=lambda row: -row["miou"])
+    networks = [(row, share_of_truth(run, row, segments)) for row in segments]
     sections = []
     for n, group in enumerate(group_rows(rows, comparisons, curves)):
         charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
-        sections.append((group, *charts, write_gallery(run, group, classes, folder, str(n))))
+        sections.append((group, *charts, write_gallery(run, group, segments, classes, folder, str(n))))
     facts = _facts(config, training)
-    page = render("page.html", sections=sections, facts=facts, classes=("background", *classes))
+    page = render(
+        "page.html", sections=sections, networks=networks, facts=facts, classes=("background", *classes)
+    )
     write_whole(folder / "index.html", page.encode())
     shown = {folder / file for *_, gallery in sections for file in gallery.files}
     for path in (folder / "gallery").glob("*.jpg"):

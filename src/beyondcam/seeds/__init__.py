@@ -2,16 +2,18 @@
 
 from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.palette import PALETTE, encode_labels, overlay
-from beyondcam.seeds.write import Written, find_shelf, seed_labels, write_seeds
+from beyondcam.seeds.write import Written, class_list, find_shelf, seed_labels, write_labels, write_seeds
 
 __all__ = [
     "PALETTE",
     "Written",
+    "class_list",
     "encode_labels",
     "find_shelf",
     "overlay",
     "seed_labels",
     "write_coco",
+    "write_labels",
     "write_npy",
     "write_seeds",
 ]

