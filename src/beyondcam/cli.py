@@ -87,7 +87,9 @@ def train(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
     split: Split = "train",
     classes: Classes = None,
-    backbone: Annotated[str | None, typer.Option(help="convnet, or any name timm knows.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="convnet, or any name timm knows, with OPTION=NUMBER after commas.")
+    ] = None,
     kernel: Annotated[int | None, typer.Option(help="F of the convnet's F×F kernels.")] = None,
     output_stride: Annotated[int | None, typer.Option(help="8, 16 or 32, where timm offers it.")] = None,
     pretrained: Annotated[bool | None, typer.Option(help="Start from ImageNet weights.")] = None,
@@ -110,6 +112,7 @@ def train(
     from pydantic import ValidationError
 
     from beyondcam.classifier import TrainConfig, digits_config, train_run
+    from beyondcam.data import is_digits
 
     given = {
         "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
@@ -120,7 +123,7 @@ def train(
     }  # fmt: skip
     asked = {name: value for name, value in given.items() if value is not None}
     try:
-        config = digits_config(**asked) if data == "digits" else TrainConfig.model_validate(asked)
+        config = digits_config(**asked) if is_digits(data) else TrainConfig.model_validate(asked)
     except ValidationError as error:
         complaint = error.errors()[0]
         field = str(complaint["loc"][0]) if complaint["loc"] else "arguments"
