@@ -307,6 +307,9 @@ def study(
     run: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The RUN to study, by default one made of the digits.")
     ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN", help="A RUN to set beside it; repeat for more.")
+    ] = None,
     images: Annotated[int | None, typer.Option(min=3, help="How many images to map and score.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of an hour.")] = False,
     out: Annotated[Path | None, typer.Option(help="The folder; by default studies/NAME.")] = None,
@@ -322,11 +325,8 @@ def study(
         return
     budget = QUICK if quick else FULL
     budget = replace(budget, images=images or budget.images)
-    _end(
-        run_study(
-            name, out or Path("studies") / name, budget, run, f"beyondcam {' '.join(sys.argv[1:])}", _say
-        )
-    )
+    folder, command = out or Path("studies") / name, f"beyondcam {' '.join(sys.argv[1:])}"
+    _end(run_study(name, folder, budget, run, command, _say, beside or ()))
 
 
 @app.command()
