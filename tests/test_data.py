@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from beyondcam.data import MAX_SIDE, Photo, digits, open_images, open_masks, read_mask, read_photo, voc
 from beyondcam.data.source import choose_classes, own_split
@@ -933,8 +934,94 @@ def test_digits_splits_have_parts_that_are_their_first_canvases() -> None:
         complaint(lambda split=split: open_images("digits", split), split, "train, val")
 
 
-def test_digits_takes_no_path_and_no_other_split() -> None:
-    complaint(lambda: open_images("digits:x", "train"), "digits:x")
+def test_digits_without_settings_are_the_canvases_they_always_were() -> None:
+    """The first hundred of either split, by a hash that was taken before there were any settings."""
+    known = {"train": "04117b9aa95092b5", "val": "0a41f101163c3a96"}
+    for split, digest in known.items():
+        images, masks = open_images("digits", f"{split}_100"), open_masks("digits", f"{split}_100")
+        own = hashlib.sha256()
+        for i in images.ids:
+            own.update(i.encode() + images.read(i).pixels.numpy().tobytes() + masks.read(i).numpy().tobytes())
+        assert own.hexdigest()[:16] == digest
+        assert images.data == "digits"
+
+
+def settings_of(place: str) -> tuple:
+    return open_images(f"digits:{place}", "val_12"), open_masks(f"digits:{place}", "val_12")
+
+
+def test_digits_settings_are_the_number_and_the_size_of_the_digits() -> None:
+    images, masks = settings_of("objects=1,smallest=50,largest=50")
+    assert {len(images.labels[i]) for i in images.ids} == {1}
+    for i in images.ids:
+        rows, columns = masks.read(i).nonzero(as_tuple=True)
+        assert max(rows.max() - rows.min(), columns.max() - columns.min()) in range(30, 50)
+    few, many = settings_of("objects=5,smallest=12,largest=16")
+    boxes = [ndimage.label(many.read(i).numpy() > 0)[1] for i in few.ids]
+    assert min(boxes) >= 3  # some touch
+    assert max(boxes) >= 5
+
+
+def test_digits_specks_and_scraps_are_where_they_are_asked_for() -> None:
+    """Without scraps or specks there is noise of 0.04 alone; specks add their own variance."""
+
+    def roughness(place: str) -> tuple[float, float]:
+        """Deviation of steps of two pixels: on the ground, and inside digits."""
+        images, masks = settings_of(f"objects=1,smallest=50,largest=50,{place}")
+        ground, digit = [], []
+        for i in images.ids:
+            pixels, mask = images.read(i).pixels.numpy()[0] / 255, masks.read(i).numpy()
+            step = pixels[:, 2:] - pixels[:, :-2]
+            for own, where, margin in ((ground, mask == 0, 4), (digit, mask > 0, 2)):
+                inside = ndimage.binary_erosion(where, iterations=margin)
+                own.extend(step[inside[:, 2:] & inside[:, :-2]].tolist())
+        return float(np.std(ground)), float(np.std(digit))
+
+    smooth, cluttered, rough, speckled = map(
+        roughness, ("scraps=0", "scraps=100", "scraps=0,ground=0.2", "scraps=0,inside=0.2")
+    )
+    noise, specks = 2 * 0.04**2, 2 * 0.2**2 / 12  # neighbouring specks are independent and uniform
+    assert smooth[0] == pytest.approx(noise**0.5, rel=0.15)
+    assert cluttered[0] > 2 * smooth[0]
+    assert rough[0] == pytest.approx((smooth[0] ** 2 + specks) ** 0.5, rel=0.1)
+    assert speckled[0] == pytest.approx(smooth[0], rel=0.1)
+    assert speckled[1] > 1.2 * smooth[1]
+
+
+def test_digits_settings_are_named_in_a_fixed_order_without_the_usual_ones() -> None:
+    for written, named in (
+        ("scraps=4,largest=32", "digits:largest=32,scraps=4"),
+        ("objects=3", "digits:objects=3-3"),
+        ("objects=2-4,scraps=16", "digits"),
+        ("inside=0.50", "digits:inside=0.5"),
+    ):
+        images = open_images(f"digits:{written}", "val_1")
+        assert images.data == named
+        assert open_images(named, "val_1").data == named
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("x", "x"),
+        ("scraps=many", "scraps"),
+        ("smallest=8", "smallest"),
+        ("largest=65", "largest"),
+        ("smallest=40,largest=24", "smaller number comes first"),
+        ("objects=4-2", "smaller number comes first"),
+        ("objects=0", "objects"),
+        ("inside=2", "inside"),
+        ("smallest=60,largest=64,objects=9-9", "fewer or smaller"),
+    ],
+)
+def test_digits_settings_that_cannot_be_are_one_line(
+    place: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digits, "_DRAWS", 20)
+    complaint(lambda: open_images(f"digits:{place}", "val_1"), f"digits:{place}", named)
+
+
+def test_digits_has_no_other_split() -> None:
     complaint(lambda: open_images("digits", "test"), "test", "train, val")
     complaint(lambda: open_masks("digits", "test"), "test", "train, val")
     complaint(lambda: open_images("digits", "val", ["ten"]), "ten")

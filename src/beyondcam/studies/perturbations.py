@@ -24,6 +24,9 @@ MASKS: list[Noise | Mask] = [Mask(n=N, rate=rate, block=block) for rate in RATES
 TUNED: list[Noise | Mask] = [*NOISES, *(Mask(n=N, rate=rate) for rate in RATES)]
 """What a classifier of its own is trained on."""
 
+FEW: list[Noise | Mask] = [Noise(n=N, sigma=0.15), Mask(n=N, rate=0.3)]
+"""Of these, what is trained on a small budget."""
+
 MAPS = ("saliency", "cam")
 
 
@@ -34,7 +37,7 @@ def perturbations(bench: Bench) -> Finding:
     recipes = recipes_of(settings)
     scores = bench.scored(subject, bench.mapped(subject, recipes))
     tuned: dict[str, tuple[float | None, Scores]] = {}
-    for name, setting in named(TUNED).items():
+    for name, setting in named(TUNED if bench.budget.dear else FEW).items():
         own = bench.trained(f"tuned-{name.replace(' ', '-')}", perturb=setting)
         found = bench.mapped(own, recipes_of({name: setting}))
         tuned[name] = own.mean_ap, bench.scored(own, found)
