@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.refinements import CRF, REFINEMENTS, Resolve, Smooth, Superpixels, superpixels
+from beyondcam.refinements import CRF, REFINEMENTS, Resolve, Smooth, Superpixels, Walk, superpixels
 
 RNG = np.random.default_rng(0)
 
@@ -197,6 +198,63 @@ def test_resolve_gives_each_superpixel_wholly_to_the_class_with_most_evidence() 
 
 def test_resolve_of_maps_without_evidence_is_without_evidence() -> None:
     assert (Resolve(number=12)(PHOTO, torch.zeros(2, 12, 15)) == 0).all()
+
+
+# Walk
+
+
+def walked_plainly(photo: Photo, m: np.ndarray, walk: Walk) -> np.ndarray:
+    """Pixel by pixel, from the definition."""
+    colours = photo.pixels.numpy() / 255
+    height, width = m.shape
+    steps = [(d * y, d * x) for d in walk.reach for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+    for _ in range(walk.steps):
+        before = m.copy()
+        for i, j in np.ndindex(height, width):
+            places = [(min(max(i + y, 0), height - 1), min(max(j + x, 0), width - 1)) for y, x in steps]
+            around = np.stack([colours[:, a, b] for a, b in places], 1)
+            deviation = np.column_stack([around, colours[:, i, j]]).std(1, ddof=1)
+            unlike = np.abs(around - colours[:, i, j, None]) / (walk.contrast * deviation[:, None] + 1e-8)
+            weight = np.exp(-unlike.mean(0))
+            m[i, j] = weight @ [before[place] for place in places] / weight.sum()
+    return m
+
+
+def test_walk_is_what_its_definition_says() -> None:
+    photo = Photo.of(torch.from_numpy(RNG.integers(0, 256, (3, 7, 9), np.uint8)))
+    maps = random_maps(2, 7, 9)
+    walk = Walk(steps=3, reach=(1, 3), contrast=0.7)
+    expected = [walked_plainly(photo, m, walk) for m in maps.double().numpy()]
+    np.testing.assert_allclose(walk(photo, maps), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_walk_of_a_flat_map_is_the_map() -> None:
+    flat = torch.full((1, 20, 30), 0.3)
+    assert torch.allclose(Walk()(shaded(20, 30), flat), flat, atol=1e-6)
+
+
+def test_walk_fills_what_has_one_colour_and_stops_at_its_edge() -> None:
+    """A walk conserves no sum, but what it brings one place it takes from its own side of an edge."""
+    photo, which = quadrants(40, 40)
+    maps = torch.zeros(1, 40, 40)
+    maps[0, 5:10, 5:10] = 1
+    walked = Walk(steps=40)(photo, maps)[0].numpy()
+    own, others = walked[which == 0], walked[which > 0]
+    assert own.min() > 0.01
+    assert own.std() < 0.5 * own.mean()
+    assert others.max() < 0.01 * own.min()
+
+
+def test_walk_goes_over_large_photos_at_a_smaller_size() -> None:
+    photo, _ = quadrants(60, 90)
+    maps = random_maps(1, 60, 90)
+    resized = partial(torch.nn.functional.interpolate, mode="bilinear")
+    halved, _ = quadrants(30, 45)
+    halved.pixels[:, :, 22] = photo.pixels[:, ::2, 44:46].float().mean(-1).byte()  # the edge runs through it
+    expected = Walk()(halved, resized(maps[None], (30, 45), antialias=True)[0])
+    found = Walk(side=45)(photo, maps)
+    assert torch.allclose(found, resized(expected[None], (60, 90))[0], atol=2e-3)
+    assert not torch.allclose(found, Walk()(photo, maps), atol=2e-3)
 
 
 # CRF

@@ -7,7 +7,8 @@ from beyondcam.refinements.base import Refinement, by_maximum
 from beyondcam.refinements.crf import CRF
 from beyondcam.refinements.smooth import Smooth
 from beyondcam.refinements.superpixels import Resolve, Superpixels
+from beyondcam.refinements.walk import Walk
 
-REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, CRF)
+REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, Walk, CRF)
 
-__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels", "by_maximum"]
+__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels", "Walk", "by_maximum"]
