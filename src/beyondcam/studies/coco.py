@@ -64,8 +64,8 @@ def verdict(contest: Contest) -> str:
     """The best map that is no CAM against the best CAM."""
     best = max((base for base in MAPS if base not in CAMS), key=lambda base: contest.row(base)["miou"])
     return (
-        f"{contest.chosen[best]} less {contest.chosen[contest.best_cam]}, the best of either kind, is "
-        f"{signed(contest.lead(best))} mIoU on {contest.row(best)['images']} images"
+        f"{contest.chosen[best]} less {contest.chosen[contest.best_cam]}, each the best of its kind on the "
+        f"scored images, is {signed(contest.lead(best))} mIoU on {contest.row(best)['images']} images"
     )
 
 

@@ -16,7 +16,7 @@ N = 16
 """Crops."""
 
 WHOLE = "saliency less CAM"
-PAIRS = {WHOLE: ("saliency", "smoothed cam"), "crops of each": ("crops", "crops-cam")}
+PAIRS = {WHOLE: ("saliency", "smoothed cam"), "crops of saliency less crops of CAM": ("crops", "crops-cam")}
 """What is compared → the recipe of saliency and that of CAM, refined and weighted alike."""
 
 NAMES = ("smoothed cam", "saliency", "crops-cam", "crops")

@@ -177,7 +177,7 @@ def in_words(rule: Rule, source: str, folds: Mapping[str, Fold]) -> str:
     value = mean_of(cases, np.subtract(by_rule, constant).tolist())
     best = mean_of(cases, [max(0, case.gain) - c for case, c in zip(cases, constant, strict=True)])
     return (
-        f"{words} Tried on what it was not derived from ({', '.join(folds)}; {len(cases)} objects), such a "
+        f"{words} Tried on what it was not derived from ({'; '.join(folds)}; {len(cases)} objects), such a "
         f"rule changes the IoU of an object by {value} against always taking what is "
         f"better where it was derived; with the masks to choose by, the change would be {best}."
     )
@@ -194,5 +194,4 @@ def by_fold(folds: Mapping[str, Fold]) -> Table:
                      mean_of(cases, np.subtract(by_rule, constant).tolist())))  # fmt: skip
     head = ("tried on", "rule", "objects", "mean IoU of CAM", "of saliency", "better where derived",
             "the rule less that")  # fmt: skip
-    title = "Rules on what they were not derived from; what leaves the canvases alone, on the usual ones"
-    return Table(title, head, rows or [("nothing", *"–" * 6)])
+    return Table("Rules on what they were not derived from", head, rows or [("nothing", *"–" * 6)])
