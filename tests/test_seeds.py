@@ -15,7 +15,16 @@ from skimage.filters import threshold_otsu
 
 import beyondcam as bc
 from beyondcam.data import VOID
-from beyondcam.evidence import Evidence, Shelf, blind_level, irn_bytes, level_threshold, open_shelf, read_irn
+from beyondcam.evidence import (
+    Evidence,
+    Shelf,
+    blind,
+    blind_level,
+    irn_bytes,
+    level_threshold,
+    open_shelf,
+    read_irn,
+)
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import threshold_of
 from beyondcam.recipes import Cookbook
@@ -32,11 +41,13 @@ def evidence_of(
 
 # A threshold without masks
 
+POWERED = (np.arange(256) / 255) ** (2 * blind.POWER)
+"""What Otsu's criterion is asked about, at each level."""
+
 
 @given(st.lists(st.integers(0, 50), min_size=256, max_size=256).filter(lambda c: sum(map(bool, c)) > 1))
 def test_blind_level_is_otsus_threshold(counts: list[int]) -> None:
-    v = (np.arange(256) / 255) ** 2
-    assert v[blind_level(np.array(counts))] == threshold_otsu(hist=(np.array(counts), v))
+    assert POWERED[blind_level(np.array(counts))] == threshold_otsu(hist=(np.array(counts), POWERED))
 
 
 def test_blind_level_parts_two_heaps() -> None:
@@ -77,7 +88,7 @@ def test_blind_threshold_sees_the_winning_levels_of_all_images_and_no_mask(
     shelf, images = shelf_of(discs, tmp_path / "run", levels)
     found = threshold_of(tmp_path / "run", shelf, images, "blind")
     every = np.bincount(np.stack(list(levels.values())).ravel(), minlength=256)
-    assert found == threshold_otsu(hist=(every, (np.arange(256) / 255) ** 2))
+    assert found**blind.POWER == pytest.approx(threshold_otsu(hist=(every, POWERED)))
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
     assert threshold_of(tmp_path / "run", shelf, images, "blind") == found

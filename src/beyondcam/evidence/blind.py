@@ -9,16 +9,20 @@ from numpy.typing import NDArray
 
 from beyondcam.evidence.store import LEVELS
 
+POWER = 1.25
+"""Otsu's criterion is asked about v to this power. Chosen on 39 training images of the VOC animals and 100 of
+the digits: at 1 the seeds of digits come out too large, and above 1.3 those of photos too small."""
+
 
 def blind_level(counts: NDArray[np.int64]) -> int:
     """The highest level of the background, from the pixels at each winning level: int64 (LEVELS,).
 
-    It makes the variance of v between the two sides the largest.
+    It makes the variance of v ** POWER between the two sides the largest.
     """
-    v = (np.arange(LEVELS) / (LEVELS - 1)) ** 2
+    value = (np.arange(LEVELS) / (LEVELS - 1)) ** (2 * POWER)
     total = counts.sum()
     below = counts.cumsum()
-    mass = (counts * v).cumsum()
+    mass = (counts * value).cumsum()
     with np.errstate(invalid="ignore"):
         between = (mass[-1] * below / total - mass) ** 2 / (below * (total - below))
     return int(np.nan_to_num(between).argmax())

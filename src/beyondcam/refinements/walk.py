@@ -28,7 +28,7 @@ class Walk(Refinement):
     """
 
     kind: Literal["walk"] = "walk"
-    steps: Count = 10
+    steps: Count = 15
     reach: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 4, 8, 12, 24)
     contrast: Annotated[float, Field(gt=0)] = 0.1
     side: Annotated[int, Field(ge=8)] = 256
