@@ -20,9 +20,8 @@ def blind_level(counts: NDArray[np.int64]) -> int:
     It makes the variance of v ** POWER between the two sides the largest.
     """
     value = (np.arange(LEVELS) / (LEVELS - 1)) ** (2 * POWER)
-    total = counts.sum()
-    below = counts.cumsum()
+    below = counts.cumsum(dtype=np.float64)
+    above = below[-1] - below
     mass = (counts * value).cumsum()
-    with np.errstate(invalid="ignore"):
-        between = (mass[-1] * below / total - mass) ** 2 / (below * (total - below))
-    return int(np.nan_to_num(between).argmax())
+    apart = mass / np.maximum(below, 1) - (mass[-1] - mass) / np.maximum(above, 1)  # the two sides' means
+    return int((below * above * apart**2).argmax())
