@@ -74,16 +74,10 @@ def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -
     sweep = Sweep.of(val, classes)
     oracle = sweep.best_level()
     levels = {"blind": blind_level(sweep.levels), "train": Sweep.of(train, classes).best_level()}
-    weights = sample_weights(len(val))
-
-    def samples(level: int) -> np.ndarray:
-        intersection, predicted, true = resampled(val, level, classes, weights)
-        return mean_iou(iou(intersection, predicted, true).T, true.T)
-
-    best = samples(oracle)
+    best = mious(val, oracle, classes)
     cells = [f"{level_threshold(oracle):.3f}", f"{best[0]:.3f}"]
     for level in levels.values():
-        value, found = estimate(samples(level) - best)
+        value, found = estimate(mious(val, level, classes) - best)
         cells += [f"{level_threshold(level):.3f}", signed((value, *(found or (value, value))))]
     rng, curve = np.random.default_rng(0), sweep.miou()
     few = []
@@ -94,6 +88,12 @@ def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -
         ]
         few.append(f"{np.mean(lost):+.3f}, {np.quantile(lost, 0.05):+.3f}")
     return cells, few
+
+
+def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:
+    """The mIoU of some images in the full sample, which comes first, and in every resample."""
+    intersection, predicted, true = resampled(counts, level, classes, sample_weights(len(counts)))
+    return mean_iou(iou(intersection, predicted, true).T, true.T)
 
 
 if __name__ == "__main__":

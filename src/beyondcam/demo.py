@@ -17,9 +17,9 @@ from beyondcam.segmentation import digits_segment_config
 
 RECIPES = (
     "cam", "cam-ms", "crops-cam", "saliency", "saliency+smooth", "smoothgrad+smooth", "binarymask+smooth",
-    "crops", "crops+smooth", "crops-mean+smooth",
+    "crops", "crops+smooth", "best", "fast",
 )  # fmt: skip
-SEEDED = "crops-mean+smooth"
+SEEDED = "best"
 TRAIN, VAL = "train_100", "val_100"
 
 

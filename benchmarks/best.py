@@ -1,0 +1,118 @@
+"""What the recipes that are meant to be seeds reach, beside CAM with the same refinement.
+
+    python benchmarks/best.py --run runs/animals [--name animals] [--train-part N]
+
+Maps the RUN's splits `train` and `val`, as far as that is not done, scores `val`, and writes a section of
+docs/results.md: by the rule that sets τ, by class and by the size of the objects.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
+from beyondcam.classifier import read_config
+from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.devices import to_device
+from beyondcam.evidence import threshold_level
+from beyondcam.metrics import ImageTally, Scores, estimate
+from beyondcam.studies.bench import difference, row_of
+from beyondcam.studies.finding import cell, signed
+from inputs import open_scored
+from results import shown, table, write_section
+from thresholds import mious, tallies
+
+CONTROL = "cam-ms+walk"
+RECIPES = (
+    "best",
+    "fast",
+    "crops+walk",
+    "crops-cam+walk",
+    CONTROL,
+    "cam+walk",
+    "crops+smooth",
+    "cam-ms",
+    "cam",
+)
+SEEDS = ("best", "fast")
+RULES = ("oracle", "train", "blind")
+
+
+def main() -> None:
+    """Map, score and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--name", default="animals")
+    parser.add_argument("--train", default="train")
+    parser.add_argument("--val", default="val")
+    parser.add_argument("--train-part", type=int, default=1, help="map one N-th of the training split only")
+    arguments = parser.parse_args()
+    run = arguments.run
+    config, classes = read_config(run)
+    train, val = (open_scored(config.data, split, classes) for split in (arguments.train, arguments.val))
+    classifier, cookbook = to_device(load_classifier(run)), Cookbook()
+    recipes = {name: cookbook.recipe(name) for name in RECIPES}
+    for (images, _), part in ((train, arguments.train_part), (val, 1)):
+        map_split(classifier, images, recipes, run, shard=(1, part), workers=None)
+    scores = score_split(run, *val, training=Training(*train))
+    body = section(run, scores, *val, shown(config.data))
+    options = ("name", "train", "val", "train_part")
+    words = " ".join(f"--{option.replace('_', '-')} {vars(arguments)[option]}" for option in options)
+    command = f"python benchmarks/best.py --run {run} {words}"
+    write_section(f"best-{arguments.name}", f"Recipes for seeds: {arguments.name}", command, body)
+
+
+def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, data: str) -> str:
+    """The text of the section."""
+    by_rule = [
+        (
+            f"`{name}`",
+            f"{row_of(scores, name)['cost']['megapixels']:.2f}",
+            *(cell(row_of(scores, name, rule)) for rule in RULES),
+        )
+        for name in RECIPES
+    ]
+    leads = [
+        (f"`{name}`", *(signed(difference(scores, name, CONTROL, rule=rule)) for rule in RULES))
+        for name in RECIPES
+        if name != CONTROL
+    ]
+    rows = {name: row_of(scores, name, "train") for name in (*SEEDS, CONTROL)}
+    by_class = [
+        (label, *(f"{row['iou'][label]:.3f}" for row in rows.values())) for label in rows[CONTROL]["iou"]
+    ]
+    counted = {name: tallies(run, name, images, masks) for name in rows}
+    levels = {name: threshold_level(row["threshold"]) for name, row in rows.items()}
+    return (
+        f"{data}, {rows[CONTROL]['images']} images of `{images.split}`: mIoU.\n\n"
+        f"{table(*by_rule, head=('recipe', 'megapixels an image', *(f'{rule} τ' for rule in RULES)))}\n\n"
+        f"Less `{CONTROL}`, paired:\n\n{table(*leads, head=('recipe', *(f'{rule} τ' for rule in RULES)))}\n\n"
+        f"IoU by class, τ chosen on train:\n\n{table(*by_class, head=('class', *rows))}\n\n"
+        "mIoU by the foreground's share of the image, a third of the images each, τ chosen on train, "
+        f"and less `{CONTROL}`, paired:\n\n{by_size(counted, levels, images, masks)}"
+    )
+
+
+def by_size(
+    counted: dict[str, list[ImageTally]], levels: dict[str, int], images: LabelledImages, masks: Masks
+) -> str:
+    """A row a third of the images, those with the smallest foreground first."""
+    truths = [masks.read(i).numpy() for i in images.ids]
+    share = np.array([((truth > 0) & (truth < VOID)).mean() for truth in truths])
+    rows = []
+    for part in np.array_split(np.argsort(share, kind="stable"), 3):
+        samples = {
+            name: mious([counted[name][n] for n in part], levels[name], len(images.classes))
+            for name in counted
+        }
+        cells = [f"{samples[name][0]:.3f}" for name in counted]
+        for name in SEEDS:
+            value, found = estimate(samples[name] - samples[CONTROL])
+            cells.append(signed((value, *(found or (value, value)))))
+        rows.append((f"{share[part[0]]:.0%}–{share[part[-1]]:.0%}", *cells))
+    return table(*rows, head=("foreground", *counted, *(f"{name} less {CONTROL}" for name in SEEDS)))
+
+
+if __name__ == "__main__":
+    main()
