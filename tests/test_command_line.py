@@ -44,7 +44,7 @@ def test_the_main_job_from_labels_to_report(run: Path, trained: tuple[Path, str]
     every = json.loads((run / "scores.json").read_text())
     on_val = [r for r in every if r["split"] == "val"]
     assert {(r["recipe"], r["threshold_rule"]) for r in on_val} == {
-        (name, rule) for name in RECIPES for rule in ("fixed", "train", "oracle")
+        (name, rule) for name in RECIPES for rule in ("fixed", "blind", "train", "oracle")
     }
     for row in on_val:
         low, high = row["ci"]["miou"]
@@ -344,4 +344,5 @@ def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, beyondcam: C
     beyondcam("map", run, *recipe_options("cam", "crops-mean+resolve"))
     beyondcam("score", run, "--train-split", "val")
     beyondcam("report", run)
-    assert len(json.loads((run / "scores.json").read_text())) == 2
+    rows = json.loads((run / "scores.json").read_text())
+    assert [row["threshold_rule"] for row in rows] == 2 * ["blind", "oracle"]

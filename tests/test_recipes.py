@@ -202,7 +202,7 @@ def another(value: object) -> object:
         case float():
             return value * 0.9
         case tuple():
-            return tuple(one * 0.9 for one in value)
+            return tuple(another(one) for one in value)
     return {"image": "square", "gaussian": "uniform"}[value]
 
 

@@ -7,12 +7,15 @@ train, val (a fifth, by a hash of the id) and all.
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from torch import Tensor
 
@@ -66,6 +69,29 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
         return keep_classes(torch.from_numpy(mask), classes, known, f"{file}: image {image_id}")
 
     return Masks(classes, read)
+
+
+def instances(
+    labelled: Iterable[tuple[int, str, NDArray[np.uint8]]], classes: Sequence[str]
+) -> dict[str, Any]:
+    """The content of an instances file for label images (H, W), each with its id and its photo's file name.
+
+    One run-length encoded annotation an image and class; void pixels are in none. Category k is class k.
+    """
+    pictures: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, file_name, labels in labelled:
+        height, width = labels.shape
+        pictures.append({"id": number, "file_name": file_name, "height": height, "width": width})
+        for k in np.setdiff1d(labels, (0, VOID)).tolist():
+            runs = rle.encode(np.asfortranarray(labels == k, np.uint8))
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": number, "category_id": k, "iscrowd": 0,
+                "area": int(rle.area(runs)), "bbox": rle.toBbox(runs).tolist(),
+                "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
+            })  # fmt: skip
+    categories = [{"id": k, "name": name} for k, name in enumerate(classes, start=1)]
+    return {"images": pictures, "annotations": annotations, "categories": categories}
 
 
 def _paths(place: str, split: str) -> tuple[Path, Path]:

@@ -2,16 +2,17 @@
 
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from pycocotools import mask as rle
 
 from beyondcam.data import LabelledImages, Masks, digits
+from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
 from beyondcam.metrics import METRICS, Scores, Training
 from beyondcam.studies.bench import Bench, Subject
@@ -123,25 +124,16 @@ def write_canvases(bench: Bench) -> str:
 
 
 def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -> None:
-    """Images as PNGs, masks as run lengths, an annotation for each image and class; `file` comes last."""
-    pictures: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for i in images.ids:
-        pixels, mask, png = images.read(i).pixels, masks.read(i).numpy(), io.BytesIO()
-        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(png, "PNG")
-        name = f"{number(i):012}.png"
-        write_whole(folder / name, png.getvalue())
-        height, width = mask.shape
-        pictures.append({"id": number(i), "file_name": name, "height": height, "width": width})
-        for c in sorted(images.labels[i]):
-            runs = rle.encode(np.asfortranarray(mask == c + 1, np.uint8))
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": number(i), "category_id": c + 1, "iscrowd": 0,
-                "area": int(rle.area(runs)), "bbox": rle.toBbox(runs).tolist(),
-                "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
-            })  # fmt: skip
-    categories = [{"id": c, "name": name} for c, name in enumerate(images.classes, start=1)]
-    write_json(file, {"images": pictures, "annotations": annotations, "categories": categories})
+    """Images as PNGs and their masks as an instances file, which comes last."""
+
+    def labelled() -> Iterator[tuple[int, str, NDArray[np.uint8]]]:
+        for i in images.ids:
+            png, name = io.BytesIO(), f"{number(i):012}.png"
+            Image.fromarray(images.read(i).pixels.permute(1, 2, 0).numpy()).save(png, "PNG")
+            write_whole(folder / name, png.getvalue())
+            yield number(i), name, masks.read(i).numpy()
+
+    write_json(file, instances(labelled(), images.classes))
 
 
 def as_digits(subject: Subject) -> Subject:
