@@ -487,9 +487,8 @@ def study(
 def demo(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")] = Path("demo"),
     seed: Seed = 0,
-    full: Annotated[bool, typer.Option("--full", help="Train a network on the seeds as well.")] = False,
 ) -> None:
     """The whole job on the embedded digits: train, map, seeds, scores, report."""
     from beyondcam.demo import run_demo
 
-    _end(run_demo(out, seed, _say, full=full))
+    _end(run_demo(out, seed, _say))
