@@ -49,7 +49,8 @@ def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured",
 
 def shown(data: str) -> str:
     """`--data` as a page shows it: without what is this machine's own."""
-    return data.replace(os.environ.get("BEYONDCAM_DATA", data), "$BEYONDCAM_DATA")
+    own = os.environ.get("BEYONDCAM_DATA")
+    return data.replace(own, "$BEYONDCAM_DATA") if own else data
 
 
 def _commit() -> str:
