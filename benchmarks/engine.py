@@ -4,7 +4,7 @@
 
 Each part is a section of docs/performance.md. Both sides of a ratio run the same network (EfficientNet-Lite0
 with its ImageNet weights and a fresh head) in the same precision and memory format, in eval mode, asking for
-gradients to the input only.
+gradients to the input only; its batch norms are folded, as `map_split` folds them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import beyondcam as bc
-from beyondcam.classifier import build
+from beyondcam.classifier import build, folded
 from beyondcam.data import LabelledImages
 from beyondcam.devices import to_device
 from beyondcam.evidence import mapper
@@ -71,10 +71,14 @@ def machine() -> str:
 # What is measured against what
 
 
-def network(size: int, *, keep: bool = True) -> bc.Classifier:
-    """The network that all are given, trained at `size` pixels as it were; `keep` has its memory kept."""
+def network(size: int, *, fold: bool = True, keep: bool = True) -> bc.Classifier:
+    """The network that all are given, trained at `size` pixels as it were.
+
+    `fold` has its batch norms folded, `keep` its memory kept.
+    """
     torch.manual_seed(0)
     built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
+    built = folded(built) if fold else built
     if keep:
         return to_device(built)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -302,7 +306,7 @@ def time_passes(size: int, kept: int) -> None:
 
 
 def settings(images: LabelledImages, measure: Measure) -> str:
-    """What precision, memory format and compiling do to the bare network."""
+    """What folding, precision, memory format and compiling do to the bare network."""
     del images
     classifier = network(224)
     x = noise(classifier, BATCH)
@@ -317,7 +321,9 @@ def settings(images: LabelledImages, measure: Measure) -> str:
     plain = partial(loop, classifier, x)
     compiled = torch.compile(classifier)
     contiguous = copy.deepcopy(classifier).to(memory_format=torch.contiguous_format)
+    apart = partial(loop, network(224, fold=False), x)
     return table(
+        ("batch norms folded into convolutions / apart", measure(plain, apart)),
         ("bf16 / float32", measure(partial(loop, classifier, x, bf16=True), plain)),
         ("contiguous / channels_last", measure(partial(loop, contiguous, x.contiguous()), plain)),
         ("torch.compile / eager, once compiled", measure(partial(loop, compiled, x), plain)),
@@ -333,7 +339,7 @@ PARTS = {
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),
     "allocator": ("Memory that is kept", allocator),
-    "settings": ("Precision, memory format, compiling", settings),
+    "settings": ("Folding, precision, memory format, compiling", settings),
 }
 
 if __name__ == "__main__":

@@ -434,7 +434,7 @@ def explain(
     batch: Batch = 8,
 ) -> None:
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
-    from beyondcam.classifier import imagenet_classifier, load_classifier
+    from beyondcam.classifier import folded, imagenet_classifier, load_classifier
     from beyondcam.data import read_photo
     from beyondcam.devices import to_device
     from beyondcam.recipes import Cookbook
@@ -443,7 +443,7 @@ def explain(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image)
-    classifier = to_device(load_classifier(model) if model else imagenet_classifier().eval())
+    classifier = to_device(folded(load_classifier(model) if model else imagenet_classifier().eval()))
     named = explain_photo(
         classifier, photo, chosen, out, image_id=image.stem, top=top, seed=seed, batch=batch
     )

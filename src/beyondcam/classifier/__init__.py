@@ -1,6 +1,7 @@
 """The classifier: any backbone with a 1×1 head, trained from image-level labels."""
 
 from beyondcam.classifier.build import build, fill, imagenet_classifier, imagenet_weights
+from beyondcam.classifier.fold import folded
 from beyondcam.classifier.model import Activations, Classifier, Network
 from beyondcam.classifier.train import (
     TrainConfig,
@@ -20,6 +21,7 @@ __all__ = [
     "build",
     "digits_config",
     "fill",
+    "folded",
     "imagenet_classifier",
     "imagenet_weights",
     "load_classifier",

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from beyondcam.classifier import Classifier
+from beyondcam.classifier import Classifier, folded
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.devices import spare_cores
 from beyondcam.errors import BeyondcamError
@@ -61,6 +61,7 @@ def map_split(
     }  # fmt: skip
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][shard[0] - 1 :: shard[1]]
     left_out: dict[str, str] = {}
+    classifier = folded(classifier)
     device = classifier.weight.device.type
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 

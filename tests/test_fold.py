@@ -1,0 +1,120 @@
+"""Folded networks compute the same, and nothing is folded that may not be."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import beyondcam as bc
+from beyondcam.classifier import build, folded
+
+
+def norms(classifier: bc.Classifier) -> list[nn.BatchNorm2d]:
+    """Its batch norms."""
+    return [m for m in classifier.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+def as_trained(classifier: bc.Classifier) -> bc.Classifier:
+    """The classifier in float64, where kinks of ReLUs stay where they are, with norms that do something."""
+    torch.manual_seed(1)
+    for norm in norms(classifier):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.normal_(0, 0.2)
+        norm.running_var.uniform_(0.5, 2)
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias, 0, 0.2)
+    return classifier.double().eval()
+
+
+def answers(classifier: bc.Classifier) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, activations and the gradient of a class's scores to two inputs."""
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x.requires_grad_()
+    scores, activations = classifier(x)
+    (gradient,) = torch.autograd.grad(scores[:, 1].sum(), x)
+    return scores.detach(), activations.detach(), gradient
+
+
+def of(backbone: nn.Module) -> bc.Classifier:
+    """A classifier of two classes over some small backbone with 4 features."""
+    torch.manual_seed(0)
+    return as_trained(bc.Classifier(backbone, nn.Conv2d(4, 2, 1, bias=False), ["a", "b"], size=64))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "left"),
+    [
+        ("convnet", 0),
+        ("tf_efficientnet_lite0", 0),  # padded as TensorFlow does, norms with activations
+        ("resnet18", 0),
+        ("regnety_002", 0),  # squeeze and excite
+        ("resnetv2_18", 9),  # norms before the convolutions: each block's first reads a sum
+    ],
+)
+def test_same_function(backbone: str, left: int) -> None:
+    torch.manual_seed(0)
+    classifier = as_trained(build(backbone, ["a", "b"], 64))
+    state = {name: value.clone() for name, value in classifier.state_dict().items()}
+    copy = folded(classifier)
+    assert len(norms(copy)) == left < len(norms(classifier))
+    for own, same in zip(answers(copy), answers(classifier), strict=True):
+        torch.testing.assert_close(own, same, rtol=1e-9, atol=1e-9 * float(same.abs().max()))
+    assert all(torch.equal(value, state[name]) for name, value in classifier.state_dict().items())
+
+
+class ReadTwice(nn.Module):
+    """What the norm reads is added to what it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Two branches from one convolution."""
+        x = self.conv(x)
+        return x + self.norm(x)
+
+
+class RunTwice(nn.Module):
+    """One convolution with two norms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.first, self.second = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weights are shared."""
+        return self.first(self.conv(x)) + self.second(self.conv(x.flip(-1)))
+
+
+class Halved(nn.Conv2d):
+    """A convolution that does not use its weights as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weights halved."""
+        return nn.functional.conv2d(x, self.weight / 2, self.bias)
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        ReadTwice(),
+        RunTwice(),
+        nn.Sequential(Halved(3, 4, 3), nn.BatchNorm2d(4)),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)),
+    ],
+    ids=["read twice", "run twice", "other weights", "ReLU between"],
+)
+def test_what_must_not_be_folded_is_not(backbone: nn.Module) -> None:
+    classifier = of(backbone)
+    copy = folded(classifier)
+    assert len(norms(copy)) == len(norms(classifier))
+    for own, same in zip(answers(copy), answers(classifier), strict=True):
+        assert torch.equal(own, same)
+
+
+def test_a_classifier_in_training_is_left_as_it_is() -> None:
+    classifier = of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
+    assert len(norms(folded(classifier))) == 1
+    assert len(norms(folded(classifier.eval()))) == 0
+    assert len(norms(classifier)) == 1
