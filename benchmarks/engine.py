@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import beyondcam as bc
-from beyondcam.classifier import build, folded
+from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
 from beyondcam.devices import to_device
 from beyondcam.evidence import mapper
@@ -78,7 +78,7 @@ def network(size: int, *, fold: bool = True, keep: bool = True) -> bc.Classifier
     """
     torch.manual_seed(0)
     built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
-    built = folded(built) if fold else built
+    built = bc.folded(built) if fold else built
     if keep:
         return to_device(built)
     device = "cuda" if torch.cuda.is_available() else "cpu"

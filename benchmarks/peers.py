@@ -148,8 +148,8 @@ def main() -> None:
         row(f"pytorch-grad-cam, {classes} / CAM, both at the input's size", found, at_least=bar)
     command = f"pip install -e '.[benchmark]' && python benchmarks/peers.py --data {shown(arguments.data)}"
     kept = (
-        "Memory is kept (`devices.keep_memory`) for all but where a row says otherwise. Peers run the network "
-        "as it is built; ours folds its batch norms first, which is part of what is compared but for one row."
+        "Memory is kept (`devices.keep_memory`) for all but where a row says otherwise. Peers run the "
+        "network as built; ours folds its batch norms first, which is part of what is compared but for one row."
     )
     body = f"{machine()} {kept}\n\n{table(*rows)}"
     write_section("peers", "Peers", command, body, page="performance")

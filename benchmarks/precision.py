@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,7 +28,7 @@ RECIPES = ("cam", "crops+smooth")
 
 
 def main() -> None:
-    """Map in bf16 and compare."""
+    """Map in both and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--split", default="train")
@@ -36,15 +37,18 @@ def main() -> None:
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
     some = replace(images, ids=spread(images.ids, arguments.images))
-    rows = []
+    cookbook, classifier = bc.Cookbook(), to_device(bc.load_classifier(arguments.run))
+    recipes = {name: cookbook.recipe(name) for name in RECIPES}
+    precisions: tuple[Literal["float32", "bf16"], ...] = ("float32", "bf16")
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder)
-        (run / "classifier.safetensors").symlink_to((arguments.run / "classifier.safetensors").resolve())
-        cookbook, classifier = bc.Cookbook(), to_device(bc.load_classifier(arguments.run))
-        recipes = {name: cookbook.recipe(name) for name in RECIPES}
-        bc.map_split(classifier, some, recipes, run, precision="bf16", workers=1)
+        runs = {precision: Path(folder, precision) for precision in precisions}
+        for precision, run in runs.items():
+            run.mkdir()
+            (run / "classifier.safetensors").symlink_to((arguments.run / "classifier.safetensors").resolve())
+            bc.map_split(classifier, some, recipes, run, precision=precision, workers=1)
+        rows = []
         for name in RECIPES:
-            float32, bf16 = (tallies(where, name, some, masks) for where in (arguments.run, run))
+            float32, bf16 = (tallies(run, name, some, masks) for run in runs.values())
             rows.append((f"`{name}`", *compared(float32, bf16, len(classes))))
     head = ("recipe", "mIoU in float32", "in bf16", "change")
     body = f"{len(some.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"

@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
-    classifier = to_device(bc.load_classifier(arguments.run))
+    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
     chosen = spread([i for i in images.ids if images.labels.get(i)], arguments.images)

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="crops+smooth")
     parser.add_argument("--batch", type=int, default=64 if torch.cuda.is_available() else 8)
     arguments = parser.parse_args()
-    classifier = to_device(bc.load_classifier(arguments.run).requires_grad_(False))
+    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
     x = noise(classifier, arguments.batch)
     forward = seconds_of(bare(classifier, x, backward=False)) / len(x)
     backward = seconds_of(bare(classifier, x)) / len(x) - forward

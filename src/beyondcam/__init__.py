@@ -3,7 +3,14 @@
 The names here are the public ones; everything else may move.
 """
 
-from beyondcam.classifier import Classifier, TrainConfig, imagenet_classifier, load_classifier, train
+from beyondcam.classifier import (
+    Classifier,
+    TrainConfig,
+    folded,
+    imagenet_classifier,
+    load_classifier,
+    train,
+)
 from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, map_split
@@ -34,6 +41,7 @@ __all__ = [
     "Source",
     "TrainConfig",
     "Training",
+    "folded",
     "imagenet_classifier",
     "load_classifier",
     "load_segmenter",

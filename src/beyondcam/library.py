@@ -22,6 +22,7 @@ def map_image(
 ) -> Tensor:
     """Map one photo for some classes, by name: float32 (k, H, W), raw, in the order of `targets`.
 
+    The classifier is run as it is; for many photos, `folded(classifier)` makes the passes faster.
     The result depends on (seed, image_id, recipe, classifier) alone. Raises `BeyondcamError` for a class the
     classifier does not have or an unknown recipe.
     """
