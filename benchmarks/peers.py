@@ -149,7 +149,7 @@ def main() -> None:
     command = f"pip install -e '.[benchmark]' && python benchmarks/peers.py --data {shown(arguments.data)}"
     kept = (
         "Memory is kept (`devices.keep_memory`) for all but where a row says otherwise. Peers run the "
-        "network as built; ours folds its batch norms first, which is part of what is compared but for one row."
+        "network as built; ours folds its batch norms first, part of what is compared but for one row."
     )
     body = f"{machine()} {kept}\n\n{table(*rows)}"
     write_section("peers", "Peers", command, body, page="performance")
