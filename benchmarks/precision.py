@@ -2,8 +2,8 @@
 
     python benchmarks/precision.py --run runs/animals --split train --images 48
 
-The float32 evidence of the RUN is taken as it is; the same images are mapped anew in bf16. Writes the section
-`precision` of docs/performance.md.
+Some images of the RUN's data are mapped in float32 and in bf16, in a folder that is thrown away. Writes the
+section `precision` of docs/performance.md.
 """
 
 import argparse
@@ -17,10 +17,9 @@ import numpy as np
 
 import beyondcam as bc
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
-from beyondcam.evidence import shelves, winners_of
-from beyondcam.metrics import ImageTally, Sweep, iou, mean_iou, resampled, sample_weights
+from beyondcam.metrics import ImageTally, Sweep, counts_at, resampled_miou, sample_weights, tallies_of
+from beyondcam.seeds import find_shelf
 from inputs import open_scored, spread
 from results import table, write_section
 
@@ -48,7 +47,8 @@ def main() -> None:
             bc.map_split(classifier, some, recipes, run, precision=precision, workers=1)
         rows = []
         for name in RECIPES:
-            float32, bf16 = (tallies(run, name, some, masks) for run in runs.values())
+            shelves = (find_shelf(run, some, name) for run in runs.values())
+            float32, bf16 = (list(tallies_of(shelf, some.ids, masks)) for shelf in shelves)
             rows.append((f"`{name}`", *compared(float32, bf16, len(classes))))
     head = ("recipe", "mIoU in float32", "in bf16", "change")
     body = f"{len(some.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"
@@ -57,20 +57,11 @@ def main() -> None:
     write_section("precision", "bfloat16: the change in mIoU", command, body, page="performance")
 
 
-def tallies(run: Path, name: str, images: LabelledImages, masks: Masks) -> list[ImageTally]:
-    """The counts of each image by a recipe's evidence in a RUN."""
-    (shelf,) = (found for found in shelves(run, images) if found.name == name)
-    return [ImageTally.of(winners_of(shelf.read(i)), masks.read(i).numpy()) for i in images.ids]
-
-
 def compared(float32: Sequence[ImageTally], bf16: Sequence[ImageTally], classes: int) -> tuple[str, str, str]:
     """Both mIoUs and their difference with its paired interval."""
     level = Sweep.of(float32, classes).best_level()
     weights = sample_weights(len(float32))
-    samples = []
-    for each in (float32, bf16):
-        intersection, predicted, true = resampled(each, level, classes, weights)
-        samples.append(mean_iou(iou(intersection, predicted, true).T, true.T))
+    samples = [resampled_miou(counts_at(each, level, classes), weights) for each in (float32, bf16)]
     change = samples[1] - samples[0]
     low, high = np.quantile(change[1:], (0.025, 0.975))
     return f"{samples[0][0]:.4f}", f"{samples[1][0]:.4f}", f"{change[0]:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -1,11 +1,12 @@
 """The table that counts in the end: what a segmentation network makes of each recipe's seeds.
 
     python benchmarks/segment.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals \
-        --row cam --row cam-ms --row crops-mean --row crops+smooth:0.1 --several crops-mean
+        --row cam --row cam-ms --row best --row best:0.1 --several best --several truth
 
-RUN has a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is RECIPE or RECIPE:THRESHOLD.
-Maps what is missing, trains a network on each row's seeds and on the truth, all by one schedule, scores them
-on `val`, and writes the section `segment` of docs/results.md. Every step can be resumed.
+RUN has a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is RECIPE, whose τ the rule
+`blind` gives, or RECIPE:THRESHOLD. Maps what is missing, trains a network on each row's seeds and on the
+truth, all by one schedule, scores them on `val`, and writes the section `segment` of docs/results.md. Every
+step can be resumed.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
+from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
@@ -29,7 +30,6 @@ from beyondcam.metrics import (
     label_mious,
     read_segments,
     threshold_of,
-    write_scores,
 )
 from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
@@ -73,7 +73,6 @@ def main() -> None:
     )
     parser.add_argument("--second", action="append", default=[], help="row to go a second round")
     parser.add_argument("--training-seeds", type=int, default=3, help="how often that is")
-    parser.add_argument("--threshold", default="blind", help="rule of the rows without a threshold")
     parser.add_argument("--seeds-split", default="train_aug")
     parser.add_argument("--schedule", default="", help="epochs to try on the training images: 6,12,24")
     parser.add_argument("--epochs", type=int, default=SegmentConfig().epochs)
@@ -83,15 +82,13 @@ def main() -> None:
     config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
-    val = open_scored(data, "val", classes)
-    train = open_scored(data, "train", classes)
+    exam = Exam(*open_scored(data, "val", classes))
 
-    asked = [(text, *divide(text, arguments.threshold)) for text in arguments.row]
-    prepare(run, {REFERENCE, *(recipe for _, recipe, _ in asked)}, (train, val, (images, masks)))
-    exam = Exam(*val)
+    asked = [(name, *name.partition(":")[::2]) for name in arguments.row]
+    prepare(run, images, {REFERENCE, *(recipe for _, recipe, _ in asked)})
     rows = []
     for name, recipe, threshold in asked:
-        lesson = seeds_lesson(run, images, recipe, threshold)
+        lesson = seeds_lesson(run, images, recipe, threshold or "blind")
         rows.append(Row(name, seed_scores(run, lesson, masks), lesson.facts["threshold"], []))
         taught(run, lesson, config, exam, rows[-1], arguments)
         if name in arguments.second:
@@ -100,7 +97,7 @@ def main() -> None:
     truth = Row("truth", None, None, [])
     taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
     tried = [
-        schedule(run, images, masks, train, replace_epochs(config, int(epochs)))
+        schedule(run, images, masks, open_scored(data, "train", classes), replace_epochs(config, int(epochs)))
         for epochs in arguments.schedule.split(",")
         if epochs
     ]
@@ -109,37 +106,27 @@ def main() -> None:
     write_section("segment", "Networks trained on the seeds", f"python benchmarks/segment.py {words}", body)
 
 
-def divide(text: str, rule: str) -> tuple[str, str]:
-    """Recipe and threshold of a row."""
-    recipe, _, threshold = text.partition(":")
-    return recipe, threshold or rule
-
-
 def replace_epochs(config: SegmentConfig, epochs: int) -> SegmentConfig:
     """The same schedule over another number of epochs."""
     return config.model_copy(update={"epochs": epochs})
 
 
-def prepare(run: Path, names: set[str], scored: tuple[tuple[LabelledImages, Masks], ...]) -> None:
-    """Map what is not mapped yet, and score `val`, so that the rules have a threshold."""
-    classifier = to_device(load_classifier(run))
+def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
+    """Map what is not mapped yet."""
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in sorted(names)}
-    for images, _ in scored:
-        for image, reason in map_split(classifier, images, recipes, run, workers=None).items():
-            log(f"left out: {image}: {reason}")
-    train, val, _ = scored
-    write_scores(run, val[0], score_split(run, *val, training=Training(*train)))
+    left_out = map_split(to_device(load_classifier(run)), images, recipes, run, workers=None)
+    for image, reason in left_out.items():
+        log(f"left out: {image}: {reason}")
 
 
 def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> dict[str, Any]:
     """The scores of a lesson's seeds against the masks of the images trained on, which nobody learns from."""
     shelf, reference = (find_shelf(run, lesson.images, name) for name in (lesson.facts["recipe"], REFERENCE))
-    rule = lesson.facts["threshold_rule"]
     scores = score_split(
         run, lesson.images, masks,
         threshold=lesson.facts["threshold"],
-        reference_threshold=threshold_of(run, reference, lesson.images, "blind" if rule == "fixed" else rule),
+        reference_threshold=threshold_of(run, reference, lesson.images, "blind"),
         among=[reference] if shelf.name == REFERENCE else [reference, shelf],
     )  # fmt: skip
     (row,) = (r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (shelf.name, "fixed"))

@@ -13,10 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
-from beyondcam.evidence import blind_level, level_threshold, winners_of
-from beyondcam.files import ahead
-from beyondcam.metrics import ImageTally, Sweep, estimate, iou, mean_iou, resampled, sample_weights
+from beyondcam.evidence import blind_level, level_threshold
+from beyondcam.metrics import (
+    ImageTally,
+    Sweep,
+    counts_at,
+    estimate,
+    resampled_miou,
+    sample_weights,
+    tallies_of,
+)
 from beyondcam.seeds import find_shelf
 from beyondcam.studies.finding import signed
 from inputs import open_scored
@@ -39,7 +45,10 @@ def main() -> None:
     splits = [open_scored(config.data, split, classes) for split in (arguments.train, arguments.val)]
     by_rule, by_count = [], []
     for recipe in arguments.recipe:
-        train, val = (tallies(arguments.run, recipe, *split) for split in splits)
+        train, val = (
+            list(tallies_of(find_shelf(arguments.run, images, recipe), images.ids, masks))
+            for images, masks in splits
+        )
         rules, few = rows(train, val, len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
@@ -56,17 +65,6 @@ def main() -> None:
     title = f"Thresholds without masks: {arguments.name}"
     command = f"python benchmarks/thresholds.py {' '.join(words)}"
     write_section(f"thresholds-{arguments.name}", title, command, body)
-
-
-def tallies(run: Path, recipe: str, images: LabelledImages, masks: Masks) -> list[ImageTally]:
-    """The counts of each image that is mapped."""
-    shelf = find_shelf(run, images, recipe)
-
-    def tally(image_id: str) -> ImageTally:
-        evidence = shelf.read(image_id)
-        return ImageTally.of(winners_of(evidence), masks.truth(image_id, evidence.size))
-
-    return list(ahead(tally, [i for i in images.ids if shelf.path(i).exists()]))
 
 
 def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -> tuple[list[str], list[str]]:
@@ -92,8 +90,7 @@ def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -
 
 def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:
     """The mIoU of some images in the full sample, which comes first, and in every resample."""
-    intersection, predicted, true = resampled(counts, level, classes, sample_weights(len(counts)))
-    return mean_iou(iou(intersection, predicted, true).T, true.T)
+    return resampled_miou(counts_at(counts, level, classes), sample_weights(len(counts)))
 
 
 if __name__ == "__main__":

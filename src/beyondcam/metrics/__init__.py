@@ -2,10 +2,10 @@
 
 from beyondcam.metrics.bootstrap import estimate, sample_weights
 from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
-from beyondcam.metrics.results import threshold_of, write_scores
+from beyondcam.metrics.results import tallies_of, threshold_of, write_scores
 from beyondcam.metrics.score import FAMILY, METRICS, REFERENCE, Scores, Training, score_split
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
-from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou, resampled
+from beyondcam.metrics.tally import ImageTally, Sweep, counts_at, iou, mean_iou, resampled_miou
 
 __all__ = [
     "FAMILY",
@@ -17,17 +17,19 @@ __all__ = [
     "Sweep",
     "Training",
     "count_labels",
+    "counts_at",
     "counts_of",
     "estimate",
     "iou",
     "label_mious",
     "mean_iou",
     "read_segments",
-    "resampled",
+    "resampled_miou",
     "sample_weights",
     "score_labels",
     "score_split",
     "share_of_truth",
+    "tallies_of",
     "threshold_of",
     "write_scores",
     "write_segment",

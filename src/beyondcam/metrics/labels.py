@@ -10,7 +10,7 @@ from beyondcam.data import VOID, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import sample_weights
-from beyondcam.metrics.tally import Counts, iou, mean_iou
+from beyondcam.metrics.tally import Counts, iou, resampled_miou
 from beyondcam.progress import track
 
 
@@ -76,11 +76,10 @@ def label_mious(scored: Sequence[LabelCounts]) -> NDArray[np.float64]:
     common = set.intersection(*(set(one.ids) for one in scored))
     shared = [i for i in scored[0].ids if i in common]
     weights = sample_weights(len(shared))
-    return np.stack([_mious(one, shared, weights) for one in scored])
-
-
-def _mious(scored: LabelCounts, ids: Sequence[str], weights: Counts) -> NDArray[np.float64]:
-    place = {i: n for n, i in enumerate(scored.ids)}
-    counts = scored.counts[[place[i] for i in ids]]
-    intersection, predicted, true = np.moveaxis(np.tensordot(weights, counts, 1), 1, 0)
-    return mean_iou(iou(intersection, predicted, true).T, true.T)
+    places = [{i: n for n, i in enumerate(one.ids)} for one in scored]
+    return np.stack(
+        [
+            resampled_miou(one.counts[[place[i] for i in shared]], weights)
+            for one, place in zip(scored, places, strict=True)
+        ]
+    )

@@ -1,6 +1,6 @@
 """Scores on disk: RUN/scores.json, RUN/comparisons.json and RUN/curves.json."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,16 @@ def threshold_of(
     these images; or `few`, `train` or `oracle` as `score` has answered them.
     """
     rule, _, named = text.partition(":")
+    classes = len(images.classes)
     if text == "blind":
-        return level_threshold(blind_level(_sweep(shelf, images.ids, len(images.classes), None).levels))
+        return level_threshold(blind_level(Sweep.of(tallies_of(shelf, images.ids, None), classes).levels))
     if rule == "few" and named:
         ids = [name.strip() for name in named.split(",")]
-        if masks is None or not set(ids) <= set(images.ids):
-            raise BeyondcamError(f"--threshold {text}: not all of these are images with masks here")
-        return level_threshold(_sweep(shelf, ids, len(images.classes), masks).best_level())
+        if masks is None:
+            raise BeyondcamError(f"--threshold {text}: no masks to choose τ by here; take blind or a value")
+        if unknown := set(ids) - set(images.ids):
+            raise BeyondcamError(f"--threshold {text}: {images.split} has no image {min(unknown)}")
+        return level_threshold(Sweep.of(tallies_of(shelf, ids, masks), classes).best_level())
     try:
         value = float(text)
     except ValueError:
@@ -59,7 +62,7 @@ def threshold_of(
     return value
 
 
-def _sweep(shelf: Shelf, ids: Sequence[str], classes: int, masks: Masks | None) -> Sweep:
+def tallies_of(shelf: Shelf, ids: Sequence[str], masks: Masks | None) -> Iterator[ImageTally]:
     """The counts of those of the images that are mapped; without masks all of their pixels are void."""
 
     def tally(image_id: str) -> ImageTally:
@@ -71,7 +74,7 @@ def _sweep(shelf: Shelf, ids: Sequence[str], classes: int, masks: Masks | None) 
     mapped = [i for i in ids if shelf.path(i).exists()]
     if not mapped:
         raise BeyondcamError(f"{shelf.folder}: no image is mapped yet; `beyondcam map` does it")
-    return Sweep.of(ahead(tally, mapped), classes)
+    yield from ahead(tally, mapped)
 
 
 def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:

@@ -25,7 +25,7 @@ from beyondcam.evidence import (
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import interval, sample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
-from beyondcam.metrics.tally import Counts, ImageTally, Sweep, iou, mean_iou, resampled
+from beyondcam.metrics.tally import Counts, ImageTally, Sweep, counts_at, iou, mean_iou, resampled
 from beyondcam.progress import track
 
 REFERENCE = "cam"
@@ -349,7 +349,7 @@ def _evaluate(
     counts: _Counts, rule: Rule, level: int, classes: int, weights: NDArray[np.int64], absent: Absent
 ) -> tuple[NDArray[np.float64], dict[str, float], dict[str, NDArray[np.float64]]]:
     """IoU by class, each metric, and each metric's resamples, at one level."""
-    intersection, predicted, true = resampled(counts.tallies, level, classes, weights)
+    intersection, predicted, true = resampled(counts_at(counts.tallies, level, classes), weights)
     by_class = iou(intersection, predicted, true)
     samples = {"miou": mean_iou(by_class.T, true.T, absent)}
     if rule in counts.right_in_dr:

@@ -122,16 +122,25 @@ class Sweep:
         return int(self.miou(absent).argmax())
 
 
-def resampled(
-    tallies: Sequence[ImageTally], level: int, classes: int, weights: Counts
-) -> tuple[Counts, Counts, Counts]:
-    """Intersection, predicted and true pixels at a level: (samples, classes + 1) each.
+def counts_at(tallies: Sequence[ImageTally], level: int, classes: int) -> Counts:
+    """Of each image, intersection, predicted and true pixels at a level: (images, 3, classes + 1)."""
+    return np.stack([tally.at(level, classes) for tally in tallies])
 
-    `weights` (samples, images) says how often each image counts in each sample.
+
+def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts]:
+    """Intersection, predicted and true pixels: (samples, classes + 1) each.
+
+    `by_image` (images, 3, classes + 1) are those of each image; `weights` (samples, images) says how often it
+    counts in each sample.
     """
-    by_image = np.stack([tally.at(level, classes) for tally in tallies])
     intersection, predicted, true = np.moveaxis(np.tensordot(weights, by_image, 1), 1, 0)
     return intersection, predicted, true
+
+
+def resampled_miou(by_image: Counts, weights: Counts) -> NDArray[np.float64]:
+    """The mean IoU of every sample, (samples,); arguments as of `resampled`."""
+    intersection, predicted, true = resampled(by_image, weights)
+    return mean_iou(iou(intersection, predicted, true).T, true.T)
 
 
 def _above(counts: Counts) -> Counts:

@@ -40,6 +40,9 @@ OTHERS = ("resnet50", "tf_efficientnet_lite0")
 TRAININGS = 3
 """Seeds of each kernel; two on a budget of fewer than three repeats."""
 
+EPOCHS = 9
+"""The most epochs of each: unpooled, wide kernels take too long for more."""
+
 Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float]]]
 """(F, recipe) → its rows of scores, one a training seed."""
 
@@ -55,7 +58,10 @@ def window(bench: Bench) -> Finding:
     kernels = [kernel for kernel in KERNELS if bench.budget.dear or kernel not in DEAR]
     for kernel in kernels:
         for seed in range(min(TRAININGS, bench.budget.repeats)):
-            subject = bench.trained(f"kernel{kernel}-{seed}", kernel=kernel, pool=False, size=SIDE, seed=seed)
+            subject = bench.trained(
+                f"kernel{kernel}-{seed}", kernel=kernel, pool=False, size=SIDE, seed=seed,
+                epochs=min(EPOCHS, bench.budget.epochs),
+            )  # fmt: skip
             found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in RECIPES})
             scores = bench.scored(subject, found)
             for name in RECIPES:
