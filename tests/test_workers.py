@@ -51,14 +51,34 @@ def test_evidence_has_the_same_bytes_whoever_refines_it(
     assert files[0] == files[1]
 
 
-def test_jobs_are_done_elsewhere_and_all_are_done_when_the_block_is_left(tmp_path: Path) -> None:
+def wait_for(path: Path) -> None:
+    wait_until(path.exists)
+
+
+def test_jobs_are_done_elsewhere_but_for_those_that_would_wait(tmp_path: Path) -> None:
+    own, go = os.getpid(), tmp_path / "go"
+    count = workers.WAITING + 2
     with Workers(1) as pool:
-        for n in range(5):
+        pool.submit(partial(touch, tmp_path / "elsewhere"))
+        wait_for(tmp_path / "elsewhere")
+        pool.submit(partial(wait_for, go))  # the process is held up
+        for n in range(count):
             pool.submit(partial(touch, tmp_path / str(n)))
-            assert len(pool.waiting) <= 2
-    done = {path.name: int(path.read_text()) for path in tmp_path.iterdir()}
-    assert sorted(done) == ["0", "1", "2", "3", "4"]
-    assert os.getpid() not in done.values()
+            assert len(pool.waiting) <= workers.WAITING
+        full = [n for n in range(count) if (tmp_path / str(n)).exists()]
+        assert full == list(range(workers.WAITING - 1, count))
+        go.touch()
+    done = {n: int((tmp_path / str(n)).read_text()) for n in range(count)}
+    assert all(done[n] == own for n in full)
+    assert int((tmp_path / "elsewhere").read_text()) != own
+
+
+def test_what_no_process_has_begun_is_done_on_the_spot_at_the_end(tmp_path: Path) -> None:
+    with Workers(1) as pool:
+        for n in range(4):
+            pool.submit(partial(time.sleep, 2) if n < 2 else partial(touch, tmp_path / str(n)))
+    done = {n: int((tmp_path / str(n)).read_text()) for n in (2, 3)}
+    assert done[3] == os.getpid()
 
 
 def test_processes_are_started_once_before_any_job() -> None:
@@ -83,11 +103,13 @@ def test_worker_that_dies_is_one_line_that_says_what_to_do() -> None:
     def run() -> None:
         with Workers(1) as pool:
             pool.submit(die)
+            future, _ = pool.waiting[0]
+            wait_until(lambda: future.running() or future.done())
 
     def run_on() -> None:
         with Workers(1) as pool:
             pool.submit(die)
-            wait_until(pool.waiting[0].done)
+            wait_until(pool.waiting[0][0].done)
             pool.submit(fail)
 
     for call in (run, run_on):

@@ -18,6 +18,9 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Evidence, Shelf, write_evidence
 from beyondcam.recipes import Item, Raw, Recipe, finish
 
+WAITING = 16
+"""Jobs that may wait: those of one chunk, so that the network need not wait before it goes on."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -49,8 +52,9 @@ class Job:
 class Workers:
     """So many processes to hand jobs to; with none, jobs are done on the spot.
 
-    At most two jobs a process wait, so that memory does not grow. What a job raises is raised at a later
-    `submit`, or when the `with` block is left.
+    At most `WAITING` jobs wait, so that memory does not grow: one more is done on the spot, as are, when the
+    `with` block is left, those that no process has begun. What a job raises is raised at a later `submit`, or
+    when the block is left.
     """
 
     def __init__(self, count: int) -> None:
@@ -58,7 +62,7 @@ class Workers:
         self.count = count
         self.pool = ProcessPoolExecutor(count, spawn, initializer=_begin) if count else None
         self.unstarted = count
-        self.waiting: deque[Future[None]] = deque()
+        self.waiting: deque[tuple[Future[None], bytes]] = deque()
 
     def start(self) -> None:
         """Start the processes, which takes seconds; else the first jobs do, and wait for it."""
@@ -67,17 +71,24 @@ class Workers:
             self.unstarted -= 1
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have a job done, waiting while too many are under way."""
-        if self.pool is None:
+        """Have a job done."""
+        while self.waiting and self.waiting[0][0].done():
+            self.waiting.popleft()[0].result()
+        if self.pool is None or len(self.waiting) == WAITING:
             job()
             return
-        self._settle(down_to=2 * self.count - 1)
         # pickled here, since the pool would pass tensors through shared memory, which containers are short of
-        self.waiting.append(self.pool.submit(_do, pickle.dumps(job)))
+        pickled = pickle.dumps(job)
+        self.waiting.append((self.pool.submit(_do, pickled), pickled))
 
-    def _settle(self, down_to: int) -> None:
-        while len(self.waiting) > down_to:
-            self.waiting.popleft().result()
+    def _finish(self) -> None:
+        """Do, from the last on, what no process has begun; wait for the rest."""
+        while self.waiting:
+            future, pickled = self.waiting.pop()
+            if future.cancel():
+                _do(pickled)
+            else:
+                future.result()
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +103,7 @@ class Workers:
                 self.pool.shutdown(cancel_futures=True)
             else:
                 try:
-                    self._settle(down_to=0)
+                    self._finish()
                 except BrokenProcessPool as broken:
                     error = broken
         if isinstance(error, BrokenProcessPool):
