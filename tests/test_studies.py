@@ -273,10 +273,13 @@ def test_cascade_ends_with_every_parameter_random_and_leaves_the_classifier_alon
     subject = of_images(subject, subject.images.ids[:2])
     before = {k: v.clone() for k, v in subject.classifier.state_dict().items()}
     fresh = []
-    for classifier in HONESTY.randomisations(subject.classifier):
+    for classifier in HONESTY.randomisations(subject.classifier, 0):
         parameters = dict(classifier.named_parameters())
         fresh.append({name for name, own in parameters.items() if not torch.equal(own, before[name])})
-    assert [len(names) for names in fresh[:2]] == [0, 1]
+    assert len(fresh[0]) == 1
+    head = [next(HONESTY.randomisations(subject.classifier, draw)).weight.clone() for draw in (0, 0, 1)]
+    assert torch.equal(head[0], head[1])
+    assert not torch.equal(head[0], head[2])
     assert all(a < b for a, b in pairwise(fresh))
     assert fresh[-1] == set(parameters)
     names = HONESTY.RANDOMISED
@@ -284,6 +287,12 @@ def test_cascade_ends_with_every_parameter_random_and_leaves_the_classifier_alon
     assert all(steps[0]["correlations"] == pytest.approx([1, 1]) for steps in found.values())
     assert all(max(steps[-1]["correlations"]) < 0.99 for steps in found.values())
     assert all(torch.equal(v, before[k]) for k, v in subject.classifier.state_dict().items())
+    assert HONESTY.mean_step(
+        [{"correlations": [0.5, 1], "miou": 0.2}, {"correlations": [0, 0], "miou": 0.4}]
+    ) == {
+        "correlations": [0.25, 0.5],
+        "miou": pytest.approx(0.3),
+    }
 
 
 def test_the_highest_pixels_are_q_and_ties_share_what_is_left() -> None:

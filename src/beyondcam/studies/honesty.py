@@ -3,7 +3,7 @@
 The randomisation is that of Adebayo et al. 2018, "Sanity Checks for Saliency Maps" (arXiv 1810.03292).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
 from typing import Any
@@ -31,8 +31,8 @@ RANDOMISED = ("cam", "saliency+smooth", "crops+smooth")
 PARTS = 5
 """The backbone is randomised in so many steps, from the last layer to the first."""
 
-LOOKED_AT = 16
-"""Images of the randomisation."""
+LOOKED_AT, DRAWS = 16, 3
+"""Images of the randomisation, and how often the layers are drawn."""
 
 PAIRS = len(RECIPES) * (len(RECIPES) - 1) // 2
 
@@ -51,8 +51,10 @@ def honesty(bench: Bench) -> Finding:
     looked_at = of_images(looked_at, looked_at.images.ids[:LOOKED_AT])
     chosen = {name: recipes[name] for name in RANDOMISED}
     one = passes(looked_at, chosen.values())
-    bench.declare(sum([one] * (PARTS + 2), Cost()), f"{PARTS + 2} steps of randomisation")
-    randomised = bench.kept("randomised", looked_at, lambda: cascade(looked_at, chosen))
+    bench.declare(
+        sum([one] * (1 + DRAWS * (PARTS + 1)), Cost()), f"{DRAWS} draws of {PARTS + 1} randomisations"
+    )
+    randomised = bench.kept(f"randomised-{DRAWS}", looked_at, lambda: cascade(looked_at, chosen))
 
     orders = {name: decided(*scored) for name, scored in by_rule.items()}
     turned = {name: turned_round(orders["oracle"], order) for name, order in orders.items()}
@@ -68,8 +70,8 @@ def honesty(bench: Bench) -> Finding:
         f"{turned['train']} of them round; of the fixed thresholds {', '.join(map(str, FIXED))} the worst, "
         f"{worst.removeprefix('fixed ')}, turns {turned[worst]}. crops+smooth less crops-cam+smooth is "
         f"{leads['oracle']} mIoU by oracle, {leads['train']} by train. Randomising the head alone brings the "
-        f"rank correlation with the trained classifier's maps to {head}, the whole network to {whole} (one "
-        f"draw, {len(looked_at.images.ids)} images)."
+        f"rank correlation with the trained classifier's maps to {head}, the whole network to {whole} (means "
+        f"over {DRAWS} draws, {len(looked_at.images.ids)} images)."
     )
     tables = (
         miou_by_rule(by_rule),
@@ -140,24 +142,40 @@ Step = Mapping[str, Any]
 
 
 def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[Step]]:
-    """By recipe and step: rank correlations with the maps as trained, a mean an image, and mIoU."""
+    """By recipe and step: rank correlations with the maps as trained, a mean an image, and mIoU.
+
+    Both are means over the draws.
+    """
     images = subject.images
     items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
-    found: dict[str, list[Step]] = {name: [] for name in recipes}
-    trained: list[dict[str, Result]] = []
-    for classifier in randomisations(subject.classifier):
-        results = list(run(classifier, items, recipes))
-        trained = trained or results
-        for name in recipes:
-            sweep, correlations = Sweep.of((), len(images.classes)), []
-            for item, result, first in zip(items, results, trained, strict=True):
-                maps = result[name].maps
-                evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
-                sweep.add(ImageTally.of(winners_of(evidence), subject.masks.read(item.id).numpy()))
-                pairs = zip(maps, first[name].maps, strict=True)
-                correlations.append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
-            found[name].append({"correlations": correlations, "miou": float(sweep.miou().max())})
-    return found
+    trained = list(run(subject.classifier, items, recipes))
+
+    def step(name: str, results: Sequence[dict[str, Result]]) -> Step:
+        sweep, correlations = Sweep.of((), len(images.classes)), []
+        for item, result, first in zip(items, results, trained, strict=True):
+            maps = result[name].maps
+            evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
+            sweep.add(ImageTally.of(winners_of(evidence), subject.masks.read(item.id).numpy()))
+            pairs = zip(maps, first[name].maps, strict=True)
+            correlations.append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
+        return {"correlations": correlations, "miou": float(sweep.miou().max())}
+
+    drawn = []
+    for draw in range(DRAWS):
+        steps = (list(run(each, items, recipes)) for each in randomisations(subject.classifier, draw))
+        drawn.append([{name: step(name, results) for name in recipes} for results in steps])
+    return {
+        name: [
+            step(name, trained),
+            *(mean_step([own[name] for own in same]) for same in zip(*drawn, strict=True)),
+        ]
+        for name in recipes
+    }
+
+
+def mean_step(draws: Sequence[Step]) -> Step:
+    """The mean over draws of one step."""
+    return {key: np.mean([own[key] for own in draws], 0).tolist() for key in draws[0]}
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
@@ -167,10 +185,9 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     return float(spearmanr(a.flatten(), b.flatten()).statistic)
 
 
-def randomisations(classifier: Classifier) -> Iterator[Classifier]:
-    """The classifier, with its head random, then also more and more of the backbone from its end."""
-    torch.manual_seed(0)
-    yield classifier
+def randomisations(classifier: Classifier, draw: int) -> Iterator[Classifier]:
+    """The classifier with its head random, then also more and more of the backbone from its end."""
+    torch.manual_seed(draw)
     classifier = deepcopy(classifier)
     nn.init.kaiming_uniform_(classifier.weight, a=5**0.5)
     yield classifier
