@@ -16,11 +16,10 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import threshold_level
-from beyondcam.metrics import ImageTally, Scores, estimate, tallies_of
-from beyondcam.seeds import find_shelf
+from beyondcam.metrics import ImageTally, Scores, estimate
 from beyondcam.studies.bench import difference, row_of
 from beyondcam.studies.finding import cell, signed
-from inputs import open_scored
+from inputs import open_scored, tallies
 from results import shown, table, write_section
 from thresholds import mious
 
@@ -83,7 +82,7 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
     by_class = [
         (label, *(f"{row['iou'][label]:.3f}" for row in rows.values())) for label in rows[CONTROL]["iou"]
     ]
-    counted = {name: list(tallies_of(find_shelf(run, images, name), images.ids, masks)) for name in rows}
+    counted = {name: tallies(run, images, masks, name) for name in rows}
     levels = {name: threshold_level(row["threshold"]) for name, row in rows.items()}
     return (
         f"{data}, {rows[CONTROL]['images']} images of `{images.split}`: mIoU.\n\n"

@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from beyondcam import open_images, open_masks
 from beyondcam.data import LabelledImages, Masks
+from beyondcam.metrics import ImageTally, tallies_of
+from beyondcam.seeds import find_shelf
 
 
 def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[LabelledImages, Masks]:
@@ -13,6 +16,11 @@ def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[Labelled
     if masks is None:
         sys.exit(f"{data}: has no masks")
     return open_images(data, split, classes), masks
+
+
+def tallies(run: Path, images: LabelledImages, masks: Masks, recipe: str) -> list[ImageTally]:
+    """The counts of each image that is mapped."""
+    return list(tallies_of(find_shelf(run, images, recipe), images.ids, masks))
 
 
 def spread(ids: Sequence[str], count: int) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ import numpy as np
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.devices import to_device
-from beyondcam.metrics import ImageTally, Sweep, counts_at, resampled_miou, sample_weights, tallies_of
-from beyondcam.seeds import find_shelf
-from inputs import open_scored, spread
+from beyondcam.metrics import ImageTally, Sweep
+from inputs import open_scored, spread, tallies
 from results import table, write_section
+from thresholds import mious
 
 RECIPES = ("cam", "crops+smooth")
 
@@ -47,8 +47,7 @@ def main() -> None:
             bc.map_split(classifier, some, recipes, run, precision=precision, workers=1)
         rows = []
         for name in RECIPES:
-            shelves = (find_shelf(run, some, name) for run in runs.values())
-            float32, bf16 = (list(tallies_of(shelf, some.ids, masks)) for shelf in shelves)
+            float32, bf16 = (tallies(run, some, masks, name) for run in runs.values())
             rows.append((f"`{name}`", *compared(float32, bf16, len(classes))))
     head = ("recipe", "mIoU in float32", "in bf16", "change")
     body = f"{len(some.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"
@@ -60,8 +59,7 @@ def main() -> None:
 def compared(float32: Sequence[ImageTally], bf16: Sequence[ImageTally], classes: int) -> tuple[str, str, str]:
     """Both mIoUs and their difference with its paired interval."""
     level = Sweep.of(float32, classes).best_level()
-    weights = sample_weights(len(float32))
-    samples = [resampled_miou(counts_at(each, level, classes), weights) for each in (float32, bf16)]
+    samples = [mious(each, level, classes) for each in (float32, bf16)]
     change = samples[1] - samples[0]
     low, high = np.quantile(change[1:], (0.025, 0.975))
     return f"{samples[0][0]:.4f}", f"{samples[1][0]:.4f}", f"{change[0]:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -83,6 +83,7 @@ def main() -> None:
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
     exam = Exam(*open_scored(data, "val", classes))
+    train = open_scored(data, "train", classes)
 
     asked = [(name, *name.partition(":")[::2]) for name in arguments.row]
     prepare(run, images, {REFERENCE, *(recipe for _, recipe, _ in asked)})
@@ -97,7 +98,7 @@ def main() -> None:
     truth = Row("truth", None, None, [])
     taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
     tried = [
-        schedule(run, images, masks, open_scored(data, "train", classes), replace_epochs(config, int(epochs)))
+        schedule(run, images, masks, train, replace_epochs(config, int(epochs)))
         for epochs in arguments.schedule.split(",")
         if epochs
     ]

@@ -21,11 +21,9 @@ from beyondcam.metrics import (
     estimate,
     resampled_miou,
     sample_weights,
-    tallies_of,
 )
-from beyondcam.seeds import find_shelf
 from beyondcam.studies.finding import signed
-from inputs import open_scored
+from inputs import open_scored, tallies
 from results import shown, table, write_section
 
 COUNTS = (1, 2, 4, 8, 16, 32)
@@ -45,10 +43,7 @@ def main() -> None:
     splits = [open_scored(config.data, split, classes) for split in (arguments.train, arguments.val)]
     by_rule, by_count = [], []
     for recipe in arguments.recipe:
-        train, val = (
-            list(tallies_of(find_shelf(arguments.run, images, recipe), images.ids, masks))
-            for images, masks in splits
-        )
+        train, val = (tallies(arguments.run, *split, recipe) for split in splits)
         rules, few = rows(train, val, len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))

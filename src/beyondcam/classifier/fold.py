@@ -28,7 +28,7 @@ def folded(classifier: Classifier) -> Classifier:
     instead: dict[nn.Module, nn.Module] = {}
     for conv, norm in _pairs(copy).items():
         instead[norm] = _without(norm)
-        fused = fuse_conv_bn_eval(conv.double(), norm.double())  # rounded once, at the end
+        fused = fuse_conv_bn_eval(conv.cpu().double(), norm.cpu().double())  # not all GPUs have float64
         conv.weight, conv.bias = fused.weight, fused.bias
         conv.to(copy.weight)
     for parent in [*copy.modules()]:
