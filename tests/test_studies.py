@@ -24,10 +24,10 @@ from beyondcam.studies.finding import Finding, Plot, Table, cell, signed
 from conftest import Command, complaint
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
-CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS, COCO, CONTEST, BACKBONES, WHEN, RULE, PAIRS = (
+CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS, COCO, CONTEST, BACKBONES, WHEN, RULE, PAIRS, CASES = (
     sys.modules[f"beyondcam.studies.{name}"]
     for name in ("crops", "honesty", "window", "regions", "perturbations", "coco", "contest", "backbones",
-                 "when", "rule", "pairs")
+                 "when", "rule", "pairs", "cases")
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def run(trained: tuple[Path, str]) -> Path:
 def little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CROPS, "COUNTS", (1, 2, 4))
     monkeypatch.setattr(CROPS, "N", 2)
+    monkeypatch.setattr(CROPS, "USUAL", "saliency n=2")
     monkeypatch.setattr(CROPS, "DRAWN", 2)
     monkeypatch.setattr(CROPS, "DRAWS", 2)
     monkeypatch.setattr(HONESTY, "LOOKED_AT", 2)
@@ -249,6 +250,23 @@ def test_crops_compares_each_recipe_once_and_varies_one_thing_at_a_time() -> Non
             assert recipe.source.model_copy(update={"perturbation": usual.perturbation}) == usual
         if "weight" in name:
             assert recipe.source.perturbation == usual.perturbation
+
+
+def test_crops_by_area_are_means_over_the_objects_of_a_third() -> None:
+    pairs = (0.1, 0.2, 0.5), (0.3, 0.4, 0.3)  # area, IoU of the whole image and of crops
+    thirds = {
+        name: [CASES.Case(("", "x"), 0, area, {CROPS.WHOLE: whole, "crops": crops}, {})]
+        for name, (area, whole, crops) in zip(("smallest", "largest"), pairs, strict=True)
+    }
+    table = CROPS.by_area({**thirds, "none": []}, {"crops": None})
+    assert table.head[1:] == [
+        "smallest third (10.0%–10.0% of the image)", "less saliency",
+        "largest third (30.0%–30.0% of the image)", "less saliency", "none third (none)", "less saliency",
+    ]  # fmt: skip
+    assert table.rows == [
+        ["crops", "0.500 [0.500, 0.500]", "+0.300 [+0.300, +0.300]",
+         "0.300 [0.300, 0.300]", "-0.100 [-0.100, -0.100]", "–", "–"],
+    ]  # fmt: skip
 
 
 def test_stability_is_the_deviation_over_draws_by_that_over_pixels() -> None:
@@ -491,7 +509,7 @@ def test_backbones_are_trained_from_scratch_on_the_digits(
 
 def case(n: int, cam: float, saliency: float, **signs: float) -> object:
     every = dict.fromkeys(RULE.SIGNS, 0.0) | signs
-    return RULE.Case(("own", f"{n}"), 0, 0.1, (cam, saliency, 0.0, 0.0), every)
+    return CASES.Case(("own", f"{n}"), 0, 0.1, {"smoothed cam": cam, "saliency": saliency}, every)
 
 
 def test_a_rule_is_the_best_of_all_signs_and_values() -> None:
@@ -502,10 +520,10 @@ def test_a_rule_is_the_best_of_all_signs_and_values() -> None:
             for n in range(12)
         ]
         rule = RULE.derive(cases)
-        found = sum(each.gain * rule.takes(each) for each in cases)
+        found = sum(RULE.gain(each) * rule.takes(each) for each in cases)
         values = {sign: {-1.0, *(each.signs[sign] for each in cases)} for sign in RULE.SIGNS}
         best = max(
-            sum(each.gain for each in cases if (each.signs[sign] > at) == above)
+            sum(RULE.gain(each) for each in cases if (each.signs[sign] > at) == above)
             for sign, own in values.items()
             for at in own
             for above in (True, False)
@@ -529,14 +547,17 @@ def test_a_case_is_counted_as_by_hand() -> None:
         return Evidence(np.array([[levels]], np.uint8), (1,), (1.0,), (np.log(3.0),), (1, 5))
 
     cam, saliency = evidence(255, 100, 90, 0, 200), evidence(250, 200, 150, 140, 255)
-    (found,) = RULE.cases_of(("own", "x"), [cam, saliency, cam, saliency], truth, [100, 130, 89, 200], 10)
-    assert found.area == pytest.approx(3 / 5)
-    assert found.iou == pytest.approx((1 / 3, 3 / 4, 1, 1 / 3))
-    assert found.gain == pytest.approx(3 / 4 - 1 / 3)
-    assert found.signs == pytest.approx({
+    both = {"smoothed cam": cam, "saliency": saliency}
+    for levels, ious in (((100, 130), (1 / 3, 3 / 4)), ((89, 200), (1, 1 / 3))):
+        thresholds = {name: (level / 255) ** 2 for name, level in zip(both, levels, strict=True)}
+        (found,) = CASES.cases_of(("own", "x"), both, truth, thresholds)
+        assert found.area == pytest.approx(3 / 5)
+        assert found.iou == pytest.approx(dict(zip(both, ious, strict=True)))
+        assert RULE.gain(found) == pytest.approx(ious[1] - ious[0])
+    assert RULE.signs_of(both, 10)[1] == pytest.approx({
         "probability": 0.75, "extent": 2 / 5, "places": 4, "reach": 1, "overlap": 2 / 5, "classes": 1,
     })  # fmt: skip
-    assert not [*RULE.cases_of(("own", "x"), [cam] * 4, np.zeros_like(truth), [0] * 4, 1)]
+    assert not [*CASES.cases_of(("own", "x"), both, np.zeros_like(truth), thresholds)]
 
 
 def test_a_rule_is_tried_against_what_was_better_where_it_was_derived() -> None:
@@ -546,14 +567,14 @@ def test_a_rule_is_tried_against_what_was_better_where_it_was_derived() -> None:
     assert cases == others
     assert by_rule == pytest.approx([0.2, 0])
     assert constant == pytest.approx([0.2, -0.5])
-    value, interval = RULE.averaged(cases, np.subtract(by_rule, constant).tolist())
+    value, interval = CASES.averaged(cases, np.subtract(by_rule, constant).tolist())
     assert value == pytest.approx(0.25)
     assert interval == pytest.approx((0.25, 0.25))  # one image, whose classes are drawn together
 
 
 def test_thirds_are_as_large_as_can_be_and_in_order() -> None:
     cases = [case(n, 0, 0, extent=value) for n, value in enumerate((5, 1, 3, 2, 4, 6, 6, 6))]
-    found = WHEN.in_thirds(cases, WHEN.sign("extent"))
+    found = CASES.in_thirds(cases, WHEN.sign("extent"))
     assert [[each.signs["extent"] for each in third] for third in found] == [[1, 2, 3], [4, 5, 6], [6, 6]]
 
 

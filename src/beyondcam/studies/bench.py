@@ -188,11 +188,13 @@ class Bench:
         *,
         training: Training | None = None,
         threshold: float | None = None,
+        reference_threshold: float | None = None,
     ) -> Scores:
         """The scores of some evidence, at oracle τ and by the other rules asked for."""
         scores = score_split(
             subject.run, subject.images, subject.masks,
-            training=training, threshold=threshold, among=list(found.values()),
+            training=training, threshold=threshold, reference_threshold=reference_threshold,
+            among=list(found.values()),
         )  # fmt: skip
         self.left_out |= scores.left_out
         self.notes.setdefault("images", str(scores.rows[0]["images"]))

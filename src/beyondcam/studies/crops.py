@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Evidence, Shelf
 from beyondcam.metrics import Scores, estimate, sample_weights
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Recipe, Source
 from beyondcam.studies.bench import Bench, Subject, difference, of_images, row_of, smoothed
+from beyondcam.studies.cases import Case, area, averaged, cases_of, gains, in_thirds, mean_of
 from beyondcam.studies.finding import Finding, Interval, Plot, Table, bounded, cell, point, signed
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -19,6 +19,11 @@ SCALES = ((0.15, 0.4), (0.3, 0.5), (0.3, 0.8), (0.6, 1.0))
 SIZES = (0.5, 0.75, 1.0, 1.5)
 WEIGHTS = ("none", "score", "share")
 MAPS = ("saliency", "cam")
+USUAL = f"saliency n={N}"
+WHOLE = "saliency"
+"""The recipe of one view of the whole image, which crops must gain upon."""
+
+THIRDS = ("smallest", "middle", "largest")
 DRAWN, DRAWS = 8, 5
 """Images that stability is measured on, and draws of each."""
 
@@ -31,15 +36,19 @@ def crops(bench: Bench) -> Finding:
     scores = bench.scored(subject, found)
     subject = bench.usable(subject)
     spread = stability(bench, subject)
+    thirds = dict(zip(THIRDS, in_thirds(objects_of(subject, found, scores), area), strict=True))
     most = COUNTS[-1]
-    gain = difference(scores, f"saliency n={most}", f"saliency n={N}")
-    over = difference(scores, f"saliency n={N}", f"cam n={N}")
+    more = difference(scores, f"saliency n={most}", USUAL)
+    over = difference(scores, USUAL, f"cam n={N}")
+    small, large = (mean_of(own, gains(own, USUAL, WHOLE)) for own in (thirds[THIRDS[0]], thirds[THIRDS[-1]]))
     statement = (
         f"On {bench.notes['images']} images, {most} crops of saliency instead of {N} change mIoU by "
-        f"{signed(gain)}; at {N} crops saliency less CAM is {signed(over)} (oracle τ). From draw to draw a "
+        f"{signed(more)}; at {N} crops saliency less CAM is {signed(over)} (oracle τ). From draw to draw a "
         f"pixel of saliency varies by {bounded(*spread['saliency'][COUNTS[0]])} of its map's spread with "
         f"{COUNTS[0]} crop, by {bounded(*spread['saliency'][N])} with {N}; of CAM by "
-        f"{bounded(*spread['cam'][N])} with {N}."
+        f"{bounded(*spread['cam'][N])} with {N}. Over one view of the whole image {N} crops of saliency "
+        f"change the IoU of an object by {small} in the third with the smallest, by {large} in that with the "
+        "largest."
     )
     by_count = Plot(
         "mIoU against the number of crops", "crops", "mIoU",
@@ -49,8 +58,19 @@ def crops(bench: Bench) -> Finding:
         "deviation of a pixel over draws, as a share of the deviation over its map", "crops", "deviation",
         {of: [(n, *spread[of][n]) for n in COUNTS] for of in MAPS}, log=True,
     )  # fmt: skip
+    by_scale = Plot(
+        f"IoU of an object by {N} crops of saliency less that by the whole image, by the object's size",
+        "mean side of a crop, share of the image's", "difference of IoU",
+        {
+            f"{third} third": [
+                (sum(scale) / 2, *averaged(own, gains(own, at_scale(scale), WHOLE))) for scale in SCALES
+            ]
+            for third, own in thirds.items()
+            if own
+        },
+    )  # fmt: skip
     return Finding(
-        statement, (table(scores, recipes), by_area(bench, subject, found)), (by_count, steadiness)
+        statement, (table(scores, recipes), by_area(thirds, found)), (by_count, steadiness, by_scale)
     )
 
 
@@ -60,8 +80,7 @@ def menu() -> dict[str, Recipe]:
     varied: dict[str, tuple[str, dict[str, Any]]]
     varied = {f"{of} n={n}": (of, {**usual, "perturbation": Crops(n=n)}) for of in MAPS for n in COUNTS}
     varied |= {
-        f"saliency scale={low}-{high}": ("saliency", {**usual, "perturbation": Crops(n=N, scale=(low, high))})
-        for low, high in SCALES
+        at_scale(scale): ("saliency", {**usual, "perturbation": Crops(n=N, scale=scale)}) for scale in SCALES
     }
     varied |= {
         f"saliency size={size}": ("saliency", {**usual, "perturbation": Crops(n=N, size=size)})
@@ -71,7 +90,7 @@ def menu() -> dict[str, Recipe]:
         for normalise in (True, False):
             setting: dict[str, Any] = {"weight": weight, "normalise": normalise, "perturbation": Crops(n=N)}
             varied[f"saliency weight={weight}{', normalised' * normalise}"] = ("saliency", setting)
-    recipes = {"cam": Recipe(source=Source(map="cam"))}
+    recipes = {"cam": Recipe(source=Source(map="cam")), WHOLE: smoothed("saliency", **usual)}
     for name, (of, setting) in varied.items():
         recipe = smoothed(of, **setting)
         if recipe not in recipes.values():  # what is usual stands under its number
@@ -79,33 +98,52 @@ def menu() -> dict[str, Recipe]:
     return recipes
 
 
+def at_scale(scale: tuple[float, float]) -> str:
+    """The name of the recipe with crops of such sides."""
+    return USUAL if scale == Crops().scale else f"saliency scale={scale[0]}-{scale[1]}"
+
+
 def table(scores: Scores, recipes: dict[str, Recipe]) -> Table:
     """Every recipe's row."""
-    usual = f"saliency n={N}"
     rows = []
     for name in recipes:
         row = row_of(scores, name)
-        less = "–" if name == usual else signed(difference(scores, name, usual))
+        less = "–" if name == USUAL else signed(difference(scores, name, USUAL))
         rows.append((name, cell(row), less, cell(row, "ndr_recall"), cell(row, "fg_precision"),
                      f"{row['cost']['megapixels']:.2f}"))  # fmt: skip
-    head = ("recipe", "mIoU", f"less {usual}", "NDR-Recall", "FG-Precision", "megapixels an image")
+    head = ("recipe", "mIoU", f"less {USUAL}", "NDR-Recall", "FG-Precision", "megapixels an image")
     return Table("One setting changed at a time, smoothed, oracle τ", head, rows)
 
 
-def by_area(bench: Bench, subject: Subject, found: Mapping[str, Shelf]) -> Table:
-    """MIoU by thirds of the images, from those with the smallest foreground to those with the largest."""
-    ids, small, large = subject.images.ids, COUNTS[0], COUNTS[-1]
-    numbers = (f"{of} n={n}" for of in MAPS for n in (small, N, large))
-    shown = {
-        n: found[n] for n in ("cam", *numbers, *(name for name in found if "scale" in name or "size" in name))
-    }
-    masks = [subject.masks.read(i).numpy() for i in ids]
-    share = [((mask > 0) & (mask < VOID)).mean() for mask in masks]
-    thirds = [part for part in np.array_split(np.argsort(share, kind="stable"), 3) if len(part)]
-    scored = [bench.scored(of_images(subject, [ids[n] for n in sorted(part)]), shown) for part in thirds]
-    head = ("recipe", *(f"foreground {share[p[0]]:.0%}–{share[p[-1]]:.0%}" for p in thirds))
-    rows = [(name, *(cell(row_of(scores, name)) for scores in scored)) for name in shown]
-    return Table("mIoU by the foreground's share of the image, each third at its own oracle τ", head, rows)
+def objects_of(subject: Subject, found: Mapping[str, Shelf], scores: Scores) -> list[Case]:
+    """Every class in every image, at each recipe's oracle τ."""
+    thresholds = {name: row_of(scores, name)["threshold"] for name in found}
+    return [
+        case
+        for i in subject.images.ids
+        for case in cases_of(
+            ("", i),
+            {name: shelf.read(i) for name, shelf in found.items()},
+            subject.masks.read(i).numpy(),
+            thresholds,
+        )
+    ]
+
+
+def by_area(thirds: Mapping[str, Sequence[Case]], found: Mapping[str, Shelf]) -> Table:
+    """Mean IoU of an object, and what crops change of it, from the smallest objects to the largest."""
+    head = ["recipe"]
+    for third, own in thirds.items():
+        span = f"{own[0].area:.1%}–{own[-1].area:.1%} of the image" if own else "none"
+        head += [f"{third} third ({span})", f"less {WHOLE}"]
+    rows = []
+    for name in found:
+        row = [name]
+        for own in thirds.values():
+            row += [bounded(*averaged(own, [case.iou[name] for case in own])),
+                    mean_of(own, gains(own, name, WHOLE))]  # fmt: skip
+        rows.append(row)
+    return Table("Mean IoU of an object by its size, at oracle τ over all images", head, rows)
 
 
 Deviation = tuple[float, Interval | None]

@@ -14,10 +14,9 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
-from beyondcam.evidence import Evidence, threshold_level, winners_of
+from beyondcam.evidence import Evidence, Shelf, winners_of
 from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
-from beyondcam.report.page import number
 from beyondcam.studies.bench import Bench, Subject, difference, of_images, passes, row_of
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
 
@@ -76,7 +75,7 @@ def honesty(bench: Bench) -> Finding:
     tables = (
         miou_by_rule(by_rule),
         pairs_by_rule(orders),
-        ndr_by_reference(own),
+        ndr_by_reference(bench, subject, found, own),
         by_step(randomised),
     )
     return Finding(statement, tables, (fall(randomised),))
@@ -122,17 +121,18 @@ def pairs_by_rule(orders: Mapping[str, Order]) -> Table:
     return Table("Pairs of recipes decided", ("rule", "decided", "as by oracle", "turned round"), rows)
 
 
-def ndr_by_reference(scores: Scores) -> Table:
+def ndr_by_reference(bench: Bench, subject: Subject, found: Mapping[str, Shelf], scores: Scores) -> Table:
     """NDR-Recall of each recipe, at its oracle τ, as the reference CAM's τ moves."""
-    curves = {curve["recipe"]: curve["ndr_recall"] for curve in scores.curves.values()}
-    rows = [
-        (
-            name,
-            *(number(curves[name][threshold_level(tau)]) for tau in REFERENCES),
-            cell(row_of(scores, name), "fg_precision"),
+    rows = []
+    for name in RECIPES[1:]:
+        row = row_of(scores, name)
+        pair = {each: found[each] for each in (RECIPES[0], name)}
+        by_reference = (
+            bench.scored(subject, pair, threshold=row["threshold"], reference_threshold=tau)
+            for tau in REFERENCES
         )
-        for name in RECIPES
-    ]
+        recalls = (cell(row_of(own, name, "fixed"), "ndr_recall") for own in by_reference)
+        rows.append((name, *recalls, cell(row, "fg_precision")))
     head = ("recipe", *(f"τ of cam {tau}" for tau in REFERENCES), "FG-Precision")
     return Table("NDR-Recall over the reference CAM's τ, each recipe at its oracle τ", head, rows)
 

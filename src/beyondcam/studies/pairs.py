@@ -15,11 +15,14 @@ from beyondcam.studies.finding import Point, cell, signed
 N = 16
 """Crops."""
 
+SALIENCY, CAM = "saliency", "smoothed cam"
+"""The recipes of the whole image."""
+
 WHOLE = "saliency less CAM"
-PAIRS = {WHOLE: ("saliency", "smoothed cam"), "crops of saliency less crops of CAM": ("crops", "crops-cam")}
+PAIRS = {WHOLE: (SALIENCY, CAM), "crops of saliency less crops of CAM": ("crops", "crops-cam")}
 """What is compared → the recipe of saliency and that of CAM, refined and weighted alike."""
 
-NAMES = ("smoothed cam", "saliency", "crops-cam", "crops")
+NAMES = (CAM, SALIENCY, "crops-cam", "crops")
 """The recipes compared, as they stand under `HEAD`."""
 
 HEAD = ("mIoU of CAM", "of saliency", "of crops of CAM", "of crops of saliency", *PAIRS)
@@ -30,8 +33,8 @@ def recipes(whole: Perturbation | None = None) -> dict[str, Recipe]:
     plain, crops = whole or Plain(), {"perturbation": Crops(n=N), "weight": "score"}
     return {
         "cam": Recipe(source=Source(map="cam")),
-        "smoothed cam": smoothed("cam", perturbation=plain),
-        "saliency": smoothed("saliency", perturbation=plain),
+        CAM: smoothed("cam", perturbation=plain),
+        SALIENCY: smoothed("saliency", perturbation=plain),
         "crops-cam": smoothed("cam", **crops),
         "crops": smoothed("saliency", **crops),
     }

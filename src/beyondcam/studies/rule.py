@@ -1,16 +1,14 @@
 """A rule that says, before any mask is looked at, where to take saliency and where CAM."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from beyondcam.data import VOID
-from beyondcam.evidence import Evidence, levels_at_size, winners_of
-from beyondcam.metrics import estimate, sample_weights
-from beyondcam.studies.finding import Interval, Table, bounded, signed
-from beyondcam.studies.pairs import NAMES, PAIRS, WHOLE
+from beyondcam.evidence import Evidence, levels_at_size
+from beyondcam.studies.cases import Case, averaged, gains, mean_of, overlap
+from beyondcam.studies.finding import Table, bounded
+from beyondcam.studies.pairs import CAM, PAIRS, SALIENCY, WHOLE
 
 HALF = 127
 """The level of half of √v: a quarter of a map's maximum."""
@@ -26,62 +24,21 @@ SIGNS = {
 """What can be known of a class in an image before any mask is looked at."""
 
 
-class Case(NamedTuple):
-    """A class in an image.
-
-    Attributes
-    ----------
-    image : where it is from, and its id.
-    target : the class.
-    area : its share of the image, by the mask.
-    iou : of its pixels by each recipe of `NAMES`, τ being the recipe's best over all images.
-    signs : by name, as in `SIGNS`.
-
-    """
-
-    image: tuple[str, str]
-    target: int
-    area: float
-    iou: tuple[float, ...]
-    signs: Mapping[str, float]
-
-    @property
-    def gain(self) -> float:
-        """IoU of saliency less that of CAM."""
-        return self.iou[1] - self.iou[0]
-
-
-def cases_of(
-    image: tuple[str, str],
-    evidence: Sequence[Evidence],
-    truth: NDArray[np.uint8],
-    levels: Sequence[int],
-    places: int,
-) -> Iterator[Case]:
-    """The classes of an image that its mask shows; evidence and levels are those of `NAMES`."""
-    winners = [winners_of(own) for own in evidence]
-    seeds = [np.where(won.levels > level, won.labels, 0) for won, level in zip(winners, levels, strict=True)]
-    known = truth != VOID
-    cam, saliency = (levels_at_size(own) > HALF for own in evidence[:2])
-    for k, target in enumerate(evidence[0].targets):
-        mine = truth == target + 1
-        if not mine.any():
-            continue
-        signs = {
-            "probability": float(1 / (1 + np.exp(-evidence[0].scores[k]))),
-            "extent": float(cam[k].mean()),
-            "places": float(cam[k].mean() * places),
-            "reach": float(saliency[k].mean()),
-            "overlap": overlap(cam[k], saliency[k]),
-            "classes": float(len(evidence[0].targets)),
+def signs_of(evidence: Mapping[str, Evidence], places: int) -> dict[int, dict[str, float]]:
+    """The signs of each target of an image; `places` is how many the CAM has."""
+    cam, saliency = evidence[CAM], evidence[SALIENCY]
+    wide, far = (levels_at_size(own) > HALF for own in (cam, saliency))
+    return {
+        target: {
+            "probability": float(1 / (1 + np.exp(-cam.scores[k]))),
+            "extent": float(wide[k].mean()),
+            "places": float(wide[k].mean() * places),
+            "reach": float(far[k].mean()),
+            "overlap": overlap(wide[k], far[k]),
+            "classes": float(len(cam.targets)),
         }
-        ious = tuple(overlap((seed == target + 1) & known, mine) for seed in seeds)
-        yield Case(image, target, float(mine.mean()), ious, signs)
-
-
-def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Intersection over union; 0 where both are empty."""
-    return float((a & b).sum() / max(1, (a | b).sum()))
+        for k, target in enumerate(cam.targets)
+    }
 
 
 class Rule(NamedTuple):
@@ -102,16 +59,21 @@ class Rule(NamedTuple):
         return f"take saliency where {where}, CAM elsewhere"
 
 
+def gain(case: Case) -> float:
+    """IoU of saliency less that of CAM, of the whole image."""
+    return case.iou[SALIENCY] - case.iou[CAM]
+
+
 def derive(cases: Sequence[Case]) -> Rule:
     """The rule with the highest mean IoU, of all signs and values; always one map if no sign does better."""
     best = Rule("extent", -np.inf, above=True) if mean_gain(cases) > 0 else Rule("extent", np.inf, above=True)
-    most = max(0.0, sum(case.gain for case in cases))
+    most = max(0.0, sum(gain(case) for case in cases))
     for sign in SIGNS:
         ordered = sorted(cases, key=lambda case: case.signs[sign])
         values = np.array([case.signs[sign] for case in ordered])
-        below = np.cumsum([case.gain for case in ordered])[:-1]
+        below = np.cumsum([gain(case) for case in ordered])[:-1]
         parted = values[:-1] < values[1:]
-        for above, sums in ((True, below[-1:] + ordered[-1].gain - below), (False, below)):
+        for above, sums in ((True, below[-1:] + gain(ordered[-1]) - below), (False, below)):
             if not parted.any():
                 continue
             n = int(np.where(parted, sums, -np.inf).argmax())
@@ -122,30 +84,12 @@ def derive(cases: Sequence[Case]) -> Rule:
 
 def mean_gain(cases: Sequence[Case]) -> float:
     """The mean gain."""
-    return float(np.mean([case.gain for case in cases]))
-
-
-def averaged(cases: Sequence[Case], values: Sequence[float]) -> tuple[float, Interval | None]:
-    """The mean of a value of each case, with its interval over images."""
-    numbers = {image: n for n, image in enumerate(dict.fromkeys(case.image for case in cases))}
-    image = [numbers[case.image] for case in cases]
-    sums, counts = np.bincount(image, values), np.bincount(image)
-    weights = sample_weights(len(numbers))
-    return estimate((weights @ sums) / np.maximum(weights @ counts, 1))
-
-
-def mean_of(cases: Sequence[Case], values: Sequence[float]) -> str:
-    """The mean of a change of each case, in words."""
-    if not cases:
-        return "–"
-    value, interval = averaged(cases, values)
-    return signed((value, *interval)) if interval else "–"
+    return float(np.mean([gain(case) for case in cases]))
 
 
 def change(cases: Sequence[Case], what: str = WHOLE) -> str:
     """The mean gain of a pair's saliency over its CAM, in words."""
-    a, b = (NAMES.index(name) for name in PAIRS[what])
-    return mean_of(cases, [case.iou[a] - case.iou[b] for case in cases])
+    return mean_of(cases, gains(cases, *PAIRS[what]))
 
 
 Fold = tuple[Sequence[Case], Sequence[Case]]
@@ -163,8 +107,8 @@ def tried(folds: Mapping[str, Fold]) -> tuple[list[Case], list[float], list[floa
     for known, others in folds.values():
         rule, always = derive(known), mean_gain(known) > 0
         cases += others
-        by_rule += [case.gain * rule.takes(case) for case in others]
-        constant += [case.gain * always for case in others]
+        by_rule += [gain(case) * rule.takes(case) for case in others]
+        constant += [gain(case) * always for case in others]
     return cases, by_rule, constant
 
 
@@ -175,7 +119,7 @@ def in_words(rule: Rule, source: str, folds: Mapping[str, Fold]) -> str:
         return f"{words} There is nothing to try it on."
     cases, by_rule, constant = tried(folds)
     value = mean_of(cases, np.subtract(by_rule, constant).tolist())
-    best = mean_of(cases, [max(0, case.gain) - c for case, c in zip(cases, constant, strict=True)])
+    best = mean_of(cases, [max(0, gain(case)) - c for case, c in zip(cases, constant, strict=True)])
     return (
         f"{words} Tried on what it was not derived from ({'; '.join(folds)}; {len(cases)} objects), such a "
         f"rule changes the IoU of an object by {value} against always taking what is "
@@ -188,7 +132,7 @@ def by_fold(folds: Mapping[str, Fold]) -> Table:
     rows = []
     for name, (known, others) in folds.items():
         cases, by_rule, constant = tried({name: (known, others)})
-        cam, saliency = (averaged(cases, [case.iou[n] for case in cases]) for n in (0, 1))
+        cam, saliency = (averaged(cases, [case.iou[name] for case in cases]) for name in (CAM, SALIENCY))
         rows.append((name, str(derive(known)), str(len(cases)), bounded(*cam), bounded(*saliency),
                      "saliency" if mean_gain(known) > 0 else "CAM",
                      mean_of(cases, np.subtract(by_rule, constant).tolist())))  # fmt: skip

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from beyondcam.data.digits import Settings
-from beyondcam.evidence import threshold_level
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Plain
 from beyondcam.report.page import number
 from beyondcam.studies.bench import Bench, Subject, row_of
+from beyondcam.studies.cases import Case, area, cases_of, in_thirds
 from beyondcam.studies.finding import Finding, Plot, Table, signed
 from beyondcam.studies.pairs import HEAD, NAMES, PAIRS, WHOLE, cells, grid, lead, point, recipes
-from beyondcam.studies.rule import SIGNS, Case, Rule, by_fold, cases_of, change, derive, in_words
+from beyondcam.studies.rule import SIGNS, Rule, by_fold, change, derive, in_words, signs_of
 
 AXES = {
     "side": "mean side of the digits, px",
@@ -156,14 +156,13 @@ def measured(bench: Bench, subject: Subject, name: str, size: float = 1.0) -> Me
     found = bench.mapped(subject, asked)
     scores = bench.scored(subject, found)
     usable, places = bench.usable(subject), grid(subject.classifier, size)
-    levels = [threshold_level(row_of(scores, each)["threshold"]) for each in NAMES]
-    cases = [
-        case
-        for i in usable.images.ids
-        for case in cases_of(
-            (name, i), [found[each].read(i) for each in NAMES], usable.masks.read(i).numpy(), levels, places
-        )
-    ]
+    thresholds = {each: row_of(scores, each)["threshold"] for each in NAMES}
+    cases = []
+    for i in usable.images.ids:
+        evidence = {each: found[each].read(i) for each in NAMES}
+        signs = signs_of(evidence, places)
+        own = cases_of((name, i), evidence, usable.masks.read(i).numpy(), thresholds)
+        cases += [case._replace(signs=signs[case.target]) for case in own]
     return Measured(subject, scores, cases)
 
 
@@ -193,20 +192,9 @@ def by_thirds(cases: Sequence[Case]) -> Table:
     return Table("Mean change of an object's IoU, saliency less CAM", head, rows)
 
 
-def area(case: Case) -> float:
-    """The object's share of the image."""
-    return case.area
-
-
 def sign(name: str) -> Callable[[Case], float]:
     """What gives a sign of a case."""
     return lambda case: case.signs[name]
-
-
-def in_thirds(cases: Sequence[Case], of: Callable[[Case], float]) -> list[list[Case]]:
-    """The third with the lowest values, the middle and the highest; cases of equal value may be parted."""
-    ordered = sorted(cases, key=of)
-    return [[ordered[n] for n in part] for part in np.array_split(np.arange(len(ordered)), 3)]
 
 
 def by_class(own: Measured, rule: Rule) -> Table:

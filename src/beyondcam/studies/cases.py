@@ -1,0 +1,91 @@
+"""Cases: the classes that an image's mask shows, how large each is, and how well each recipe finds it."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import VOID
+from beyondcam.evidence import Evidence, threshold_level, winners_of
+from beyondcam.metrics import estimate, sample_weights
+from beyondcam.studies.finding import Interval, signed
+
+
+class Case(NamedTuple):
+    """A class in an image.
+
+    Attributes
+    ----------
+    image : where it is from, and its id.
+    target : the class.
+    area : its share of the image, by the mask.
+    iou : of its pixels, by recipe.
+    signs : what is known of it without a mask, by name.
+
+    """
+
+    image: tuple[str, str]
+    target: int
+    area: float
+    iou: Mapping[str, float]
+    signs: Mapping[str, float]
+
+
+def cases_of(
+    image: tuple[str, str],
+    evidence: Mapping[str, Evidence],
+    truth: NDArray[np.uint8],
+    thresholds: Mapping[str, float],
+) -> Iterator[Case]:
+    """The classes of an image that its mask shows, without signs; evidence and τ by recipe."""
+    winners = {name: winners_of(own) for name, own in evidence.items()}
+    seeds = {
+        name: np.where(won.levels > threshold_level(thresholds[name]), won.labels, 0)
+        for name, won in winners.items()
+    }
+    known = truth != VOID
+    for target in next(iter(evidence.values())).targets:
+        mine = truth == target + 1
+        if mine.any():
+            ious = {name: overlap((seed == target + 1) & known, mine) for name, seed in seeds.items()}
+            yield Case(image, target, float(mine.mean()), ious, {})
+
+
+def gains(cases: Sequence[Case], a: str, b: str) -> list[float]:
+    """IoU of each case by recipe `a` less that by `b`."""
+    return [case.iou[a] - case.iou[b] for case in cases]
+
+
+def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Intersection over union; 0 where both are empty."""
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def area(case: Case) -> float:
+    """The object's share of the image."""
+    return case.area
+
+
+def in_thirds(cases: Sequence[Case], of: Callable[[Case], float]) -> list[list[Case]]:
+    """The third with the lowest values, the middle and the highest; cases of equal value may be parted."""
+    ordered = sorted(cases, key=of)
+    return [[ordered[n] for n in part] for part in np.array_split(np.arange(len(ordered)), 3)]
+
+
+def averaged(cases: Sequence[Case], values: Sequence[float]) -> tuple[float, Interval | None]:
+    """The mean of a value of each case, with its interval over images; NaN where there is no case."""
+    if not cases:
+        return math.nan, None
+    numbers = {image: n for n, image in enumerate(dict.fromkeys(case.image for case in cases))}
+    image = [numbers[case.image] for case in cases]
+    sums, counts = np.bincount(image, values), np.bincount(image)
+    weights = sample_weights(len(numbers))
+    return estimate((weights @ sums) / np.maximum(weights @ counts, 1))
+
+
+def mean_of(cases: Sequence[Case], values: Sequence[float]) -> str:
+    """The mean of a change of each case, in words."""
+    value, interval = averaged(cases, values)
+    return signed((value, *interval)) if interval else "–"
