@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from beyondcam.classifier.train import _augmented, learning_rate
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View, generator
-from conftest import make_folder
+from conftest import complaint, make_folder
 
 training = sys.modules["beyondcam.classifier.train"]  # the function of this name hides the module
 
@@ -56,6 +57,22 @@ def test_config_json_is_enough_to_repeat_a_run(spec: str, tmp_path: Path) -> Non
     train(images, TrainConfig.model_validate(written), tmp_path / "b", quiet)
     first, second = ((tmp_path / n / "classifier.safetensors").read_bytes() for n in "ab")
     assert first == second
+
+
+def test_a_classifier_is_tuned_from_where_another_ended(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    train(images, config(spec, seed=3), tmp_path / "first", quiet)
+    tuned = config(spec, start=tmp_path / "first", lr=1e-9, head_lr=1)
+    train(images, tuned, tmp_path / "second", quiet)
+    first, second = (load_classifier(tmp_path / name) for name in ("first", "second"))
+    for own, other in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(own, other, atol=1e-6, rtol=0)
+    assert any(not torch.equal(a, b) for a, b in zip(first.buffers(), second.buffers(), strict=True))
+    for word in ("kernel", "size"):
+        other = tuned.model_copy(update={word: 7})
+        complaint(lambda c=other: train(images, c, tmp_path / "third", quiet), "--start", word)
+    two = replace(images, classes=images.classes[::-1])
+    complaint(lambda: train(two, tuned, tmp_path / "third", quiet), "--start", "classes")
 
 
 def test_the_checkpoint_is_the_epoch_with_the_best_held_out_map(

@@ -97,6 +97,7 @@ def train(
     output_stride: Annotated[int | None, typer.Option(help="8, 16 or 32, where timm offers it.")] = None,
     pretrained: Annotated[bool | None, typer.Option(help="Start from ImageNet weights.")] = None,
     weights: Annotated[Path | None, typer.Option(help="ImageNet weights, torchvision's or timm's.")] = None,
+    start: Annotated[Path | None, typer.Option(help="RUN whose classifier to tune further.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the square input, pixels.")] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     batch: Annotated[int | None, typer.Option()] = None,
@@ -117,8 +118,8 @@ def train(
 
     given = {
         "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
-        "output_stride": output_stride, "pretrained": pretrained, "weights": weights, "size": size,
-        "epochs": epochs, "batch": batch, "optimizer": optimizer, "lr": lr, "head_lr": head_lr,
+        "output_stride": output_stride, "pretrained": pretrained, "weights": weights, "start": start,
+        "size": size, "epochs": epochs, "batch": batch, "optimizer": optimizer, "lr": lr, "head_lr": head_lr,
         "weight_decay": weight_decay, "warmup": warmup, "flip": flip,
         "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
     }  # fmt: skip

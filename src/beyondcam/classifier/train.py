@@ -30,6 +30,9 @@ HELD_OUT = 0.1
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
+NETWORK = ("backbone", "kernel", "pool", "output_stride", "size")
+"""What a classifier must have in common with the one it starts from."""
+
 Positive = Annotated[int, Field(ge=1)]
 Report = Callable[[str], None]
 
@@ -55,6 +58,8 @@ class TrainConfig(BaseModel):
     output_stride: Literal[8, 16, 32] | None = None
     pretrained: bool = True
     weights: Path | None = None
+    start: Path | None = None
+    """A RUN whose classifier is tuned further, instead of ImageNet weights."""
     size: Annotated[int, Field(ge=16)] = 384
     epochs: Positive = 4
     batch: Positive = 16
@@ -147,11 +152,7 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
 
     seed_everything(config.seed, verbose=False)
     fabric = open_fabric()
-    classifier = build(
-        config.backbone, images.classes, config.size, kernel=config.kernel, pool=config.pool,
-        output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
-    )  # fmt: skip
-    classifier = to_device(classifier, fabric)
+    classifier = to_device(_begin(config, images.classes), fabric)
     optimizer = _optimizer(classifier, config)
     model, optimizer = fabric.setup(classifier, optimizer)
     running = AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
@@ -200,6 +201,21 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
         return {}
     write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
     return left_out
+
+
+def _begin(config: TrainConfig, classes: Sequence[str]) -> Classifier:
+    """The classifier that training begins with."""
+    if config.start is None:
+        return build(
+            config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
+            output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
+        )  # fmt: skip
+    own, known = read_config(config.start)
+    pairs = [(name, getattr(own, name), getattr(config, name)) for name in NETWORK]
+    for name, there, asked in (*pairs, ("classes", known, tuple(classes))):
+        if there != asked:
+            raise BeyondcamError(f"--start {config.start}: was trained with {name} {there}, not {asked}")
+    return load_classifier(config.start)
 
 
 def load_classifier(run: Path) -> Classifier:
