@@ -23,15 +23,16 @@ from inputs import open_scored, tallies
 from results import shown, table, write_section
 from thresholds import mious
 
-CONTROL = "cam-ms+walk"
+CONTROL = "cam-ms+walk+affinity"
 RECIPES = (
     "best",
     "fast",
+    "crops+walk+affinity",
     "crops+walk",
-    "crops-cam+walk",
+    "crops-cam+walk+affinity",
     CONTROL,
-    "cam+walk",
-    "crops+smooth",
+    "cam-ms+walk",
+    "cam+walk+affinity",
     "cam-ms",
     "cam",
 )

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 import beyondcam as bc
 from beyondcam.classifier import build, folded
+from beyondcam.maps import affinities
 
 
 def norms(classifier: bc.Classifier) -> list[nn.BatchNorm2d]:
@@ -60,6 +61,15 @@ def test_same_function(backbone: str, left: int) -> None:
     for own, same in zip(answers(copy), answers(classifier), strict=True):
         torch.testing.assert_close(own, same, rtol=1e-9, atol=1e-9 * float(same.abs().max()))
     assert all(torch.equal(value, state[name]) for name, value in classifier.state_dict().items())
+
+
+def test_affinities_do_not_depend_on_folding() -> None:
+    torch.manual_seed(0)
+    classifier = as_trained(build("tf_efficientnet_lite0", ["a", "b"], 64))
+    x = torch.randn(1, 3, 96, 96, dtype=torch.float64)
+    torch.testing.assert_close(
+        affinities(folded(classifier), x), affinities(classifier, x), rtol=1e-4, atol=1e-4
+    )
 
 
 class ReadTwice(nn.Module):

@@ -13,9 +13,10 @@ from beyondcam.classifier import Classifier, build
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import cam, run_forward, saliency
+from beyondcam.maps import affinities, cam, run_forward, saliency
 from beyondcam.perturbations import Crops, Noise, Plain, Scales
 from beyondcam.recipes import Cookbook, Item, Recipe, Source, run
+from beyondcam.refinements import Affinity
 
 
 def tiny(classes: int = 3, *, single_label: bool = False, bias: bool = False, seed: int = 0) -> Classifier:
@@ -202,6 +203,67 @@ def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:
     x = classifier.normalise(next(Plain().views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
     weight = classifier(x).scores[0, [0, 2]].sigmoid()[:, None, None]
     torch.testing.assert_close(results["crop"].maps, results["plain"].maps * weight.detach())
+
+
+def affinities_by_hand(layers: list[torch.Tensor], side: int) -> np.ndarray:
+    """Of one input, from what its layers read (1, K, h, w)."""
+    cosines = []
+    for features in layers:
+        grid = F.interpolate(features.detach().double(), (side, side), mode="bilinear", antialias=True)
+        own = grid[0].flatten(1).numpy()
+        own = own - own.mean(1, keepdims=True)
+        lengths = np.sqrt((own**2).sum(0))
+        cosines.append(np.clip(own.T @ own / np.outer(lengths, lengths), 1e-4, 1))
+    return np.prod(cosines, 0) ** (1 / len(cosines))
+
+
+def test_affinities_are_geometric_means_of_cosines_over_what_widening_convolutions_read() -> None:
+    torch.manual_seed(0)
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.Softplus(), nn.Conv2d(4, 6, 3, 1, 1), nn.Softplus(), nn.Conv2d(6, 5, 1)
+    )  # the last one narrows
+    classifier = Classifier(backbone, nn.Conv2d(5, 2, 1), ["a", "b"], size=16).eval()
+    x = torch.randn(2, 3, 16, 16)
+    found = affinities(classifier, x)
+    assert found.shape == (2, 256, 256)
+    for n in range(2):
+        one = x[n : n + 1]
+        expected = affinities_by_hand([one, backbone[:2](one)], 16)
+        np.testing.assert_allclose(found[n], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_affinities_look_at_no_feature_finer_than_twice_the_cam() -> None:
+    """Of 64 pixels the pooled ConvNet makes a CAM of 16 × 16: the image and its first layer are finer."""
+    torch.manual_seed(0)
+    classifier = build("convnet", ["a"], 64).eval()
+    x = torch.randn(1, 3, 64, 64)
+    layers = [classifier.backbone[:end](x) for end in (4, 7, 11, 14)]  # read by the second to the fifth
+    np.testing.assert_allclose(
+        affinities(classifier, x)[0], affinities_by_hand(layers, 32), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_affinities_are_of_what_the_head_reads_where_all_convolutions_narrow() -> None:
+    torch.manual_seed(0)
+    backbone = nn.Conv2d(3, 2, 3, 1, 1)
+    classifier = Classifier(backbone, nn.Conv2d(2, 1, 1), ["a"], size=50).eval()
+    x = torch.randn(1, 3, 50, 50)
+    expected = affinities_by_hand([backbone(x)], 40)  # no more than 40 × 40 places
+    np.testing.assert_allclose(affinities(classifier, x)[0], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_engine_hands_affinities_to_the_refinement_that_asks_for_them() -> None:
+    classifier, item = tiny(), Item("a", photo(), (2, 0))
+    asking = Affinity(size=48)
+    recipes = {"cam": Recipe(source=Source(map="cam"))}
+    recipes["refined"] = recipes["cam"].model_copy(update={"refine": (asking,)})
+    (results,) = run(classifier, [item], recipes)
+    x = classifier.normalise(next(Plain(size=48).views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
+    by_hand = asking(item.photo, results["cam"].maps, affinities(classifier, x)[0].half())
+    torch.testing.assert_close(results["refined"].maps, by_hand)
+    assert not torch.allclose(by_hand, results["cam"].maps / results["cam"].maps.amax((1, 2), keepdim=True))
+    assert results["refined"].cost.forward == 2
+    assert results["refined"].cost.megapixels == pytest.approx((32**2 + 48**2) / 1e6)
 
 
 def test_cost_counts_shared_passes_once() -> None:

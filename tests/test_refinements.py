@@ -15,7 +15,7 @@ from torch import Tensor
 
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.refinements import CRF, REFINEMENTS, Resolve, Smooth, Superpixels, Walk, superpixels
+from beyondcam.refinements import CRF, REFINEMENTS, Affinity, Resolve, Smooth, Superpixels, Walk, superpixels
 
 RNG = np.random.default_rng(0)
 
@@ -255,6 +255,36 @@ def test_walk_goes_over_large_photos_at_a_smaller_size() -> None:
     found = Walk(side=45)(photo, maps)
     assert torch.allclose(found, resized(expected[None], (60, 90))[0], atol=2e-3)
     assert not torch.allclose(found, Walk()(photo, maps), atol=2e-3)
+
+
+# Affinity
+
+
+def test_affinity_is_what_its_definition_says() -> None:
+    """Maps of the grid's own size, so that nothing is resized."""
+    affinities, maps = torch.rand(9, 9), random_maps(2, 3, 3)
+    refined = Affinity(steps=3, power=1.5, share=0.6)(grey(3, 3), maps, affinities)
+    for own, found in zip(maps.double().numpy(), refined, strict=True):
+        walked = own.flatten()
+        for _ in range(3):
+            weights = affinities.double().numpy() ** 1.5
+            walked = np.array([weights[i] @ walked / weights[i].sum() for i in range(9)])
+        expected = (own.flatten() / own.max()) ** 0.4 * (walked / walked.max()) ** 0.6
+        np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
+
+
+def test_affinity_fills_what_is_alike_however_far_and_nothing_else() -> None:
+    which = torch.tensor([[0, 1, 1, 0]] * 4).flatten()  # two stripes that do not touch
+    alike = (which[:, None] == which).float()
+    maps = torch.full((1, 4, 4), 1e-3)
+    maps[0, :2, 0] = 1
+    refined = Affinity(share=1)(grey(4, 4), maps, alike)[0].flatten()
+    assert torch.allclose(refined[which == 0], torch.ones(8))
+    assert (refined[which == 1] < 0.01).all()
+
+
+def test_affinity_keeps_a_map_without_evidence() -> None:
+    assert (Affinity()(grey(6, 5), torch.zeros(1, 6, 5), torch.rand(16, 16)) == 0).all()
 
 
 # CRF

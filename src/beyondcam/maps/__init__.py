@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from beyondcam.maps.affinity import affinities
 from beyondcam.maps.cam import cam
 from beyondcam.maps.forward import Forward, run_forward
 from beyondcam.maps.saliency import saliency
@@ -25,4 +26,4 @@ MAPS = {
     "saliency": Map(saliency, gradient=True),
 }
 
-__all__ = ["MAPS", "Forward", "Map", "cam", "run_forward", "saliency"]
+__all__ = ["MAPS", "Forward", "Map", "affinities", "cam", "run_forward", "saliency"]

@@ -8,7 +8,7 @@ views.
 import math
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from torch import Tensor
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import MAPS, Forward, run_forward
+from beyondcam.maps import MAPS, Forward, affinities, run_forward
 from beyondcam.perturbations import Perturbation, Plain, View
 from beyondcam.recipes.recipe import Moment, Recipe, Source
 
@@ -110,13 +110,16 @@ class Raw:
     """The raw maps of one image, what their passes cost, and the share of its pixels that no view covered."""
 
     maps: dict[Source, Tensor] = field(default_factory=dict)
+    affinities: dict[float, Tensor] = field(default_factory=dict)
+    """By the size of the input: float16 (n, n)."""
     costs: dict[Hashable, Cost] = field(default_factory=lambda: defaultdict(Cost))
-    """Of forward passes by perturbation, of maps by (perturbation, map), of adding them up by source."""
+    """Of forward passes by perturbation, of maps by (perturbation, map), of adding them up by source; of
+    affinities by size."""
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
 
-    def cost(self, sources: Iterable[Source]) -> Cost:
-        """The cost of some sources: what they share counts once, of views that nest the most."""
-        passes: dict[Hashable, Hashable] = {}
+    def cost(self, sources: Iterable[Source], sizes: Iterable[float] = ()) -> Cost:
+        """The cost of sources and affinities: what they share counts once, of views that nest the most."""
+        passes: dict[Hashable, Hashable] = {size: size for size in sizes}
         for s in sorted(sources, key=lambda s: _number(s.perturbation)):
             nest = s.perturbation.nest
             passes |= {nest: s.perturbation, (nest, s.map): (s.perturbation, s.map), s: s}
@@ -150,13 +153,15 @@ def run(
 def raw_maps(
     classifier: Classifier,
     items: Sequence[Item],
-    recipes: Iterable[Recipe],
+    recipes: Collection[Recipe],
     *,
     seed: int = 0,
     batch: int = 8,
     autocast: AbstractContextManager[object] | None = None,
 ) -> list[Raw]:
     """The network's part: the raw maps of each item that the recipes start from, shared passes made once.
+
+    And the affinities that they ask for, of the whole image.
 
     The classifier is run as it is: on its device, in its mode (`eval()` is the caller's to call).
     """
@@ -166,6 +171,8 @@ def raw_maps(
     raws = [Raw() for _ in items]
     for group in groups.values():
         _run_group(classifier, items, raws, group, seed, batch, autocast or nullcontext())
+    for size in sorted(set().union(*(recipe.asks() for recipe in recipes))):
+        _run_affinities(classifier, items, raws, size, batch, autocast or nullcontext())
     return raws
 
 
@@ -175,12 +182,12 @@ def finish(recipe: Recipe, item: Item, raw: Raw) -> Result:
     recipe.prepare(item.photo)
     start = time.perf_counter()
     if item.targets:
-        maps = recipe.finish(item.photo, raw.maps)
+        maps = recipe.finish(item.photo, raw.maps, raw.affinities)
     else:
         maps = torch.zeros(0, item.photo.height, item.photo.width)
     refining = Cost(seconds=time.perf_counter() - start)
     uncovered = max((raw.uncovered.get(s.perturbation, 0.0) for s in sources), default=0.0)
-    return Result(maps, raw.cost(sources) + refining, uncovered)
+    return Result(maps, raw.cost(sources, recipe.asks()) + refining, uncovered)
 
 
 def scores(
@@ -265,6 +272,29 @@ def _run_group(
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.moment()[items[n].ranks()]
         raws[n].uncovered[source.perturbation] = canvas.uncovered()
+
+
+def _run_affinities(
+    classifier: Classifier,
+    items: Sequence[Item],
+    raws: Sequence[Raw],
+    size: float,
+    batch: int,
+    autocast: AbstractContextManager[object],
+) -> None:
+    """Fill in the affinities of the whole images at an input size."""
+    device = classifier.weight.device
+    asked = [n for n, item in enumerate(items) if item.targets]
+    clock = _Clock(device)
+    for members in _batches(items, asked, Plain(size=size), classifier.size, 0, batch):
+        inputs = _inputs(classifier, [view.cut(items[n].photo.pixels.to(device)) for n, _, view in members])
+        with autocast:
+            found = affinities(classifier, inputs).half().cpu()
+        clock.lap({size: [member.n for member in members]}, len(members))
+        for member, own in zip(members, found, strict=True):
+            raws[member.n].affinities[size] = own
+            raws[member.n].costs[size] += Cost(1, 0, inputs.shape[-1] ** 2 / 1e6)
+    clock.charge(raws)
 
 
 def _forward(

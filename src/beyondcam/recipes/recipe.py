@@ -34,6 +34,8 @@ def hash_of(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
+NONE: Mapping[float, Tensor] = {}
+
 Weight = Literal["none", "score", "share"]
 Moment = Literal["mean", "square", "variance"]
 
@@ -97,6 +99,11 @@ class Recipe(BaseModel):
         own = {self.source} if self.source else set()
         return own.union(*(part.sources() for part in self.of))
 
+    def asks(self) -> set[float]:
+        """The input sizes that its refinements need affinities of."""
+        own = {refinement.asks for refinement in self.refine if refinement.asks is not None}
+        return own.union(*(part.asks() for part in self.of))
+
     def prepare(self, photo: Photo) -> None:
         """Have its refinements do what recipes share."""
         for part in self.of:
@@ -104,15 +111,23 @@ class Recipe(BaseModel):
         for refinement in self.refine:
             refinement.prepare(photo)
 
-    def finish(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
-        """Combine and refine: raw maps (k, H, W) of each source → maps (k, H, W)."""
-        maps = raw[self.source] if self.source else self._combined(photo, raw)
+    def finish(
+        self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor] = NONE
+    ) -> Tensor:
+        """Combine and refine: raw maps (k, H, W) of each source → maps (k, H, W).
+
+        `affinities` (n, n) are those of each size that `asks` names.
+        """
+        maps = raw[self.source] if self.source else self._combined(photo, raw, affinities)
         for refinement in self.refine:
-            maps = refinement(photo, maps)
+            asked = () if refinement.asks is None else (affinities[refinement.asks],)
+            maps = refinement(photo, maps, *asked)
         return maps
 
-    def _combined(self, photo: Photo, raw: Mapping[Source, Tensor]) -> Tensor:
-        parts = torch.stack([by_maximum(part.finish(photo, raw)) for part in self.of])
+    def _combined(
+        self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor]
+    ) -> Tensor:
+        parts = torch.stack([by_maximum(part.finish(photo, raw, affinities)) for part in self.of])
         return parts.mean(0) if self.combine == "mean" else parts.prod(0) ** (1 / len(parts))
 
 

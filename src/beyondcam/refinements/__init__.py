@@ -3,12 +3,23 @@
 A new one is a subclass of `Refinement` in a file of its own, and one line in `REFINEMENTS`.
 """
 
+from beyondcam.refinements.affinity import Affinity
 from beyondcam.refinements.base import Refinement, by_maximum
 from beyondcam.refinements.crf import CRF
 from beyondcam.refinements.smooth import Smooth
 from beyondcam.refinements.superpixels import Resolve, Superpixels
 from beyondcam.refinements.walk import Walk
 
-REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, Walk, CRF)
+REFINEMENTS: tuple[type[Refinement], ...] = (Smooth, Superpixels, Resolve, Walk, Affinity, CRF)
 
-__all__ = ["CRF", "REFINEMENTS", "Refinement", "Resolve", "Smooth", "Superpixels", "Walk", "by_maximum"]
+__all__ = [
+    "CRF",
+    "REFINEMENTS",
+    "Affinity",
+    "Refinement",
+    "Resolve",
+    "Smooth",
+    "Superpixels",
+    "Walk",
+    "by_maximum",
+]

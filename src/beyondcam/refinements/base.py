@@ -1,5 +1,8 @@
 """What a refinement is: a validated setting that turns maps into better maps."""
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
@@ -8,16 +11,22 @@ from beyondcam.data import Photo
 
 
 class Refinement(BaseModel):
-    """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1."""
+    """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1.
+
+    One that `asks` for affinities takes them as a third argument.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def prepare(self, photo: Photo) -> None:
         """Do what all recipes of a photo share; it is charged to none of them."""
 
-    def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
-        """Refine the maps of one photo."""
-        raise NotImplementedError
+    @property
+    def asks(self) -> float | None:
+        """The size of the input that it needs affinities of (`maps.affinities`), if it needs any."""
+        return None
+
+    __call__: ClassVar[Callable[..., Tensor]]
 
 
 def by_maximum(maps: Tensor) -> Tensor:

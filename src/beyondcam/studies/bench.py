@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import read_json, write_json, write_whole
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.perturbations.base import pixels
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
 from beyondcam.report.page import number
 
@@ -213,7 +214,7 @@ class Bench:
         return read_json(path, "beyondcam study")
 
 
-def passes(subject: Subject, recipes: Iterable[Recipe]) -> Cost:
+def passes(subject: Subject, recipes: Collection[Recipe]) -> Cost:
     """What mapping a subject by some recipes takes: views that nest are shown once, for all maps."""
     largest: dict[object, list[int]] = {}
     gradients: dict[object, set[str]] = {}
@@ -224,6 +225,9 @@ def passes(subject: Subject, recipes: Iterable[Recipe]) -> Cost:
         largest[nest] = max(largest.get(nest, []), sizes, key=len)
         gradients.setdefault(nest, set()).update({source.map} if MAPS[source.map].gradient else ())
     total = Cost()
+    for size in set().union(*(recipe.asks() for recipe in recipes)):
+        count = len(subject.images.ids)
+        total += Cost(count, 0, count * pixels(size, subject.classifier.size) ** 2 / 1e6)
     for nest, sizes in largest.items():
         megapixels = sum(size**2 for size in sizes) / 1e6
         forward, backward = len(subject.images.ids), targets * len(gradients[nest])
