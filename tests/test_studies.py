@@ -14,7 +14,7 @@ import torch
 from beyondcam.classifier import build, read_config
 from beyondcam.data import open_images, open_masks
 from beyondcam.evidence import Evidence, mapper
-from beyondcam.maps import run_forward
+from beyondcam.maps import affinities, run_forward
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
@@ -101,6 +101,7 @@ def test_passes_declared_are_the_passes_made(
         "more": smoothed("saliency", perturbation=Crops(n=5), weight="score"),
         "of cam": smoothed("cam", perturbation=Crops(n=7)),
         "noise": smoothed("cam", perturbation=Noise(n=3, size=0.5)),
+        "alike": Cookbook().recipe("cam+affinity"),
     }
     shown = {False: 0, True: 0}
     pixels = 0.0
@@ -113,10 +114,17 @@ def test_passes_declared_are_the_passes_made(
         pixels += (len(inputs) + len(forward.rows) * gradient) * inputs.shape[-1] ** 2
         return forward
 
+    def counting_affinities(classifier, inputs):
+        nonlocal pixels
+        shown[False] += len(inputs)
+        pixels += len(inputs) * inputs.shape[-1] ** 2
+        return affinities(classifier, inputs)
+
     monkeypatch.setattr(engine, "run_forward", counting)
+    monkeypatch.setattr(engine, "affinities", counting_affinities)
     declared = passes(subject, recipes.values())
     bench.mapped(subject, recipes)
-    assert declared.forward == shown[False] == len(subject.images.ids) * (1 + 7 + 3)
+    assert declared.forward == shown[False] == len(subject.images.ids) * (1 + 7 + 3 + 1)
     # differentiated are all of the views that nest, though only saliency's five are charged
     targets = sum(len(subject.images.labels[i]) for i in subject.images.ids)
     assert declared.backward == shown[True] == targets * 7
