@@ -13,9 +13,10 @@ from beyondcam.studies.finding import Finding, Plot, Table, cell, point, signed
 SIGMAS = (0.004, 0.008, 0.016, 0.032, 0.064)
 NUMBERS = (100, 200, 400, 800)
 CHAINS = (
-    "", "smooth", "superpixels", "resolve", "crf", "smooth+superpixels", "superpixels+smooth",
-    "smooth+resolve", "resolve+smooth", "superpixels+resolve", "smooth+crf", "crf+smooth", "superpixels+crf",
-    "smooth+superpixels+crf", "smooth+crf+resolve",
+    "", "smooth", "superpixels", "resolve", "walk", "affinity", "crf", "smooth+superpixels",
+    "superpixels+smooth", "smooth+resolve", "resolve+smooth", "superpixels+resolve", "smooth+walk",
+    "walk+affinity", "affinity+walk", "walk+affinity+resolve", "smooth+crf", "crf+smooth", "superpixels+crf",
+    "smooth+superpixels+crf", "smooth+crf+resolve", "walk+affinity+crf",
 )  # fmt: skip
 CRF = find_spec("pydensecrf") is not None
 BASES = {
