@@ -30,26 +30,30 @@ def affinities(classifier: Classifier, inputs: Tensor) -> Tensor:
     SEAM's (Wang et al. 2020, arXiv 2004.04581), which trains one layer; here nothing is trained.
     """
     read: dict[int, Tensor] = {}  # by id: what two convolutions read counts once
+    last: list[Tensor] = []
 
     def before(_: nn.Module, x: tuple[Tensor, ...]) -> None:
         read[id(x[0])] = x[0]
+
+    def after(_: nn.Module, __: object, features: Tensor) -> None:
+        last.append(features)
 
     hooks = [
         module.register_forward_pre_hook(before)
         for module in classifier.modules()
         if isinstance(module, nn.Conv2d) and module.groups == 1 and module.out_channels >= module.in_channels
     ]
+    hooks.append(classifier.backbone.register_forward_hook(after))
     try:
         places = classifier(inputs).activations.shape[-1]
     finally:
         for hook in hooks:
             hook.remove()
-    layers = [own.float() for own in read.values() if places <= own.shape[-1] <= FINER * places]
-    layers = layers or [classifier.backbone(inputs).float()]
+    layers = [own for own in read.values() if places <= own.shape[-1] <= FINER * places] or last
     side = min(SIDE, FINER * places)
     total = inputs.new_zeros(len(inputs), side**2, side**2, dtype=torch.float32)
     for features in layers:
-        grid = F.interpolate(features, (side, side), mode="bilinear", antialias=True).flatten(2)
+        grid = F.interpolate(features.float(), (side, side), mode="bilinear", antialias=True).flatten(2)
         unit = F.normalize(grid - grid.mean(2, keepdim=True), dim=1)
         total += (unit.transpose(1, 2) @ unit).clamp_(FLOOR, 1).log_()
     return total.div_(len(layers)).exp_()
