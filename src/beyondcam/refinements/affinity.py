@@ -28,7 +28,7 @@ class Affinity(Refinement):
     kind: Literal["affinity"] = "affinity"
     steps: Annotated[int, Field(ge=1)] = 8
     power: Annotated[float, Field(gt=0)] = 2.0
-    share: Annotated[float, Field(ge=0, le=1)] = 0.67
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
     size: Annotated[float, Field(gt=0)] = 1.67
 
     @property
