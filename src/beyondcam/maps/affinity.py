@@ -22,9 +22,10 @@ def affinities(classifier: Classifier, inputs: Tensor) -> Tensor:
 
     The n places are a grid, row by row, twice as fine as the CAM (up to `SIDE` along each side). An affinity
     is the geometric mean, over layers, of the cosine of the two places' features, each channel less its mean
-    over the image, and 0 where negative. The layers are what the convolutions over all channels read, where
-    that is between the CAM's resolution and `FINER` times it; convolutions that narrow what they read are
-    passed over, since others read the same in fewer channels. Where none is left, it is what the head reads.
+    over the image, and `FLOOR` where that is lower. The layers are what the convolutions over all channels
+    read, where that is between the CAM's resolution and `FINER` times it; convolutions that narrow what they
+    read are passed over, since others read the same in fewer channels. Where none is left, it is what the
+    head reads.
 
     Affinities between places are Ahn and Kwak's (2018, arXiv 1803.10464), who train a network for them, and
     SEAM's (Wang et al. 2020, arXiv 2004.04581), which trains one layer; here nothing is trained.

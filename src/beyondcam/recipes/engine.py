@@ -169,10 +169,11 @@ def raw_maps(
     for source in sorted(set().union(*(recipe.sources() for recipe in recipes)), key=repr):
         groups[source.perturbation.nest].append(source)
     raws = [Raw() for _ in items]
+    autocast = autocast or nullcontext()
     for group in groups.values():
-        _run_group(classifier, items, raws, group, seed, batch, autocast or nullcontext())
+        _run_group(classifier, items, raws, group, seed, batch, autocast)
     for size in sorted(set().union(*(recipe.asks() for recipe in recipes))):
-        _run_affinities(classifier, items, raws, size, batch, autocast or nullcontext())
+        _run_affinities(classifier, items, raws, size, batch, autocast)
     return raws
 
 

@@ -35,6 +35,7 @@ def hash_of(content: Any) -> str:
 
 
 NONE: Mapping[float, Tensor] = {}
+"""The affinities of recipes that ask for none."""
 
 Weight = Literal["none", "score", "share"]
 Moment = Literal["mean", "square", "variance"]

@@ -25,7 +25,7 @@ TUNED: list[Noise | Mask] = [*NOISES, *(Mask(n=N, rate=rate) for rate in RATES)]
 """What a classifier of its own is tuned on."""
 
 FEW: list[Noise | Mask] = [Noise(n=N, sigma=0.15), Mask(n=N, rate=0.3)]
-"""Of these, what is tuned on on a small budget."""
+"""Of these, those on a small budget."""
 
 CONTROL = "nothing"
 """Tuned as long as the others, on inputs as they are: else what is only trained longer would look better."""
