@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, first_complaint
 
 app = typer.Typer(
     name="beyondcam",
@@ -134,9 +134,8 @@ def _settings(make: Callable[..., T], given: dict[str, Any]) -> T:
     try:
         return make(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        complaint = error.errors()[0]
-        field = str(complaint["loc"][0]) if complaint["loc"] else "arguments"
-        raise BeyondcamError(f"--{field.replace('_', '-')}: {complaint['msg']}") from None
+        fields, what = first_complaint(error)
+        raise BeyondcamError(f"--{fields[0].replace('_', '-')}: {what}" if fields else what) from None
 
 
 @app.command("map")

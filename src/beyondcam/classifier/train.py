@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -44,6 +44,12 @@ def _named(value: object) -> object:
     return PERTURB[value] if isinstance(value, str) else value
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("an odd number is needed")
+    return value
+
+
 class TrainConfig(BaseModel):
     """Everything that decides what `train` makes; it is the `train` part of `RUN/config.json`."""
 
@@ -53,7 +59,7 @@ class TrainConfig(BaseModel):
     split: str = "train"
     classes: tuple[str, ...] | None = None
     backbone: str = "tf_efficientnet_lite0"
-    kernel: Annotated[int, Field(ge=1)] = 5
+    kernel: Annotated[int, Field(ge=1), AfterValidator(_odd)] = 5
     pool: bool = True
     output_stride: Literal[8, 16, 32] | None = None
     pretrained: bool = True
@@ -87,9 +93,9 @@ class TrainConfig(BaseModel):
         return self.backbone != "convnet" and self.pretrained if self.freeze_bn is None else self.freeze_bn
 
     @model_validator(mode="after")
-    def _odd_kernel(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError("kernel: an odd number is needed")
+    def _one_origin(self) -> Self:
+        if self.start and self.weights:
+            raise ValueError(f"--start {self.start} brings its own weights; leave out --weights")
         return self
 
 

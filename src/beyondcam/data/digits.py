@@ -19,7 +19,7 @@ from torch import Tensor
 
 from beyondcam.data.photo import Photo
 from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, first_complaint
 
 CLASSES = tuple("0123456789")
 SIDE = 64
@@ -115,11 +115,10 @@ def _settings(place: str) -> Settings:
     try:
         return Settings.model_validate(written)
     except ValidationError as error:
-        complaint = error.errors()[0]
-        field = str(complaint["loc"][0]) if complaint["loc"] else place
+        fields, what = first_complaint(error)
         known = ", ".join(Settings.model_fields)
         raise BeyondcamError(
-            f"--data digits:{place}: {field}: {complaint['msg']}; there are {known}, as in scraps=16"
+            f"--data digits:{place}: {(fields or [place])[0]}: {what}; there are {known}, as in scraps=16"
         ) from None
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from torch import Tensor
 
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
 from beyondcam.refinements import REFINEMENTS, Refinement, by_maximum
@@ -216,6 +216,5 @@ def _parse(read: Any, where: str) -> _File:
 
 def _first(error: ValidationError) -> str:
     """The first complaint of pydantic, as `field: what`."""
-    complaint = error.errors()[0]
-    field = ".".join(str(part) for part in complaint["loc"])
-    return f"{field}: {complaint['msg']}" if field else complaint["msg"]
+    fields, what = first_complaint(error)
+    return f"{'.'.join(fields)}: {what}" if fields else what

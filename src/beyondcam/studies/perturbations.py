@@ -46,7 +46,7 @@ def perturbations(bench: Bench) -> Finding:
     tuned: dict[str, tuple[float | None, Scores]] = {}
     for name, setting in ({CONTROL: None} | chosen).items():
         own = bench.trained(
-            f"tuned-{name.replace(' ', '-')}", perturb=setting, start=subject.run,
+            f"tuned-{name.replace(' ', '-')}", perturb=setting, start=subject.run, weights=None,
             epochs=max(1, bench.config.epochs // SHARE),
         )  # fmt: skip
         found = bench.mapped(own, recipes_of({name: setting} if setting else {}))
