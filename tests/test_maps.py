@@ -205,6 +205,12 @@ def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:
     torch.testing.assert_close(results["crop"].maps, results["plain"].maps * weight.detach())
 
 
+def affinities_of(classifier: Classifier, x: torch.Tensor) -> torch.Tensor:
+    """Of normalised inputs."""
+    nothing = torch.zeros(len(x), len(classifier.classes), dtype=torch.bool)
+    return affinities(run_forward(classifier, x, nothing, gradient=False, features=True))
+
+
 def affinities_by_hand(layers: list[torch.Tensor], side: int) -> np.ndarray:
     """Of one input, from what its layers read (1, K, h, w)."""
     cosines = []
@@ -224,7 +230,7 @@ def test_affinities_are_geometric_means_of_cosines_over_what_widening_convolutio
     )  # the last one narrows
     classifier = Classifier(backbone, nn.Conv2d(5, 2, 1), ["a", "b"], size=16).eval()
     x = torch.randn(2, 3, 16, 16)
-    found = affinities(classifier, x)
+    found = affinities_of(classifier, x)
     assert found.shape == (2, 256, 256)
     for n in range(2):
         one = x[n : n + 1]
@@ -238,9 +244,8 @@ def test_affinities_look_at_no_feature_finer_than_twice_the_cam() -> None:
     classifier = build("convnet", ["a"], 64).eval()
     x = torch.randn(1, 3, 64, 64)
     layers = [classifier.backbone[:end](x) for end in (4, 7, 11, 14)]  # read by the second to the fifth
-    np.testing.assert_allclose(
-        affinities(classifier, x)[0], affinities_by_hand(layers, 32), rtol=1e-3, atol=1e-5
-    )
+    found = affinities_of(classifier, x)[0]
+    np.testing.assert_allclose(found, affinities_by_hand(layers, 32), rtol=1e-3, atol=1e-5)
 
 
 def test_affinities_are_of_what_the_head_reads_where_all_convolutions_narrow() -> None:
@@ -249,7 +254,7 @@ def test_affinities_are_of_what_the_head_reads_where_all_convolutions_narrow() -
     classifier = Classifier(backbone, nn.Conv2d(2, 1, 1), ["a"], size=50).eval()
     x = torch.randn(1, 3, 50, 50)
     expected = affinities_by_hand([backbone(x)], 40)  # no more than 40 × 40 places
-    np.testing.assert_allclose(affinities(classifier, x)[0], expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(affinities_of(classifier, x)[0], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_engine_hands_affinities_to_the_refinement_that_asks_for_them() -> None:
@@ -257,13 +262,19 @@ def test_the_engine_hands_affinities_to_the_refinement_that_asks_for_them() -> N
     asking = Affinity(size=48)
     recipes = {"cam": Recipe(source=Source(map="cam"))}
     recipes["refined"] = recipes["cam"].model_copy(update={"refine": (asking,)})
+    fine = Source(map="cam", perturbation=Plain(size=48))
+    recipes |= {"fine": Recipe(source=fine), "fine refined": Recipe(source=fine, refine=(asking,))}
     (results,) = run(classifier, [item], recipes)
     x = classifier.normalise(next(Plain(size=48).views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
-    by_hand = asking(item.photo, results["cam"].maps, affinities(classifier, x)[0].half())
+    alike = affinities_of(classifier, x)[0].half()
+    by_hand = asking(item.photo, results["cam"].maps, alike)
     torch.testing.assert_close(results["refined"].maps, by_hand)
+    torch.testing.assert_close(results["fine refined"].maps, asking(item.photo, results["fine"].maps, alike))
     assert not torch.allclose(by_hand, results["cam"].maps / results["cam"].maps.amax((1, 2), keepdim=True))
     assert results["refined"].cost.forward == 2
     assert results["refined"].cost.megapixels == pytest.approx((32**2 + 48**2) / 1e6)
+    assert results["fine refined"].cost.forward == 1  # one pass gives the map and the affinities
+    assert results["fine refined"].cost.megapixels == pytest.approx(48**2 / 1e6)
 
 
 def test_cost_counts_shared_passes_once() -> None:

@@ -14,7 +14,7 @@ import torch
 from beyondcam.classifier import build, read_config
 from beyondcam.data import open_images, open_masks
 from beyondcam.evidence import Evidence, mapper
-from beyondcam.maps import affinities, run_forward
+from beyondcam.maps import run_forward
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
@@ -106,22 +106,15 @@ def test_passes_declared_are_the_passes_made(
     shown = {False: 0, True: 0}
     pixels = 0.0
 
-    def counting(classifier, inputs, targets, *, gradient: bool):
+    def counting(classifier, inputs, targets, *, gradient: bool, features: bool):
         nonlocal pixels
-        forward = run_forward(classifier, inputs, targets, gradient=gradient)
+        forward = run_forward(classifier, inputs, targets, gradient=gradient, features=features)
         shown[False] += len(inputs)
         shown[True] += len(forward.rows) * gradient
         pixels += (len(inputs) + len(forward.rows) * gradient) * inputs.shape[-1] ** 2
         return forward
 
-    def counting_affinities(classifier, inputs):
-        nonlocal pixels
-        shown[False] += len(inputs)
-        pixels += len(inputs) * inputs.shape[-1] ** 2
-        return affinities(classifier, inputs)
-
     monkeypatch.setattr(engine, "run_forward", counting)
-    monkeypatch.setattr(engine, "affinities", counting_affinities)
     declared = passes(subject, recipes.values())
     bench.mapped(subject, recipes)
     assert declared.forward == shown[False] == len(subject.images.ids) * (1 + 7 + 3 + 1)

@@ -1,10 +1,11 @@
 """One forward pass and the only place that asks autograd for a gradient."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.errors import BeyondcamError
@@ -20,6 +21,9 @@ class Forward:
     scores : float (B, C), logits.
     activations : float (B, C, h, w).
     rows, columns : int64 (P,) on the CPU, the input and the class of each pair, sorted by input.
+    features : float (B, K, h, w) each, where they were asked for: what the convolutions over all channels
+        read, but for those that narrow it, since others read the same in fewer channels; what the head reads
+        is the last.
 
     """
 
@@ -28,6 +32,7 @@ class Forward:
     activations: Tensor
     rows: Tensor
     columns: Tensor
+    features: tuple[Tensor, ...] = ()
 
     def gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
         """∂s_c/∂x of every pair, in rounds of at most one pair an input.
@@ -49,10 +54,13 @@ class Forward:
             yield which, gradient if len(which) == len(gradient) else gradient[self.rows[which]]
 
 
-def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, *, gradient: bool) -> Forward:
+def run_forward(
+    classifier: Classifier, inputs: Tensor, targets: Tensor, *, gradient: bool, features: bool = False
+) -> Forward:
     """Run the classifier on normalised inputs (B, 3, H, W) for `targets`, bool (B, C).
 
-    The classifier's mode, parameters and their gradients stay as they are.
+    `gradient` makes gradients possible, `features` keeps the features. The classifier's mode, parameters and
+    their gradients stay as they are.
     """
     shape = (len(inputs), len(classifier.classes))
     if targets.shape != shape or targets.dtype != torch.bool:
@@ -60,7 +68,35 @@ def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, *, grad
             f"targets must be bool {shape}, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
         )
     inputs = inputs.detach().requires_grad_(gradient)
-    with torch.set_grad_enabled(gradient):
+    with torch.set_grad_enabled(gradient), _kept(classifier if features else None) as kept:
         scores, activations = classifier(inputs)
     rows, columns = targets.cpu().nonzero(as_tuple=True)
-    return Forward(inputs, scores, activations, rows, columns)
+    return Forward(inputs, scores, activations, rows, columns, tuple(kept))
+
+
+@contextmanager
+def _kept(classifier: Classifier | None) -> Iterator[list[Tensor]]:
+    """Keep the features of a `Forward` of the pass that is made inside; of no classifier none."""
+    kept: list[Tensor] = []
+    if classifier is None:
+        yield kept
+        return
+
+    def before(_: nn.Module, x: tuple[Tensor, ...]) -> None:
+        if not any(x[0] is own for own in kept):  # what two convolutions read counts once
+            kept.append(x[0])
+
+    def after(_: nn.Module, __: object, x: Tensor) -> None:
+        kept.append(x)
+
+    hooks = [
+        module.register_forward_pre_hook(before)
+        for module in classifier.modules()
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.out_channels >= module.in_channels
+    ]
+    hooks.append(classifier.backbone.register_forward_hook(after))
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()

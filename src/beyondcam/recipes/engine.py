@@ -119,7 +119,9 @@ class Raw:
 
     def cost(self, sources: Iterable[Source], sizes: Iterable[float] = ()) -> Cost:
         """The cost of sources and affinities: what they share counts once, of views that nest the most."""
-        passes: dict[Hashable, Hashable] = {size: size for size in sizes}
+        passes: dict[Hashable, Hashable] = {}
+        for size in sizes:
+            passes |= {Plain(size=size).nest: Plain(size=size), size: size}
         for s in sorted(sources, key=lambda s: _number(s.perturbation)):
             nest = s.perturbation.nest
             passes |= {nest: s.perturbation, (nest, s.map): (s.perturbation, s.map), s: s}
@@ -165,15 +167,17 @@ def raw_maps(
 
     The classifier is run as it is: on its device, in its mode (`eval()` is the caller's to call).
     """
-    groups: dict[Hashable, list[Source]] = defaultdict(list)
+    groups: dict[Hashable, _Group] = defaultdict(_Group)
     for source in sorted(set().union(*(recipe.sources() for recipe in recipes)), key=repr):
-        groups[source.perturbation.nest].append(source)
+        groups[source.perturbation.nest].add(source.perturbation, source)
+    for size in sorted(set().union(*(recipe.asks() for recipe in recipes))):
+        whole = Plain(size=size)
+        groups[whole.nest].add(whole)
+        groups[whole.nest].alike = size
     raws = [Raw() for _ in items]
     autocast = autocast or nullcontext()
     for group in groups.values():
         _run_group(classifier, items, raws, group, seed, batch, autocast)
-    for size in sorted(set().union(*(recipe.asks() for recipe in recipes))):
-        _run_affinities(classifier, items, raws, size, batch, autocast)
     return raws
 
 
@@ -216,6 +220,20 @@ def _number(perturbation: Perturbation) -> float:
     return getattr(perturbation, "n", math.inf)
 
 
+@dataclass
+class _Group:
+    """What is asked of perturbations that nest: maps and, of a whole image's size, affinities."""
+
+    perturbations: set[Perturbation] = field(default_factory=set)
+    sources: list[Source] = field(default_factory=list)
+    alike: float | None = None
+
+    def add(self, perturbation: Perturbation, *sources: Source) -> None:
+        """Ask for more."""
+        self.perturbations.add(perturbation)
+        self.sources += sources
+
+
 class _Member(NamedTuple):
     """A view in a batch: whose it is, and the how-manieth."""
 
@@ -232,28 +250,35 @@ def _run_group(
     classifier: Classifier,
     items: Sequence[Item],
     raws: Sequence[Raw],
-    sources: Sequence[Source],
+    group: _Group,
     seed: int,
     batch: int,
     autocast: AbstractContextManager[object],
 ) -> None:
-    """Fill the raw maps of all sources whose perturbations nest, in one go over the views of the largest."""
+    """Fill in what is asked of perturbations that nest, in one go over the views of the largest."""
     device = classifier.weight.device
     asked = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}
+    sources, alike = group.sources, group.alike
     canvases = {(n, s): Canvas(items[n], s.moment, device) for n in asked for s in sources}
-    perturbations = sorted({s.perturbation for s in sources}, key=_number)
+    perturbations = sorted(group.perturbations, key=_number)
     names = sorted({source.map for source in sources})
     gradient = any(MAPS[name].gradient for name in names)
     clock = _Clock(device)
     for members in _batches(items, asked, perturbations[-1], classifier.size, seed, batch):
         rows = {p: [member.n for member in members if member.within(p)] for p in perturbations}
-        forward = _forward(classifier, items, pixels, members, autocast, gradient=gradient)
+        forward = _forward(
+            classifier, items, pixels, members, autocast, gradient=gradient, features=alike is not None
+        )
         megapixels = forward.inputs.shape[-1] ** 2 / 1e6
         for p in perturbations:
             for n in rows[p]:
                 raws[n].costs[p] += Cost(1, 0, megapixels)
         clock.lap(rows, len(members))
+        if alike is not None:
+            for member, own in zip(members, affinities(forward).half().cpu(), strict=True):
+                raws[member.n].affinities[alike] = own
+            clock.lap({alike: [member.n for member in members]}, len(members))
         for name in names:
             maps = MAPS[name].of(forward).float()
             asking = {(s.perturbation, name): rows[s.perturbation] for s in sources if s.map == name}
@@ -275,29 +300,6 @@ def _run_group(
         raws[n].uncovered[source.perturbation] = canvas.uncovered()
 
 
-def _run_affinities(
-    classifier: Classifier,
-    items: Sequence[Item],
-    raws: Sequence[Raw],
-    size: float,
-    batch: int,
-    autocast: AbstractContextManager[object],
-) -> None:
-    """Fill in the affinities of the whole images at an input size."""
-    device = classifier.weight.device
-    asked = [n for n, item in enumerate(items) if item.targets]
-    clock = _Clock(device)
-    for members in _batches(items, asked, Plain(size=size), classifier.size, 0, batch):
-        inputs = _inputs(classifier, [view.cut(items[n].photo.pixels.to(device)) for n, _, view in members])
-        with autocast:
-            found = affinities(classifier, inputs).half().cpu()
-        clock.lap({size: [member.n for member in members]}, len(members))
-        for member, own in zip(members, found, strict=True):
-            raws[member.n].affinities[size] = own
-            raws[member.n].costs[size] += Cost(1, 0, inputs.shape[-1] ** 2 / 1e6)
-    clock.charge(raws)
-
-
 def _forward(
     classifier: Classifier,
     items: Sequence[Item],
@@ -306,6 +308,7 @@ def _forward(
     autocast: AbstractContextManager[object],
     *,
     gradient: bool,
+    features: bool,
 ) -> Forward:
     """A batch of views through the network, for the targets of their images."""
     targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
@@ -318,7 +321,7 @@ def _forward(
         if view.alter:
             inputs[row] = view.alter(inputs[row])
     with autocast:
-        return run_forward(classifier, inputs, targets, gradient=gradient)
+        return run_forward(classifier, inputs, targets, gradient=gradient, features=features)
 
 
 def _batches(

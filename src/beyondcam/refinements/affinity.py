@@ -14,7 +14,8 @@ class Affinity(Refinement):
     """A random walk over the places of an image, from each to those whose features are alike, far or near.
 
     A map becomes the weighted geometric mean of itself and of where the walk takes it: fine as the one,
-    complete as the other. This refinement asks one more pass of the network, for affinities.
+    complete as the other. This refinement asks the network for affinities: one more pass, but
+    where a map of the whole image at that size is asked for too.
 
     Parameters
     ----------

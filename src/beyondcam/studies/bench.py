@@ -24,7 +24,7 @@ from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import read_json, write_json, write_whole
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
-from beyondcam.perturbations.base import pixels
+from beyondcam.perturbations import Perturbation, Plain
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
 from beyondcam.report.page import number
 
@@ -219,15 +219,16 @@ def passes(subject: Subject, recipes: Collection[Recipe]) -> Cost:
     largest: dict[object, list[int]] = {}
     gradients: dict[object, set[str]] = {}
     targets = sum(len(subject.images.labels[i]) for i in subject.images.ids)
-    for source in set().union(*(recipe.sources() for recipe in recipes)):
-        perturbation, nest = source.perturbation, source.perturbation.nest
+    asked: list[tuple[Perturbation, str]] = [
+        *((source.perturbation, source.map) for recipe in recipes for source in recipe.sources()),
+        *((Plain(size=size), "cam") for recipe in recipes for size in recipe.asks()),  # of no gradient too
+    ]
+    for perturbation, of in asked:
+        nest = perturbation.nest
         sizes = [view.size for view in perturbation.views("", 512, 512, subject.classifier.size, 0)]
         largest[nest] = max(largest.get(nest, []), sizes, key=len)
-        gradients.setdefault(nest, set()).update({source.map} if MAPS[source.map].gradient else ())
+        gradients.setdefault(nest, set()).update({of} if MAPS[of].gradient else ())
     total = Cost()
-    for size in set().union(*(recipe.asks() for recipe in recipes)):
-        count = len(subject.images.ids)
-        total += Cost(count, 0, count * pixels(size, subject.classifier.size) ** 2 / 1e6)
     for nest, sizes in largest.items():
         megapixels = sum(size**2 for size in sizes) / 1e6
         forward, backward = len(subject.images.ids), targets * len(gradients[nest])
