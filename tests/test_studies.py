@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from beyondcam.classifier import build, read_config
+from beyondcam.classifier import Activations, Classifier, build, read_config
 from beyondcam.data import open_images, open_masks
 from beyondcam.evidence import Evidence, mapper
 from beyondcam.maps import run_forward
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
-from beyondcam.studies import FULL, QUICK, STUDIES, Bench, Budget, run_study
+from beyondcam.studies import FULL, QUICK, STUDIES, Bench, Budget, bench, run_study
 from beyondcam.studies.bench import chance, difference, of_images, passes, row_of, smoothed
 from beyondcam.studies.finding import Finding, Plot, Table, cell, signed
 from conftest import Command, complaint
@@ -85,6 +85,15 @@ def test_images_that_were_trained_on_are_owned_up_to(tmp_path: Path, run: Path) 
     assert bench.notes["trained on"] == f"{count} of the {count} images"
 
 
+def test_a_folder_with_another_classifier_is_refused(tmp_path: Path, run: Path) -> None:
+    """As where the classifier of an earlier study in it is asked for beside the one studied."""
+    earlier = tmp_path / "classifier"
+    shutil.copytree(run, earlier)
+    (earlier / "classifier.safetensors").write_bytes(b"another")
+    complaint(lambda: bench_on(tmp_path, run).subject(), "classifier.safetensors", "--out")
+    assert (earlier / "classifier.safetensors").read_bytes() == b"another"
+
+
 def test_a_folder_of_another_budget_is_refused(tmp_path: Path, run: Path) -> None:
     bench_on(tmp_path, run).trained("own", epochs=1)
     complaint(lambda: bench_on(tmp_path, run).trained("own", epochs=2), "--out", "own")
@@ -109,12 +118,19 @@ def test_passes_declared_are_the_passes_made(
     def counting(classifier, inputs, targets, *, gradient: bool, features: bool):
         nonlocal pixels
         forward = run_forward(classifier, inputs, targets, gradient=gradient, features=features)
-        shown[False] += len(inputs)
         shown[True] += len(forward.rows) * gradient
-        pixels += (len(inputs) + len(forward.rows) * gradient) * inputs.shape[-1] ** 2
+        pixels += len(forward.rows) * gradient * inputs.shape[-1] ** 2
         return forward
 
+    def classify(classifier: Classifier, inputs: torch.Tensor) -> Activations:
+        nonlocal pixels
+        shown[False] += len(inputs)
+        pixels += len(inputs) * inputs.shape[-1] ** 2
+        return as_ever(classifier, inputs)
+
+    as_ever = Classifier.forward
     monkeypatch.setattr(engine, "run_forward", counting)
+    monkeypatch.setattr(Classifier, "forward", classify)
     declared = passes(subject, recipes.values())
     bench.mapped(subject, recipes)
     assert declared.forward == shown[False] == len(subject.images.ids) * (1 + 7 + 3 + 1)
@@ -221,6 +237,7 @@ def test_a_study_goes_from_a_run_to_its_page_and_does_nothing_twice(
     assert any("forward passes" in line for line in said)
 
     monkeypatch.setattr(mapper, "raw_maps", lambda *_, **__: pytest.fail("mapped again"))
+    monkeypatch.setattr(bench, "train_run", lambda *_: pytest.fail("trained again"))
     assert run_study(name, tmp_path, TINY, studied, "again", said.append) == {}
     again = json.loads((tmp_path / "study.json").read_text())
     assert {**again, "facts": None} == {**study, "facts": None}
@@ -238,7 +255,7 @@ def test_perturbations_are_compared_at_equal_cost_and_alike_in_all_else(tmp_path
         settings = {recipe.source.model_copy(update={"perturbation": Plain()}) for recipe in own}
         assert len(settings) == 1
         one = passes(subject, [recipes[f"{of} plain"]])
-        assert costs[0].forward == PERTURBATIONS.N * one.forward
+        assert costs[0].forward == (PERTURBATIONS.N + 1) * one.forward  # one for the scores
     assert len(every) == len(PERTURBATIONS.NOISES) + len(PERTURBATIONS.MASKS)  # no name is given twice
 
 
@@ -256,7 +273,7 @@ def test_crops_compares_each_recipe_once_and_varies_one_thing_at_a_time() -> Non
 def test_crops_by_area_are_means_over_the_objects_of_a_third() -> None:
     pairs = (0.1, 0.2, 0.5), (0.3, 0.4, 0.3)  # area, IoU of the whole image and of crops
     thirds = {
-        name: [CASES.Case(("", "x"), 0, area, {CROPS.WHOLE: whole, "crops": crops}, {})]
+        name: [CASES.Case("x", 0, area, {CROPS.WHOLE: whole, "crops": crops}, {})]
         for name, (area, whole, crops) in zip(("smallest", "largest"), pairs, strict=True)
     }
     table = CROPS.by_area({**thirds, "none": []}, {"crops": None})
@@ -510,7 +527,7 @@ def test_backbones_are_trained_from_scratch_on_the_digits(
 
 def case(n: int, cam: float, saliency: float, **signs: float) -> object:
     every = dict.fromkeys(RULE.SIGNS, 0.0) | signs
-    return CASES.Case(("own", f"{n}"), 0, 0.1, {"smoothed cam": cam, "saliency": saliency}, every)
+    return CASES.Case(f"{n}", 0, 0.1, {"smoothed cam": cam, "saliency": saliency}, every)
 
 
 def test_a_rule_is_the_best_of_all_signs_and_values() -> None:
@@ -551,14 +568,14 @@ def test_a_case_is_counted_as_by_hand() -> None:
     both = {"smoothed cam": cam, "saliency": saliency}
     for levels, ious in (((100, 130), (1 / 3, 3 / 4)), ((89, 200), (1, 1 / 3))):
         thresholds = {name: (level / 255) ** 2 for name, level in zip(both, levels, strict=True)}
-        (found,) = CASES.cases_of(("own", "x"), both, truth, thresholds)
+        (found,) = CASES.cases_of("x", both, truth, thresholds)
         assert found.area == pytest.approx(3 / 5)
         assert found.iou == pytest.approx(dict(zip(both, ious, strict=True)))
         assert RULE.gain(found) == pytest.approx(ious[1] - ious[0])
     assert RULE.signs_of(both, 10)[1] == pytest.approx({
         "probability": 0.75, "extent": 2 / 5, "places": 4, "reach": 1, "overlap": 2 / 5, "classes": 1,
     })  # fmt: skip
-    assert not [*CASES.cases_of(("own", "x"), both, np.zeros_like(truth), thresholds)]
+    assert not [*CASES.cases_of("x", both, np.zeros_like(truth), thresholds)]
 
 
 def test_a_rule_is_tried_against_what_was_better_where_it_was_derived() -> None:
@@ -576,7 +593,10 @@ def test_a_rule_is_tried_against_what_was_better_where_it_was_derived() -> None:
 def test_thirds_are_as_large_as_can_be_and_in_order() -> None:
     cases = [case(n, 0, 0, extent=value) for n, value in enumerate((5, 1, 3, 2, 4, 6, 6, 6))]
     found = CASES.in_thirds(cases, WHEN.sign("extent"))
-    assert [[each.signs["extent"] for each in third] for third in found] == [[1, 2, 3], [4, 5, 6], [6, 6]]
+    assert [[each.signs["extent"] for each in third] for third in found] == [[1, 2, 3], [4, 5], [6, 6, 6]]
+    alike = [case(n, 0, 0, extent=1) for n in range(7)]
+    thirds = CASES.in_thirds([*alike, case(7, 0, 0, extent=2)], WHEN.sign("extent"))
+    assert list(map(len, thirds)) == [0, 7, 1]
 
 
 def test_when_varies_one_thing_at_a_time_on_the_digits(

@@ -1,12 +1,12 @@
 """Map a split: images and labels in, evidence out; killed at any moment, it goes on where it stopped."""
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor
 
 from beyondcam.classifier import Classifier, folded
 from beyondcam.data import LabelledImages, Photo
@@ -15,8 +15,9 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Shelf, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
+from beyondcam.perturbations import Plain
 from beyondcam.progress import track
-from beyondcam.recipes import Item, Raw, Recipe, raw_maps, scores
+from beyondcam.recipes import Cost, Item, Raw, Recipe, raw_maps, scores
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
@@ -89,16 +90,19 @@ def map_split(
 
             def mapped(
                 batch: int, photos: Mapping[str, Photo] = photos, asked: Collection[Recipe] = missing.values()
-            ) -> list[tuple[Item, Tensor, Raw]]:
-                items, logits = _items(classifier, images, photos, targets, batch, autocast)
-                raws = raw_maps(classifier, items, asked, seed=seed, batch=batch, autocast=autocast)
-                return list(zip(items, logits, raws, strict=True))
+            ) -> list[tuple[Item, Raw]]:
+                items, cost = _items(classifier, images, photos, targets, batch, autocast)
+                raws = raw_maps(
+                    classifier, items, asked, seed=seed, batch=batch, autocast=autocast, scored=True
+                )
+                for raw in raws:
+                    raw.costs[Plain()] += cost
+                return list(zip(items, raws, strict=True))
 
             results, batch = _fitting(mapped, batch, report)
-            for item, s, raw in results:
+            for item, raw in results:
                 new = [name for name in missing if item.id not in done[name]]
-                own = tuple(s[list(item.targets)].tolist())
-                pool.submit(Job(item, raw, own, [(recipes[name], shelves[name]) for name in new]))
+                pool.submit(Job(item, raw, [(recipes[name], shelves[name]) for name in new]))
             del results, item, raw  # before the next chunk's are made
     write_json(out / "left_out" / f"map-{images.split}-{shard[0]}of{shard[1]}.json", left_out)
     return left_out
@@ -139,17 +143,16 @@ def _items(
     targets: Targets,
     batch: int,
     autocast: AbstractContextManager[object],
-) -> tuple[list[Item], Tensor]:
-    """The images of a chunk with their targets, and the classifier's logits (N, C) for them."""
+) -> tuple[list[Item], Cost]:
+    """The images of a chunk with their targets, and what it cost to find those of one."""
+    if targets == "labels":
+        return [Item(i, photo, tuple(sorted(images.labels[i]))) for i, photo in photos.items()], Cost()
+    start = time.perf_counter()
     logits = scores(classifier, list(photos.values()), batch=batch, autocast=autocast)
+    seconds = (time.perf_counter() - start) / len(photos)
+    found = classifier.probabilities(logits) >= 0.5
     items = [
-        Item(i, photo, _targets(images, i, classifier.probabilities(s), targets))
-        for (i, photo), s in zip(photos.items(), logits, strict=True)
+        Item(i, photo, tuple(own.nonzero().flatten().tolist()))
+        for (i, photo), own in zip(photos.items(), found, strict=True)
     ]
-    return items, logits
-
-
-def _targets(images: LabelledImages, image_id: str, probabilities: Tensor, rule: Targets) -> tuple[int, ...]:
-    if rule == "labels":
-        return tuple(sorted(images.labels[image_id]))
-    return tuple((probabilities >= 0.5).nonzero().flatten().tolist())
+    return items, Cost(1, 0, classifier.size**2 / 1e6, seconds)

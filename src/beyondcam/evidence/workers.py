@@ -28,23 +28,22 @@ class Job:
 
     Attributes
     ----------
-    item, raw : the image and its raw maps.
-    scores : logits of its targets.
+    item, raw : the image, its raw maps and its scores.
     recipes : what is to be made of the maps, and where it goes.
 
     """
 
     item: Item
     raw: Raw
-    scores: tuple[float, ...]
     recipes: Sequence[tuple[Recipe, Shelf]]
 
     def __call__(self) -> None:
         """Refine, encode and write."""
+        targets, size, logits = self.item.targets, self.item.photo.size, self.raw.scores
+        own = () if logits is None else tuple(logits[list(targets)].tolist())
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
-            size = self.item.photo.size
-            evidence = Evidence.of(result.maps, self.item.targets, self.scores, size, result.uncovered)
+            evidence = Evidence.of(result.maps, targets, own, size, result.uncovered)
             write_evidence(shelf, self.item.id, evidence)
             shelf.add_cost(1, result.cost)
 

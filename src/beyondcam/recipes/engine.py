@@ -107,8 +107,13 @@ class Canvas:
 
 @dataclass
 class Raw:
-    """The raw maps of one image, what their passes cost, and the share of its pixels that no view covered."""
+    """The raw maps of one image, what their passes cost, and the share of its pixels that no view covered.
 
+    `scored` is whether its logits were asked for, float32 (C,), of one pass of the whole image.
+    """
+
+    scored: bool = False
+    scores: Tensor | None = None
     maps: dict[Source, Tensor] = field(default_factory=dict)
     affinities: dict[float, Tensor] = field(default_factory=dict)
     """By the size of the input: float16 (n, n)."""
@@ -119,7 +124,7 @@ class Raw:
 
     def cost(self, sources: Iterable[Source], sizes: Iterable[float] = ()) -> Cost:
         """The cost of sources and affinities: what they share counts once, of views that nest the most."""
-        passes: dict[Hashable, Hashable] = {}
+        passes: dict[Hashable, Hashable] = {Plain().nest: Plain()} if self.scored else {}
         for size in sizes:
             passes |= {Plain(size=size).nest: Plain(size=size), size: size}
         for s in sorted(sources, key=lambda s: _number(s.perturbation)):
@@ -160,10 +165,11 @@ def raw_maps(
     seed: int = 0,
     batch: int = 8,
     autocast: AbstractContextManager[object] | None = None,
+    scored: bool = False,
 ) -> list[Raw]:
     """The network's part: the raw maps of each item that the recipes start from, shared passes made once.
 
-    And the affinities that they ask for, of the whole image.
+    And the affinities that they ask for, of the whole image; its logits, where they are to be `scored`.
 
     The classifier is run as it is: on its device, in its mode (`eval()` is the caller's to call).
     """
@@ -174,7 +180,10 @@ def raw_maps(
         whole = Plain(size=size)
         groups[whole.nest].add(whole)
         groups[whole.nest].alike = size
-    raws = [Raw() for _ in items]
+    if scored:
+        groups[Plain().nest].add(Plain())
+        groups[Plain().nest].scored = True
+    raws = [Raw(scored) for _ in items]
     autocast = autocast or nullcontext()
     for group in groups.values():
         _run_group(classifier, items, raws, group, seed, batch, autocast)
@@ -222,11 +231,12 @@ def _number(perturbation: Perturbation) -> float:
 
 @dataclass
 class _Group:
-    """What is asked of perturbations that nest: maps and, of a whole image's size, affinities."""
+    """What is asked of perturbations that nest: maps; of a whole image also affinities, or scores."""
 
     perturbations: set[Perturbation] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
     alike: float | None = None
+    scored: bool = False
 
     def add(self, perturbation: Perturbation, *sources: Source) -> None:
         """Ask for more."""
@@ -259,7 +269,7 @@ def _run_group(
     device = classifier.weight.device
     asked = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}
-    sources, alike = group.sources, group.alike
+    sources = group.sources
     canvases = {(n, s): Canvas(items[n], s.moment, device) for n in asked for s in sources}
     perturbations = sorted(group.perturbations, key=_number)
     names = sorted({source.map for source in sources})
@@ -268,17 +278,14 @@ def _run_group(
     for members in _batches(items, asked, perturbations[-1], classifier.size, seed, batch):
         rows = {p: [member.n for member in members if member.within(p)] for p in perturbations}
         forward = _forward(
-            classifier, items, pixels, members, autocast, gradient=gradient, features=alike is not None
+            classifier, items, pixels, members, autocast, gradient=gradient, features=group.alike is not None
         )
         megapixels = forward.inputs.shape[-1] ** 2 / 1e6
         for p in perturbations:
             for n in rows[p]:
                 raws[n].costs[p] += Cost(1, 0, megapixels)
         clock.lap(rows, len(members))
-        if alike is not None:
-            for member, own in zip(members, affinities(forward).half().cpu(), strict=True):
-                raws[member.n].affinities[alike] = own
-            clock.lap({alike: [member.n for member in members]}, len(members))
+        _keep_whole(group, forward, members, raws, clock)
         for name in names:
             maps = MAPS[name].of(forward).float()
             asking = {(s.perturbation, name): rows[s.perturbation] for s in sources if s.map == name}
@@ -298,6 +305,19 @@ def _run_group(
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.moment()[items[n].ranks()]
         raws[n].uncovered[source.perturbation] = canvas.uncovered()
+
+
+def _keep_whole(
+    group: _Group, forward: Forward, members: Sequence[_Member], raws: Sequence[Raw], clock: "_Clock"
+) -> None:
+    """Keep what is asked of whole images, if these are: their scores, their affinities."""
+    if group.scored:
+        for member, scores in zip(members, forward.scores.detach().float().cpu(), strict=True):
+            raws[member.n].scores = scores
+    if group.alike is not None:
+        for member, own in zip(members, affinities(forward).half().cpu(), strict=True):
+            raws[member.n].affinities[group.alike] = own
+        clock.lap({group.alike: [member.n for member in members]}, len(members))
 
 
 def _forward(

@@ -116,6 +116,9 @@ class Bench:
             subject = self.trained("classifier")
         else:
             own = self.folder / "classifier"
+            there = own / "classifier.safetensors"
+            if there.exists() and checkpoint_hash(own) != checkpoint_hash(self.run):
+                raise BeyondcamError(f"{there}: is not that of {self.run}; take another --out")
             for name in ("config.json", "training.json", "classifier.safetensors"):
                 try:
                     write_whole(own / name, (self.run / name).read_bytes())
@@ -222,6 +225,7 @@ def passes(subject: Subject, recipes: Collection[Recipe]) -> Cost:
     asked: list[tuple[Perturbation, str]] = [
         *((source.perturbation, source.map) for recipe in recipes for source in recipe.sources()),
         *((Plain(size=size), "cam") for recipe in recipes for size in recipe.asks()),  # of no gradient too
+        (Plain(), "cam"),  # of the scores
     ]
     for perturbation, of in asked:
         nest = perturbation.nest
