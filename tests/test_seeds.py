@@ -20,6 +20,7 @@ from beyondcam.evidence import (
     Shelf,
     blind,
     blind_level,
+    import_irn,
     irn_bytes,
     level_threshold,
     open_shelf,
@@ -146,8 +147,10 @@ def test_coco_file_read_back_gives_the_seeds(discs: str, tmp_path: Path) -> None
     levels = {f"p{n:02d}": rng.integers(0, 256, (48, 48)) for n in (1, 2)}
     shelf, images = shelf_of(discs, tmp_path / "run", levels)
     seeds = tmp_path / "seeds"
-    write_seeds(images, shelf, 0.25, seeds)
-    path = write_coco(images, seeds)
+    (seeds / "masks").mkdir(parents=True)
+    (seeds / "masks" / "p03.png").write_bytes(b"left there by an earlier run")
+    written = write_seeds(images, shelf, 0.25, seeds)
+    path = write_coco(images, written.left_out, seeds)
     assert [image["file_name"] for image in json.loads(path.read_text())["images"]] == ["p01.png", "p02.png"]
     spec = f"coco:{tmp_path / 'discs' / 'images'}:{path}"
     again, masks = bc.open_images(spec, "all"), bc.open_masks(spec, "all")
@@ -161,13 +164,32 @@ def test_coco_file_read_back_gives_the_seeds(discs: str, tmp_path: Path) -> None
 def test_npy_files_hold_what_irn_expects(discs: str, tmp_path: Path) -> None:
     levels = np.random.default_rng(2).integers(0, 256, (48, 48))
     shelf, images = shelf_of(discs, tmp_path / "run", {"p01": levels})
-    write_npy(images, shelf, tmp_path)
+    write_npy(images, ["green", *images.classes], shelf, set(images.ids) - {"p01"}, tmp_path)
+    assert [path.name for path in (tmp_path / "npy").iterdir()] == ["p01.npy"]
     content = np.load(tmp_path / "npy" / "p01.npy", allow_pickle=True).item()  # as IRN's code reads it
-    assert content["keys"].tolist() == [0]
+    assert content["keys"].tolist() == [1]  # as the data's own classes count, not the RUN's
     assert content["cam"].shape == (1, 12, 12)
     np.testing.assert_allclose(content["high_res"][0], (levels / 255) ** 2, rtol=1e-5)
-    again = read_irn(tmp_path / "npy" / "p01.npy", (48, 48), {0: 0})
+    again = read_irn(tmp_path / "npy" / "p01.npy", (48, 48), {1: 0})
     assert np.array_equal(again.levels, np.rint(levels / levels.max() * 255)[None])
+
+
+def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str, tmp_path: Path) -> None:
+    _, every = shelf_of(discs, tmp_path / "run", {})
+    images = bc.open_images(discs, "all", ["red"])
+    shelves = [
+        open_shelf(
+            tmp_path / "run", images, targets="labels", precision="float32", name=name, recipe=recipe, seed=0
+        )
+        for name, recipe in (("own", "own"), ("again", "read from .npy files"))
+    ]
+    write_evidence(shelves[0], "p00", evidence_of(np.arange(48**2).reshape(1, 48, 48) % 256, (0,)))
+    others = {*images.ids} - {"p00"}
+    write_npy(images, every.classes, shelves[0], others, tmp_path)
+    assert import_irn(tmp_path / "run", images, every.classes, tmp_path / "npy", "again").keys() == others
+    own, again = (shelf.read("p00") for shelf in shelves)
+    assert own.targets == again.targets == (0,)
+    assert np.array_equal(own.levels, again.levels)
 
 
 def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
@@ -182,7 +204,7 @@ def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
 
 
 def test_names_of_older_numpy_are_known(tmp_path: Path) -> None:
-    buffer = io.BytesIO(irn_bytes(evidence_of(np.full((1, 4, 4), 9), (0,))))
+    buffer = io.BytesIO(irn_bytes(evidence_of(np.full((1, 4, 4), 9), (0,)), [0]))
     old = buffer.getvalue().replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray")
     assert old != buffer.getvalue()
     unframed = bytearray(old)
@@ -207,6 +229,16 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "was run").exists()
     np.load(tmp_path / "bad.npy", allow_pickle=True)
     assert (tmp_path / "was run").exists()  # else this test shows nothing
+
+
+class Forgery:
+    def __reduce__(self) -> tuple[object, ...]:
+        return np.ndarray, ((1,), "O", b"8 bytes!")  # an object where these bytes say
+
+
+def test_no_file_can_pass_bytes_for_objects(tmp_path: Path) -> None:
+    np.save(tmp_path / "bad.npy", {"keys": Forgery()})  # type: ignore[arg-type]
+    complaint(lambda: read_irn(tmp_path / "bad.npy", (4, 4), {}), "bad.npy", "IRN")
 
 
 @pytest.mark.parametrize(

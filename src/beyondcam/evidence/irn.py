@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.data import LabelledImages
@@ -27,11 +28,15 @@ from beyondcam.evidence.store import LEVELS, Evidence, open_shelf, write_evidenc
 from beyondcam.files import ahead
 from beyondcam.progress import track
 
-_RECONSTRUCT = np.ndarray(0).__reduce__()[0]
+
+def _empty(*_: object) -> NDArray[np.int8]:
+    """What a pickled array begins as, before its state is set."""
+    return np.ndarray(0, np.int8)
+
 
 _NAMES: Mapping[tuple[str, str], Any] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _RECONSTRUCT for core in ("core", "_core")},
-    ("numpy", "ndarray"): np.ndarray,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty for core in ("core", "_core")},
+    ("numpy", "ndarray"): None,  # an argument of `_reconstruct`; called, it would take bytes for objects
     ("numpy", "dtype"): np.dtype,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
     ("torch.storage", "_load_from_bytes"): lambda content: torch.load(io.BytesIO(content), weights_only=True),
@@ -89,13 +94,16 @@ def import_irn(
     return {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
 
 
-def irn_bytes(evidence: Evidence) -> bytes:
-    """A file of an image's evidence v: `keys` int64 (k,), `cam` and `high_res` float32."""
+def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:
+    """A file of an image's evidence v: `keys` int64 (k,), `cam` and `high_res` float32.
+
+    `key_of` takes our classes to the file's.
+    """
     v = torch.from_numpy((evidence.levels / np.float32(LEVELS - 1)) ** 2)
     resized = partial(F.interpolate, v[None], mode="bilinear")
     small = tuple((side + 3) // 4 for side in evidence.size)
     content = {
-        "keys": np.array(evidence.targets, np.int64),
+        "keys": np.array([key_of[c] for c in evidence.targets], np.int64),
         "cam": resized(size=small)[0].numpy(),
         "high_res": resized(size=evidence.size)[0].numpy(),
     }
