@@ -237,6 +237,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (["map", "RUN", "--recipe", "cam", "--recipes", "/no.toml"], "/no.toml"),
         (["map", "/no/run", "--recipe", "cam"], "beyondcam train"),
         (["score", "RUN"], "beyondcam map"),
+        (["score", "RUN", "--reference-threshold", "0.2"], "--threshold"),
         (["report", "RUN"], "beyondcam score"),
         (["seed", "RUN", "--recipe", "cam", "--threshold", "2", "--out", "/tmp/never"], "beyondcam map"),
         (["train", "--data", "digits", "--kernel", "4", "--out", "/tmp/never"], "--kernel: an odd"),

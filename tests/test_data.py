@@ -608,6 +608,21 @@ def test_folder_with_an_empty_split_is_one_line(tmp_path: Path) -> None:
     complaint(lambda: open_images(data, "val"), "val", "empty")
 
 
+def test_folder_may_show_some_of_the_classes_asked_for(tmp_path: Path) -> None:
+    """More photos for a trained classifier; which classes its masks number is then not clear."""
+    data = make_folder(tmp_path, "image,labels\na,cow\n")
+    images = open_images(data, "all", ["cow", "ant"])
+    assert (images.classes, images.labels["a"]) == (("cow", "ant"), {0})
+    complaint(lambda: open_images(data, "all", ["cwo", "ant"]), "no class named 'cwo'", "did you mean 'cow'")
+    (tmp_path / "masks").mkdir()
+    complaint(lambda: open_masks(data, "all", ["cow", "ant"]), "classes.txt", "1 of 2 classes")
+
+
+def test_no_class_is_called_as_masks_call_the_rest(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,labels\na,background\n")
+    complaint(lambda: open_images(data, "all"), "background", "rename")
+
+
 def test_folder_masks_are_renumbered_to_the_classes_kept(tmp_path: Path) -> None:
     data = make_folder(tmp_path, "image,labels\na,cow;ant\n", classes="ant\nbee\ncow\n")
     assert open_masks(data, "all") is None
@@ -714,6 +729,10 @@ def test_coco_split_in_the_paths_is_filled_in(tmp_path: Path) -> None:
     assert images.read("7").size == (6, 8)
     assert open_masks(data, "val").read("12")[1, 1] == 3
     complaint(lambda: open_images(data, "test"), "test2017")
+    train = open_images(data, "train")
+    assert train.ids == images.ids  # each file numbers its own
+    assert not images.shared(train)
+    assert images.shared(images) == {"7", "12"}
 
 
 def test_coco_file_of_its_own_is_split_by_the_ids(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Metrics: a 4 × 4 example worked out by hand, and every threshold against one that re-reads each pixel."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from beyondcam.data import open_images, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, Shelf, Winners, level_threshold, open_shelf, winners_of
 from beyondcam.evidence.store import write_evidence
+from beyondcam.metrics import threshold_of
 from beyondcam.metrics.bootstrap import RESAMPLES, interval, sample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
 from beyondcam.metrics.score import Absent, Scores, Training, score_split
@@ -545,6 +547,19 @@ def test_where_no_recipe_has_all_images_each_is_named_and_none_scored(tmp_path: 
     scores = place.score()
     assert scores.rows == []
     assert scores.left_out.keys() == {"recipe cam", "recipe crops"}
+
+
+def test_rule_blind_sees_images_without_a_mask_as_seeds_do(place: Place) -> None:
+    shelf = place.put("cam", winners(REFERENCE), only=("a", "b"))
+    slope = np.arange(0, 256, 16, dtype=np.uint8).reshape(4, 4)
+    place.put("cam", Winners(np.ones_like(slope), slope), only=("c",))
+    images = open_images(place.data, "all")
+    (place.root / "masks" / "c.png").unlink()
+    scores = place.score()
+    assert scores.left_out.keys() == {"c"}
+    assert row(scores, "cam", "blind")["threshold"] == threshold_of(place.run, shelf, images, "blind")
+    by_all = threshold_of(place.run, shelf, images, "blind")
+    assert by_all != threshold_of(place.run, shelf, replace(images, ids=("a", "b")), "blind")
 
 
 def test_rule_fixed_is_there_only_where_a_threshold_is_given(place: Place) -> None:

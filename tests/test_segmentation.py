@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -197,6 +198,8 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         complaint(
             lambda other=other: train_segmenter(images, labels, other, {}, tmp_path / "whole", quiet), named
         )
+    fewer = replace(images, ids=images.ids[:8])
+    complaint(lambda: train_segmenter(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet), "images")
     (tmp_path / "killed" / "training.json").unlink()
     (tmp_path / "killed" / "checkpoint.pt").write_bytes(b"nothing")
     complaint(
@@ -259,8 +262,6 @@ def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
     trained: tuple[Path, str], tmp_path: Path
 ) -> None:
     """The whole of `segment`, with a second round, beside masks that are turned by half a circle."""
-    import shutil
-
     folder = make_folder(tmp_path / "discs", 24)
     run, data = tmp_path / "run", f"folder:{folder}"
     shutil.copytree(trained[0], run)
@@ -284,6 +285,19 @@ def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
     for i in images.ids:
         found = read_mask(run / "segment" / "right" / "predictions" / "train" / f"{i}.png")
         assert set(found.unique().tolist()) <= {0, *(c + 1 for c in images.labels[i])}
+
+
+def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
+    trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = tmp_path / "run", f"folder:{make_folder(tmp_path / 'discs', 12)}"
+    shutil.copytree(trained[0], run)
+    call("map", run, "--data", data, "--split", "all", "--recipe", "cam")
+    words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
+    assert call(*words) == 0
+    assert "not scored: --eval-split val" in capsys.readouterr().err
+    assert (run / "segment" / "cam-blind-0" / "network.safetensors").exists()
+    assert not read_segments(run)
 
 
 # scores

@@ -36,6 +36,10 @@ def quiet(message: str) -> None:
     del message
 
 
+def read(run: Path) -> dict:
+    return json.loads((run / "training.json").read_text())
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
     return f"folder:{make_folder(tmp_path / 'discs', 12)}"
@@ -89,6 +93,41 @@ def test_the_checkpoint_is_the_epoch_with_the_best_held_out_map(
     kept = load_classifier(tmp_path).state_dict()
     assert all(torch.equal(kept[k], seen[1][k]) for k in kept)
     assert not all(torch.equal(kept[k], seen[2][k]) for k in kept)
+
+
+def test_a_held_out_photo_that_cannot_be_read_is_left_out_and_the_last_epoch_kept(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = open_images(spec, "all")
+    kept: list[dict[str, torch.Tensor]] = []
+    average = training.mean_average_precision
+
+    def watched(classifier: Classifier, images, ids, left_out):
+        kept.append({k: v.clone() for k, v in classifier.state_dict().items()})
+        for i in ids:
+            (Path(spec.removeprefix("folder:")) / "images" / f"{i}.png").write_bytes(b"no photo")
+        return average(classifier, images, ids, left_out)
+
+    monkeypatch.setattr(training, "mean_average_precision", watched)
+    left_out = train(images, config(spec, epochs=3), tmp_path, quiet)
+    assert len(left_out) == 1
+    assert [epoch["held_out_map"] for epoch in read(tmp_path)["epochs"]] == [None] * 3
+    found = load_classifier(tmp_path).state_dict()
+    assert all(torch.equal(found[k], kept[2][k]) for k in found)
+
+
+def test_a_training_that_is_killed_leaves_no_classifier_of_other_settings(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(open_images(spec, "all"), config(spec), tmp_path, quiet)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_training_batches", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(open_images(spec, "all", ["red", "blue"]), config(spec), tmp_path, quiet)
+    complaint(lambda: load_classifier(tmp_path), "classifier.safetensors", "beyondcam train")
 
 
 def test_images_that_choose_the_checkpoint_are_not_trained_on(

@@ -221,6 +221,8 @@ def score(
     from beyondcam.metrics import Training, score_split, write_scores
     from beyondcam.metrics.table import print_table
 
+    if reference_threshold is not None and threshold is None:
+        raise BeyondcamError("--reference-threshold: is of the rule fixed, which needs --threshold too")
     images = _open(run, data, split, classes)
     masks = open_masks(images.data, split, images.classes)
     if masks is None:
@@ -233,7 +235,7 @@ def score(
         except BeyondcamError as error:
             _say(f"no rule train: {error}")
         else:
-            if set(training_images.ids) & set(images.ids):
+            if images.shared(training_images):
                 _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
             elif training_masks is not None:
                 training = Training(training_images, training_masks, _names(few) or ())
@@ -272,7 +274,7 @@ def seed(
     classes: Classes = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
-    from beyondcam.data import open_masks
+    from beyondcam.data import open_images, open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import threshold_of
     from beyondcam.seeds import find_shelf, write_coco, write_npy, write_seeds
@@ -283,9 +285,10 @@ def seed(
     tau = threshold_of(run, shelf, images, threshold, masks)
     written = write_seeds(images, shelf, tau, out, band=void, masks=masks)
     if coco:
-        write_coco(images, out)
+        write_coco(images, written.left_out, out)
     if npy:
-        write_npy(images, shelf, out)
+        known = open_images(images.data, split).classes
+        write_npy(images, known, shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     _say(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau:.3f}, {written.void:.1%} void")
     if written.right is not None:
@@ -327,7 +330,9 @@ def segment(
     ] = 0.0,
     data: Data = None,
     seeds_split: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
-    eval_split: Annotated[str, typer.Option(help="Split that is predicted and scored.")] = "val",
+    eval_split: Annotated[
+        str | None, typer.Option(help="Split that is predicted and scored; by default val, where it can be.")
+    ] = None,
     classes: Classes = None,
     architecture: Annotated[
         str | None, typer.Option(help="Any that segmentation-models-pytorch has.")
@@ -350,7 +355,7 @@ def segment(
     from beyondcam.devices import processes
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
-    from beyondcam.segment import Exam, seeds_lesson, segment_run, truth_lesson
+    from beyondcam.segment import seeds_lesson, segment_run, truth_lesson
     from beyondcam.segmentation import SegmentConfig, digits_segment_config
 
     if (recipe is None) != truth:
@@ -371,18 +376,31 @@ def segment(
     else:
         lesson = seeds_lesson(run, images, str(recipe), threshold, void)
     exam = None
-    scored = _open(run, data, eval_split, classes)
-    masks = open_masks(scored.data, eval_split, scored.classes)
-    if masks is not None:
-        exam = Exam(scored, masks)
+    try:
+        exam = _exam(run, data, eval_split or "val", classes, images)
+    except BeyondcamError as error:
+        if eval_split is not None:
+            raise
+        _say(f"not scored: {error}")
     left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=_say)
-    if processes()[0] == 0:
-        if exam is None:
-            _say(f"not scored: {images.data} has no masks")
-        else:
-            own = (scored.data, eval_split)
-            print_segments(run, [r for r in read_segments(run) if (r["data"], r["split"]) == own])
+    if exam and processes()[0] == 0:
+        own = (exam.images.data, exam.images.split)
+        print_segments(run, [r for r in read_segments(run) if (r["data"], r["split"]) == own])
     _end(left_out)
+
+
+def _exam(run: Path, data: str | None, split: str, classes: str | None, trained_on: Any) -> Any:
+    """The images that a network trained on others is scored on, and their masks."""
+    from beyondcam.data import open_masks
+    from beyondcam.segment import Exam
+
+    images = _open(run, data, split, classes)
+    masks = open_masks(images.data, split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{images.data} has no masks")
+    exam = Exam(images, masks)
+    exam.check(trained_on)
+    return exam
 
 
 @app.command()

@@ -52,6 +52,14 @@ class Exam:
     images: LabelledImages
     masks: Masks
 
+    def check(self, trained_on: LabelledImages) -> None:
+        """See to it that no image is both trained on and scored. Raises `BeyondcamError`."""
+        if seen := self.images.shared(trained_on):
+            raise BeyondcamError(
+                f"--eval-split {self.images.split}: {len(seen)} of its images are in "
+                f"--seeds-split {trained_on.split}, which is trained on"
+            )
+
 
 def seeds_lesson(
     run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", band: float = 0.0
@@ -95,11 +103,8 @@ def segment_run(
     kept to their image-level labels. Returns the images left out, with the reason; of several processes the
     first returns them all.
     """
-    if exam and (seen := set(lesson.images.ids) & set(exam.images.ids)):
-        raise BeyondcamError(
-            f"--eval-split {exam.images.split}: {len(seen)} of its images are in "
-            f"--seeds-split {lesson.images.split}, which is trained on"
-        )
+    if exam:
+        exam.check(lesson.images)
     fabric = open_fabric()
     name = name or f"{lesson.name}-{config.seed}"
     left_out: dict[str, str] = {}

@@ -115,29 +115,29 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     images = open_images(config.data, config.split, config.classes)
     left_out = train(images, config, run, report)
     if fabric.is_global_zero:
-        _report_val(images, config, run, report, left_out)
+        ap = None
+        try:
+            ap = _val_map(images, config, run, left_out)
+            report(f"mAP on val: {ap:.4f}")
+        except BeyondcamError as error:
+            report(f"no mAP on val: {error}")
+        path = run / "training.json"
+        write_json(path, read_json(path, "beyondcam train") | {"val_map": ap})
     fabric.barrier()
     return left_out
 
 
-def _report_val(
-    images: LabelledImages, config: TrainConfig, run: Path, report: Report, left_out: dict[str, str]
-) -> None:
-    """Report mAP on the split `val`, if there is one, of the classifier trained on `images`."""
-    try:
-        val = open_images(config.data, "val", images.classes)
-    except BeyondcamError as error:
-        report(f"no mAP on val: {error}")
-        return
-    trained = set(images.ids)
+def _val_map(images: LabelledImages, config: TrainConfig, run: Path, left_out: dict[str, str]) -> float:
+    """mAP on the split `val`, if there is one, of the classifier trained on `images`."""
+    val = open_images(config.data, "val", images.classes)
+    trained = val.shared(images)
     ids = [i for i in val.ids if i in val.labels and i not in trained]
     if not ids:
-        report("no mAP on val: it has no labelled image that was not trained on")
-        return
+        raise BeyondcamError("it has no labelled image that was not trained on")
     ap = mean_average_precision(load_classifier(run), val, ids, left_out)
-    report(f"mAP on val: {ap:.4f}")
-    path = run / "training.json"
-    write_json(path, read_json(path, "beyondcam train") | {"val_map": ap})
+    if ap is None:
+        raise BeyondcamError("none of its images can be read")
+    return ap
 
 
 def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report = print) -> dict[str, str]:
@@ -169,17 +169,17 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
         optimizer, lambda step: learning_rate(step, steps, config.warmup)
     )
 
-    settings = json.loads(config.model_dump_json()) | {"data": images.data}
     if fabric.is_global_zero:
-        write_json(run / "config.json", {"train": settings, "classes": images.classes})
+        _begin_run(run, config, images)
 
-    history: list[dict[str, float]] = []
+    history: list[dict[str, float | None]] = []
+    best = 0.0
     left_out = {i: images.unlabelled.get(i, "no label") for i in images.ids if i not in images.labels}
     share = fabric.global_rank, fabric.world_size
     for epoch in range(config.epochs):
         _training_mode(classifier, config)
-        total = 0.0
         loader = _training_batches(images, kept, classifier, config, epoch, left_out, share)
+        total = 0.0
         for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
             loss = _loss(model, x, y, fabric)
             if loss is None:
@@ -196,17 +196,30 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
         if not fabric.is_global_zero:
             continue  # and wait for the first one's choice in the next batch
         ap = mean_average_precision(averaged, images, held, left_out)
-        if not history or ap >= max(h["held_out_map"] for h in history):
+        if ap is None or ap >= best:  # without any, the last epoch stays
+            best = ap or best
             kept_weights = {k: v.cpu().contiguous() for k, v in averaged.state_dict().items()}
             write_whole(run / "classifier.safetensors", save(kept_weights))
         history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
-        report(f"epoch {epoch + 1}: loss {total / batches:.4f}, mAP on the held-out tenth {ap:.4f}")
+        report(
+            f"epoch {epoch + 1}: loss {total / batches:.4f}, "
+            f"mAP on the held-out tenth {'unknown' if ap is None else format(ap, '.4f')}"
+        )
 
     left_out = all_of(left_out, fabric)
     if not fabric.is_global_zero:
         return {}
     write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
     return left_out
+
+
+def _begin_run(run: Path, config: TrainConfig, images: LabelledImages) -> None:
+    """Write the settings, after what an earlier training by other ones may have left is gone."""
+    for old in (run / "classifier.safetensors", run / "training.json"):
+        if old.exists():
+            old.unlink()
+    settings = json.loads(config.model_dump_json()) | {"data": images.data}
+    write_json(run / "config.json", {"train": settings, "classes": images.classes})
 
 
 def _begin(config: TrainConfig, classes: Sequence[str]) -> Classifier:
@@ -261,10 +274,10 @@ def mean_average_precision(
     ids: Sequence[str],
     left_out: dict[str, str],
     batch: int = 16,
-) -> float:
+) -> float | None:
     """mAP over the classes that some of the images have, on whole images at the training size.
 
-    Images that cannot be read are put into `left_out` with the reason and left out.
+    Images that cannot be read are put into `left_out` with the reason and left out; None where all are.
     """
     from sklearn.metrics import average_precision_score  # here, since most commands never train
 
@@ -284,7 +297,7 @@ def mean_average_precision(
         truth.append(y.cpu())
     s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy()
     if not len(t):
-        raise BeyondcamError("mAP: none of the images can be read")
+        return None
     present = np.flatnonzero(t.any(0))
     return (
         float(np.mean([average_precision_score(t[:, c], s[:, c]) for c in present])) if len(present) else 0.0

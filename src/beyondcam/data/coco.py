@@ -40,6 +40,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         labels=index_labels(names, classes),
         read=lambda i: read_photo(files[i]),
         file_name=lambda i: coco.imgs[int(i)]["file_name"],
+        photo=lambda i: str(files[i]),  # each file numbers its own images
     )
 
 

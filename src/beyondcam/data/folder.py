@@ -42,7 +42,14 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     if not folder.is_dir():
         return None
     own_split((), split, f"folder:{place}")
-    known = _classes(root, _label_table(root), wanted)
+    names = _label_table(root)
+    known = _classes(root, names, wanted)
+    used = set().union(*names.values())
+    if used and used < set(known) and not (root / "classes.txt").is_file():
+        raise BeyondcamError(
+            f"{root / 'classes.txt'}: is needed, since labels.csv names {len(used)} of {len(known)} classes, "
+            f"and which the masks number is not clear"
+        )
     classes = choose_classes(wanted, known)
 
     def read(image_id: str) -> Tensor:
@@ -90,13 +97,18 @@ def _label_table(root: Path) -> dict[str, set[str]]:
 
 
 def _classes(root: Path, names: dict[str, set[str]], wanted: Sequence[str] | None) -> Sequence[str]:
-    """The classes of `classes.txt`, else the label names in sorted order, else those asked for."""
+    """The classes of `classes.txt`, else the label names in sorted order, else those asked for.
+
+    Labels may also show some of the asked for only, as those of a few more photos for a trained classifier.
+    """
     path = root / "classes.txt"
     used = sorted(set().union(*names.values()))
     if not path.is_file():
         if not used and not wanted:
             raise BeyondcamError(f"{root / 'labels.csv'}: names no class; its header is image,labels")
-        return used or wanted or ()
+        if not used:
+            return wanted or ()
+        return sorted({*used, *(wanted or ())}) if set(used) <= set(wanted or ()) else used
     try:
         classes = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except UnicodeDecodeError as error:

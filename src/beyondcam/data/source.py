@@ -30,6 +30,7 @@ class LabelledImages:
     unlabelled : id → why it has no label.
     read : id → `Photo`; raises `BeyondcamError` naming the file.
     file_name : id → the file's name, for tools that are handed our results.
+    photo : id → what the photo is known by in all splits of the data, where that is not its id.
 
     """
 
@@ -40,7 +41,13 @@ class LabelledImages:
     labels: Mapping[str, frozenset[int]]
     read: Callable[[str], Photo]
     file_name: Callable[[str], str] = str
+    photo: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+
+    def shared(self, others: "LabelledImages") -> set[str]:
+        """The ids of those photos of these that are among the others, of the same data."""
+        theirs = set(map(others.photo, others.ids))
+        return {i for i in self.ids if self.photo(i) in theirs}
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     """The classes to keep: all that the data knows, or the wanted ones in the order asked for."""
     if len(known) > VOID - 1:
         raise BeyondcamError(f"{len(known)} classes: a mask can number at most {VOID - 1}")
+    if "background" in known:
+        raise BeyondcamError("a class is called background, which is what masks call the rest; rename it")
     if wanted is None:
         return tuple(known)
     for name in wanted:

@@ -14,7 +14,7 @@ from beyondcam.evidence.store import (
     shelves,
     threshold_level,
 )
-from beyondcam.evidence.winners import Winners, levels_at_size, winners_of
+from beyondcam.evidence.winners import Winners, level_at_size, winners_of
 
 __all__ = [
     "CHUNK",
@@ -27,8 +27,8 @@ __all__ = [
     "checkpoint_hash",
     "import_irn",
     "irn_bytes",
+    "level_at_size",
     "level_threshold",
-    "levels_at_size",
     "map_split",
     "open_shelf",
     "read_evidence",

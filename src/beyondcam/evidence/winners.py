@@ -23,12 +23,16 @@ class Winners:
         return self.levels * ((self.labels == truth) & (truth > 0) & (truth != VOID))
 
 
-def levels_at_size(evidence: Evidence) -> NDArray[np.uint8]:
-    """The levels (k, H, W) at the size of the picture as stored."""
-    if evidence.levels.shape[1:] == evidence.size:
-        return evidence.levels
-    levels = torch.from_numpy(evidence.levels.astype(np.float32))[None]
-    return F.interpolate(levels, evidence.size, mode="bilinear")[0].round().to(torch.uint8).numpy()
+def level_at_size(evidence: Evidence, k: int) -> NDArray[np.uint8]:
+    """The levels (H, W) of the k-th target at the size of the picture as stored.
+
+    One at a time, since all targets of a camera's photo would fill the memory.
+    """
+    own = evidence.levels[k]
+    if own.shape == evidence.size:
+        return own
+    level = torch.from_numpy(own.astype(np.float32))[None, None]
+    return F.interpolate(level, evidence.size, mode="bilinear")[0, 0].round_().to(torch.uint8).numpy()
 
 
 def winners_of(evidence: Evidence) -> Winners:
@@ -36,10 +40,11 @@ def winners_of(evidence: Evidence) -> Winners:
     if not evidence.targets:
         empty = np.zeros(evidence.size, np.uint8)
         return Winners(empty, empty)
-    levels = levels_at_size(evidence)[np.argsort(evidence.targets)]
-    first, *others = sorted(evidence.targets)
-    best, labels = levels[0], np.full(evidence.size, first + 1, np.uint8)
-    for target, own in zip(others, levels[1:], strict=True):  # of few targets faster than argmax over them
-        labels[own > best] = target + 1
+    first, *others = np.argsort(evidence.targets).tolist()
+    best = level_at_size(evidence, first)
+    labels = np.full(evidence.size, evidence.targets[first] + 1, np.uint8)
+    for k in others:  # of few targets faster than argmax over them
+        own = level_at_size(evidence, k)
+        labels[own > best] = evidence.targets[k] + 1
         best = np.maximum(best, own)
     return Winners(labels, best)

@@ -1,7 +1,8 @@
 """Score a split: evidence and masks in, rows with intervals and paired comparisons out."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     LEVELS,
@@ -279,7 +280,7 @@ def _score_family(
     def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "blind": level_threshold(blind_level(sweep.levels)),
+            "blind": level_threshold(blind_level(sweep.levels + _unscored(shelf, ids, result.left_out))),
             **{rule: of.get(shelf.manifest["recipe_hash"]) for rule, of in trained.items()},
             "oracle": level_threshold(sweep.best_level(absent)),
         }
@@ -319,6 +320,17 @@ def _score_family(
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))
+
+
+def _unscored(shelf: Shelf, ids: Sequence[str], left_out: Collection[str]) -> Counts:
+    """Pixels by winning level of images that cannot be scored, which the rule `blind` sees all the same."""
+    levels = np.zeros(LEVELS, np.int64)
+    for i in ids:
+        if i in left_out:
+            with suppress(BeyondcamError):  # what cannot be read is left out for that
+                evidence = shelf.read(i)
+                levels += ImageTally.of(winners_of(evidence), np.full(evidence.size, VOID, np.uint8)).levels
+    return levels
 
 
 def _count(

@@ -67,7 +67,9 @@ def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
     facts = {"classifier": backbone, "input": f"{config.size} × {config.size} pixels"}
     if training.get("val_map") is not None:
         return facts | {"mAP on val": number(training["val_map"])}
-    best = max((epoch["held_out_map"] for epoch in training["epochs"]), default=None)
+    best = max(
+        (own for epoch in training["epochs"] if (own := epoch["held_out_map"]) is not None), default=None
+    )
     return facts | {"mAP on a held-out tenth": number(best)}
 
 

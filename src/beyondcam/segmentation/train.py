@@ -25,6 +25,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, read_json, write_json, write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.progress import track
+from beyondcam.recipes import hash_of
 from beyondcam.segmentation.network import Segmenter, build_segmenter
 
 Labels = Callable[[str], NDArray[np.uint8]]
@@ -87,7 +88,7 @@ def train_segmenter(
     about = {
         "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
-        "trained_on": dict(trained_on),
+        "trained_on": {**trained_on, "data": images.data, "images": hash_of(images.ids)},
     }
     _check_same(out, about)
     fabric = open_fabric()

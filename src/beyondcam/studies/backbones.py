@@ -69,7 +69,7 @@ def networks(bench: Bench) -> Iterator[tuple[str, Bench, Subject]]:
                 )
             yield f"{own.config.backbone} of {own.run}", own, own.subject()
         there = {each.config.backbone for each in (bench, *bench.beside)}
-        as_run = {"weights": None, "output_stride": None, "pretrained": True}
+        as_run = {"weights": None, "output_stride": None, "pretrained": True, "start": None, "perturb": None}
         asked = {name: as_run for name in PRETRAINED if name not in there}
     for name, changes in asked.items():
         if name in DEAR and bench.run is None and not bench.budget.dear:

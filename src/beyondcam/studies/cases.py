@@ -1,7 +1,9 @@
 """Cases: the classes that an image's mask shows, how large each is, and how well each recipe finds it."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ class Case(NamedTuple):
 
     Attributes
     ----------
-    image : where it is from, and its id.
+    image : its id.
     target : the class.
     area : its share of the image, by the mask.
     iou : of its pixels, by recipe.
@@ -26,7 +28,7 @@ class Case(NamedTuple):
 
     """
 
-    image: tuple[str, str]
+    image: str
     target: int
     area: float
     iou: Mapping[str, float]
@@ -34,7 +36,7 @@ class Case(NamedTuple):
 
 
 def cases_of(
-    image: tuple[str, str],
+    image: str,
     evidence: Mapping[str, Evidence],
     truth: NDArray[np.uint8],
     thresholds: Mapping[str, float],
@@ -69,13 +71,25 @@ def area(case: Case) -> float:
 
 
 def in_thirds(cases: Sequence[Case], of: Callable[[Case], float]) -> list[list[Case]]:
-    """The third with the lowest values, the middle and the highest; cases of equal value may be parted."""
+    """The third with the lowest values, the middle and the highest.
+
+    Cases of equal value stay together, so that thirds may differ in size, and one may be empty.
+    """
     ordered = sorted(cases, key=of)
-    return [[ordered[n] for n in part] for part in np.array_split(np.arange(len(ordered)), 3)]
+    values = [of(case) for case in ordered]
+    ends = [0]
+    for third in (1, 2):
+        even = min((third * len(values) + 2) // 3, len(values) - 1)
+        around = bisect_left(values, values[even]), bisect_right(values, values[even])
+        ends.append(min(around, key=lambda end: abs(end - even)))
+    return [ordered[start:end] for start, end in pairwise([*ends, len(values)])]
 
 
 def averaged(cases: Sequence[Case], values: Sequence[float]) -> tuple[float, Interval | None]:
-    """The mean of a value of each case, with its interval over images; NaN where there is no case."""
+    """The mean of a value of each case, with its interval over images; NaN where there is no case.
+
+    An image counts as one however often it was looked at: by several classifiers, say.
+    """
     if not cases:
         return math.nan, None
     numbers = {image: n for n, image in enumerate(dict.fromkeys(case.image for case in cases))}

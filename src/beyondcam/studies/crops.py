@@ -122,7 +122,7 @@ def objects_of(subject: Subject, found: Mapping[str, Shelf], scores: Scores) -> 
         case
         for i in subject.images.ids
         for case in cases_of(
-            ("", i),
+            i,
             {name: shelf.read(i) for name, shelf in found.items()},
             subject.masks.read(i).numpy(),
             thresholds,

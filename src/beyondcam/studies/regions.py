@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from beyondcam.classifier import Classifier
 from beyondcam.data import VOID
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Evidence, levels_at_size, threshold_level, winners_of
+from beyondcam.evidence import Evidence, level_at_size, threshold_level, winners_of
 from beyondcam.metrics import estimate, sample_weights
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.bench import Bench, row_of
@@ -89,7 +89,8 @@ def count(
     """
     winners = winners_of(cam)
     shares, bins = np.zeros((2, len(NAMES))), np.zeros((2, 2, len(EDGES) - 1))
-    for target, own in zip(evidence.targets, levels_at_size(evidence), strict=True):
+    for k, target in enumerate(evidence.targets):
+        own = level_at_size(evidence, k)
         known, mine = truth != VOID, truth == target + 1
         hit = (winners.levels > level) & (winners.labels == target + 1)
         found = mine & hit

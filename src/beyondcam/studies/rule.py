@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from beyondcam.evidence import Evidence, levels_at_size
+from beyondcam.evidence import Evidence, level_at_size
 from beyondcam.studies.cases import Case, averaged, gains, mean_of, overlap
 from beyondcam.studies.finding import Table, bounded
 from beyondcam.studies.pairs import CAM, PAIRS, SALIENCY, WHOLE
@@ -27,18 +27,18 @@ SIGNS = {
 def signs_of(evidence: Mapping[str, Evidence], places: int) -> dict[int, dict[str, float]]:
     """The signs of each target of an image; `places` is how many the CAM has."""
     cam, saliency = evidence[CAM], evidence[SALIENCY]
-    wide, far = (levels_at_size(own) > HALF for own in (cam, saliency))
-    return {
-        target: {
+    found = {}
+    for k, target in enumerate(cam.targets):
+        wide, far = (level_at_size(own, k) > HALF for own in (cam, saliency))
+        found[target] = {
             "probability": float(1 / (1 + np.exp(-cam.scores[k]))),
-            "extent": float(wide[k].mean()),
-            "places": float(wide[k].mean() * places),
-            "reach": float(far[k].mean()),
-            "overlap": overlap(wide[k], far[k]),
+            "extent": float(wide.mean()),
+            "places": float(wide.mean() * places),
+            "reach": float(far.mean()),
+            "overlap": overlap(wide, far),
             "classes": float(len(cam.targets)),
         }
-        for k, target in enumerate(cam.targets)
-    }
+    return found
 
 
 class Rule(NamedTuple):

@@ -76,7 +76,7 @@ def when(bench: Bench) -> Finding:
 
 def on_digits(bench: Bench) -> Finding:
     """Vary each thing alone; derive the rule from all but one of them, and try it on that one."""
-    usual = measured(bench, bench.subject(), "usual")
+    usual = measured(bench, bench.subject())
     found: dict[str, dict[float, Measured]] = {}
     for factor, values in factors(bench.budget.epochs).items():
         if factor not in SHORT and not bench.budget.dear:
@@ -116,8 +116,8 @@ def on_digits(bench: Bench) -> Finding:
 
 def on_a_run(bench: Bench) -> Finding:
     """Look by class and by size, and try a rule that comes from other RUNs, or from other classes."""
-    own = measured(bench, bench.subject(), "own")
-    others = [measured(each, each.subject(), str(each.run)) for each in bench.beside]
+    own = measured(bench, bench.subject())
+    others = [measured(each, each.subject()) for each in bench.beside]
     if others:
         known = list(chain(*(other.cases for other in others)))
         source = f"{len(known)} objects of {', '.join(str(each.run) for each in bench.beside)}"
@@ -125,9 +125,13 @@ def on_a_run(bench: Bench) -> Finding:
     else:
         classes = sorted({case.target for case in own.cases})
         halves = [[case for case in own.cases if classes.index(case.target) % 2 == n] for n in (0, 1)]
+        images = [{case.image for case in half} for half in halves]
         known, source = list(own.cases), f"{len(own.cases)} objects"
         folds = {
-            f"classes {at}, derived from the others": (halves[1 - n], halves[n])
+            f"classes {at}, derived from the others on other images": (
+                [case for case in halves[1 - n] if case.image not in images[n]],
+                halves[n],
+            )
             for n, at in enumerate(("1, 3, …", "2, 4, …"))
         }
     folds = {name: pair for name, pair in folds.items() if all(pair)}
@@ -145,12 +149,11 @@ def on_a_run(bench: Bench) -> Finding:
 
 def varied(bench: Bench, factor: str, x: float, own: Setting) -> Measured:
     """Measure a setting that is not the usual one, trained where that is asked for."""
-    name = f"{factor}-{x:g}"
-    subject = bench.trained(name, **own.changes) if own.changes else bench.subject()
-    return measured(bench, subject, name, own.size)
+    subject = bench.trained(f"{factor}-{x:g}", **own.changes) if own.changes else bench.subject()
+    return measured(bench, subject, own.size)
 
 
-def measured(bench: Bench, subject: Subject, name: str, size: float = 1.0) -> Measured:
+def measured(bench: Bench, subject: Subject, size: float = 1.0) -> Measured:
     """Map and score both pairs, and look at every class in every image."""
     asked = recipes(Plain(size=size))
     found = bench.mapped(subject, asked)
@@ -161,7 +164,7 @@ def measured(bench: Bench, subject: Subject, name: str, size: float = 1.0) -> Me
     for i in usable.images.ids:
         evidence = {each: found[each].read(i) for each in NAMES}
         signs = signs_of(evidence, places)
-        own = cases_of((name, i), evidence, usable.masks.read(i).numpy(), thresholds)
+        own = cases_of(i, evidence, usable.masks.read(i).numpy(), thresholds)
         cases += [case._replace(signs=signs[case.target]) for case in own]
     return Measured(subject, scores, cases)
 
