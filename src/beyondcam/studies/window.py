@@ -76,15 +76,21 @@ def window(bench: Bench) -> Finding:
         {f: bounded(*spread([row[metric] for row in rows[f, "saliency+smooth"]])) for f in (first, last)}
         for metric in ("ndr_recall", "fg_precision")
     )
-    share = shares({key: sum(counts[key] for counts in silent) for key in silent[0]})
+    counts = {key: sum(own[key] for own in silent) for key in silent[0]}
+    share = shares(counts)
+    forced = (
+        f"is zero at {share['zero where dead']} of the pixels where every feature is ({share['dead']} of all)"
+        if counts["dead"]
+        else "has no pixel where it must be zero, since none has every feature zero,"
+    )
     statement = (
         f"Smoothed saliency at F = {first} has NDR-Recall {ndr[first]} at FG-Precision {precision[first]}, "
         f"at F = {last} {ndr[last]} at {precision[last]}; its mIoU less CAM's goes from "
         f"{bounded(*spread(leads[first]))} to {bounded(*spread(leads[last]))} (mAP {mean(maps[first])} and "
-        f"{mean(maps[last])}; {len(leads[first])} trainings each, oracle τ, each against its own CAM). At F "
-        f"= 1 the gradient is zero at {share['zero where dead']} of the pixels where every feature is "
-        f"({share['dead']} of all), and at {share['zero where A ≤ 0']} of those where A ≤ 0; with a ReLU "
-        f"before pooling at {share['with ReLU']} of these."
+        f"{mean(maps[last])}, by chance {number(subject.chance)}; {len(leads[first])} trainings each, oracle "
+        f"τ, each against its own CAM). At F = 1 the gradient {forced} and is zero at "
+        f"{share['zero where A ≤ 0']} of the pixels where A ≤ 0; with a ReLU before pooling at "
+        f"{share['with ReLU']} of these."
     )
     plots = [
         Plot(f"{words} against F", "F", words,
