@@ -7,6 +7,7 @@ docs/results.md: by the rule that sets τ, by class and by the size of the objec
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from beyondcam import Cookbook, Training, load_classifier, map_split, score_spli
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.devices import to_device
-from beyondcam.evidence import threshold_level
+from beyondcam.evidence import CHUNK, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores, estimate
 from beyondcam.studies.bench import difference, row_of
 from beyondcam.studies.finding import cell, signed
@@ -54,9 +55,15 @@ def main() -> None:
     train, val = (open_scored(config.data, split, classes) for split in (arguments.train, arguments.val))
     classifier, cookbook = to_device(load_classifier(run)), Cookbook()
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
-    for (images, _), part in ((train, arguments.train_part), (val, 1)):
-        map_split(classifier, images, recipes, run, shard=(1, part), workers=None)
-    scores = score_split(run, *val, training=Training(*train))
+    chunks = range(0, len(train[0].ids), CHUNK * arguments.train_part)
+    mapped = tuple(i for n in chunks for i in train[0].ids[n : n + CHUNK])
+    train = replace(train[0], ids=mapped), train[1]
+    for images, _ in (train, val):
+        map_split(classifier, images, recipes, run, workers=None)
+    scores = score_split(run, *val, training=Training(*train), among=[
+        open_shelf(run, val[0], targets="labels", precision="float32", name=name, recipe=recipe, seed=0)
+        for name, recipe in recipes.items()
+    ])  # fmt: skip
     body = section(run, scores, *val, shown(config.data))
     options = ("name", "train", "val", "train_part")
     words = " ".join(f"--{option.replace('_', '-')} {vars(arguments)[option]}" for option in options)

@@ -45,7 +45,7 @@ def main() -> None:
     density = sum(path.stat().st_size for path in files) / pixels
 
     n = Crops().n
-    forwards, backwards = IMAGES * n, IMAGES * n * TARGETS
+    forwards, backwards = IMAGES * (n + 1), IMAGES * n * TARGETS  # one for the scores
     hours = (forwards * forward + backwards * backward) / 3600
     size = IMAGES * TARGETS * PIXELS * density / 1e9
     rows = (

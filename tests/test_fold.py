@@ -129,5 +129,7 @@ def test_what_must_not_be_folded_is_not(backbone: nn.Module) -> None:
 def test_a_classifier_in_training_is_left_as_it_is() -> None:
     classifier = of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
     assert len(norms(folded(classifier))) == 1
+    norms(classifier)[0].eval()  # as while training that keeps the statistics
+    assert len(norms(folded(classifier))) == 1
     assert len(norms(folded(classifier.eval()))) == 0
     assert len(norms(classifier)) == 1

@@ -73,6 +73,20 @@ def test_refinements_follow_in_the_order_they_are_asked_for() -> None:
     assert refined.refine == (Smooth(sigma=0.032), Smooth(sigma=0.016), Superpixels())
 
 
+def test_best_and_fast_are_what_the_readme_says() -> None:
+    best, fast = (Cookbook().recipe(name) for name in ("best", "fast"))
+    for recipe, parts in (
+        (best, ("crops", "crops", "crops-cam")),
+        (fast, (*["saliency-fine"] * 2, "cam-fine")),
+    ):
+        assert recipe.combine == "geometric-mean"
+        assert recipe.of == tuple(map(Cookbook().recipe, parts))
+        assert [refinement.kind for refinement in recipe.refine] == ["walk", "affinity"]
+    views = {source.perturbation for source in fast.sources()}
+    assert views == {Plain(size=1.25), Plain(size=1.5)}
+    assert {Plain(size=size) for size in fast.asks()} < views  # so that no pass is made for affinities alone
+
+
 # A user's file
 
 

@@ -98,7 +98,7 @@ def comparison(a, b, difference, interval, rule="train"):
 def curve(recipe):
     rising = np.linspace(0, 1, LEVELS)
     return {
-        "recipe": recipe, "split": "all", **FAMILY,
+        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "split": "all", **FAMILY,
         "threshold": (rising**2).tolist(), "miou": (rising / 2).tolist(),
         "levels": {"train": 100, "oracle": 110}, "reference_levels": {"train": 90, "oracle": 95},
         "dr_recall": [*rising[:-1].tolist(), None], "ndr_recall": [None, *rising[1:].tolist()],

@@ -109,6 +109,7 @@ def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_p
     assert tau("few:p01") == level_threshold(50)
     assert tau("few:p02") == tau("few: p01, p02") == level_threshold(90)
     complaint(lambda: tau("few:p01,p99"), "few:p01,p99")
+    complaint(lambda: tau("few:p01,p03"), "p03 is not mapped")
     complaint(lambda: tau("few:p03"), "beyondcam map")
 
 
@@ -190,6 +191,13 @@ def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str
     own, again = (shelf.read("p00") for shelf in shelves)
     assert own.targets == again.targets == (0,)
     assert np.array_equal(own.levels, again.levels)
+
+
+def test_an_image_of_no_class_has_a_file_of_no_maps(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(irn_bytes(evidence_of(np.zeros((0, 6, 9)), ()), [0]))
+    content = np.load(tmp_path / "a.npy", allow_pickle=True).item()
+    assert (content["cam"].shape, content["high_res"].shape) == ((0, 2, 3), (0, 6, 9))
+    assert read_irn(tmp_path / "a.npy", (6, 9), {0: 0}).levels.shape == (0, 6, 9)
 
 
 def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:

@@ -407,6 +407,7 @@ def test_coco_without_a_run_agrees_in_every_figure_with_digits(tmp_path: Path) -
     assert config.data.startswith("coco:")
     figures = 3 * 16 * (1 + 4 + 4 + 11)  # three rules, 8 maps × 2; τ, metrics, their intervals, IoU by class
     assert f"agree in {figures} of {figures} figures" in study["statement"]
+    assert "trained on" not in study["facts"]  # ids start anew in each file
     side_by_side, coco, _, digits, _ = study["tables"]
     assert coco["rows"] == digits["rows"]
     assert [row[1:3] for row in side_by_side["rows"]] == [row[3:] for row in side_by_side["rows"]]

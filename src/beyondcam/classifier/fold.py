@@ -59,9 +59,11 @@ def _pairs(classifier: Classifier) -> dict[nn.Conv2d, nn.BatchNorm2d]:
 
     hooks = []
     for module in classifier.modules():
+        if module.training:
+            continue  # its function may be another than in eval mode
         if type(module) in convolutions:
             hooks.append(module.register_forward_hook(after))
-        elif type(module) in norms and not module.training and module.running_mean is not None:
+        elif type(module) in norms and module.running_mean is not None:
             hooks.append(module.register_forward_pre_hook(before))
     with reads, torch.no_grad():
         classifier(classifier.weight.new_zeros(1, 3, classifier.size, classifier.size))

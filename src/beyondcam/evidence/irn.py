@@ -11,7 +11,6 @@ import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +99,16 @@ def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:
     `key_of` takes our classes to the file's.
     """
     v = torch.from_numpy((evidence.levels / np.float32(LEVELS - 1)) ** 2)
-    resized = partial(F.interpolate, v[None], mode="bilinear")
-    small = tuple((side + 3) // 4 for side in evidence.size)
+
+    def resized(size: tuple[int, ...]) -> NDArray[np.float32]:
+        if not len(v):  # of which torch makes nothing
+            return np.zeros((0, *size), np.float32)
+        return F.interpolate(v[None], size, mode="bilinear")[0].numpy()
+
     content = {
         "keys": np.array([key_of[c] for c in evidence.targets], np.int64),
-        "cam": resized(size=small)[0].numpy(),
-        "high_res": resized(size=evidence.size)[0].numpy(),
+        "cam": resized(tuple((side + 3) // 4 for side in evidence.size)),
+        "high_res": resized(evidence.size),
     }
     out = io.BytesIO()
     np.save(out, np.array(content, object), allow_pickle=True)

@@ -15,9 +15,8 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Shelf, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
-from beyondcam.perturbations import Plain
 from beyondcam.progress import track
-from beyondcam.recipes import Cost, Item, Raw, Recipe, raw_maps, scores
+from beyondcam.recipes import TARGETS, Cost, Item, Raw, Recipe, raw_maps, scores
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
@@ -91,12 +90,12 @@ def map_split(
             def mapped(
                 batch: int, photos: Mapping[str, Photo] = photos, asked: Collection[Recipe] = missing.values()
             ) -> list[tuple[Item, Raw]]:
-                items, cost = _items(classifier, images, photos, targets, batch, autocast)
+                if targets == "predicted":
+                    return _predicted(classifier, photos, asked, seed, batch, autocast)
+                items = [Item(i, photo, tuple(sorted(images.labels[i]))) for i, photo in photos.items()]
                 raws = raw_maps(
                     classifier, items, asked, seed=seed, batch=batch, autocast=autocast, scored=True
                 )
-                for raw in raws:
-                    raw.costs[Plain()] += cost
                 return list(zip(items, raws, strict=True))
 
             results, batch = _fitting(mapped, batch, report)
@@ -136,17 +135,15 @@ def _readable(
     return photos
 
 
-def _items(
+def _predicted(
     classifier: Classifier,
-    images: LabelledImages,
     photos: Mapping[str, Photo],
-    targets: Targets,
+    recipes: Collection[Recipe],
+    seed: int,
     batch: int,
     autocast: AbstractContextManager[object],
-) -> tuple[list[Item], Cost]:
-    """The images of a chunk with their targets, and what it cost to find those of one."""
-    if targets == "labels":
-        return [Item(i, photo, tuple(sorted(images.labels[i]))) for i, photo in photos.items()], Cost()
+) -> list[tuple[Item, Raw]]:
+    """The images with the targets that the classifier finds, and their raw maps."""
     start = time.perf_counter()
     logits = scores(classifier, list(photos.values()), batch=batch, autocast=autocast)
     seconds = (time.perf_counter() - start) / len(photos)
@@ -155,4 +152,8 @@ def _items(
         Item(i, photo, tuple(own.nonzero().flatten().tolist()))
         for (i, photo), own in zip(photos.items(), found, strict=True)
     ]
-    return items, Cost(1, 0, classifier.size**2 / 1e6, seconds)
+    raws = raw_maps(classifier, items, recipes, seed=seed, batch=batch, autocast=autocast)
+    for raw, own in zip(raws, logits, strict=True):
+        raw.scores = own
+        raw.costs[TARGETS] = Cost(1, 0, classifier.size**2 / 1e6, seconds)
+    return list(zip(items, raws, strict=True))

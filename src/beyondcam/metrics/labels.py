@@ -64,7 +64,8 @@ def score_labels(
         else:
             found[i] = counts
     if not found:
-        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {left_out[ids[0]]}")
+        reason = next(iter(left_out.values()), "there is none")
+        raise BeyondcamError(f"none of the images can be scored: {reason}")
     return LabelCounts(tuple(found), np.stack(list(found.values())))
 
 

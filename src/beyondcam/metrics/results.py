@@ -52,6 +52,8 @@ def threshold_of(
             raise BeyondcamError(f"--threshold {text}: no masks to choose τ by here; take blind or a value")
         if unknown := set(ids) - set(images.ids):
             raise BeyondcamError(f"--threshold {text}: {images.split} has no image {min(unknown)}")
+        if missing := [i for i in ids if not shelf.path(i).exists()]:
+            raise BeyondcamError(f"--threshold {text}: {missing[0]} is not mapped; `beyondcam map` does it")
         return level_threshold(Sweep.of(tallies_of(shelf, ids, masks), classes).best_level())
     try:
         value = float(text)

@@ -103,8 +103,10 @@ def score_split(
         raise BeyondcamError(
             f"{run}: no evidence for --split {images.split} of this data; `beyondcam map` makes it"
         )
+    mapped = False
     for found in families.values():
         ids, family = _complete(found, images, result.left_out)
+        mapped |= bool(ids)
         if not family:
             continue
         if sum(shelf.name == REFERENCE for shelf in family) > 1:
@@ -113,6 +115,8 @@ def score_split(
         if reference_threshold is not None:
             fixed[REFERENCE] = reference_threshold
         _score_family(run, images, masks, ids, family, training, fixed, absent, result)
+    if not mapped:
+        raise BeyondcamError(f"{run}: no image of {images.split} is mapped yet; `beyondcam map` does it")
     return result
 
 
@@ -124,7 +128,8 @@ def _complete(
     any_has = set().union(*have)
     ids = [i for i in images.ids if i in any_has]
     if not ids:
-        raise BeyondcamError(f"{found[0].folder}: no image is mapped yet; `beyondcam map` does it")
+        left_out |= {f"recipe {shelf.name}": "no image is mapped yet; run `beyondcam map`" for shelf in found}
+        return [], []
     for i in images.ids:
         if i not in any_has:
             left_out[i] = "has no evidence; `beyondcam map` makes it"
@@ -225,6 +230,11 @@ def _train_thresholds(
                 f"{len(any_has) - len(own)} of {len(any_has)} images of --split {images.split} "
                 "are not mapped; run `beyondcam map` again"
             )
+    left_out |= {
+        f"{i} of the rule few": f"is not mapped on --split {images.split}; `beyondcam map` does it"
+        for i in training.few
+        if i not in any_has
+    }
     if not complete:
         return {}
     ids = [i for i in images.ids if i in any_has]
@@ -276,11 +286,12 @@ def _score_family(
     """Score recipes that share a reference CAM: it is read first, since the regions are its own."""
     classes = len(images.classes)
     trained = _train_thresholds(run, family, training, classes, result.left_out, absent)
+    left_out: dict[str, str] = {}
 
     def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "blind": level_threshold(blind_level(sweep.levels + _unscored(shelf, ids, result.left_out))),
+            "blind": level_threshold(blind_level(sweep.levels + _unscored(shelf, ids, left_out))),
             **{rule: of.get(shelf.manifest["recipe_hash"]) for rule, of in trained.items()},
             "oracle": level_threshold(sweep.best_level(absent)),
         }
@@ -291,17 +302,18 @@ def _score_family(
     reference = next((shelf for shelf in family if shelf.name == REFERENCE), None)
     if reference:
         sweep, room = Sweep.of((), classes), KEPT
-        for i, look in _looks([reference], ids, masks, result.left_out, f"read {REFERENCE}", {}):
+        for i, look in _looks([reference], ids, masks, left_out, f"read {REFERENCE}", {}):
             sweep.add(look.tallies[0])
             room -= look.truth.nbytes + look.right[0].nbytes
             if room >= 0:
                 seen[i] = look
         references = thresholds(reference, sweep)
     reference_first = sorted(family, key=lambda shelf: shelf is not reference)
-    counts = _count(reference_first, ids, masks, references, result.left_out, seen)
+    counts = _count(reference_first, ids, masks, references, left_out, seen)
+    result.left_out |= left_out
     scored_images = len(counts[family[0].folder].tallies)
     if not scored_images:
-        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {result.left_out[ids[0]]}")
+        raise BeyondcamError(f"none of the {len(ids)} images can be scored: {left_out[ids[0]]}")
     weights = sample_weights(scored_images)
     scored = []
     for shelf in family:
@@ -438,6 +450,7 @@ def _curves(
     """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
     curves: Values = {
         "recipe": shelf.name,
+        "recipe_hash": shelf.manifest["recipe_hash"],
         "data": images.data,
         "split": images.split,
         "classes": list(images.classes),

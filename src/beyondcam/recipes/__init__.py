@@ -1,9 +1,10 @@
 """Recipes and the engine that runs them."""
 
-from beyondcam.recipes.engine import Cost, Item, Raw, Result, finish, raw_maps, run, scores
+from beyondcam.recipes.engine import TARGETS, Cost, Item, Raw, Result, finish, raw_maps, run, scores
 from beyondcam.recipes.recipe import Cookbook, Recipe, Source, hash_of
 
 __all__ = [
+    "TARGETS",
     "Cookbook",
     "Cost",
     "Item",

@@ -105,6 +105,10 @@ class Canvas:
         return float((self.covered == 0).float().mean())
 
 
+TARGETS = "targets"
+"""What it cost to find an image's targets, where these were not given: every recipe's cost."""
+
+
 @dataclass
 class Raw:
     """The raw maps of one image, what their passes cost, and the share of its pixels that no view covered.
@@ -119,12 +123,14 @@ class Raw:
     """By the size of the input: float16 (n, n)."""
     costs: dict[Hashable, Cost] = field(default_factory=lambda: defaultdict(Cost))
     """Of forward passes by perturbation, of maps by (perturbation, map), of adding them up by source; of
-    affinities by size."""
+    affinities by size; of finding `TARGETS`."""
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
 
     def cost(self, sources: Iterable[Source], sizes: Iterable[float] = ()) -> Cost:
         """The cost of sources and affinities: what they share counts once, of views that nest the most."""
-        passes: dict[Hashable, Hashable] = {Plain().nest: Plain()} if self.scored else {}
+        passes: dict[Hashable, Hashable] = {TARGETS: TARGETS}
+        if self.scored:
+            passes[Plain().nest] = Plain()
         for size in sizes:
             passes |= {Plain(size=size).nest: Plain(size=size), size: size}
         for s in sorted(sources, key=lambda s: _number(s.perturbation)):

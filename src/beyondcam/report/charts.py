@@ -61,13 +61,13 @@ def recall_chart(group: Group, prefix: str) -> Chart | None:
     """NDR-Recall against DR-Recall, each recipe at its oracle τ, over the reference's τ."""
     figure, axes = frame("DR-Recall", "NDR-Recall")
     lines, rules = [], set()
-    precision = {row["recipe"]: row["fg_precision"] for row in group.under("oracle")}
+    precision = {row["recipe_hash"]: row["fg_precision"] for row in group.under("oracle")}
     for row, curve, line in _drawn(group):
-        if "dr_recall" in curve and precision.get(row["recipe"]) is not None:
+        if "dr_recall" in curve and precision.get(row["recipe_hash"]) is not None:
             x, y = (np.array(curve[k], float) for k in ("dr_recall", "ndr_recall"))
             _draw(axes, line, x, y, curve["reference_levels"])
             rules |= curve["reference_levels"].keys()
-            lines.append(replace(line, note=f"{precision[row['recipe']]:.3f}"))
+            lines.append(replace(line, note=f"{precision[row['recipe_hash']]:.3f}"))
     left = axes.get_xlim()[0]
     axes.set_xlim(left, 1 + 0.015 * (1 - left))  # room for a line at 1, none for a tick past it
     axes.set_ylim(-0.02)
@@ -76,16 +76,16 @@ def recall_chart(group: Group, prefix: str) -> Chart | None:
 
 def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
     """Row, curve and line of each recipe to be drawn; the reference is black."""
-    curves = {curve["recipe"]: curve for curve in group.curves}
+    curves = {curve["recipe_hash"]: curve for curve in group.curves}
     names = [row["recipe"] for row in group.shown if row["recipe"] != REFERENCE]
     lines = {
         name: Line(name, COLOURS[n % len(COLOURS)], _DASHES[n % len(_DASHES)]) for n, name in enumerate(names)
     }
     lines[REFERENCE] = Line(REFERENCE, "#000000", ())
     return [
-        (row, curves[row["recipe"]], lines[row["recipe"]])
+        (row, curves[row["recipe_hash"]], lines[row["recipe"]])
         for row in group.shown
-        if row["recipe"] in curves
+        if row["recipe_hash"] in curves
     ]  # fmt: skip
 
 
