@@ -14,6 +14,7 @@ from PIL import Image
 from skimage.filters import threshold_otsu
 
 import beyondcam as bc
+from beyondcam.cli import _keys
 from beyondcam.data import VOID
 from beyondcam.evidence import (
     Evidence,
@@ -191,6 +192,14 @@ def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str
     own, again = (shelf.read("p00") for shelf in shelves)
     assert own.targets == again.targets == (0,)
     assert np.array_equal(own.levels, again.levels)
+
+
+def test_keys_count_the_classes_of_the_data_where_it_knows_them_all(discs: str, tmp_path: Path) -> None:
+    assert _keys(bc.open_images(discs, "all", ["red"])) == ("blue", "red")
+    (tmp_path / "discs" / "labels.csv").write_text("image,labels\np01.png,blue\n")  # of a RUN that knows more
+    assert _keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
+    (tmp_path / "discs" / "labels.csv").unlink()
+    assert _keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
 
 
 def test_an_image_of_no_class_has_a_file_of_no_maps(tmp_path: Path) -> None:
