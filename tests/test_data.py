@@ -619,8 +619,9 @@ def test_folder_may_show_some_of_the_classes_asked_for(tmp_path: Path) -> None:
 
 
 def test_no_class_is_called_as_masks_call_the_rest(tmp_path: Path) -> None:
-    data = make_folder(tmp_path, "image,labels\na,background\n")
-    complaint(lambda: open_images(data, "all"), "background", "rename")
+    data = make_folder(tmp_path, "image,labels\na,background;cow\n")
+    assert open_images(data, "all", ["cow"]).labels["a"] == {0}
+    complaint(lambda: open_images(data, "all"), "background", "--classes")
 
 
 def test_folder_masks_are_renumbered_to_the_classes_kept(tmp_path: Path) -> None:

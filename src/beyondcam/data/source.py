@@ -71,8 +71,10 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     """The classes to keep: all that the data knows, or the wanted ones in the order asked for."""
     if len(known) > VOID - 1:
         raise BeyondcamError(f"{len(known)} classes: a mask can number at most {VOID - 1}")
-    if "background" in known:
-        raise BeyondcamError("a class is called background, which is what masks call the rest; rename it")
+    if "background" in (known if wanted is None else wanted):
+        raise BeyondcamError(
+            "a class is called background, as is what belongs to none; leave it out by --classes"
+        )
     if wanted is None:
         return tuple(known)
     for name in wanted:
