@@ -599,6 +599,7 @@ def test_thirds_are_as_large_as_can_be_and_in_order() -> None:
     alike = [case(n, 0, 0, extent=1) for n in range(7)]
     thirds = CASES.in_thirds([*alike, case(7, 0, 0, extent=2)], WHEN.sign("extent"))
     assert list(map(len, thirds)) == [0, 7, 1]
+    assert CASES.in_thirds([], WHEN.sign("extent")) == [[], [], []]
 
 
 def test_when_varies_one_thing_at_a_time_on_the_digits(

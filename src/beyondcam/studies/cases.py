@@ -75,6 +75,8 @@ def in_thirds(cases: Sequence[Case], of: Callable[[Case], float]) -> list[list[C
 
     Cases of equal value stay together, so that thirds may differ in size, and one may be empty.
     """
+    if not cases:
+        return [[], [], []]
     ordered = sorted(cases, key=of)
     values = [of(case) for case in ordered]
     ends = [0]
