@@ -178,8 +178,8 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     share = fabric.global_rank, fabric.world_size
     for epoch in range(config.epochs):
         _training_mode(classifier, config)
-        loader = _training_batches(images, kept, classifier, config, epoch, left_out, share)
         total = 0.0
+        loader = _training_batches(images, kept, classifier, config, epoch, left_out, share)
         for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
             loss = _loss(model, x, y, fabric)
             if loss is None:

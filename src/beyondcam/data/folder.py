@@ -48,7 +48,7 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     if used and used < set(known) and not (root / "classes.txt").is_file():
         raise BeyondcamError(
             f"{root / 'classes.txt'}: is needed, since labels.csv names {len(used)} of {len(known)} classes, "
-            f"and which the masks number is not clear"
+            "and which the masks number is not clear"
         )
     classes = choose_classes(wanted, known)
 
@@ -106,9 +106,9 @@ def _classes(root: Path, names: dict[str, set[str]], wanted: Sequence[str] | Non
     if not path.is_file():
         if not used and not wanted:
             raise BeyondcamError(f"{root / 'labels.csv'}: names no class; its header is image,labels")
-        if not used:
-            return wanted or ()
-        return sorted({*used, *(wanted or ())}) if set(used) <= set(wanted or ()) else used
+        if wanted and set(used) <= set(wanted):
+            return sorted(set(wanted)) if used else wanted
+        return used
     try:
         classes = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except UnicodeDecodeError as error:

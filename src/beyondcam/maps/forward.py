@@ -1,7 +1,7 @@
 """One forward pass and the only place that asks autograd for a gradient."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -68,19 +68,17 @@ def run_forward(
             f"targets must be bool {shape}, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
         )
     inputs = inputs.detach().requires_grad_(gradient)
-    with torch.set_grad_enabled(gradient), _kept(classifier if features else None) as kept:
+    keeping: AbstractContextManager[Sequence[Tensor]] = _kept(classifier) if features else nullcontext(())
+    with torch.set_grad_enabled(gradient), keeping as kept:
         scores, activations = classifier(inputs)
     rows, columns = targets.cpu().nonzero(as_tuple=True)
     return Forward(inputs, scores, activations, rows, columns, tuple(kept))
 
 
 @contextmanager
-def _kept(classifier: Classifier | None) -> Iterator[list[Tensor]]:
-    """Keep the features of a `Forward` of the pass that is made inside; of no classifier none."""
+def _kept(classifier: Classifier) -> Iterator[Sequence[Tensor]]:
+    """Keep the features of a `Forward`, of the pass that is made inside."""
     kept: list[Tensor] = []
-    if classifier is None:
-        yield kept
-        return
 
     def before(_: nn.Module, x: tuple[Tensor, ...]) -> None:
         if not any(x[0] is own for own in kept):  # what two convolutions read counts once

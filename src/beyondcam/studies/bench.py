@@ -153,9 +153,10 @@ class Bench:
         by_chance = chance([images.labels[i] for i in images.ids if i in images.labels])
         count = min(self.budget.images, len(labelled))
         chosen = tuple(labelled[n * len(labelled) // count] for n in range(count))
-        trained_on = open_images(config.data, config.split, classes)
-        if split == "val" and (seen := set(chosen) & images.shared(trained_on)):
-            self.notes["trained on"] = f"{len(seen)} of the {count} images"
+        if split == "val":
+            seen = set(chosen) & images.shared(open_images(config.data, config.split, classes))
+            if seen:
+                self.notes["trained on"] = f"{len(seen)} of the {count} images"
         mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
         classifier = to_device(load_classifier(run))
         return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap, by_chance)
