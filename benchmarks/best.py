@@ -16,7 +16,7 @@ from beyondcam import Cookbook, Training, load_classifier, map_split, score_spli
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.devices import to_device
-from beyondcam.evidence import CHUNK, open_shelf, threshold_level
+from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores, estimate
 from beyondcam.studies.bench import difference, row_of
 from beyondcam.studies.finding import cell, signed
@@ -60,6 +60,7 @@ def main() -> None:
     train = replace(train[0], ids=mapped), train[1]
     for images, _ in (train, val):
         map_split(classifier, images, recipes, run, workers=None)
+    map_witnesses(classifier, val[0], run, workers=None)
     scores = score_split(run, *val, training=Training(*train), among=[
         open_shelf(run, val[0], targets="labels", precision="float32", name=name, recipe=recipe, seed=0)
         for name, recipe in recipes.items()

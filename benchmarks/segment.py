@@ -23,6 +23,7 @@ from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
+from beyondcam.evidence import map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
     counts_of,
@@ -116,7 +117,9 @@ def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
     """Map what is not mapped yet."""
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in sorted(names)}
-    left_out = map_split(to_device(load_classifier(run)), images, recipes, run, workers=None)
+    classifier = to_device(load_classifier(run))
+    left_out = map_split(classifier, images, recipes, run, workers=None)
+    left_out |= map_witnesses(classifier, images, run, workers=None)
     for image, reason in left_out.items():
         log(f"left out: {image}: {reason}")
 

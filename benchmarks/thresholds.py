@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from beyondcam.classifier import read_config
-from beyondcam.evidence import blind_level, level_threshold
+from beyondcam.evidence import level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,
@@ -21,7 +21,9 @@ from beyondcam.metrics import (
     estimate,
     resampled_miou,
     sample_weights,
+    threshold_of,
 )
+from beyondcam.seeds import find_shelf
 from beyondcam.studies.finding import signed
 from inputs import open_scored, tallies
 from results import shown, table, write_section
@@ -44,7 +46,9 @@ def main() -> None:
     by_rule, by_count = [], []
     for recipe in arguments.recipe:
         train, val = (tallies(arguments.run, *split, recipe) for split in splits)
-        rules, few = rows(train, val, len(classes))
+        shelf = find_shelf(arguments.run, splits[1][0], recipe)
+        blind = threshold_of(arguments.run, shelf, splits[1][0], "blind")
+        rules, few = rows(train, val, threshold_level(blind), len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
     options = [f"--{word} {vars(arguments)[word]}" for word in ("name", "train", "val")]
@@ -62,11 +66,13 @@ def main() -> None:
     write_section(f"thresholds-{arguments.name}", title, command, body)
 
 
-def rows(train: Sequence[ImageTally], val: Sequence[ImageTally], classes: int) -> tuple[list[str], list[str]]:
+def rows(
+    train: Sequence[ImageTally], val: Sequence[ImageTally], blind: int, classes: int
+) -> tuple[list[str], list[str]]:
     """A recipe's cells of both tables."""
     sweep = Sweep.of(val, classes)
     oracle = sweep.best_level()
-    levels = {"blind": blind_level(sweep.levels), "train": Sweep.of(train, classes).best_level()}
+    levels = {"blind": blind, "train": Sweep.of(train, classes).best_level()}
     best = mious(val, oracle, classes)
     cells = [f"{level_threshold(oracle):.3f}", f"{best[0]:.3f}"]
     for level in levels.values():

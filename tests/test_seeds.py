@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,26 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from skimage.filters import threshold_otsu
 
 import beyondcam as bc
 from beyondcam.cli import _keys
 from beyondcam.data import VOID
 from beyondcam.evidence import (
+    SAMPLE,
+    WITNESSES,
     Evidence,
     Shelf,
-    blind,
-    blind_level,
+    Winners,
     import_irn,
     irn_bytes,
     level_threshold,
     open_shelf,
     read_irn,
+    witnessed,
 )
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import threshold_of
+from beyondcam.metrics.consensus import agreed_levels
 from beyondcam.recipes import Cookbook
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder
@@ -43,19 +46,39 @@ def evidence_of(
 
 # A threshold without masks
 
-POWERED = (np.arange(256) / 255) ** (2 * blind.POWER)
-"""What Otsu's criterion is asked about, at each level."""
+Pair = tuple[Winners, Winners]
 
 
-@given(st.lists(st.integers(0, 50), min_size=256, max_size=256).filter(lambda c: sum(map(bool, c)) > 1))
-def test_blind_level_is_otsus_threshold(counts: list[int]) -> None:
-    assert POWERED[blind_level(np.array(counts))] == threshold_otsu(hist=(np.array(counts), POWERED))
+@st.composite
+def pairs(draw: st.DrawFn) -> list[Pair]:
+    """Winners of two recipes on a few images of nine pixels; what has no label has no level."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        labels = rng.integers(0, 3, (2, 3, 3)).astype(np.uint8)
+        levels = rng.choice([0, 1, 90, 200, 255], (2, 3, 3)).astype(np.uint8) * (labels > 0)
+        found.append((Winners(labels[0], levels[0]), Winners(labels[1], levels[1])))
+    return found
 
 
-def test_blind_level_parts_two_heaps() -> None:
-    counts = np.zeros(256, np.int64)
-    counts[20:40], counts[180:200] = 30, 3
-    assert 39 <= blind_level(counts) < 180
+def agreement(found: list[Pair], i: int, j: int) -> float:
+    """Pixel by pixel: the IoU of two seeds, a mean over the labels that win, times their background's."""
+    a, b = (
+        [k for w in own for k in np.where(w.levels > least, w.labels, 0).flat]
+        for own, least in zip(zip(*found, strict=True), (i, j), strict=True)
+    )
+    known = {k for pair in found for w in pair for k in w.labels.flat} - {0}
+    ious = {}
+    for k in (0, *known):
+        both, either = (sum(how((x == k, y == k)) for x, y in zip(a, b, strict=True)) for how in (all, any))
+        ious[k] = both / either if either else 0.0
+    return sum(ious[k] for k in known) / len(known) * ious[0] if known else 0.0
+
+
+@given(pairs())
+def test_agreed_levels_agree_best_pixel_by_pixel(found: list[Pair]) -> None:
+    best = max(agreement(found, i, j) for i in (0, 1, 90, 200, 255) for j in (0, 1, 90, 200, 255))
+    assert agreement(found, *agreed_levels(found)) == pytest.approx(best)
 
 
 @pytest.fixture
@@ -82,18 +105,56 @@ def shelf_of(discs: str, run: Path, levels_of: dict[str, np.ndarray]) -> tuple[S
     return shelf, images
 
 
-def test_blind_threshold_sees_the_winning_levels_of_all_images_and_no_mask(
+def witnesses_say(discs: str, run: Path, levels_of: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Evidence of class 0 of both witnesses."""
+    asked = witnessed(bc.open_images(discs, "all"), "labels")
+    for n, name in enumerate(WITNESSES):
+        shelf = open_shelf(
+            run,
+            asked,
+            targets="labels",
+            precision="float32",
+            name=name,
+            recipe=Cookbook().recipe(name),
+            seed=0,
+        )
+        for i, levels in levels_of.items():
+            write_evidence(shelf, i, evidence_of(levels[n][None], (0,)))
+
+
+def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_mask(
     discs: str, tmp_path: Path
 ) -> None:
-    rng = np.random.default_rng(0)
-    levels = {f"p{n:02d}": rng.integers(0, 256, (48, 48)) for n in range(8)}
-    shelf, images = shelf_of(discs, tmp_path / "run", levels)
-    found = threshold_of(tmp_path / "run", shelf, images, "blind")
-    every = np.bincount(np.stack(list(levels.values())).ravel(), minlength=256)
-    assert found**blind.POWER == pytest.approx(threshold_otsu(hist=(every, POWERED)))
+    """The left half stands at 150 on a ground of 90; a strip at 120 is an object by one witness alone."""
+    run = tmp_path / "run"
+    place = np.indices((48, 48))[1]
+    strip = (place >= 24) & (place < 30)
+    own = np.where(place < 24, 150, np.where(strip, 120, 90))
+    shelf, images = shelf_of(discs, run, {"p01": own, "p02": own})
+    complaint(lambda: threshold_of(run, shelf, images, "blind"), "--threshold blind", "beyondcam map", "cam")
+    one, other = np.where(place < 30, 210, 40), np.where(place < 24, 180, 60)
+    witnesses_say(discs, run, {"p01": (one, other)})
+    assert threshold_of(run, shelf, images, "blind") == level_threshold(
+        90
+    )  # the strip is void: the lowest of equals
+    witnesses_say(discs, run, {"p01": (one, other), "p02": (other, other)})
+    assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
-    assert threshold_of(tmp_path / "run", shelf, images, "blind") == found
+    assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
+
+
+def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:
+    images = bc.open_images(discs, "all")
+    labels = {i: own for i, own in images.labels.items() if i != "p03"} | {"p05": frozenset[int]()}
+    many = replace(images, ids=tuple(f"n{n}" for n in range(1000)))
+    asked = witnessed(replace(images, labels=labels), "labels")
+    assert asked.ids == tuple(i for i in images.ids if labels.get(i))
+    assert not {"p03", "p05"} & set(asked.ids)
+    assert asked.split != images.split  # so that no score takes them for evidence of the split
+    assert witnessed(many, "labels").ids == ()
+    drawn = witnessed(many, "predicted").ids
+    assert (len(drawn), drawn[0], drawn[-1]) == (SAMPLE, "n0", "n992")
 
 
 def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def map_(
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
     from beyondcam.devices import open_fabric, to_device
-    from beyondcam.evidence import map_split
+    from beyondcam.evidence import map_split, map_witnesses
     from beyondcam.recipes import Cookbook
 
     cookbook = Cookbook(recipes)
@@ -170,11 +170,12 @@ def map_(
     images = _open(run, data, split, classes)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
     classifier = to_device(load_classifier(run), fabric)
-    left_out = map_split(
-        classifier, images, chosen, run,
-        targets=targets, seed=seed, batch=batch, precision=precision, shard=part,
-        workers=workers, report=_say,
-    )  # fmt: skip
+    how: dict[str, Any] = {
+        "targets": targets, "seed": seed, "batch": batch, "precision": precision, "shard": part,
+        "workers": workers, "report": _say,
+    }  # fmt: skip
+    left_out = map_split(classifier, images, chosen, run, **how)
+    left_out |= map_witnesses(classifier, images, run, **how)
     fabric.barrier()  # torchrun ends the others as soon as one exits 1
     _end(left_out)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from beyondcam.classifier import digits_config, load_classifier, train_run
 from beyondcam.data import open_images, open_masks
 from beyondcam.devices import to_device
-from beyondcam.evidence import map_split
+from beyondcam.evidence import map_split, map_witnesses
 from beyondcam.metrics import Training, score_split, threshold_of, write_scores
 from beyondcam.metrics.table import print_table
 from beyondcam.recipes import Cookbook
@@ -30,6 +30,7 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, str]
     train, val = open_images("digits", TRAIN), open_images("digits", VAL)
     for images in (train, val):
         left_out |= map_split(classifier, images, recipes, out, seed=seed)
+    left_out |= map_witnesses(classifier, val, out, seed=seed)
     masks, train_masks = open_masks("digits", VAL), open_masks("digits", TRAIN)
     assert masks is not None
     assert train_masks is not None

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from beyondcam.data import coco, digits, folder, voc
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
-from beyondcam.data.source import LabelledImages, Masks
+from beyondcam.data.source import LabelledImages, Masks, evenly
 from beyondcam.errors import BeyondcamError
 
 SOURCES: dict[str, ModuleType] = {"digits": digits, "voc": voc, "coco": coco, "folder": folder}
@@ -21,6 +21,7 @@ __all__ = [
     "LabelledImages",
     "Masks",
     "Photo",
+    "evenly",
     "is_digits",
     "open_images",
     "open_masks",

@@ -110,6 +110,12 @@ def keep_classes(mask: Tensor, classes: Sequence[str], known: Sequence[str], wha
     return torch.from_numpy(table)[mask.long()]
 
 
+def evenly(ids: Sequence[str], count: int) -> tuple[str, ...]:
+    """Up to so many of the ids, evenly spread."""
+    count = min(count, len(ids))
+    return tuple(ids[n * len(ids) // count] for n in range(count))
+
+
 def own_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     """The splits of data that brings none: `train`, `val` (a fifth, by a hash of the id) and `all`."""
     if split not in ("train", "val", "all"):

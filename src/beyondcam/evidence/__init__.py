@@ -1,9 +1,9 @@
 """Evidence: maps of a whole split, made once, kept small, scored and seeded from many times."""
 
-from beyondcam.evidence.blind import blind_level
 from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
 from beyondcam.evidence.store import (
+    FAMILY,
     LEVELS,
     Evidence,
     Shelf,
@@ -15,25 +15,30 @@ from beyondcam.evidence.store import (
     threshold_level,
 )
 from beyondcam.evidence.winners import Winners, level_at_size, winners_of
+from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
 __all__ = [
     "CHUNK",
+    "FAMILY",
     "LEVELS",
+    "SAMPLE",
+    "WITNESSES",
     "Evidence",
     "Shelf",
     "Targets",
     "Winners",
-    "blind_level",
     "checkpoint_hash",
     "import_irn",
     "irn_bytes",
     "level_at_size",
     "level_threshold",
     "map_split",
+    "map_witnesses",
     "open_shelf",
     "read_evidence",
     "read_irn",
     "shelves",
     "threshold_level",
     "winners_of",
+    "witnessed",
 ]

@@ -26,6 +26,9 @@ VERSION = 2
 LEVELS = 256
 """Levels of the stored √v; v = (level / 255)²."""
 
+FAMILY = ("seed", "targets", "precision")
+"""What evidence must have in common to be compared."""
+
 _COST = ("forward", "backward", "megapixels", "seconds")
 _PROCESS = uuid.uuid4().hex[:16]
 
@@ -116,6 +119,11 @@ class Shelf:
     folder: Path
     name: str
     manifest: dict[str, Any]
+
+    @property
+    def family(self) -> tuple[Any, ...]:
+        """Evidence of the same may be compared."""
+        return tuple(self.manifest[key] for key in FAMILY)
 
     def path(self, image_id: str) -> Path:
         """The file of an image."""

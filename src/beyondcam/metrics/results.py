@@ -1,17 +1,15 @@
 """Scores on disk: RUN/scores.json, RUN/comparisons.json and RUN/curves.json."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf, blind_level, checkpoint_hash, level_threshold, winners_of
-from beyondcam.files import ahead, read_json, write_json
-from beyondcam.metrics.score import FAMILY, Scores
-from beyondcam.metrics.tally import ImageTally, Sweep
+from beyondcam.evidence import FAMILY, Shelf, checkpoint_hash, level_threshold
+from beyondcam.files import read_json, write_json
+from beyondcam.metrics.consensus import consensus
+from beyondcam.metrics.score import Scores
+from beyondcam.metrics.tally import Sweep, tallies_of
 
 _SAME = ("recipe_hash", "checkpoint", *FAMILY)
 
@@ -39,13 +37,20 @@ def threshold_of(
 ) -> float:
     """A threshold on the evidence of a shelf, as `--threshold` gives it.
 
-    A value in [0, 1]; `blind`, from the evidence of all `images`; `few:ID,ID`, the best on the `masks` of
-    these images; or `few`, `train` or `oracle` as `score` has answered them.
+    A value in [0, 1]; `blind`, the best on what the split's witnesses agree on; `few:ID,ID`, the best on the
+    `masks` of these images; or `few`, `train` or `oracle` as `score` has answered them.
     """
     rule, _, named = text.partition(":")
     classes = len(images.classes)
     if text == "blind":
-        return level_threshold(blind_level(Sweep.of(tallies_of(shelf, images.ids, None), classes).levels))
+        agreed = consensus(run, images, shelf)
+        sweep = Sweep.of(tallies_of(shelf, agreed.ids, agreed.masks) if agreed else (), classes)
+        if not sweep.true[1:].any():
+            raise BeyondcamError(
+                f"--threshold blind: {run} has nothing on --split {images.split} that witnesses of "
+                f"{shelf.name} agree on; `beyondcam map` asks them, or give a value"
+            )
+        return level_threshold(sweep.best_level())
     if rule == "few" and named:
         ids = [name.strip() for name in named.split(",")]
         if masks is None:
@@ -62,21 +67,6 @@ def threshold_of(
     if not 0 <= value <= 1:
         raise BeyondcamError(f"--threshold {text}: a value lies between 0 and 1")
     return value
-
-
-def tallies_of(shelf: Shelf, ids: Sequence[str], masks: Masks | None) -> Iterator[ImageTally]:
-    """The counts of those of the images that are mapped; without masks all of their pixels are void."""
-
-    def tally(image_id: str) -> ImageTally:
-        evidence = shelf.read(image_id)
-        size = evidence.size
-        truth = masks.truth(image_id, size) if masks else np.full(size, VOID, np.uint8)
-        return ImageTally.of(winners_of(evidence), truth)
-
-    mapped = [i for i in ids if shelf.path(i).exists()]
-    if not mapped:
-        raise BeyondcamError(f"{shelf.folder}: no image is mapped yet; `beyondcam map` does it")
-    yield from ahead(tally, mapped)
 
 
 def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:

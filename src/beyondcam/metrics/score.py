@@ -1,7 +1,7 @@
 """Score a split: evidence and masks in, rows with intervals and paired comparisons out."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
+    FAMILY,
     LEVELS,
     Evidence,
     Shelf,
-    blind_level,
     level_threshold,
     shelves,
     threshold_level,
@@ -25,17 +25,15 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import interval, sample_weights
+from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
-from beyondcam.metrics.tally import Counts, ImageTally, Sweep, counts_at, iou, mean_iou, resampled
+from beyondcam.metrics.tally import Counts, ImageTally, Sweep, counts_at, iou, mean_iou, resampled, tallies_of
 from beyondcam.progress import track
 
 REFERENCE = "cam"
 """The recipe whose right pixels are the discriminative regions."""
 
 METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
-
-FAMILY = ("seed", "targets", "precision")
-"""What evidence must have in common to be compared."""
 
 KEPT = 2**28
 """Bytes of images that are kept from looking at the reference to scoring; the others are read twice."""
@@ -91,14 +89,14 @@ def score_split(
 ) -> Scores:
     """Score all the evidence that a RUN holds for a split, or that of the shelves `among` it.
 
-    The rules `blind` and `oracle` are always answered, `train` and `few` where there is a `training`.
-    `threshold` asks for the rule `fixed`; `reference_threshold` is then the reference CAM's, the same where
-    it is not given.
+    The rule `oracle` is always answered, `blind` where the witnesses are mapped, `train` and `few` where
+    there is a `training`. `threshold` asks for the rule `fixed`; `reference_threshold` is then that of the
+    reference CAM, the same where it is not given.
     """
     result = Scores()
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
     for shelf in shelves(run, images) if among is None else among:
-        families[_family(shelf)].append(shelf)
+        families[shelf.family].append(shelf)
     if not families:
         raise BeyondcamError(
             f"{run}: no evidence for --split {images.split} of this data; `beyondcam map` makes it"
@@ -143,18 +141,15 @@ def _complete(
     return ids, complete
 
 
-def _family(shelf: Shelf) -> tuple[Any, ...]:
-    """Evidence that may be compared with each other."""
-    return tuple(shelf.manifest[key] for key in FAMILY)
-
-
 @dataclass
 class _Look:
-    """An image as it is scored: its truth, and what each recipe makes of it."""
+    """An image as it is scored: its truth, what the witnesses agree on, and what each recipe makes of it."""
 
     truth: NDArray[np.uint8]
+    agreed: NDArray[np.uint8] | None
     right: list[NDArray[np.uint8]] = field(default_factory=list)
     tallies: list[ImageTally] = field(default_factory=list)
+    agreeing: list[ImageTally] = field(default_factory=list)
     uncovered: list[float] = field(default_factory=list)
 
     def add(self, evidence: Evidence) -> None:
@@ -162,7 +157,15 @@ class _Look:
         winners = winners_of(evidence)
         self.right.append(right_levels(winners, self.truth))
         self.tallies.append(ImageTally.of(winners, self.truth))
+        if self.agreed is not None:
+            self.agreeing.append(ImageTally.of(winners, self.agreed))
         self.uncovered.append(evidence.uncovered)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its arrays."""
+        kept = (self.truth, *self.right, *(() if self.agreed is None else (self.agreed,)))
+        return sum(own.nbytes for own in kept)
 
 
 def _looks(
@@ -172,6 +175,7 @@ def _looks(
     left_out: dict[str, str],
     what: str,
     seen: dict[str, _Look],
+    agreed: Consensus | None = None,
 ) -> Iterator[tuple[str, _Look]]:
     """Read each image once: its mask, and its evidence of every recipe.
 
@@ -184,7 +188,11 @@ def _looks(
             look = seen.pop(image_id, None)
             if look is None:
                 evidence = family[0].read(image_id)
-                look = _Look(masks.truth(image_id, evidence.size))
+                asked = agreed is not None and image_id in agreed.ids
+                look = _Look(
+                    masks.truth(image_id, evidence.size),
+                    agreed.masks.truth(image_id, evidence.size) if agreed and asked else None,
+                )
                 look.add(evidence)
             for shelf in family[1:]:
                 look.add(shelf.read(image_id))
@@ -214,7 +222,7 @@ def _train_thresholds(
     mapped = {
         other.manifest["recipe_hash"]: (other, {i for i in images.ids if other.path(i).exists()})
         for other in reversed(list(shelves(run, images)))  # of one recipe twice, the first stays
-        if _family(other) == _family(family[0])
+        if other.family == family[0].family
     }
     any_has = set().union(*(own for _, own in mapped.values()))
     complete = {}
@@ -257,6 +265,7 @@ class _Counts:
     """What one pass over a recipe's evidence leaves: small counts an image, and one joint histogram."""
 
     tallies: list[ImageTally] = field(default_factory=list)
+    agreeing: list[ImageTally] = field(default_factory=list)
     uncovered: list[float] = field(default_factory=list)
     right_in_dr: dict[Rule, list[Counts]] = field(default_factory=lambda: defaultdict(list))
     joint: Counts = field(default_factory=lambda: np.zeros((LEVELS, LEVELS), np.int64))
@@ -287,11 +296,13 @@ def _score_family(
     classes = len(images.classes)
     trained = _train_thresholds(run, family, training, classes, result.left_out, absent)
     left_out: dict[str, str] = {}
+    agreed = consensus(run, images, family[0])
 
-    def thresholds(shelf: Shelf, sweep: Sweep) -> dict[Rule, float]:
+    def thresholds(shelf: Shelf, sweep: Sweep, agreeing: Iterable[ImageTally]) -> dict[Rule, float]:
+        blind = Sweep.of([*agreeing, *_unscored(shelf, agreed, left_out)], classes)
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "blind": level_threshold(blind_level(sweep.levels + _unscored(shelf, ids, left_out))),
+            "blind": level_threshold(blind.best_level()) if blind.true[1:].any() else None,
             **{rule: of.get(shelf.manifest["recipe_hash"]) for rule, of in trained.items()},
             "oracle": level_threshold(sweep.best_level(absent)),
         }
@@ -301,15 +312,16 @@ def _score_family(
     seen: dict[str, _Look] = {}
     reference = next((shelf for shelf in family if shelf.name == REFERENCE), None)
     if reference:
-        sweep, room = Sweep.of((), classes), KEPT
-        for i, look in _looks([reference], ids, masks, left_out, f"read {REFERENCE}", {}):
+        sweep, agreeing, room = Sweep.of((), classes), list[ImageTally](), KEPT
+        for i, look in _looks([reference], ids, masks, left_out, f"read {REFERENCE}", {}, agreed):
             sweep.add(look.tallies[0])
-            room -= look.truth.nbytes + look.right[0].nbytes
+            agreeing += look.agreeing
+            room -= look.nbytes
             if room >= 0:
                 seen[i] = look
-        references = thresholds(reference, sweep)
+        references = thresholds(reference, sweep, agreeing)
     reference_first = sorted(family, key=lambda shelf: shelf is not reference)
-    counts = _count(reference_first, ids, masks, references, left_out, seen)
+    counts = _count(reference_first, ids, masks, references, left_out, seen, agreed)
     result.left_out |= left_out
     scored_images = len(counts[family[0].folder].tallies)
     if not scored_images:
@@ -319,7 +331,7 @@ def _score_family(
     for shelf in family:
         own = counts[shelf.folder]
         sweep = Sweep.of(own.tallies, classes)
-        chosen = references if shelf is reference else thresholds(shelf, sweep)
+        chosen = references if shelf is reference else thresholds(shelf, sweep, own.agreeing)
         result.curves[shelf.folder.name] = _curves(shelf, images, sweep, own, chosen, references, absent)
         for rule, threshold in chosen.items():
             by_class, values, samples = _evaluate(
@@ -334,15 +346,12 @@ def _score_family(
             result.comparisons.append(_comparison(a, b, images))
 
 
-def _unscored(shelf: Shelf, ids: Sequence[str], left_out: Collection[str]) -> Counts:
-    """Pixels by winning level of images that cannot be scored, which the rule `blind` sees all the same."""
-    levels = np.zeros(LEVELS, np.int64)
-    for i in ids:
-        if i in left_out:
+def _unscored(shelf: Shelf, agreed: Consensus | None, left_out: Collection[str]) -> Iterator[ImageTally]:
+    """Counts of images that cannot be scored, which the rule `blind` sees all the same."""
+    for i in agreed.ids if agreed else ():
+        if agreed and i in left_out:
             with suppress(BeyondcamError):  # what cannot be read is left out for that
-                evidence = shelf.read(i)
-                levels += ImageTally.of(winners_of(evidence), np.full(evidence.size, VOID, np.uint8)).levels
-    return levels
+                yield from tallies_of(shelf, [i], agreed.masks)
 
 
 def _count(
@@ -352,10 +361,13 @@ def _count(
     references: Mapping[Rule, float],
     left_out: dict[str, str],
     seen: dict[str, _Look],
+    agreed: Consensus | None,
 ) -> dict[Path, _Counts]:
     """Count every recipe, image by image; the first is the reference, if there are `references`."""
     counts = {shelf.folder: _Counts() for shelf in family}
-    for _, look in _looks(family, ids, masks, left_out, "score", seen):
+    for _, look in _looks(family, ids, masks, left_out, "score", seen, agreed):
+        for own, agreeing in zip(counts.values(), look.agreeing, strict=False):  # none where not asked about
+            own.agreeing.append(agreeing)
         each = zip(counts.values(), look.right, look.tallies, look.uncovered, strict=True)
         for own, right, tally, uncovered in each:
             own.tallies.append(tally)

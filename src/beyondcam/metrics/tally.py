@@ -1,12 +1,14 @@
 """One pass over the evidence: what every threshold, region metric and resample is worked out from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.evidence import LEVELS, Winners
+from beyondcam.data import Masks
+from beyondcam.evidence import LEVELS, Shelf, Winners, winners_of
+from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
 
@@ -25,14 +27,12 @@ class ImageTally:
     truths : (t,), the labels in the truth.
     labels : (k,), the labels that win somewhere.
     counts : (t, k, LEVELS), pixels by truth, winning label and the winner's level.
-    levels : (LEVELS,), pixels by the winner's level where there is a target, void ones too.
 
     """
 
     truths: Counts
     labels: Counts
     counts: Counts
-    levels: Counts
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
@@ -42,10 +42,9 @@ class ImageTally:
         cells = row.astype(np.uint16) * LEVELS + winners.levels
         won = {k: winners.labels == k for k in range(winners.labels.min(), winners.labels.max() + 1)}
         by_label = {k: histogram(cells[mine], rows) for k, mine in won.items() if mine.any()}
-        levels = sum((own.sum(0) for k, own in by_label.items() if k), np.zeros(LEVELS, np.int64))
         counts = np.stack(list(by_label.values()), 1)[1:]
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, np.array(list(by_label)), counts[truths], levels)
+        return cls(truths, np.array(list(by_label)), counts[truths])
 
     def at(self, level: int, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
@@ -73,7 +72,6 @@ class Sweep:
     won, hits : (classes + 1, LEVELS), pixels by winning label and level: all, and those where it is right.
     background : (LEVELS,), pixels of background by the winner's level.
     true : (classes + 1,), pixels of each label.
-    levels : (LEVELS,), pixels by the winner's level where there is a target, void ones too.
 
     """
 
@@ -81,12 +79,11 @@ class Sweep:
     hits: Counts
     background: Counts
     true: Counts
-    levels: Counts
 
     @classmethod
     def of(cls, tallies: Iterable[ImageTally], classes: int) -> "Sweep":
         """Add up the images."""
-        shapes = (classes + 1, LEVELS), (classes + 1, LEVELS), LEVELS, classes + 1, LEVELS
+        shapes = (classes + 1, LEVELS), (classes + 1, LEVELS), LEVELS, classes + 1
         sweep = cls(*(np.zeros(shape, np.int64) for shape in shapes))
         for tally in tallies:
             sweep.add(tally)
@@ -99,7 +96,6 @@ class Sweep:
         self.hits[tally.labels[column]] += tally.counts[row, column]
         self.background[:] += tally.counts[tally.truths == 0].sum((0, 1))
         self.true[tally.truths] += tally.counts.sum((1, 2))
-        self.levels[:] += tally.levels
 
     @property
     def intersection(self) -> Counts:
@@ -120,6 +116,16 @@ class Sweep:
     def best_level(self, absent: str = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
+
+
+def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:
+    """The counts of those of the images that are mapped."""
+
+    def tally(image_id: str) -> ImageTally:
+        evidence = shelf.read(image_id)
+        return ImageTally.of(winners_of(evidence), masks.truth(image_id, evidence.size))
+
+    yield from ahead(tally, [i for i in ids if shelf.path(i).exists()])
 
 
 def counts_at(tallies: Sequence[ImageTally], level: int, classes: int) -> Counts:

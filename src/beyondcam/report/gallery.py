@@ -12,9 +12,8 @@ from PIL import Image
 
 from beyondcam.data import VOID, LabelledImages, Masks, open_images, open_masks, read_mask
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf, shelves, winners_of
+from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import write_whole
-from beyondcam.metrics import FAMILY
 from beyondcam.report.groups import SHOWN, Group, Values
 from beyondcam.seeds import PALETTE, overlay, seed_labels
 
@@ -107,10 +106,7 @@ def _predicts(network: Values, group: Group) -> bool:
 
 def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Values, Shelf]]:
     """The evidence that the rows shown were worked out from, where it is still there."""
-    have = {
-        (s.name, s.manifest["recipe_hash"], *(s.manifest[key] for key in FAMILY)): s
-        for s in shelves(run, images)
-    }
+    have = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
     keys = [(row["recipe"], row["recipe_hash"], *(row[key] for key in FAMILY)) for row in group.shown]
     return [(row, have[key]) for row, key in zip(group.shown, keys, strict=True) if key in have]
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beyondcam.metrics import FAMILY, METRICS, REFERENCE
+from beyondcam.evidence import FAMILY
+from beyondcam.metrics import METRICS, REFERENCE
 
 Values = dict[str, Any]
 

@@ -17,7 +17,7 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
-from beyondcam.data import LabelledImages, Masks, is_digits, open_images, open_masks
+from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images, open_masks
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
@@ -151,12 +151,11 @@ class Bench:
             raise BeyondcamError(f"{config.data}: has no masks to score against")
         labelled = [i for i in images.ids if images.labels.get(i)]
         by_chance = chance([images.labels[i] for i in images.ids if i in images.labels])
-        count = min(self.budget.images, len(labelled))
-        chosen = tuple(labelled[n * len(labelled) // count] for n in range(count))
+        chosen = evenly(labelled, self.budget.images)
         if split == "val":
             seen = set(chosen) & images.shared(open_images(config.data, config.split, classes))
             if seen:
-                self.notes["trained on"] = f"{len(seen)} of the {count} images"
+                self.notes["trained on"] = f"{len(seen)} of the {len(chosen)} images"
         mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
         classifier = to_device(load_classifier(run))
         return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap, by_chance)

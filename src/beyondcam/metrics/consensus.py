@@ -1,0 +1,86 @@
+"""What the two witnesses of a split agree on: where both find the same, that is taken for the truth."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
+from beyondcam.files import ahead
+from beyondcam.recipes import Cookbook
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What the witnesses agree on, void elsewhere, for some images of a split."""
+
+    ids: tuple[str, ...]
+    masks: Masks
+
+
+def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | None:
+    """What the witnesses of a split agree on, asked as the evidence of a shelf was; None without any."""
+    asked = witnessed(images, like.manifest["targets"])
+    family = [shelf for shelf in shelves(run, asked) if shelf.family == like.family]
+    found = {shelf.manifest["recipe_hash"]: shelf for shelf in family}
+    try:
+        a, b = (found[Cookbook().recipe(name).hash] for name in WITNESSES)
+    except KeyError:
+        return None
+    ids = tuple(i for i in asked.ids if a.path(i).exists() and b.path(i).exists())
+
+    def both(image_id: str) -> tuple[Winners, Winners]:
+        return winners_of(a.read(image_id)), winners_of(b.read(image_id))
+
+    levels = agreed_levels(ahead(both, ids))
+
+    def read(image_id: str) -> Tensor:
+        one, other = (
+            np.where(winners.levels > level, winners.labels, np.uint8(0))
+            for winners, level in zip(both(image_id), levels, strict=True)
+        )
+        return torch.from_numpy(np.where(one == other, one, np.uint8(VOID)))
+
+    return Consensus(ids, Masks(images.classes, read)) if ids else None
+
+
+def agreed_levels(pairs: Iterable[tuple[Winners, Winners]]) -> tuple[int, int]:
+    """The levels at which the seeds of two recipes agree best, over images.
+
+    That is where the IoU of the two, its mean over the classes, times that of their backgrounds is highest.
+    The mean of both would be highest where neither has any background left.
+    """
+    every = np.zeros((LEVELS, LEVELS), np.int64)
+    same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))
+    won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))
+    for a, b in pairs:
+        cells = a.levels.astype(np.intp) * LEVELS + b.levels
+        every += np.bincount(cells.ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+        for label in (set(np.unique(a.labels)) | set(np.unique(b.labels))) - {0}:
+            one, other = a.labels == label, b.labels == label
+            same[label] += np.bincount(cells[one & other], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+            won[label] += [np.bincount(w.levels[own], minlength=LEVELS) for w, own in ((a, one), (b, other))]
+    ious = [_iou(_above(_above(same[k], 0), 1), *(_above(own, 0) for own in won[k])) for k in won]
+    if not ious:
+        return 0, 0
+    background = _iou(every.cumsum(0).cumsum(1), every.sum(1).cumsum(), every.sum(0).cumsum())
+    best = int((np.mean(ious, 0) * background).argmax())
+    return best // LEVELS, best % LEVELS
+
+
+def _above(counts: Counts, axis: int) -> Counts:
+    """Of counts by level, those above each level."""
+    return counts.sum(axis, keepdims=True) - counts.cumsum(axis)
+
+
+def _iou(both: Counts, a: Counts, b: Counts) -> NDArray[np.float64]:
+    """Intersection (LEVELS, LEVELS) over union, 0 where there is none; `a` and `b` (LEVELS,) by level."""
+    return both / np.maximum(a[:, None] + b - both, 1)
