@@ -12,10 +12,13 @@ from beyondcam.studies.finding import Finding, Plot, Table, signed
 from beyondcam.studies.pairs import HEAD, PAIRS, N, cells, grid, lead, point, recipes
 from beyondcam.windows import contribution_window
 
+LITE = "tf_efficientnet_lite0"
+VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=6,embed_dim=96"
+
 SCRATCH: dict[str, dict[str, Any]] = {
     "convnet": {},
-    "tf_efficientnet_lite0": {"pretrained": False, "output_stride": 16, "lr": 2e-3},
-    "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=6": {"pretrained": False, "lr": 1e-3},
+    LITE: {"pretrained": False, "output_stride": 16, "lr": 2e-3},
+    VIT: {"pretrained": False, "lr": 1e-3},
     "resnet50": {"pretrained": False, "output_stride": 16, "lr": 1e-3},
 }
 """What is trained on the digits, the ConvNet as usual and the others but for these settings.
@@ -23,10 +26,13 @@ SCRATCH: dict[str, dict[str, Any]] = {
 At 64 pixels a stride of 32 would leave a CAM of 2 × 2: convolutional networks are asked for a stride of 16,
 which gives 4 × 4 at a cost that can be borne, the transformer for patches of 8 pixels, which give 8 × 8."""
 
-PRETRAINED = ("tf_efficientnet_lite0", "tf_efficientnet_lite2", "resnet50", "vit_tiny_patch16_224")
+SLOW = {LITE: 3, VIT: 6}
+"""What learns next to nothing in the ConvNet's epochs is given so many times as many."""
+
+PRETRAINED = (LITE, "tf_efficientnet_lite2", "resnet50", "vit_tiny_patch16_224")
 """What is tuned as a RUN was, where its weights are installed or can be downloaded."""
 
-DEAR = ("tf_efficientnet_lite0", "resnet50")
+DEAR = (LITE, "resnet50")
 """Left out on a small budget."""
 
 
@@ -59,7 +65,8 @@ def backbones(bench: Bench) -> Finding:
 def networks(bench: Bench) -> Iterator[tuple[str, Bench, Subject]]:
     """Every network to be studied by name, its bench, and itself, trained where it is not yet."""
     if bench.run is None:
-        asked = SCRATCH
+        epochs = bench.config.epochs
+        asked = {name: own | {"epochs": epochs * SLOW.get(name, 1)} for name, own in SCRATCH.items()}
     else:
         yield bench.config.backbone, bench, bench.subject()
         for own in bench.beside:
