@@ -25,6 +25,10 @@ class Consensus:
     ids: tuple[str, ...]
     masks: Masks
 
+    def truth(self, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """What stands in for the mask of an image of (height, width) `size`; None where nobody was asked."""
+        return self.masks.truth(image_id, size) if image_id in self.ids else None
+
 
 def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | None:
     """What the witnesses of a split agree on, asked as the evidence of a shelf was; None without any."""

@@ -188,11 +188,8 @@ def _looks(
             look = seen.pop(image_id, None)
             if look is None:
                 evidence = family[0].read(image_id)
-                asked = agreed is not None and image_id in agreed.ids
-                look = _Look(
-                    masks.truth(image_id, evidence.size),
-                    agreed.masks.truth(image_id, evidence.size) if agreed and asked else None,
-                )
+                truth = masks.truth(image_id, evidence.size)
+                look = _Look(truth, agreed.truth(image_id, evidence.size) if agreed else None)
                 look.add(evidence)
             for shelf in family[1:]:
                 look.add(shelf.read(image_id))
@@ -348,8 +345,10 @@ def _score_family(
 
 def _unscored(shelf: Shelf, agreed: Consensus | None, left_out: Collection[str]) -> Iterator[ImageTally]:
     """Counts of images that cannot be scored, which the rule `blind` sees all the same."""
-    for i in agreed.ids if agreed else ():
-        if agreed and i in left_out:
+    if agreed is None:
+        return
+    for i in agreed.ids:
+        if i in left_out:
             with suppress(BeyondcamError):  # what cannot be read is left out for that
                 yield from tallies_of(shelf, [i], agreed.masks)
 
