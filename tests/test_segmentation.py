@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import beyondcam.segmentation
+from beyondcam import demo
 from beyondcam.cli import app
 from beyondcam.data import LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
@@ -476,3 +478,19 @@ def test_a_folder_without_a_network_is_named(model: Path, tmp_path: Path) -> Non
     complaint(lambda: load_segmenter(tmp_path / "model"), "`beyondcam segment`")
     (tmp_path / "model" / "segment.json").write_text("{}")
     complaint(lambda: load_segmenter(tmp_path / "model"), "segment.json: not a network's settings")
+
+
+def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"digits_config": {"split": "train_40", "epochs": 1}, "digits_segment_config": {"epochs": 1}}
+    for name, settings in small.items():
+        monkeypatch.setattr(demo, name, partial(getattr(demo, name), **settings))
+    for name, value in {"TRAIN": "train_4", "VAL": "val_4", "TAUGHT": "train_20"}.items():
+        monkeypatch.setattr(demo, name, value)
+    monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
+    assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
+    rows = read_segments(tmp_path)
+    assert [(row["trained_on"], row["recipe"]) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
+    assert all((row["seeds_split"], row["split"], row["images"]) == ("train_20", "val_4", 4) for row in rows)
+    assert "fast-blind-0" in (tmp_path / "report" / "index.html").read_text()

@@ -513,9 +513,12 @@ def study(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")] = Path("demo"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Also a segmentation network trained on seeds, and one on masks.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """The whole job on the embedded digits: train, map, seeds, scores, report."""
     from beyondcam.demo import run_demo
 
-    _end(run_demo(out, seed, _say))
+    _end(run_demo(out, seed, _say, full=full))

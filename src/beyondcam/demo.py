@@ -7,11 +7,13 @@ from beyondcam.classifier import digits_config, load_classifier, train_run
 from beyondcam.data import open_images, open_masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import map_split, map_witnesses
-from beyondcam.metrics import Training, score_split, threshold_of, write_scores
-from beyondcam.metrics.table import print_table
+from beyondcam.metrics import Training, read_segments, score_split, threshold_of, write_scores
+from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
 from beyondcam.seeds import find_shelf, write_seeds
+from beyondcam.segment import Exam, seeds_lesson, segment_run, truth_lesson
+from beyondcam.segmentation import digits_segment_config
 
 RECIPES = (
     "cam", "cam-ms", "crops-cam", "saliency", "saliency+smooth", "smoothgrad+smooth", "binarymask+smooth",
@@ -19,10 +21,15 @@ RECIPES = (
 )  # fmt: skip
 SEEDED = "best"
 TRAIN, VAL = "train_100", "val_100"
+TAUGHT, TEACHER = "train_2000", "fast"
+"""What segmentation networks are trained on, and the recipe of its seeds."""
 
 
-def run_demo(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, str]:
-    """Train, map, score, seed and report; returns the images left out, of which there are none."""
+def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
+    """Train, map, score, seed and report; returns the images left out, of which there are none.
+
+    `full` closes the loop: a segmentation network trained on seeds, beside one trained on the masks.
+    """
     left_out = train_run(digits_config(seed=seed), out, say)
     classifier = to_device(load_classifier(out))
     cookbook = Cookbook()
@@ -39,6 +46,15 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, str]
     shelf = find_shelf(out, val, SEEDED)
     left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out
     print_table(scores.rows)
+    if full:
+        taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)
+        assert taught_masks is not None
+        recipes = {TEACHER: cookbook.recipe(TEACHER)}
+        left_out |= map_split(classifier, taught, recipes, out, seed=seed, workers=None)
+        left_out |= map_witnesses(classifier, taught, out, seed=seed)
+        for lesson in (seeds_lesson(out, taught, TEACHER), truth_lesson(taught, taught_masks)):
+            left_out |= segment_run(out, lesson, digits_segment_config(seed=seed), Exam(val, masks), say=say)
+        print_segments(out, read_segments(out))
     say(f"seeds: {out / 'seeds'}")
     say(f"report: {write_report(out).resolve()}")
     return left_out | scores.left_out

@@ -57,7 +57,7 @@ def backbones(bench: Bench) -> Finding:
     )
     plot = Plot(
         "mIoU less that of CAM, by how well the network classifies", "mAP on val", "difference of mIoU",
-        {what: [point(x, scores, what) for x, scores in by_quality(found)] for what in PAIRS},
+        {what: [point(x, scores, what) for x, scores in by_quality(found)] for what in PAIRS}, joined=False,
     )  # fmt: skip
     return Finding(statement, (table(found),), (plot,))
 

@@ -34,13 +34,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines with intervals; `log` spaces x by its logarithm."""
+    """Points with intervals; `joined` draws lines through them, `log` spaces x by its logarithm."""
 
     title: str
     x: str
     y: str
     lines: Mapping[str, Sequence[Point]]
     log: bool = False
+    joined: bool = True
 
     def svg(self, prefix: str) -> Markup:
         """The drawing."""
@@ -49,8 +50,12 @@ class Plot:
         for (name, points), colour in zip(drawn.items(), cycle(COLOURS), strict=False):
             x, y = [p[0] for p in points], [p[1] for p in points]
             low, high = zip(*(p[2] or (p[1], p[1]) for p in points), strict=True)
-            axes.plot(x, y, marker="o", markersize=4, color=colour, label=name)
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            line = "-" if self.joined else ""
+            axes.plot(x, y, linestyle=line, marker="o", markersize=4, color=colour, label=name)
+            if self.joined:
+                axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            else:
+                axes.vlines(x, low, high, color=colour)
         if self.log:
             ticks = sorted({p[0] for points in self.lines.values() for p in points})
             axes.set_xscale("log")
