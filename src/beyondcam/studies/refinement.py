@@ -6,19 +6,20 @@ from importlib.util import find_spec
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Cookbook, Recipe, Source
-from beyondcam.refinements import Refinement, Smooth, Superpixels
+from beyondcam.refinements import CRF, Refinement, Smooth, Superpixels
 from beyondcam.studies.bench import Bench, difference, row_of
 from beyondcam.studies.finding import Finding, Plot, Table, cell, point, signed
 
 SIGMAS = (0.004, 0.008, 0.016, 0.032, 0.064)
 NUMBERS = (100, 200, 400, 800)
+BACKGROUNDS = (0.1, 0.2, 0.3, 0.5)
 CHAINS = (
     "", "smooth", "superpixels", "resolve", "walk", "affinity", "crf", "smooth+superpixels",
     "superpixels+smooth", "smooth+resolve", "resolve+smooth", "superpixels+resolve", "smooth+walk",
     "walk+affinity", "affinity+walk", "walk+affinity+resolve", "smooth+crf", "crf+smooth", "superpixels+crf",
     "smooth+superpixels+crf", "smooth+crf+resolve", "walk+affinity+crf",
 )  # fmt: skip
-CRF = find_spec("pydensecrf") is not None
+HAS_CRF = find_spec("pydensecrf") is not None
 BASES = {
     "cam": Source(map="cam"),
     "crops-cam": Source(map="cam", perturbation=Crops(), weight="score", normalise=True),
@@ -55,16 +56,20 @@ def refinement(bench: Bench) -> Finding:
     )
     rows = [(name or "none", *(cells(scores, base, name) for base in BASES)) for name in chains]
     table = Table(
-        "mIoU, oracle τ, and its difference to the map alone" + ("" if CRF else " (no CRF: not installed)"),
+        "mIoU, oracle τ, and its difference to the map alone"
+        + ("" if HAS_CRF else " (no CRF: not installed)"),
         ("refinement", *BASES),
         rows,
     )
     sigmas: dict[float, str] = {sigma: f"σ={sigma}" for sigma in SIGMAS}
     numbers: dict[float, str] = {number: f"number={number}" for number in NUMBERS}
-    plots = (
+    plots = [
         over(scores, sigmas, "the width of the smoothing", "σ, share of the longer side"),
         over(scores, numbers, "the number of superpixels", "superpixels"),
-    )
+    ]
+    if HAS_CRF:
+        backgrounds: dict[float, str] = {b: f"b={b}" for b in BACKGROUNDS}
+        plots.append(over(scores, backgrounds, "the background score of the CRF", "b"))
     return Finding(statement, (table,), plots)
 
 
@@ -80,10 +85,11 @@ def over(scores: Scores, chains: Mapping[float, str], what: str, axis: str) -> P
 def menu() -> dict[str, tuple[Refinement, ...]]:
     """The chains by name; those with a CRF only where it is installed."""
     named = Cookbook().refinements
-    there = [c for c in CHAINS if "crf" not in c or CRF]
+    there = [c for c in CHAINS if "crf" not in c or HAS_CRF]
     chains = {c: tuple(named[step] for step in c.split("+") if step) for c in there}
     chains |= {f"σ={sigma}": (Smooth(sigma=sigma),) for sigma in SIGMAS}
-    return chains | {f"number={number}": (Superpixels(number=number),) for number in NUMBERS}
+    chains |= {f"number={number}": (Superpixels(number=number),) for number in NUMBERS}
+    return chains | {f"b={b}": (CRF(background=b),) for b in BACKGROUNDS if HAS_CRF}
 
 
 def refined(base: str, chain: str) -> str:
