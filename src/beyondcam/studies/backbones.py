@@ -27,7 +27,7 @@ At 64 pixels a stride of 32 would leave a CAM of 2 × 2: convolutional networks 
 which gives 4 × 4 at a cost that can be borne, the transformer for patches of 8 pixels, which give 8 × 8."""
 
 SLOW = {LITE: 3, VIT: 6}
-"""What learns next to nothing in the ConvNet's epochs is given so many times as many."""
+"""Times the ConvNet's epochs, but on a small budget, for what learns next to nothing in as many."""
 
 PRETRAINED = (LITE, "tf_efficientnet_lite2", "resnet50", "vit_tiny_patch16_224")
 """What is tuned as a RUN was, where its weights are installed or can be downloaded."""
@@ -65,8 +65,8 @@ def backbones(bench: Bench) -> Finding:
 def networks(bench: Bench) -> Iterator[tuple[str, Bench, Subject]]:
     """Every network to be studied by name, its bench, and itself, trained where it is not yet."""
     if bench.run is None:
-        epochs = bench.config.epochs
-        asked = {name: own | {"epochs": epochs * SLOW.get(name, 1)} for name, own in SCRATCH.items()}
+        epochs, slow = bench.config.epochs, SLOW if bench.budget.dear else {}
+        asked = {name: own | {"epochs": epochs * slow.get(name, 1)} for name, own in SCRATCH.items()}
     else:
         yield bench.config.backbone, bench, bench.subject()
         for own in bench.beside:
