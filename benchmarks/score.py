@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from beyondcam import score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
-from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level
+from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
 from beyondcam.files import ahead
 from inputs import open_scored, spread
 from results import shown, table, write_section
@@ -76,6 +76,8 @@ def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) ->
     for name in recipes:
         folder = found[name].folder
         (to / "evidence" / images.split / folder.name).symlink_to(folder.resolve())
+    witnesses = Path("evidence", witnessed(images, "labels").split)
+    (to / witnesses).symlink_to((run / witnesses).resolve())
     return [found[name] for name in recipes]
 
 

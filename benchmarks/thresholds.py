@@ -2,8 +2,8 @@
 
     python benchmarks/thresholds.py --run runs/animals --recipe cam --recipe best [--name animals]
 
-Reads the evidence of the RUN's splits `train` and `val`; scores on `val`, and writes a section of
-docs/results.md. The rule `few` is drawn many times: so many masked images of `train`, at random.
+Reads the evidence of the RUN's splits `train` and `val` that best.py has made, scores on `val`, and writes a
+section of docs/results.md. The rule `few` is drawn many times: so many masked images of `train`, at random.
 """
 
 import argparse

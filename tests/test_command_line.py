@@ -86,10 +86,10 @@ def test_the_practitioners_way_needs_no_mask_and_takes_unlabelled_photos(
     done = beyondcam("train", "--data", spec, "--split", "all", "--out", out, *TRAIN, status=1)
     assert "left out: p16:" in done.stderr
     beyondcam("map", out, "--split", "all", "--targets", "predicted", *recipe_options("crops+smooth"))
-    seed = ["seed", out, "--split", "all", "--recipe", "crops+smooth", "--out", tmp_path / "m", "--threshold"]
-    missing = beyondcam(*seed, "train", status=2)
+    seed = ["seed", out, "--split", "all", "--recipe", "crops+smooth", "--out", tmp_path / "m"]
+    missing = beyondcam(*seed, "--threshold", "train", status=2)
     assert "beyondcam score" in missing.stderr
-    beyondcam(*seed, "0.3")
+    beyondcam(*seed)
     assert len(list((tmp_path / "m" / "masks").glob("*.png"))) == 18
     values = np.unique(np.array(Image.open(tmp_path / "m" / "masks" / "p16.png")))
     assert set(values) <= {0, 1, 2}

@@ -552,15 +552,19 @@ def test_score_reads_each_file_once_but_the_reference_s_twice_where_they_cannot_
         place.put("saliency", winners(SEED), split)
     train, val = (open_images(place.data, split) for split in ("train", "val"))
     training = Training(train, open_masks(place.data, "train"))
+    place.agree(winners(SEED), "val")
     expected = place.score("val", training=training)
+    assert {row["threshold_rule"] for row in expected.rows} == {"blind", "train", "oracle"}
     monkeypatch.setattr("beyondcam.metrics.score.KEPT", kept)
     reads = Reads(monkeypatch)
     assert place.score("val", training=training) == expected
     folders = ("masks", place.shelf("cam", "val").folder.name)
     twice = set() if kept else {f"{folder}/{i}.png" for folder in folders for i in val.ids}
-    assert len(reads) == 4 * 20  # masks and three recipes
-    assert {file for file, count in reads.items() if count == 2} == twice
-    assert max(reads.values()) <= 2
+    own = {file: count for file, count in reads.items() if not file.startswith("witness")}
+    assert len(own) == 4 * 20  # masks and three recipes
+    assert {file for file, count in own.items() if count == 2} == twice
+    assert max(own.values()) <= 2
+    assert {reads[file] for file in reads.keys() - own} == {2 if kept else 3}  # once to find where they agree
 
 
 def test_where_no_recipe_has_all_images_each_is_named_and_none_scored(tmp_path: Path) -> None:
@@ -597,6 +601,16 @@ def test_rule_blind_sees_images_without_a_mask_as_seeds_do(place: Place) -> None
     assert row(scores, "cam", "blind")["threshold"] == threshold_of(place.run, shelf, images, "blind")
     by_all = threshold_of(place.run, shelf, images, "blind")
     assert by_all != threshold_of(place.run, shelf, replace(images, ids=("a", "b")), "blind")
+
+
+def test_a_spoilt_witness_costs_a_score_the_rule_blind_alone(place: Place) -> None:
+    place.put("cam", winners(REFERENCE))
+    place.agree(winners(SEED))
+    (spoilt, *_) = (place.run / "evidence" / "all-witnesses").glob("*/b.png")
+    spoilt.write_bytes(b"")
+    scores = place.score()
+    assert {r["threshold_rule"] for r in scores.rows} == {"oracle"}
+    assert str(spoilt) in scores.left_out["rule blind"]
 
 
 def test_rules_are_there_only_where_they_can_be_answered(place: Place) -> None:

@@ -31,7 +31,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import threshold_of
-from beyondcam.metrics.consensus import agreed_levels
+from beyondcam.metrics.consensus import agreed_levels, consensus
 from beyondcam.recipes import Cookbook
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder
@@ -131,17 +131,45 @@ def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_
     strip = (place >= 24) & (place < 30)
     own = np.where(place < 24, 150, np.where(strip, 120, 90))
     shelf, images = shelf_of(discs, run, {"p01": own, "p02": own})
-    complaint(lambda: threshold_of(run, shelf, images, "blind"), "--threshold blind", "beyondcam map", "cam")
+    complaint(lambda: threshold_of(run, shelf, images, "blind"), "beyondcam map --targets labels")
     one, other = np.where(place < 30, 210, 40), np.where(place < 24, 180, 60)
     witnesses_say(discs, run, {"p01": (one, other)})
-    assert threshold_of(run, shelf, images, "blind") == level_threshold(
-        90
-    )  # the strip is void: the lowest of equals
-    witnesses_say(discs, run, {"p01": (one, other), "p02": (other, other)})
+    complaint(lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images are not asked about yet")
+    witnesses_say(discs, run, {"p02": (one, other)})
+    assert threshold_of(run, shelf, images, "blind") == level_threshold(90)  # the strip is void
+    witnesses_say(discs, run, {"p02": (other, other)})
     assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
     assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
+
+
+def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_void_draws_no_threshold(
+    discs: str, tmp_path: Path
+) -> None:
+    """Rows 0–9 are blue, rows 10–11 red by one witness and blue by the other; the rest is ground.
+
+    The recipe calls two rows of the ground red, at 120. Were red counted while it is predicted, though
+    nothing of it is agreed on, the best threshold would be the one past which there is none.
+    """
+    run = tmp_path / "run"
+    row = np.indices((48, 48))[0]
+    blue = np.where(row < 5, 150, np.where(row < 10, 100, 20))
+    shelf, images = shelf_of(discs, run, {})
+    write_evidence(shelf, "p01", evidence_of(np.stack([blue, np.where(row >= 46, 120, 0)]), (0, 1)))
+    asked = witnessed(images, "labels")
+    for name, strip in zip(WITNESSES, (0, 1), strict=True):
+        levels = np.stack([np.where((row < 10) | ((row < 12) & (strip == k)), 200, 0) for k in (0, 1)])
+        levels[1, :10] = 0
+        recipe = Cookbook().recipe(name)
+        witness = open_shelf(
+            run, asked, targets="labels", precision="float32", name=name, recipe=recipe, seed=0
+        )
+        write_evidence(witness, "p01", evidence_of(levels, (0, 1)))
+    agreed = consensus(run, images, shelf)
+    assert agreed is not None
+    assert agreed.masks.read("p01").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
+    assert threshold_of(run, shelf, images, "blind") == level_threshold(20)
 
 
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:

@@ -13,7 +13,7 @@ from beyondcam.classifier import (
 )
 from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Evidence, map_split
+from beyondcam.evidence import Evidence, map_split, map_witnesses
 from beyondcam.library import map_image
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
@@ -47,6 +47,7 @@ __all__ = [
     "load_segmenter",
     "map_image",
     "map_split",
+    "map_witnesses",
     "open_images",
     "open_masks",
     "read_photo",

@@ -157,6 +157,9 @@ def map_(
         int | None,
         typer.Option(min=0, help="Processes that refine and write; by default as many as pay."),
     ] = None,
+    witnesses: Annotated[
+        bool, typer.Option(help="Also what the rule blind needs, of up to 128 images: three passes each.")
+    ] = True,
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
@@ -171,11 +174,12 @@ def map_(
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
     classifier = to_device(load_classifier(run), fabric)
     how: dict[str, Any] = {
-        "targets": targets, "seed": seed, "batch": batch, "precision": precision, "shard": part,
-        "workers": workers, "report": _say,
+        "targets": targets, "batch": batch, "precision": precision, "shard": part, "workers": workers,
+        "report": _say,
     }  # fmt: skip
-    left_out = map_split(classifier, images, chosen, run, **how)
-    left_out |= map_witnesses(classifier, images, run, **how)
+    left_out = map_split(classifier, images, chosen, run, seed=seed, **how)
+    if witnesses:
+        left_out |= map_witnesses(classifier, images, run, **how)
     fabric.barrier()  # torchrun ends the others as soon as one exits 1
     _end(left_out)
 
@@ -246,6 +250,8 @@ def score(
         run, images, masks,
         training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
     )  # fmt: skip
+    if not any(row["threshold_rule"] == "blind" for row in scores.rows):
+        _say(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` asks them")
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)

@@ -37,7 +37,7 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = F
     train, val = open_images("digits", TRAIN), open_images("digits", VAL)
     for images in (train, val):
         left_out |= map_split(classifier, images, recipes, out, seed=seed)
-    left_out |= map_witnesses(classifier, val, out, seed=seed)
+    left_out |= map_witnesses(classifier, val, out)
     masks, train_masks = open_masks("digits", VAL), open_masks("digits", TRAIN)
     assert masks is not None
     assert train_masks is not None
@@ -51,7 +51,7 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = F
         assert taught_masks is not None
         recipes = {TEACHER: cookbook.recipe(TEACHER)}
         left_out |= map_split(classifier, taught, recipes, out, seed=seed, workers=None)
-        left_out |= map_witnesses(classifier, taught, out, seed=seed)
+        left_out |= map_witnesses(classifier, taught, out)
         for lesson in (seeds_lesson(out, taught, TEACHER), truth_lesson(taught, taught_masks)):
             left_out |= segment_run(out, lesson, digits_segment_config(seed=seed), Exam(val, masks), say=say)
         print_segments(out, read_segments(out))

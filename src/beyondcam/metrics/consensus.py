@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.data import VOID, LabelledImages, Masks
-from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import (
+    LEVELS,
+    WITNESSES,
+    Shelf,
+    Winners,
+    level_threshold,
+    shelves,
+    winners_of,
+    witnessed,
+)
 from beyondcam.files import ahead
+from beyondcam.metrics.tally import Counts, ImageTally, Sweep, above, iou
 from beyondcam.recipes import Cookbook
-
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,15 +40,23 @@ class Consensus:
 
 
 def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | None:
-    """What the witnesses of a split agree on, asked as the evidence of a shelf was; None without any."""
+    """What the witnesses of a split agree on, asked as the evidence of a shelf was; None without any.
+
+    Raises `BeyondcamError` where some images were not asked about yet, or a file is none of evidence.
+    """
     asked = witnessed(images, like.manifest["targets"])
-    family = [shelf for shelf in shelves(run, asked) if shelf.family == like.family]
-    found = {shelf.manifest["recipe_hash"]: shelf for shelf in family}
+    how = {key: like.manifest[key] for key in ("targets", "precision")}
+    found = {s.manifest["recipe_hash"]: s for s in shelves(run, asked) if how.items() <= s.manifest.items()}
     try:
         a, b = (found[Cookbook().recipe(name).hash] for name in WITNESSES)
     except KeyError:
         return None
-    ids = tuple(i for i in asked.ids if a.path(i).exists() and b.path(i).exists())
+    ids = tuple(i for i in asked.ids if like.path(i).exists())
+    if missing := [i for i in ids if not (a.path(i).exists() and b.path(i).exists())]:
+        raise BeyondcamError(
+            f"witnesses of --split {images.split}: {len(missing)} of {len(ids)} images are not asked about "
+            "yet; run `beyondcam map` again"
+        )
 
     def both(image_id: str) -> tuple[Winners, Winners]:
         return winners_of(a.read(image_id)), winners_of(b.read(image_id))
@@ -53,7 +70,16 @@ def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | Non
         )
         return torch.from_numpy(np.where(one == other, one, np.uint8(VOID)))
 
-    return Consensus(ids, Masks(images.classes, read)) if ids else None
+    return Consensus(ids, Masks(images.classes, read))
+
+
+def best_agreeing(tallies: Iterable[ImageTally], classes: int) -> float | None:
+    """The best threshold on what is agreed on; None where that is no object at all.
+
+    A class of which nothing is agreed on has a say only where it takes the place of what is.
+    """
+    sweep = Sweep.of(tallies, classes)
+    return level_threshold(sweep.best_level("drop")) if sweep.true[1:].any() else None
 
 
 def agreed_levels(pairs: Iterable[tuple[Winners, Winners]]) -> tuple[int, int]:
@@ -72,19 +98,14 @@ def agreed_levels(pairs: Iterable[tuple[Winners, Winners]]) -> tuple[int, int]:
             one, other = a.labels == label, b.labels == label
             same[label] += np.bincount(cells[one & other], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
             won[label] += [np.bincount(w.levels[own], minlength=LEVELS) for w, own in ((a, one), (b, other))]
-    ious = [_iou(_above(_above(same[k], 0), 1), *(_above(own, 0) for own in won[k])) for k in won]
-    if not ious:
+    if not won:
         return 0, 0
+    ious = [_iou(above(above(same[k]).T).T, *above(won[k])) for k in won]
     background = _iou(every.cumsum(0).cumsum(1), every.sum(1).cumsum(), every.sum(0).cumsum())
     best = int((np.mean(ious, 0) * background).argmax())
     return best // LEVELS, best % LEVELS
 
 
-def _above(counts: Counts, axis: int) -> Counts:
-    """Of counts by level, those above each level."""
-    return counts.sum(axis, keepdims=True) - counts.cumsum(axis)
-
-
 def _iou(both: Counts, a: Counts, b: Counts) -> NDArray[np.float64]:
-    """Intersection (LEVELS, LEVELS) over union, 0 where there is none; `a` and `b` (LEVELS,) by level."""
-    return both / np.maximum(a[:, None] + b - both, 1)
+    """IoU (LEVELS, LEVELS), 0 where there is no union, of pixels of two recipes by level, (LEVELS,) each."""
+    return np.nan_to_num(iou(both, a[:, None], b[None]))

@@ -7,7 +7,7 @@ from beyondcam.data import LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, checkpoint_hash, level_threshold
 from beyondcam.files import read_json, write_json
-from beyondcam.metrics.consensus import consensus
+from beyondcam.metrics.consensus import best_agreeing, consensus
 from beyondcam.metrics.score import Scores
 from beyondcam.metrics.tally import Sweep, tallies_of
 
@@ -44,13 +44,14 @@ def threshold_of(
     classes = len(images.classes)
     if text == "blind":
         agreed = consensus(run, images, shelf)
-        sweep = Sweep.of(tallies_of(shelf, agreed.ids, agreed.masks) if agreed else (), classes)
-        if not sweep.true[1:].any():
+        found = best_agreeing(tallies_of(shelf, agreed.ids, agreed.masks), classes) if agreed else None
+        if found is None:
+            how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ("targets", "precision"))
             raise BeyondcamError(
-                f"--threshold blind: {run} has nothing on --split {images.split} that witnesses of "
-                f"{shelf.name} agree on; `beyondcam map` asks them, or give a value"
+                f"--threshold blind: {run} has nothing on --split {images.split} that witnesses agree on; "
+                f"`beyondcam map {how}` asks them, or give a value"
             )
-        return level_threshold(sweep.best_level())
+        return found
     if rule == "few" and named:
         ids = [name.strip() for name in named.split(",")]
         if masks is None:

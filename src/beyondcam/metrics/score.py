@@ -25,7 +25,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import interval, sample_weights
-from beyondcam.metrics.consensus import Consensus, consensus
+from beyondcam.metrics.consensus import Consensus, best_agreeing, consensus
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
 from beyondcam.metrics.tally import Counts, ImageTally, Sweep, counts_at, iou, mean_iou, resampled, tallies_of
 from beyondcam.progress import track
@@ -293,13 +293,16 @@ def _score_family(
     classes = len(images.classes)
     trained = _train_thresholds(run, family, training, classes, result.left_out, absent)
     left_out: dict[str, str] = {}
-    agreed = consensus(run, images, family[0])
+    try:
+        agreed = consensus(run, images, family[0])
+    except BeyondcamError as error:
+        agreed = None
+        result.left_out["rule blind"] = str(error)
 
     def thresholds(shelf: Shelf, sweep: Sweep, agreeing: Iterable[ImageTally]) -> dict[Rule, float]:
-        blind = Sweep.of([*agreeing, *_unscored(shelf, agreed, left_out)], classes)
         own: dict[Rule, float | None] = {
             "fixed": fixed[shelf.name],
-            "blind": level_threshold(blind.best_level()) if blind.true[1:].any() else None,
+            "blind": best_agreeing([*agreeing, *_unscored(shelf, agreed, left_out)], classes),
             **{rule: of.get(shelf.manifest["recipe_hash"]) for rule, of in trained.items()},
             "oracle": level_threshold(sweep.best_level(absent)),
         }

@@ -100,12 +100,12 @@ class Sweep:
     @property
     def intersection(self) -> Counts:
         """Pixels rightly labelled at thresholds on the level: (classes + 1, LEVELS)."""
-        return np.concatenate([self.background.cumsum()[None], _above(self.hits[1:])])
+        return np.concatenate([self.background.cumsum()[None], above(self.hits[1:])])
 
     @property
     def predicted(self) -> Counts:
         """Pixels labelled at thresholds on the level: (classes + 1, LEVELS)."""
-        return np.concatenate([self.won.cumsum(1).sum(0)[None], _above(self.won[1:])])
+        return np.concatenate([self.won.cumsum(1).sum(0)[None], above(self.won[1:])])
 
     def miou(self, absent: str = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
@@ -149,7 +149,7 @@ def resampled_miou(by_image: Counts, weights: Counts) -> NDArray[np.float64]:
     return mean_iou(iou(intersection, predicted, true).T, true.T)
 
 
-def _above(counts: Counts) -> Counts:
+def above(counts: Counts) -> Counts:
     """Of counts by level (…, LEVELS), those above each level."""
     return counts.sum(-1, keepdims=True) - counts.cumsum(-1)
 
