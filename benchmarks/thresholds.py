@@ -9,21 +9,24 @@ section of docs/results.md. The rule `few` is drawn many times: so many masked i
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from beyondcam.classifier import read_config
-from beyondcam.evidence import level_threshold, threshold_level
+from beyondcam.data import LabelledImages, Masks
+from beyondcam.evidence import Shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,
+    band_of,
     counts_at,
     estimate,
     resampled_miou,
     sample_weights,
     threshold_of,
 )
-from beyondcam.seeds import find_shelf
+from beyondcam.seeds import find_shelf, write_seeds
 from beyondcam.studies.finding import signed
 from inputs import open_scored, tallies
 from results import shown, table, write_section
@@ -43,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     splits = [open_scored(config.data, split, classes) for split in (arguments.train, arguments.val)]
-    by_rule, by_count = [], []
+    by_rule, by_count, by_band = [], [], []
     for recipe in arguments.recipe:
         train, val = (tallies(arguments.run, *split, recipe) for split in splits)
         shelf = find_shelf(arguments.run, splits[1][0], recipe)
@@ -51,6 +54,8 @@ def main() -> None:
         rules, few = rows(train, val, threshold_level(blind), len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
+        band = band_of(arguments.run, shelf, splits[1][0], "blind", blind)
+        by_band.append((f"`{recipe}`", f"{band:.3f}", *rightness(shelf, *splits[1], blind, band)))
     options = [f"--{word} {vars(arguments)[word]}" for word in ("name", "train", "val")]
     words = [f"--run {arguments.run}", *(f"--recipe {recipe}" for recipe in arguments.recipe), *options]
     head = ("recipe", "oracle τ", "mIoU", "blind τ", "less oracle's", "train τ", "less oracle's")
@@ -59,7 +64,8 @@ def main() -> None:
         f"{shown(config.data)}, scored on {len(splits[1][0].ids)} images of `{arguments.val}`; differences "
         f"in mIoU, paired.\n\n{table(*by_rule, head=head)}\n\nτ from a few masked images of "
         f"`{arguments.train}`: mIoU less the oracle's, the mean of {DRAWS} draws, and the worst of 20:\n\n"
-        f"{table(*by_count, head=counts)}"
+        f"{table(*by_count, head=counts)}\n\nWhat `--void blind` leaves out, at blind τ:\n\n"
+        f"{table(*by_band, head=('recipe', 'band', 'void', 'right of the rest', 'right of all without it'))}"
     )
     title = f"Thresholds without masks: {arguments.name}"
     command = f"python benchmarks/thresholds.py {' '.join(words)}"
@@ -87,6 +93,17 @@ def rows(
         ]
         few.append(f"{np.mean(lost):+.3f}, {np.quantile(lost, 0.05):+.3f}")
     return cells, few
+
+
+def rightness(
+    shelf: Shelf, images: LabelledImages, masks: Masks, threshold: float, band: float
+) -> tuple[str, str, str]:
+    """The share of the pixels that the band leaves void, and how right seeds are with it and without."""
+    with TemporaryDirectory() as folder:
+        banded, whole = (
+            write_seeds(images, shelf, threshold, Path(folder), band=own, masks=masks) for own in (band, 0.0)
+        )
+    return f"{banded.void:.1%}", f"{banded.right:.1%}", f"{whole.right:.1%}"
 
 
 def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:

@@ -30,7 +30,7 @@ from beyondcam.evidence import (
     witnessed,
 )
 from beyondcam.evidence.store import write_evidence
-from beyondcam.metrics import threshold_of
+from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import agreed_levels, consensus
 from beyondcam.recipes import Cookbook
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
@@ -170,6 +170,21 @@ def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_vo
     assert agreed is not None
     assert agreed.masks.read("p01").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
     assert threshold_of(run, shelf, images, "blind") == level_threshold(20)
+
+
+def test_blind_leaves_as_much_void_as_the_witnesses_disagree_about(discs: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ramp = np.linspace(0, 255, 48**2).round().reshape(48, 48)
+    shelf, images = shelf_of(discs, run, {"p01": ramp})
+    place = np.indices((48, 48))[1]
+    witnesses_say(discs, run, {"p01": (np.where(place < 36, 210, 0), np.where(place < 24, 210, 0))})
+    tau = level_threshold(128)
+    band = band_of(run, shelf, images, "blind", tau)
+    void = (seed_labels(shelf.read("p01"), tau, band) == VOID).mean()
+    assert void == pytest.approx(12 / 48, abs=2 / 256)  # by whole levels
+    assert band_of(run, shelf, images, "0.3", tau) == 0.3
+    complaint(lambda: band_of(run, shelf, images, "wide", tau), "--void wide: write a value between 0 and 1")
+    complaint(lambda: band_of(run, shelf, images, "1.5", tau), "--void 1.5")
 
 
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:

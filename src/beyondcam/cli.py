@@ -272,8 +272,13 @@ def seed(
         ),
     ] = "blind",
     void: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave void what is this close to τ, both as square roots.")
-    ] = 0.0,
+        str,
+        typer.Option(
+            metavar="VALUE|blind",
+            help="Leave void what is this close to τ, both as square roots; blind: as much as witnesses "
+            "disagree about.",
+        ),
+    ] = "0",
     coco: Annotated[bool, typer.Option("--coco", help="Also OUT/instances.json, in COCO's format.")] = False,
     npy: Annotated[bool, typer.Option("--npy", help="Also OUT/npy, the evidence in IRN's format.")] = False,
     data: Data = None,
@@ -283,14 +288,15 @@ def seed(
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import threshold_of
+    from beyondcam.metrics import band_of, threshold_of
     from beyondcam.seeds import find_shelf, write_coco, write_npy, write_seeds
 
     images = _open(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
     masks = open_masks(images.data, split, images.classes)
     tau = threshold_of(run, shelf, images, threshold, masks)
-    written = write_seeds(images, shelf, tau, out, band=void, masks=masks)
+    band = band_of(run, shelf, images, void, tau)
+    written = write_seeds(images, shelf, tau, out, band=band, masks=masks)
     if coco:
         write_coco(images, written.left_out, out)
     if npy:
@@ -341,8 +347,8 @@ def segment(
         str, typer.Option(metavar="VALUE|RULE", help="τ of the seeds: a value, blind, few, train or oracle.")
     ] = "blind",
     void: Annotated[
-        float, typer.Option(min=0, max=1, help="Do not train on what is this close to τ, as roots.")
-    ] = 0.0,
+        str, typer.Option(metavar="VALUE|blind", help="Do not train on what is this close to τ, as of seed.")
+    ] = "0",
     data: Data = None,
     seeds_split: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
     eval_split: Annotated[

@@ -12,7 +12,15 @@ from beyondcam.data import LabelledImages, Masks, read_mask
 from beyondcam.devices import all_of, open_fabric, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_json
-from beyondcam.metrics import LabelCounts, estimate, label_mious, score_labels, threshold_of, write_segment
+from beyondcam.metrics import (
+    LabelCounts,
+    band_of,
+    estimate,
+    label_mious,
+    score_labels,
+    threshold_of,
+    write_segment,
+)
 from beyondcam.seeds import find_shelf, seed_labels
 from beyondcam.segmentation import (
     Labels,
@@ -62,11 +70,12 @@ class Exam:
 
 
 def seeds_lesson(
-    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", band: float = 0.0
+    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", void: str = "0"
 ) -> Lesson:
-    """The seeds of a recipe, as `seed_labels` has them; the threshold is a value or the name of a rule."""
+    """The seeds of a recipe, as `seed_labels` has them; both are values or the names of rules."""
     shelf = find_shelf(run, images, recipe)
     value = threshold_of(run, shelf, images, threshold)
+    band = band_of(run, shelf, images, void, value)
     facts = {
         "trained_on": "seeds",
         "seeds_split": images.split,
@@ -76,7 +85,7 @@ def seeds_lesson(
         "threshold": value,
         "void": band,
     }
-    name = f"{recipe}-{threshold}" + (f"-void{band:g}" if band else "")
+    name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
     return Lesson(name, images, lambda i: seed_labels(shelf.read(i), value, band), facts)
 
 

@@ -2,7 +2,7 @@
 
 from beyondcam.metrics.bootstrap import estimate, sample_weights
 from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
-from beyondcam.metrics.results import threshold_of, write_scores
+from beyondcam.metrics.results import band_of, threshold_of, write_scores
 from beyondcam.metrics.score import METRICS, REFERENCE, Scores, Training, score_split
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
 from beyondcam.metrics.tally import ImageTally, Sweep, counts_at, iou, mean_iou, resampled_miou, tallies_of
@@ -15,6 +15,7 @@ __all__ = [
     "Scores",
     "Sweep",
     "Training",
+    "band_of",
     "count_labels",
     "counts_at",
     "counts_of",

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from beyondcam.data import LabelledImages, Masks
+import numpy as np
+
+from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, Shelf, checkpoint_hash, level_threshold
+from beyondcam.evidence import FAMILY, LEVELS, Shelf, checkpoint_hash, level_threshold, winners_of
 from beyondcam.files import read_json, write_json
-from beyondcam.metrics.consensus import best_agreeing, consensus
+from beyondcam.metrics.consensus import Consensus, best_agreeing, consensus
 from beyondcam.metrics.score import Scores
 from beyondcam.metrics.tally import Sweep, tallies_of
 
@@ -43,13 +45,11 @@ def threshold_of(
     rule, _, named = text.partition(":")
     classes = len(images.classes)
     if text == "blind":
-        agreed = consensus(run, images, shelf)
-        found = best_agreeing(tallies_of(shelf, agreed.ids, agreed.masks), classes) if agreed else None
+        agreed = _agreed(run, shelf, images, "--threshold")
+        found = best_agreeing(tallies_of(shelf, agreed.ids, agreed.masks), classes)
         if found is None:
-            how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ("targets", "precision"))
             raise BeyondcamError(
-                f"--threshold blind: {run} has nothing on --split {images.split} that witnesses agree on; "
-                f"`beyondcam map {how}` asks them, or give a value"
+                f"--threshold blind: on --split {images.split} witnesses agree on no object; give a value"
             )
         return found
     if rule == "few" and named:
@@ -62,11 +62,47 @@ def threshold_of(
             raise BeyondcamError(f"--threshold {text}: {missing[0]} is not mapped; `beyondcam map` does it")
         return level_threshold(Sweep.of(tallies_of(shelf, ids, masks), classes).best_level())
     try:
-        value = float(text)
+        return _share(text, "--threshold")
     except ValueError:
         return _by_rule(run, shelf, images, text)
+
+
+def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshold: float) -> float:
+    """How close to √τ a pixel's √v is left void, as `--void` gives it.
+
+    A value in [0, 1]; or `blind`, the least by which as much is void as the split's witnesses disagree about.
+    """
+    if text != "blind":
+        try:
+            return _share(text, "--void")
+        except ValueError:
+            raise BeyondcamError(f"--void {text}: write a value between 0 and 1, or blind") from None
+    agreed = _agreed(run, shelf, images, "--void")
+    counts, open_to_doubt = np.zeros(LEVELS, np.int64), 0
+    for i in agreed.ids:
+        counts += np.bincount(winners_of(shelf.read(i)).levels.ravel(), minlength=LEVELS)
+        open_to_doubt += int((agreed.masks.read(i) == VOID).sum())
+    away = np.abs(np.arange(LEVELS) / (LEVELS - 1) - threshold**0.5)
+    nearest = away.argsort(kind="stable")
+    return float(away[nearest][counts[nearest].cumsum().searchsorted(open_to_doubt)])
+
+
+def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Consensus:
+    found = consensus(run, images, shelf)
+    if found is None:
+        how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ("targets", "precision"))
+        raise BeyondcamError(
+            f"{option} blind: {run} has no witnesses of --split {images.split}; `beyondcam map {how}` asks "
+            "them, or give a value"
+        )
+    return found
+
+
+def _share(text: str, option: str) -> float:
+    """A value in [0, 1]. Raises `ValueError` where it is no number."""
+    value = float(text)
     if not 0 <= value <= 1:
-        raise BeyondcamError(f"--threshold {text}: a value lies between 0 and 1")
+        raise BeyondcamError(f"{option} {text}: a value lies between 0 and 1")
     return value
 
 
