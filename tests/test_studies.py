@@ -405,7 +405,7 @@ def test_coco_without_a_run_agrees_in_every_figure_with_digits(tmp_path: Path) -
     study = json.loads((tmp_path / "study.json").read_text())
     (config, _) = read_config(tmp_path / "classifier")
     assert config.data.startswith("coco:")
-    figures = 3 * 16 * (1 + 4 + 4 + 11)  # three rules, 8 maps × 2; τ, metrics, their intervals, IoU by class
+    figures = 2 * 16 * (1 + 4 + 4 + 11)  # two rules, 8 maps × 2; τ, metrics, their intervals, IoU by class
     assert f"agree in {figures} of {figures} figures" in study["statement"]
     assert "trained on" not in study["facts"]  # ids start anew in each file
     side_by_side, coco, _, digits, _ = study["tables"]
