@@ -47,7 +47,7 @@ def main() -> None:
         check(run, some, masks, family)
         reading = ratio(
             lambda: score_split(run, images, masks, threshold=TAU),
-            lambda: read(images.ids, masks, family),
+            lambda: read(run, images, masks, family),
             seconds=arguments.seconds,
         )
         looping = ratio(
@@ -81,9 +81,13 @@ def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) ->
     return [found[name] for name in recipes]
 
 
-def read(ids: Sequence[str], masks: Masks, family: Sequence[Shelf]) -> None:
-    """Read the files of a score and do nothing with them."""
-    for _ in ahead(lambda i: (masks.read(i), [shelf.read(i) for shelf in family]), ids):
+def read(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> None:
+    """Read the files of a score, those of the witnesses too, and do nothing with them."""
+    asked = witnessed(images, "labels")
+    witnesses = list(shelves(run, asked))
+    for _ in ahead(lambda i: (masks.read(i), [shelf.read(i) for shelf in family]), images.ids):
+        pass
+    for _ in ahead(lambda i: [shelf.read(i) for shelf in witnesses], asked.ids):
         pass
 
 

@@ -1,7 +1,7 @@
 """What the two witnesses of a split agree on: where both find the same, that is taken for the truth."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,11 @@ from beyondcam.evidence import (
 from beyondcam.files import ahead
 from beyondcam.metrics.tally import Counts, ImageTally, Sweep, above, iou
 from beyondcam.recipes import Cookbook
+
+Pair = tuple[Winners, Winners]
+
+KEPT = 2**28
+"""Bytes of winners that are kept until it is known where they agree; the others are read twice."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,37 @@ def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | Non
             "yet; run `beyondcam map` again"
         )
 
-    def both(image_id: str) -> tuple[Winners, Winners]:
+    kept: dict[str, Pair] = {}
+
+    def both(image_id: str) -> Pair:
         return winners_of(a.read(image_id)), winners_of(b.read(image_id))
 
-    levels = agreed_levels(ahead(both, ids))
+    def keeping() -> Iterator[Pair]:
+        room = KEPT
+        for i, pair in zip(ids, ahead(both, ids), strict=True):
+            room -= 4 * pair[0].labels.nbytes
+            if room >= 0:
+                kept[i] = pair
+            yield pair
+
+    levels = agreed_levels(keeping())
+    known = {i: agreed(pair, levels) for i, pair in kept.items()}
+    kept.clear()
 
     def read(image_id: str) -> Tensor:
-        one, other = (
-            np.where(winners.levels > level, winners.labels, np.uint8(0))
-            for winners, level in zip(both(image_id), levels, strict=True)
-        )
-        return torch.from_numpy(np.where(one == other, one, np.uint8(VOID)))
+        found = known.get(image_id)
+        return torch.from_numpy(agreed(both(image_id), levels) if found is None else found)
 
     return Consensus(ids, Masks(images.classes, read))
+
+
+def agreed(pair: Pair, levels: tuple[int, int]) -> NDArray[np.uint8]:
+    """The labels (H, W) that two seeds share, void where they differ."""
+    one, other = (
+        np.where(winners.levels > level, winners.labels, np.uint8(0))
+        for winners, level in zip(pair, levels, strict=True)
+    )
+    return np.where(one == other, one, np.uint8(VOID))
 
 
 def best_agreeing(tallies: Iterable[ImageTally], classes: int) -> float | None:
@@ -82,7 +105,7 @@ def best_agreeing(tallies: Iterable[ImageTally], classes: int) -> float | None:
     return level_threshold(sweep.best_level("drop")) if sweep.true[1:].any() else None
 
 
-def agreed_levels(pairs: Iterable[tuple[Winners, Winners]]) -> tuple[int, int]:
+def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:
     """The levels at which the seeds of two recipes agree best, over images.
 
     That is where the IoU of the two, its mean over the classes, times that of their backgrounds is highest.
@@ -94,7 +117,8 @@ def agreed_levels(pairs: Iterable[tuple[Winners, Winners]]) -> tuple[int, int]:
     for a, b in pairs:
         cells = a.levels.astype(np.intp) * LEVELS + b.levels
         every += np.bincount(cells.ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
-        for label in (set(np.unique(a.labels)) | set(np.unique(b.labels))) - {0}:
+        winning = np.bincount(a.labels.ravel(), minlength=256) + np.bincount(b.labels.ravel(), minlength=256)
+        for label in (np.flatnonzero(winning[1:]) + 1).tolist():
             one, other = a.labels == label, b.labels == label
             same[label] += np.bincount(cells[one & other], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
             won[label] += [np.bincount(w.levels[own], minlength=LEVELS) for w, own in ((a, one), (b, other))]
