@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--recipe", nargs="+", default=["cam", "crops+smooth"], help="`cam` comes first")
+    parser.add_argument("--recipe", nargs="+", default=["cam", "best"], help="`cam` comes first")
     parser.add_argument("--some", type=int, default=24, help="how many images the loop is timed on")
     parser.add_argument("--seconds", type=float, default=120, help="the longest one ratio may take")
     arguments = parser.parse_args()
