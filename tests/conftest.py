@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import Shelf, open_shelf
+from beyondcam.recipes import Cookbook
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,6 +53,16 @@ def complaint(call: Callable[[], object], *named: str) -> str:
     for word in named:
         assert word in message
     return message
+
+
+def shelf_for(
+    run: Path, images: LabelledImages, name: str, *, recipe: str | None = None, seed: int = 0
+) -> Shelf:
+    """The shelf that `map` would fill by a built-in recipe, which may stand under another name."""
+    return open_shelf(
+        run, images, targets="labels", precision="float32", name=name,
+        recipe=Cookbook().recipe(recipe or name), seed=seed,
+    )  # fmt: skip
 
 
 def draw_photo(

@@ -21,7 +21,6 @@ from beyondcam.evidence import (
     Shelf,
     Winners,
     level_threshold,
-    open_shelf,
     winners_of,
     witnessed,
 )
@@ -33,7 +32,7 @@ from beyondcam.metrics.score import Absent, Scores, Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
-from conftest import complaint
+from conftest import complaint, shelf_for
 
 VOID = 255
 
@@ -368,15 +367,7 @@ class Place:
         self.data = f"folder:{root}"
 
     def shelf(self, name: str, split: str = "all", *, recipe: str | None = None, seed: int = 0) -> Shelf:
-        return open_shelf(
-            self.run,
-            open_images(self.data, split),
-            targets="labels",
-            name=name,
-            recipe=Cookbook().recipe(recipe or name),
-            seed=seed,
-            precision="float32",
-        )
+        return shelf_for(self.run, open_images(self.data, split), name, recipe=recipe, seed=seed)
 
     def put(
         self, name: str, own: Winners, split: str = "all", *, only=None, recipe=None, seed: int = 0
@@ -394,10 +385,7 @@ class Place:
         asked = witnessed(open_images(self.data, split), "labels")
         levels = np.stack([np.where(own.labels == k, own.levels, 0) for k in (1, 2)]).astype(np.uint8)
         for name in WITNESSES:
-            shelf = open_shelf(
-                self.run, asked, targets="labels", name=name, recipe=Cookbook().recipe(name), seed=0,
-                precision="float32",
-            )  # fmt: skip
+            shelf = shelf_for(self.run, asked, name)
             for i in asked.ids:
                 write_evidence(shelf, i, Evidence(levels, (0, 1), (1.0, 1.0), (0.5, 0.5), (4, 4)))
 

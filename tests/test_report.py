@@ -10,12 +10,13 @@ from PIL import Image
 
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import LEVELS, Evidence, level_threshold, open_shelf
+from beyondcam.evidence import LEVELS, Evidence, level_threshold
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import LabelCounts, write_segment
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
 from beyondcam.report.groups import SHOWN, group_rows
+from conftest import shelf_for
 
 HOSTILE = "<script>alert('cat')</script>"
 METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
@@ -121,15 +122,7 @@ def run(tmp_path):
     run.mkdir()
     (run / "classifier.safetensors").write_bytes(b"of no use but its hash")
     for name in ("cam", "saliency"):
-        shelf = open_shelf(
-            run,
-            images,
-            targets="labels",
-            precision="float32",
-            name=name,
-            recipe=Cookbook().recipe(name),
-            seed=0,
-        )
+        shelf = shelf_for(run, images, name)
         for i in images.ids:
             targets = tuple(sorted(images.labels[i]))
             size = images.read(i).size

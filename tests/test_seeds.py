@@ -31,10 +31,9 @@ from beyondcam.evidence import (
 )
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import band_of, threshold_of
-from beyondcam.metrics.consensus import agreed_levels, consensus
-from beyondcam.recipes import Cookbook
+from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
-from conftest import complaint, make_folder
+from conftest import complaint, make_folder, shelf_for
 
 
 def evidence_of(
@@ -45,8 +44,6 @@ def evidence_of(
 
 
 # A threshold without masks
-
-Pair = tuple[Winners, Winners]
 
 
 @st.composite
@@ -91,15 +88,7 @@ def shelf_of(discs: str, run: Path, levels_of: dict[str, np.ndarray]) -> tuple[S
     run.mkdir(exist_ok=True)
     (run / "classifier.safetensors").write_bytes(b"only hashed")
     images = bc.open_images(discs, "all")
-    shelf = open_shelf(
-        run,
-        images,
-        targets="labels",
-        precision="float32",
-        name="own",
-        recipe=Cookbook().recipe("cam"),
-        seed=0,
-    )
+    shelf = shelf_for(run, images, "own", recipe="cam")
     for i, levels in levels_of.items():
         write_evidence(shelf, i, evidence_of(levels[None], (0,)))
     return shelf, images
@@ -109,15 +98,7 @@ def witnesses_say(discs: str, run: Path, levels_of: dict[str, tuple[np.ndarray, 
     """Evidence of class 0 of both witnesses."""
     asked = witnessed(bc.open_images(discs, "all"), "labels")
     for n, name in enumerate(WITNESSES):
-        shelf = open_shelf(
-            run,
-            asked,
-            targets="labels",
-            precision="float32",
-            name=name,
-            recipe=Cookbook().recipe(name),
-            seed=0,
-        )
+        shelf = shelf_for(run, asked, name)
         for i, levels in levels_of.items():
             write_evidence(shelf, i, evidence_of(levels[n][None], (0,)))
 
@@ -161,11 +142,7 @@ def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_vo
     for name, strip in zip(WITNESSES, (0, 1), strict=True):
         levels = np.stack([np.where((row < 10) | ((row < 12) & (strip == k)), 200, 0) for k in (0, 1)])
         levels[1, :10] = 0
-        recipe = Cookbook().recipe(name)
-        witness = open_shelf(
-            run, asked, targets="labels", precision="float32", name=name, recipe=recipe, seed=0
-        )
-        write_evidence(witness, "p01", evidence_of(levels, (0, 1)))
+        write_evidence(shelf_for(run, asked, name), "p01", evidence_of(levels, (0, 1)))
     agreed = consensus(run, images, shelf)
     assert agreed is not None
     assert agreed.masks.read("p01").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]

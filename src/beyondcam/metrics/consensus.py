@@ -28,6 +28,9 @@ from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
 
+ASKED_LIKE = ("targets", "precision")
+"""What the witnesses share with a recipe that they bear on; not its seed, since they draw nothing."""
+
 KEPT = 2**28
 """Bytes of winners that are kept until it is known where they agree; the others are read twice."""
 
@@ -50,7 +53,7 @@ def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | Non
     Raises `BeyondcamError` where some images were not asked about yet, or a file is none of evidence.
     """
     asked = witnessed(images, like.manifest["targets"])
-    how = {key: like.manifest[key] for key in ("targets", "precision")}
+    how = {key: like.manifest[key] for key in ASKED_LIKE}
     found = {s.manifest["recipe_hash"]: s for s in shelves(run, asked) if how.items() <= s.manifest.items()}
     try:
         a, b = (found[Cookbook().recipe(name).hash] for name in WITNESSES)

@@ -9,7 +9,7 @@ from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, LEVELS, Shelf, checkpoint_hash, level_threshold, winners_of
 from beyondcam.files import read_json, write_json
-from beyondcam.metrics.consensus import Consensus, best_agreeing, consensus
+from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
 from beyondcam.metrics.score import Scores
 from beyondcam.metrics.tally import Sweep, tallies_of
 
@@ -90,7 +90,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Consensus:
     found = consensus(run, images, shelf)
     if found is None:
-        how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ("targets", "precision"))
+        how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ASKED_LIKE)
         raise BeyondcamError(
             f"{option} blind: {run} has no witnesses of --split {images.split}; `beyondcam map {how}` asks "
             "them, or give a value"
