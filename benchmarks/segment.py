@@ -3,10 +3,10 @@
     python benchmarks/segment.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals \
         --row cam --row cam-ms --row best --row best:0.1 --several best --several truth
 
-RUN has a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is RECIPE, whose τ the rule
-`blind` gives, or RECIPE:THRESHOLD. Maps what is missing, trains a network on each row's seeds and on the
-truth, all by one schedule, scores them on `val`, and writes the section `segment` of docs/results.md. Every
-step can be resumed.
+RUN has a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is RECIPE:THRESHOLD:VOID as
+`segment` takes them, in full RECIPE:blind:0. Maps what is missing, trains a network on each row's seeds and
+on the truth, all by one schedule, scores them on `val`, and writes the section `segment` of docs/results.md.
+Every step can be resumed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from beyondcam.metrics import (
 from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.finding import bounded, cell
+from beyondcam.studies.finding import bounded, cell, signed
 from inputs import open_scored
 from results import shown, table, write_section
 
@@ -53,6 +53,7 @@ class Row:
     name : in the table.
     seeds : the row of scores of the seeds on the images trained on; None for the truth.
     threshold : of the seeds.
+    void : of the seeds, how close to √τ a pixel's √v is left void.
     networks : their names, one a training seed.
 
     """
@@ -60,6 +61,7 @@ class Row:
     name: str
     seeds: dict[str, Any] | None
     threshold: float | None
+    void: float | None
     networks: list[str]
 
 
@@ -68,10 +70,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--row", action="append", required=True, help="RECIPE or RECIPE:THRESHOLD")
+    parser.add_argument("--row", action="append", required=True, help="RECIPE[:THRESHOLD[:VOID]]")
     parser.add_argument(
         "--several", action="append", default=[], help="row (or truth) to train more than once"
     )
+    parser.add_argument("--against", default=REFERENCE, help="the row that the others are compared with")
     parser.add_argument("--second", action="append", default=[], help="row to go a second round")
     parser.add_argument("--training-seeds", type=int, default=3, help="how often that is")
     parser.add_argument("--seeds-split", default="train_aug")
@@ -86,17 +89,18 @@ def main() -> None:
     exam = Exam(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 
-    asked = [(name, *name.partition(":")[::2]) for name in arguments.row]
-    prepare(run, images, {REFERENCE, *(recipe for _, recipe, _ in asked)})
+    asked = {name: name.split(":") for name in arguments.row}
+    prepare(run, images, {REFERENCE, *(recipe for recipe, *_ in asked.values())})
     rows = []
-    for name, recipe, threshold in asked:
-        lesson = seeds_lesson(run, images, recipe, threshold or "blind")
-        rows.append(Row(name, seed_scores(run, lesson, masks), lesson.facts["threshold"], []))
+    for name, parts in asked.items():
+        lesson = seeds_lesson(run, images, *parts)
+        facts = lesson.facts
+        rows.append(Row(name, seed_scores(run, lesson, masks), facts["threshold"], facts["void"], []))
         taught(run, lesson, config, exam, rows[-1], arguments)
         if name in arguments.second:
             rows.append(replace(rows[-1], name=f"{name}, round 2"))
             rows[-1].networks = [f"{network}-round2" for network in rows[-2].networks]
-    truth = Row("truth", None, None, [])
+    truth = Row("truth", None, None, None, [])
     taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
     tried = [
         schedule(run, images, masks, train, replace_epochs(config, int(epochs)))
@@ -104,7 +108,7 @@ def main() -> None:
         if epochs
     ]
     words = " ".join(sys.argv[1:]).replace(data, shown(data))
-    body = section(run, [*rows, truth], config, images, exam, tried)
+    body = section(run, [*rows, truth], arguments.against, config, images, exam, tried)
     write_section("segment", "Networks trained on the seeds", f"python benchmarks/segment.py {words}", body)
 
 
@@ -185,8 +189,15 @@ def correlations(rows: list[Row], final: list[Samples]) -> dict[str, Samples]:
     return found
 
 
+def change(differences: Samples) -> str:
+    """A difference with its interval."""
+    difference, found = estimate(differences)
+    low, high = found or (difference, difference)
+    return signed((difference, low, high))
+
+
 def section(
-    run: Path, rows: list[Row], config: SegmentConfig, images: LabelledImages, exam: Exam,
+    run: Path, rows: list[Row], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam,
     tried: list[tuple[int, dict[str, Any]]],
 ) -> str:  # fmt: skip
     """The text of the section."""
@@ -199,37 +210,48 @@ def section(
         *(
             (
                 f"`{row.name}`",
-                "–" if row.threshold is None else f"{row.threshold:.3f}",
+                *("–" if value is None else f"{value:.3f}" for value in (row.threshold, row.void)),
                 *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
                 len(row.networks),
                 bounded(*estimate(final[row.name])),
                 bounded(*estimate(final[row.name] / truth)),
+                "–" if row.name == against else change(final[row.name] - final[against]),
             )
             for row in rows
         ),
-        head=("trained on", "τ", *SEED_METRICS.values(), "networks", "final mIoU", "share of truth's"),
+        head=(
+            "trained on",
+            "τ",
+            "void",
+            *SEED_METRICS.values(),
+            "networks",
+            "final mIoU",
+            "share of truth's",
+            f"less `{against}`",
+        ),
     )
     text = (
         f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs, trained "
         f"on {len(images.ids)} images of `{images.split}`, scored on {stored[names[0]]['images']} of "
-        f"`{exam.images.split}`. Intervals of the last two columns are over images and training seeds; the "
-        f"seeds are scored on the images trained on.\n\n{by_row}"
+        f"`{exam.images.split}`. Intervals of the last three columns are over images and training seeds, "
+        f"differences are paired; the seeds are scored on the images trained on, void or not.\n\n{by_row}"
     )
-    first = [row for row in rows if row.seeds and not row.name.endswith(", round 2")]
+    first = [row for row in rows if row.seeds and not row.void and not row.name.endswith(", round 2")]
     if len(first) > 2:
         found = correlations(first, [final[row.name] for row in first])
         ranks = table(
             *((SEED_METRICS[metric], bounded(*estimate(each))) for metric, each in found.items()),
             head=("metric of the seeds", "Spearman's ρ with the final mIoU"),
         )
-        text += f"\n\nWhat predicts the final mIoU, over {len(first)} rows:\n\n{ranks}"
+        text += (
+            f"\n\nWhat predicts the final mIoU, over the {len(first)} rows whose seeds leave nothing void:"
+            f"\n\n{ranks}"
+        )
     for row in rows:
         if row.name.endswith(", round 2"):
             before = row.name.removesuffix(", round 2")
-            difference, interval = estimate(final[row.name] - final[before])
-            text += (
-                f"\n\nA second round of `{before}` changes the final mIoU by {bounded(difference, interval)}."
-            )
+            changed = change(final[row.name] - final[before])
+            text += f"\n\nA second round of `{before}` changes the final mIoU by {changed}."
     if tried:
         epochs = table(*((number, cell(row)) for number, row in tried), head=("epochs", "mIoU on `train`"))
         text += f"\n\nThe truth of the images outside `train`, by the length of the schedule:\n\n{epochs}"
