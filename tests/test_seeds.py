@@ -32,7 +32,7 @@ from beyondcam.evidence import (
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
-from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
+from beyondcam.seeds import find_shelf, seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 
 
@@ -313,6 +313,9 @@ def test_names_of_older_numpy_are_known(tmp_path: Path) -> None:
     assert read_irn(tmp_path / "old.npy", (4, 4), {0: 0}).targets == (0,)
 
 
+HEADER = irn_bytes(evidence_of(np.zeros((0, 1, 1)), ()), []).partition(b"\n")[0] + b"\n"
+
+
 class Malice:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -339,9 +342,78 @@ def test_no_file_can_pass_bytes_for_objects(tmp_path: Path) -> None:
     complaint(lambda: read_irn(tmp_path / "bad.npy", (4, 4), {}), "bad.npy", "IRN")
 
 
+class ForgedDtype:
+    """A dtype of the bytes of objects that does not say it holds any, so that numpy takes bytes for them."""
+
+    def __init__(self, code: str, state: tuple[object, ...]) -> None:
+        self.code, self.state = code, state
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return np.dtype, (self.code, False, True), self.state
+
+
+class ForgedArray:
+    def __init__(self, dtype: ForgedDtype) -> None:
+        self.dtype = dtype
+
+    def __reduce__(self) -> tuple[object, ...]:
+        make, begin, _ = np.zeros(1).__reduce__()
+        return make, begin, (1, (1,), self.dtype, False, b"8 bytes!")
+
+
+INSIDE = {"a": (np.dtype("O"), 0)}
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"\x93NUMPY", pickle.dumps({}), b"\x93NUMPY\x01\x00" + bytes(100)], ids=range(4)
+    "dtype",
+    [
+        ForgedDtype("V8", (3, "|", None, ("a",), INSIDE, 8, 1, 16)),
+        ForgedDtype("V8", (3, "|", (np.dtype("O"), (1,)), None, None, 8, 1, 0)),
+        ForgedDtype("O8", (3, "|", None, None, None, -1, -1, 0)),
+        ForgedDtype("i8", (3, "<", None, ("a",), INSIDE, 8, 1, 16)),
+    ],
+    ids=("fields", "subarray", "objects", "number"),
 )
+def test_no_dtype_can_pass_bytes_for_objects(tmp_path: Path, dtype: ForgedDtype) -> None:
+    """By numpy's own dtypes, the first three of these end the process."""
+    maps = np.ones((1, 4, 4), np.float32)
+    np.save(tmp_path / "bad.npy", {"keys": ForgedArray(dtype), "high_res": maps})  # type: ignore[arg-type]
+    if dtype.code == "i8":  # whose state says nothing that is asked about: the bytes are a number
+        assert read_irn(tmp_path / "bad.npy", (4, 4), {}).targets == ()
+    else:
+        complaint(lambda: read_irn(tmp_path / "bad.npy", (4, 4), {}), "bad.npy")
+
+
+def test_arrays_of_every_order_are_read(tmp_path: Path) -> None:
+    maps = np.random.default_rng(5).random((2, 4, 6))
+    for number, own in enumerate((maps.astype(">f4"), np.asfortranarray(maps), maps.astype(np.float16))):
+        content = {"keys": np.array([3, 1], ">i2"), "high_res": own}
+        np.save(tmp_path / f"{number}.npy", content)  # type: ignore[arg-type]
+        evidence = read_irn(tmp_path / f"{number}.npy", (4, 6), {1: 0, 3: 1})
+        np.testing.assert_allclose(evidence.maxima, maps.max((1, 2))[::-1], rtol=1e-3)
+        expected = np.sqrt(maps[::-1] / maps.max((1, 2), keepdims=True)[::-1]) * 255
+        np.testing.assert_allclose(evidence.levels, expected, atol=0.6)
+
+
+def test_only_classes_that_an_image_is_labelled_with_are_taken_up(discs: str, tmp_path: Path) -> None:
+    images = bc.open_images(discs, "all")
+    run, folder = tmp_path / "run", tmp_path / "npy"
+    shelf_of(discs, run, {})
+    folder.mkdir()
+    for i in images.ids:
+        content = {"keys": [0, 1], "high_res": torch.rand(2, 48, 48, requires_grad=True)}
+        np.save(folder / f"{i}.npy", content)  # type: ignore[arg-type]
+    unlabelled = replace(images, labels={i: images.labels[i] for i in images.ids[1:]})
+    assert import_irn(run, unlabelled, images.classes, folder, "theirs") == {images.ids[0]: "no label"}
+    shelf = find_shelf(run, images, "theirs")
+    assert all(set(shelf.read(i).targets) == images.labels[i] for i in images.ids[1:])
+    assert any(len(images.labels[i]) == 1 for i in images.ids[1:])
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\x93NUMPY", pickle.dumps({}), b"\x93NUMPY\x01\x00" + bytes(100),
+    HEADER + b"\x8d" + b"\xff" * 8, HEADER + b"\x8e" + (2**40).to_bytes(8, "little"),
+], ids=range(6))  # fmt: skip
 def test_files_that_are_none_are_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(content)
     complaint(lambda: read_irn(tmp_path / "a.npy", (4, 4), {}), "a.npy", "IRN")
@@ -350,5 +422,8 @@ def test_files_that_are_none_are_one_line(tmp_path: Path, content: bytes) -> Non
 def test_arrays_that_are_no_maps_are_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "plain.npy", np.zeros((3, 4)))
     complaint(lambda: read_irn(tmp_path / "plain.npy", (4, 4), {}), "plain.npy", "no dict")
+    endless = {"keys": [1], "high_res": np.full((1, 4, 4), np.inf)}
+    np.save(tmp_path / "endless.npy", endless)  # type: ignore[arg-type]
+    complaint(lambda: read_irn(tmp_path / "endless.npy", (4, 4), {1: 0}), "endless.npy", "not finite")
     np.save(tmp_path / "odd.npy", {"keys": [1, 2], "high_res": np.zeros((1, 4, 4))})  # type: ignore[arg-type]
     complaint(lambda: read_irn(tmp_path / "odd.npy", (4, 4), {1: 0}), "odd.npy", "keys")

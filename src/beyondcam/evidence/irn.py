@@ -9,6 +9,7 @@ Files written here hold plain arrays; numpy 1.26 and newer read them.
 import io
 import math
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +29,44 @@ from beyondcam.files import ahead
 from beyondcam.progress import track
 
 
-def _empty(*_: object) -> NDArray[np.int8]:
-    """What a pickled array begins as, before its state is set."""
-    return np.ndarray(0, np.int8)
+class _Dtype:
+    """What a pickle says of an array's dtype: numbers or objects, and the order of their bytes.
+
+    Numpy's own takes any state, even one by which it reads an array's bytes as the addresses of objects.
+    """
+
+    def __init__(self, code: str, *_: object) -> None:
+        if code != "O8" and not re.fullmatch("b1|[iu][1248]|f[248]", code):
+            raise pickle.UnpicklingError(f"an array of {code!r}, which no such file needs")
+        self.code, self.big_endian = code, False
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        self.big_endian = state[1] == ">"
+
+
+class _Array:
+    """A pickled array: `value` once its state is set, for one of objects their flat list."""
+
+    def __init__(self, *_: object) -> None:
+        self.value: Any = None
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        _, shape, dtype, fortran, content = state
+        if dtype.code == "O8":
+            self.value = list(content)
+        else:
+            flat = np.frombuffer(content, (">" if dtype.big_endian else "<") + dtype.code).astype(dtype.code)
+            self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
 _NAMES: Mapping[tuple[str, str], Any] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty for core in ("core", "_core")},
-    ("numpy", "ndarray"): None,  # an argument of `_reconstruct`; called, it would take bytes for objects
-    ("numpy", "dtype"): np.dtype,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+    ("numpy", "ndarray"): None,  # an argument of `_reconstruct`
+    ("numpy", "dtype"): _Dtype,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch.storage", "_load_from_bytes"): lambda content: torch.load(io.BytesIO(content), weights_only=True),
+    ("torch.storage", "_load_from_bytes"): lambda content: torch.load(
+        io.BytesIO(content), map_location="cpu", weights_only=True
+    ),
     ("collections", "OrderedDict"): OrderedDict,
 }
 """All that a file may name, and what is called for it."""
@@ -58,11 +86,15 @@ def read_irn(path: Path, size: tuple[int, int], class_of: Mapping[int, int]) -> 
     """
     content = _read(path)
     try:
-        maps = {int(key): m for key, m in zip(content["keys"], _maps(content, size), strict=True)}
+        maps = dict(zip((int(key) for key in content["keys"]), _maps(content), strict=True))
+        own = sorted((class_of[key], key) for key in maps if key in class_of)
+        chosen = torch.stack([maps[key] for _, key in own]) if own else torch.zeros(0, *size)
+        if chosen.shape[1:] != size:
+            chosen = F.interpolate(chosen[None], size, mode="bilinear")[0]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BeyondcamError(f"{path}: holds no keys with maps of {size[1]}×{size[0]} ({error!r})") from None
-    own = sorted((class_of[key], key) for key in maps if key in class_of)
-    chosen = torch.stack([maps[key] for _, key in own]) if own else torch.zeros(0, *size)
+        raise BeyondcamError(f"{path}: holds no keys with a map each ({error!r})") from None
+    if not chosen.isfinite().all():
+        raise BeyondcamError(f"{path}: its maps hold values that are not finite")
     targets = tuple(c for c, _ in own)
     return Evidence.of(chosen.clamp_min(0), targets, (math.nan,) * len(targets), size)
 
@@ -72,7 +104,7 @@ def import_irn(
 ) -> dict[str, str]:
     """Take up `folder/ID.npy` as the evidence of the recipe `name`; `known` are the classes that keys count.
 
-    Returns the images left out, with the reason.
+    Of an image's keys those are kept that are among its labels. Returns the images left out, with the reason.
     """
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder of .npy files")
@@ -82,9 +114,13 @@ def import_irn(
     class_of = {known.index(c): n for n, c in enumerate(images.classes)}
 
     def take(image_id: str) -> str | None:
+        labels = images.labels.get(image_id)
+        if labels is None:
+            return images.unlabelled.get(image_id, "no label")
+        own = {key: c for key, c in class_of.items() if c in labels}
         try:
             size = images.read(image_id).size
-            write_evidence(shelf, image_id, read_irn(folder / f"{image_id}.npy", size, class_of))
+            write_evidence(shelf, image_id, read_irn(folder / f"{image_id}.npy", size, own))
         except BeyondcamError as error:
             return str(error)
         return None
@@ -126,18 +162,17 @@ def _read(path: Path) -> Mapping[str, Any]:
             shape, _, dtype = headers[npy.read_magic(file)](file)
             if shape or dtype.kind != "O":
                 raise ValueError("it holds no dict")
-            content = _Unpickler(file).load().item()
+            (content,) = _Unpickler(file).load().value
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no such file") from None
-    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError,
-            pickle.UnpicklingError) as error:  # fmt: skip
+    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError,
+            MemoryError, pickle.UnpicklingError) as error:  # fmt: skip
         raise BeyondcamError(f"{path}: not an .npy file of IRN's kind ({error})") from None
     if not isinstance(content, dict):
         raise BeyondcamError(f"{path}: not an .npy file of IRN's kind (it holds no dict)")
-    return content
+    return {name: part.value if isinstance(part, _Array) else part for name, part in content.items()}
 
 
-def _maps(content: Mapping[str, Any], size: tuple[int, int]) -> Tensor:
-    """Maps (k, H, W), the finer ones where there are any."""
-    maps = torch.as_tensor(content["high_res" if "high_res" in content else "cam"]).float()
-    return maps if maps.shape[1:] == size else F.interpolate(maps[None], size, mode="bilinear")[0]
+def _maps(content: Mapping[str, Any]) -> Tensor:
+    """Maps (k, h, w), the finer ones where there are any."""
+    return torch.as_tensor(content["high_res" if "high_res" in content else "cam"]).detach().float()
