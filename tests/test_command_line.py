@@ -208,7 +208,7 @@ def test_one_bad_image_never_stops_the_others(tmp_path: Path, run: Path, beyondc
     assert len(list((run / "evidence" / "all").glob("*/*.png"))) == 22
     assert set(json.loads((run / "left_out" / "map-all-1of1.json").read_text())) == {"p03", "p07"}
     done = beyondcam("score", run, "--data", spec, "--split", "all", status=1)
-    assert "p05: its mask is 7×5 pixels, the image 48×48" in done.stderr
+    assert "p05: the mask of p05 is 7×5 pixels, the image 48×48" in done.stderr
     assert "p06.png: mask value 9 is none of the 2 classes" in done.stderr
     assert json.loads((run / "scores.json").read_text())[0]["images"] == 20
     done = beyondcam("train", "--data", spec, "--split", "all", "--out", tmp_path / "r", *TRAIN, status=1)

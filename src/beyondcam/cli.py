@@ -3,6 +3,7 @@
 Exit status: 0 done; 1 the run ended but some inputs were left out; 2 unusable arguments or data.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,12 @@ def _open(run: Path, data: str | None, split: str, classes: str | None) -> Any:
 
     config, own = read_config(run)
     return open_images(data or config.data, split, _names(classes) or own)
+
+
+def _check_name(text: str, option: str) -> None:
+    """See to it that a name can be that of a folder in the RUN."""
+    if not re.fullmatch(r"\w[\w.+-]*", text):
+        raise BeyondcamError(f"{option} {text}: a name holds letters, digits, _, ., + and -")
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -331,7 +338,11 @@ def import_(
     """Maps that other code made → evidence, to be scored beside ours."""
     from beyondcam.evidence import import_irn
     from beyondcam.files import write_json
+    from beyondcam.recipes import Cookbook
 
+    _check_name(recipe, "--recipe")
+    if recipe.partition("+")[0] in Cookbook().recipes:
+        raise BeyondcamError(f"--recipe {recipe}: is the name of a built-in recipe; give another")
     images = _open(run, data, split, classes)
     left_out = import_irn(run, images, _keys(images), folder, recipe)
     write_json(run / "left_out" / f"import-{split}.json", left_out)
@@ -381,6 +392,8 @@ def segment(
 
     if (recipe is None) != truth:
         raise BeyondcamError("write either --recipe NAME or --truth")
+    if name is not None:
+        _check_name(name, "--name")
     if truth and rounds > 1:
         raise BeyondcamError("--rounds: there are rounds of seeds only, not of --truth")
     images = _open(run, data, seeds_split, classes)

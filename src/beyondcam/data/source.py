@@ -62,7 +62,8 @@ class Masks:
         mask = self.read(image_id).numpy()
         if mask.shape != size:
             raise BeyondcamError(
-                f"its mask is {mask.shape[1]}×{mask.shape[0]} pixels, the image {size[1]}×{size[0]}"
+                f"the mask of {image_id} is {mask.shape[1]}×{mask.shape[0]} pixels, "
+                f"the image {size[1]}×{size[0]}"
             )
         return mask
 

@@ -1,6 +1,7 @@
 """PASCAL VOC 2012 and folders laid out like it: `voc:PATH`."""
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def _split_ids(root: Path, split: str) -> tuple[str, ...]:
     ids = tuple(line.split()[0] for line in text.splitlines() if line.strip())
     if not ids:
         raise BeyondcamError(f"{path}: the split is empty")
+    if twice := [i for i, times in Counter(ids).items() if times > 1]:
+        raise BeyondcamError(f"{path}: {twice[0]} stands here twice")
     return ids
 
 

@@ -7,7 +7,15 @@ import numpy as np
 
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, LEVELS, Shelf, checkpoint_hash, level_threshold, winners_of
+from beyondcam.evidence import (
+    FAMILY,
+    LEVELS,
+    Shelf,
+    checkpoint_hash,
+    level_threshold,
+    threshold_level,
+    winners_of,
+)
 from beyondcam.files import read_json, write_json
 from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
 from beyondcam.metrics.score import Scores
@@ -53,14 +61,17 @@ def threshold_of(
             )
         return found
     if rule == "few" and named:
-        ids = [name.strip() for name in named.split(",")]
+        ids = sorted({name.strip() for name in named.split(",")})
         if masks is None:
             raise BeyondcamError(f"--threshold {text}: no masks to choose τ by here; take blind or a value")
         if unknown := set(ids) - set(images.ids):
             raise BeyondcamError(f"--threshold {text}: {images.split} has no image {min(unknown)}")
         if missing := [i for i in ids if not shelf.path(i).exists()]:
             raise BeyondcamError(f"--threshold {text}: {missing[0]} is not mapped; `beyondcam map` does it")
-        return level_threshold(Sweep.of(tallies_of(shelf, ids, masks), classes).best_level())
+        sweep = Sweep.of(tallies_of(shelf, ids, masks), classes)
+        if not sweep.true[1:].any():
+            raise BeyondcamError(f"--threshold {text}: no object in these masks; name other images")
+        return level_threshold(sweep.best_level())
     try:
         return _share(text, "--threshold")
     except ValueError:
@@ -82,9 +93,10 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
     for i in agreed.ids:
         counts += np.bincount(winners_of(shelf.read(i)).levels.ravel(), minlength=LEVELS)
         open_to_doubt += int((agreed.masks.read(i) == VOID).sum())
-    away = np.abs(np.arange(LEVELS) / (LEVELS - 1) - threshold**0.5)
-    nearest = away.argsort(kind="stable")
-    return float(away[nearest][counts[nearest].cumsum().searchsorted(open_to_doubt)])
+    level, last = np.arange(LEVELS), threshold_level(threshold)
+    steps = np.where(level > last, level - last, last + 1 - level)  # to this many levels either side is void
+    void = np.bincount(steps, counts, LEVELS + 1).cumsum()
+    return float(void.searchsorted(open_to_doubt) / (LEVELS - 1))
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Consensus:
