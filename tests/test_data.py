@@ -17,7 +17,18 @@ import torch
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from beyondcam.data import MAX_SIDE, Photo, digits, open_images, open_masks, read_mask, read_photo, voc
+from beyondcam.data import (
+    MAX_SIDE,
+    VOID,
+    Photo,
+    coco,
+    digits,
+    open_images,
+    open_masks,
+    read_mask,
+    read_photo,
+    voc,
+)
 from beyondcam.data.source import choose_classes, own_split
 from beyondcam.errors import BeyondcamError
 from conftest import complaint
@@ -323,6 +334,12 @@ def test_voc_with_an_empty_split_is_one_line_that_names_it(tmp_path: Path) -> No
     make_voc(tmp_path)
     (tmp_path / "ImageSets/Segmentation/val.txt").write_text("\n  \n")
     complaint(lambda: open_images(f"voc:{tmp_path}", "val"), "val.txt", "empty")
+
+
+def test_voc_with_an_image_twice_in_a_split_is_one_line_that_names_it(tmp_path: Path) -> None:
+    make_voc(tmp_path)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("a\nb\na\n")
+    complaint(lambda: open_images(f"voc:{tmp_path}", "val"), "val.txt", "a stands here twice")
 
 
 def test_voc_with_a_split_that_is_no_text_is_one_line_that_names_it(tmp_path: Path) -> None:
@@ -718,6 +735,19 @@ def test_coco_keeps_the_classes_asked_for_and_voids_the_others(tmp_path: Path) -
     assert kept[0].tolist() == [255] * 8
     assert kept[1].tolist() == [255, 1, 1, 255, 255, 255, 255, 255]
     assert kept[5].tolist() == [0, 0, 0, 0, 0, 255, 255, 255]
+
+
+def test_coco_files_written_from_coco_data_keep_its_numbers(tmp_path: Path) -> None:
+    """Which are not in order and have gaps: beside the data's own file, zebra must be zebra."""
+    images = open_images(make_coco(tmp_path), "all", ["zebra", "cat"])
+    labels = np.array([[0, 1, 2, VOID]], np.uint8)
+    written = coco.instances([(12, "0012.png", labels)], images.classes, images.category_ids)
+    assert written["categories"] == [{"id": 90, "name": "zebra"}, {"id": 3, "name": "cat"}]
+    assert [(a["category_id"], a["bbox"]) for a in written["annotations"]] == [
+        (90, [1, 0, 1, 1]), (3, [2, 0, 1, 1]),
+    ]  # fmt: skip
+    unnumbered = coco.instances([(12, "0012.png", labels)], images.classes)
+    assert [a["category_id"] for a in unnumbered["annotations"]] == [1, 2]
 
 
 def test_coco_split_in_the_paths_is_filled_in(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli import app
-from beyondcam.data import LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.metrics import (
     LabelCounts,
@@ -35,8 +35,10 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.perturbations import View
+from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
 from beyondcam.segmentation import (
+    Labels,
     SegmentConfig,
     Segmenter,
     build_segmenter,
@@ -248,6 +250,20 @@ def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path:
     )
 
 
+def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) -> None:
+    images, labels = discs
+    void = np.full((48, 48), VOID, np.uint8)
+
+    def learn(labels: Labels, **changes: object) -> dict[str, str]:
+        return train_segmenter(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run", quiet)
+
+    complaint(lambda: learn(lambda _: void), "nothing to learn from", "12 images 0 cannot be used")
+    complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "12 images 12 cannot be used")
+    complaint(lambda: learn(labels, encoder="resnet51"), "--encoder resnet51")
+    assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
+    complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
+
+
 # masks stay outside
 
 
@@ -301,6 +317,45 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
 
 
 # scores
+
+
+def test_a_network_of_part_of_the_maps_is_not_taken_for_one_of_all(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    run, data = tmp_path / "run", f"folder:{make_folder(tmp_path / 'discs', 12)}"
+    shutil.copytree(trained[0], run)
+    part = ("map", run, "--data", data, "--split", "train", "--recipe", "cam", "--no-witnesses")
+    words = ("segment", run, "--data", data, "--recipe", "cam", "--threshold", 0.3, "--batch", 2, *OPTIONS)
+    images = open_images(data, "train")
+    call(*part)
+    shelf = find_shelf(run, images, "cam")
+    shelf.path(images.ids[0]).unlink()
+    call(*words)
+    call(*part)
+    mapped = len(images.ids)
+    complaint(lambda: call(*words), f"holds a network of mapped {mapped - 1}, not {mapped}")
+
+
+def test_a_network_that_was_deleted_is_no_row(tmp_path: Path) -> None:
+    for name in ("kept", "gone"):
+        row = {"name": name, "data": "d", "split": "val"}
+        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+    shutil.rmtree(tmp_path / "segment" / "gone")
+    assert [row["name"] for row in read_segments(tmp_path)] == ["kept"]
+
+
+def test_masks_are_not_written_over_those_of_the_data(
+    trained: tuple[Path, str], model: Path, tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "discs", 12)
+    before = {path: path.read_bytes() for path in (folder / "masks").iterdir()}
+    run, data = tmp_path / "run", f"folder:{folder}"
+    shutil.copytree(trained[0], run)
+    call("map", run, "--data", data, "--split", "all", "--recipe", "cam", "--no-witnesses")
+    words = ("seed", run, "--data", data, "--split", "all", "--recipe", "cam", "--threshold", 0.3)
+    complaint(lambda: call(*words, "--out", folder), f"--out {folder}: is a folder of data")
+    complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
+    assert {path: path.read_bytes() for path in (folder / "masks").iterdir()} == before
 
 
 def test_counts_are_those_of_a_confusion_matrix() -> None:
@@ -415,16 +470,19 @@ def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
     assert "left out: " in capsys.readouterr().err
 
 
-def test_onnx_gives_the_networks_logits(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mirror", [False, True])
+def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, *, mirror: bool) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
     segmenter = load_segmenter(model)
+    segmenter.mirror = mirror
     export_onnx(segmenter, tmp_path / "network.onnx")
     session = runtime.InferenceSession(tmp_path / "network.onnx")
     pixels = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0)).float()
     (logits,) = session.run(["logits"], {"pixels": pixels.numpy()})
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.no_grad():
-        expected = segmenter((pixels / 255 - mean) / std).numpy()
+        x = (pixels / 255 - mean) / std
+        expected = ((segmenter(x) + segmenter(x.flip(-1)).flip(-1)) / 2 if mirror else segmenter(x)).numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())
     assert session.get_modelmeta().custom_metadata_map["classes"] == "blue\nred"
 

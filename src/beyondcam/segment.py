@@ -81,6 +81,7 @@ def seeds_lesson(
         "seeds_split": images.split,
         "recipe": recipe,
         **{key: shelf.manifest[key] for key in ("recipe_hash", "checkpoint", "targets")},
+        "mapped": sum(shelf.path(i).exists() for i in images.ids),
         "threshold_rule": threshold if threshold.isalpha() else "fixed",
         "threshold": value,
         "void": band,
@@ -92,7 +93,7 @@ def seeds_lesson(
 def truth_lesson(images: LabelledImages, masks: Masks) -> Lesson:
     """The masks themselves: the upper bound of what seeds can teach."""
     facts: Values = {"trained_on": "truth", "seeds_split": images.split}
-    facts |= dict.fromkeys(("recipe", "recipe_hash", "threshold_rule", "threshold", "void"))
+    facts |= dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void"))
     return Lesson("truth", images, lambda i: masks.read(i).numpy(), facts)
 
 

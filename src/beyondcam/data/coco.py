@@ -32,6 +32,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
     known = _category_names(coco)
     classes = choose_classes(wanted, known)
     names = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in files}
+    numbers: dict[str, int] = {category["name"]: category["id"] for category in coco.cats.values()}
     return LabelledImages(
         data="coco:" + ":".join(str(Path(part).resolve()) for part in place.split(":", 1)),
         split=split,
@@ -41,6 +42,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
         read=lambda i: read_photo(files[i]),
         file_name=lambda i: coco.imgs[int(i)]["file_name"],
         photo=lambda i: str(files[i]),  # each file numbers its own images
+        category_ids=tuple(numbers[name] for name in classes),
     )
 
 
@@ -73,12 +75,16 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
 
 
 def instances(
-    labelled: Iterable[tuple[int, str, NDArray[np.uint8]]], classes: Sequence[str]
+    labelled: Iterable[tuple[int, str, NDArray[np.uint8]]],
+    classes: Sequence[str],
+    category_ids: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """The content of an instances file for label images (H, W), each with its id and its photo's file name.
 
-    One run-length encoded annotation an image and class; void pixels are in none. Category k is class k.
+    One run-length encoded annotation an image and class; void pixels are in none. Class k is of category k,
+    where no `category_ids` say otherwise.
     """
+    category_ids = category_ids or range(1, len(classes) + 1)
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, file_name, labels in labelled:
@@ -87,11 +93,11 @@ def instances(
         for k in np.setdiff1d(labels, (0, VOID)).tolist():
             runs = rle.encode(np.asfortranarray(labels == k, np.uint8))
             annotations.append({
-                "id": len(annotations) + 1, "image_id": number, "category_id": k, "iscrowd": 0,
-                "area": int(rle.area(runs)), "bbox": rle.toBbox(runs).tolist(),
+                "id": len(annotations) + 1, "image_id": number, "category_id": category_ids[k - 1],
+                "iscrowd": 0, "area": int(rle.area(runs)), "bbox": rle.toBbox(runs).tolist(),
                 "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
             })  # fmt: skip
-    categories = [{"id": k, "name": name} for k, name in enumerate(classes, start=1)]
+    categories = [{"id": own, "name": name} for own, name in zip(category_ids, classes, strict=True)]
     return {"images": pictures, "annotations": annotations, "categories": categories}
 
 

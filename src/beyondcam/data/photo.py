@@ -75,6 +75,8 @@ def read_photo(path: Path, max_side: int = MAX_SIDE) -> Photo:
 def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):  # 16-bit grey: PIL's own conversion clips it to white
         values = np.asarray(picture, np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("it holds values that are not finite")
         low, high = values.min(), values.max()
         picture = Image.fromarray(((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

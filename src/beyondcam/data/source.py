@@ -31,6 +31,7 @@ class LabelledImages:
     read : id → `Photo`; raises `BeyondcamError` naming the file.
     file_name : id → the file's name, for tools that are handed our results.
     photo : id → what the photo is known by in all splits of the data, where that is not its id.
+    category_ids : of the classes, as COCO's files number them.
 
     """
 
@@ -43,6 +44,7 @@ class LabelledImages:
     file_name: Callable[[str], str] = str
     photo: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+    category_ids: tuple[int, ...] | None = None
 
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""

@@ -16,9 +16,10 @@ Values = dict[str, Any]
 
 
 def read_segments(run: Path) -> list[Values]:
-    """The rows of a RUN's segmentation networks, none where there is no such network."""
+    """The rows of those of a RUN's segmentation networks that are still there."""
     path = run / "segments.json"
-    return read_json(path, MADE_BY) if path.exists() else []
+    rows = read_json(path, MADE_BY) if path.exists() else []
+    return [row for row in rows if _counts_path(run, row).exists()]
 
 
 def write_segment(run: Path, row: Values, scored: LabelCounts) -> None:

@@ -2,11 +2,20 @@
 
 from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.palette import PALETTE, encode_labels, overlay
-from beyondcam.seeds.write import Written, class_list, find_shelf, seed_labels, write_labels, write_seeds
+from beyondcam.seeds.write import (
+    Written,
+    check_out,
+    class_list,
+    find_shelf,
+    seed_labels,
+    write_labels,
+    write_seeds,
+)
 
 __all__ = [
     "PALETTE",
     "Written",
+    "check_out",
     "class_list",
     "encode_labels",
     "find_shelf",

@@ -11,7 +11,8 @@ from beyondcam.files import write_json, write_whole
 def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -> Path:
     """Write `seeds/instances.json` from the masks that `write_seeds` wrote there, all but those left out.
 
-    An image keeps its id where ids are numbers, else it is its place among the images, from 1.
+    An image keeps its id where ids are numbers, else it is its place among the images, from 1. Categories
+    keep the ids that the data gives them, else they are the places of the classes, from 1.
     """
     numbered = all(i.isdecimal() and i == str(int(i)) for i in images.ids)
     written = [i for i in images.ids if i not in left_out]
@@ -20,7 +21,7 @@ def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -
         for place, i in enumerate(written, start=1)
     )
     path = seeds / "instances.json"
-    write_json(path, coco.instances(labelled, images.classes))
+    write_json(path, coco.instances(labelled, images.classes, images.category_ids))
     return path
 
 

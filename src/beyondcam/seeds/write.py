@@ -70,7 +70,11 @@ def write_seeds(
     band: float = 0.0,
     masks: Masks | None = None,
 ) -> Written:
-    """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone."""
+    """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
+
+    Raises `BeyondcamError` where `out` is a `folder:`.
+    """
+    check_out(out)
 
     def write(image_id: str) -> tuple[int, ...] | str:
         try:
@@ -87,6 +91,12 @@ def write_seeds(
     counted = [counts for counts in found.values() if not isinstance(counts, str)]
     pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
     return Written(void / max(1, pixels), right / judged if judged else None, left_out)
+
+
+def check_out(out: Path) -> None:
+    """See to it that a folder to write masks to is no `folder:`, whose own they would take the place of."""
+    if (out / "images").is_dir():
+        raise BeyondcamError(f"--out {out}: is a folder of data, whose masks are the truth; name another")
 
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:

@@ -47,6 +47,10 @@ class Segmenter(Network):
         """Logits (B, C + 1, S, S) of normalised images (B, 3, S, S)."""
         return self.network(x)
 
+    def sides(self, x: Tensor) -> Tensor:
+        """Logits (B, C + 1, S, S) of normalised images, the mean over them and their mirrors if `mirror`."""
+        return (self(x) + self(x.flip(-1)).flip(-1)) / 2 if self.mirror else self(x)
+
     @torch.no_grad()
     def label(self, photo: Photo, allowed: Collection[int] | None = None) -> Tensor:
         """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
@@ -54,9 +58,7 @@ class Segmenter(Network):
         `allowed` keeps to background and these classes. The whole photo is shown at the network's size.
         """
         x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
-        logits = self(x)
-        if self.mirror:
-            logits = (logits + self(x.flip(-1)).flip(-1)) / 2
+        logits = self.sides(x)
         kept = range(len(self.classes)) if allowed is None else sorted(allowed)
         return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
 

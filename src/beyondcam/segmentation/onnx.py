@@ -12,7 +12,7 @@ from beyondcam.segmentation.network import Segmenter
 
 
 class _FromPixels(nn.Module):
-    """The network with its normalisation in front."""
+    """The network with its normalisation in front, asked about both sides where `predict` asks so."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class _FromPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (1, C + 1, S, S) of pixels (1, 3, S, S), float32 from 0 to 255, RGB."""
-        return self.segmenter(self.segmenter.normalise(pixels))
+        return self.segmenter.sides(self.segmenter.normalise(pixels))
 
 
 def export_onnx(segmenter: Segmenter, path: Path) -> None:

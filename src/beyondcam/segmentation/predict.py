@@ -10,7 +10,7 @@ from beyondcam.data import SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, write_whole
 from beyondcam.progress import track
-from beyondcam.seeds import class_list, encode_labels, write_labels
+from beyondcam.seeds import check_out, class_list, encode_labels, write_labels
 from beyondcam.segmentation.network import Segmenter
 
 
@@ -46,13 +46,14 @@ def predict_split(
 def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> dict[str, str]:
     """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` of photos and folders of them.
 
-    Returns the photos left out, with the reason.
+    Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is a `folder:`.
     """
+    check_out(out)
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
     for path in _photos(places):
         first = files.setdefault(path.stem, path)
-        if first != path:
+        if first.resolve() != path.resolve():
             left_out[str(path)] = f"has the same name as {first}; rename one"
     unread: dict[str, str] = {}
     for name, photo, labels in _predicted(

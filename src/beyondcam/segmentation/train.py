@@ -104,8 +104,6 @@ def train_segmenter(
             f"--batch {config.batch} of {len(images.ids)} images: each of {fabric.world_size} processes "
             "needs two images a batch"
         )
-    if fabric.is_global_zero:
-        write_json(out / "segment.json", about)
 
     seed_everything(config.seed, verbose=False)
     segmenter = build_segmenter(
@@ -117,12 +115,14 @@ def train_segmenter(
     model, optimizer = fabric.setup(segmenter, own_optimizer)
     checkpoint = out / "checkpoint.pt"
     history, left_out = _resume(checkpoint, segmenter, own_optimizer)
+    if fabric.is_global_zero:
+        write_json(out / "segment.json", about)
     batches = len(images.ids) // batch
     for epoch in range(len(history), config.epochs):
         _training_mode(segmenter, config)
         torch.manual_seed(_draw(config.seed, epoch, fabric.global_rank))  # of dropout
         loader = _batches(images, labels, segmenter, config, batch, epoch, left_out, fabric)
-        total = 0.0
+        total, steps = 0.0, 0
         for n, (x, y) in enumerate(track(loader, f"epoch {epoch + 1}/{config.epochs}", batches)):
             rate = learning_rate(epoch * batches + n, config.epochs * batches, config.warmup)
             for group in own_optimizer.param_groups:
@@ -136,11 +136,16 @@ def train_segmenter(
             value = total_of(loss.detach(), fabric) / fabric.world_size
             if not math.isfinite(value):
                 raise BeyondcamError(f"epoch {epoch + 1}: the loss is {value}; lower --lr")
-            total += value
-        history.append({"epoch": epoch + 1, "loss": total / batches})
+            total, steps = total + value, steps + 1
         left_out = all_of(left_out, fabric)
+        if not steps:
+            raise BeyondcamError(
+                f"{out}: nothing to learn from; of {len(images.ids)} images {len(left_out)} cannot be used, "
+                "and the others are all void"
+            )
+        history.append({"epoch": epoch + 1, "loss": total / steps})
         if fabric.is_global_zero:
-            report(f"epoch {epoch + 1}: loss {total / batches:.4f}")
+            report(f"epoch {epoch + 1}: loss {total / steps:.4f}")
             _keep(checkpoint, segmenter, own_optimizer, history, left_out)
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -192,7 +197,8 @@ def load_segmenter(folder: Path) -> Segmenter:
 def _check_same(out: Path, about: Values) -> None:
     """See to it that a folder with a network in it was made of the same labels, by the same settings."""
     path = out / "segment.json"
-    if not path.exists():
+    begun = (out / "checkpoint.pt").exists() or (out / "training.json").exists()
+    if not (begun and path.exists()):
         return
     there = read_json(path, MADE_BY)
     if not isinstance(there, dict) or not about.keys() <= there.keys():
