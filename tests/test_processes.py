@@ -124,6 +124,42 @@ def test_two_processes_train_the_classifier_of_one(tmp_path: Path, beyondcam: Co
         assert (weights - second[name]).abs().max() < 1e-5, name
 
 
+TEACH = """
+import sys
+from pathlib import Path
+from beyondcam.data import VOID, open_images, open_masks
+from beyondcam.segmentation import SegmentConfig, train, train_segmenter
+
+def labels(image_id):
+    own = masks.read(image_id).numpy()
+    own[: 3 * int(image_id[1:])] = VOID
+    return own
+
+train._training_mode = lambda segmenter, _: segmenter.eval()
+data, out = sys.argv[1:]
+images, masks = open_images(data, "all"), open_masks(data, "all")
+config = SegmentConfig(architecture="unet", encoder="test_efficientnet", pretrained=False, size=32, batch=4,
+                       epochs=3, lr=1e-3, head_lr=1)
+train_segmenter(images, labels, config, {}, Path(out))
+"""
+
+
+def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> None:
+    """With batch norms that stand still, since each process's sees its own rows.
+
+    How much is void differs from image to image: the loss is a mean over all pixels, not over processes.
+    """
+    data = f"folder:{make_folder(tmp_path / 'discs', 12)}"
+    script = tmp_path / "teach.py"
+    script.write_text(TEACH)
+    subprocess.run([sys.executable, script, data, tmp_path / "one"], check=True)
+    subprocess.run(torchrun(script, data, tmp_path / "two"), check=True)
+    one, two = (json.loads((tmp_path / run / "training.json").read_text()) for run in ("one", "two"))
+    losses = [[epoch["loss"] for epoch in training["epochs"]] for training in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[0][-1] < 0.95 * losses[0][0]
+
+
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _shard(None) == (1, 1)
     assert _shard("2/3") == (2, 3)
