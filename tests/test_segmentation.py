@@ -344,6 +344,18 @@ def test_a_network_that_was_deleted_is_no_row(tmp_path: Path) -> None:
     assert [row["name"] for row in read_segments(tmp_path)] == ["kept"]
 
 
+def test_rows_of_a_classifier_that_was_trained_anew_go(tmp_path: Path) -> None:
+    def write(name: str, **facts: str) -> None:
+        row = {"name": name, "data": "d", "split": "val"} | facts
+        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+
+    write("old", checkpoint="1")
+    write("truth")
+    write("new", checkpoint="2")
+    write("newer", checkpoint="2")
+    assert [row["name"] for row in read_segments(tmp_path)] == ["truth", "new", "newer"]
+
+
 def test_masks_are_not_written_over_those_of_the_data(
     trained: tuple[Path, str], model: Path, tmp_path: Path
 ) -> None:

@@ -23,9 +23,16 @@ def read_segments(run: Path) -> list[Values]:
 
 
 def write_segment(run: Path, row: Values, scored: LabelCounts) -> None:
-    """Write a row and its counts, in the place of an older one of the same network, data and split."""
-    key = ("name", "data", "split")
-    others = [old for old in read_segments(run) if any(old[k] != row[k] for k in key)]
+    """Write a row and its counts, in the place of an older one of the same network, data and split.
+
+    Rows of seeds of another classifier go too, as scores do; the truth's are of none.
+    """
+    key, of = ("name", "data", "split"), row.get("checkpoint")
+    others = [
+        old
+        for old in read_segments(run)
+        if any(old[k] != row[k] for k in key) and (of is None or old.get("checkpoint") in (None, of))
+    ]
     write_json(_counts_path(run, row), {"ids": scored.ids, "counts": scored.counts.tolist()})
     write_json(run / "segments.json", [*others, row])
 
