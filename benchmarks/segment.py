@@ -11,6 +11,7 @@ Every step can be resumed.
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from beyondcam.segmentation import SegmentConfig
 from beyondcam.studies.finding import bounded, cell, signed
 from inputs import open_scored
 from results import shown, table, write_section
+
+SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
 
 SEED_METRICS = {"miou": "seed mIoU", "ndr_recall": "NDR-Recall", "fg_precision": "FG-Precision"}
 
@@ -75,7 +78,9 @@ def main() -> None:
         "--several", action="append", default=[], help="row (or truth) to train more than once"
     )
     parser.add_argument("--against", default=REFERENCE, help="the row that the others are compared with")
-    parser.add_argument("--second", action="append", default=[], help="row to go a second round")
+    parser.add_argument(
+        "--second", action="append", default=[], help="row whose first network goes a second round"
+    )
     parser.add_argument("--training-seeds", type=int, default=3, help="how often that is")
     parser.add_argument("--seeds-split", default="train_aug")
     parser.add_argument("--schedule", default="", help="epochs to try on the training images: 6,12,24")
@@ -98,23 +103,15 @@ def main() -> None:
         rows.append(Row(name, seed_scores(run, lesson, masks), facts["threshold"], facts["void"], []))
         taught(run, lesson, config, exam, rows[-1], arguments)
         if name in arguments.second:
-            rows.append(replace(rows[-1], name=f"{name}, round 2"))
-            rows[-1].networks = [f"{network}-round2" for network in rows[-2].networks]
+            second = [f"{rows[-1].networks[0]}{SECOND}"]
+            rows.append(replace(rows[-1], name=f"{name}, round 2", networks=second))
     truth = Row("truth", None, None, None, [])
     taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
-    tried = [
-        schedule(run, images, masks, train, replace_epochs(config, int(epochs)))
-        for epochs in arguments.schedule.split(",")
-        if epochs
-    ]
+    body = section(run, [*rows, truth], arguments.against, config, images, exam)
+    if arguments.schedule:
+        body += schedules(run, images, masks, train, config, map(int, arguments.schedule.split(",")))
     words = " ".join(sys.argv[1:]).replace(data, shown(data))
-    body = section(run, [*rows, truth], arguments.against, config, images, exam, tried)
     write_section("segment", "Networks trained on the seeds", f"python benchmarks/segment.py {words}", body)
-
-
-def replace_epochs(config: SegmentConfig, epochs: int) -> SegmentConfig:
-    """The same schedule over another number of epochs."""
-    return config.model_copy(update={"epochs": epochs})
 
 
 def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
@@ -146,9 +143,9 @@ def taught(
 ) -> None:
     """Train the networks of a row."""
     times = arguments.training_seeds if row.name in arguments.several else 1
-    rounds = 2 if row.name in arguments.second else 1
     for seed in range(times):
         name = f"{lesson.name}-{seed}"
+        rounds = 2 if seed == 0 and row.name in arguments.second else 1
         log(f"network {name}")
         own = config.model_copy(update={"seed": seed})
         for image, reason in segment_run(run, lesson, own, exam, rounds=rounds, name=name, say=log).items():
@@ -156,19 +153,27 @@ def taught(
         row.networks.append(name)
 
 
-def schedule(
+def schedules(
     run: Path,
     images: LabelledImages,
     masks: Masks,
     train: tuple[LabelledImages, Masks],
     config: SegmentConfig,
-) -> tuple[int, dict[str, Any]]:
-    """The truth of the images outside `train`, learnt by a schedule and scored on `train`, without `val`."""
-    held = set(train[0].ids)
+    lengths: Iterable[int],
+) -> str:
+    """The truth of the images outside `train`, learnt for so many epochs and scored on `train`, not on `val`."""
+    held, place = set(train[0].ids), run / "schedule"
     outside = replace(images, ids=tuple(i for i in images.ids if i not in held))
-    place, name = run / "schedule", f"truth-{config.epochs}-epochs"
-    segment_run(place, truth_lesson(outside, masks), config, Exam(*train), name=name, say=log)
-    return config.epochs, next(row for row in read_segments(place) if row["name"] == name)
+    tried = []
+    for epochs in lengths:
+        name, own = f"truth-{epochs}-epochs", config.model_copy(update={"epochs": epochs})
+        segment_run(place, truth_lesson(outside, masks), own, Exam(*train), name=name, say=log)
+        row = next(row for row in read_segments(place) if row["name"] == name)
+        tried.append((epochs, epochs * (len(outside.ids) // config.batch), cell(row)))
+    return (
+        f"\n\nThe truth of the {len(outside.ids)} images outside `train`, by the length of the schedule:\n\n"
+        + table(*tried, head=("epochs", "steps", "mIoU on `train`"))
+    )
 
 
 def over_seeds(samples: Samples, seed: int = 0) -> Samples:
@@ -197,9 +202,8 @@ def change(differences: Samples) -> str:
 
 
 def section(
-    run: Path, rows: list[Row], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam,
-    tried: list[tuple[int, dict[str, Any]]],
-) -> str:  # fmt: skip
+    run: Path, rows: list[Row], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam
+) -> str:
     """The text of the section."""
     stored = {row["name"]: row for row in read_segments(run) if row["split"] == exam.images.split}
     names = [name for row in rows for name in row.networks]
@@ -231,12 +235,13 @@ def section(
         ),
     )
     text = (
-        f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs, trained "
-        f"on {len(images.ids)} images of `{images.split}`, scored on {stored[names[0]]['images']} of "
+        f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs of "
+        f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored on {stored[names[0]]['images']} of "
         f"`{exam.images.split}`. Intervals of the last three columns are over images and training seeds, "
         f"differences are paired; the seeds are scored on the images trained on, void or not.\n\n{by_row}"
     )
-    first = [row for row in rows if row.seeds and not row.void and not row.name.endswith(", round 2")]
+    seconds = [row for row in rows if row.networks[0].endswith(SECOND)]
+    first = [row for row in rows if row.seeds and not row.void and row not in seconds]
     if len(first) > 2:
         found = correlations(first, [final[row.name] for row in first])
         ranks = table(
@@ -247,14 +252,10 @@ def section(
             f"\n\nWhat predicts the final mIoU, over the {len(first)} rows whose seeds leave nothing void:"
             f"\n\n{ranks}"
         )
-    for row in rows:
-        if row.name.endswith(", round 2"):
-            before = row.name.removesuffix(", round 2")
-            changed = change(final[row.name] - final[before])
-            text += f"\n\nA second round of `{before}` changes the final mIoU by {changed}."
-    if tried:
-        epochs = table(*((number, cell(row)) for number, row in tried), head=("epochs", "mIoU on `train`"))
-        text += f"\n\nThe truth of the images outside `train`, by the length of the schedule:\n\n{epochs}"
+    for row in seconds:
+        network = row.networks[0].removesuffix(SECOND)
+        changed = change(final[row.name] - samples[network])
+        text += f"\n\nThe second round of `{network}` changes its mIoU by {changed}, over images."
     return text
 
 
