@@ -161,7 +161,7 @@ def schedules(
     config: SegmentConfig,
     lengths: Iterable[int],
 ) -> str:
-    """The truth of the images outside `train`, learnt for so many epochs and scored on `train`, not on `val`."""
+    """The truth of the images outside `train`, learnt for so many epochs and scored on `train`."""
     held, place = set(train[0].ids), run / "schedule"
     outside = replace(images, ids=tuple(i for i in images.ids if i not in held))
     tried = []
@@ -236,9 +236,10 @@ def section(
     )
     text = (
         f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs of "
-        f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored on {stored[names[0]]['images']} of "
-        f"`{exam.images.split}`. Intervals of the last three columns are over images and training seeds, "
-        f"differences are paired; the seeds are scored on the images trained on, void or not.\n\n{by_row}"
+        f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored "
+        f"on {stored[names[0]]['images']} of `{exam.images.split}`. Intervals of the last three columns are "
+        "over images and training seeds, differences are paired; the seeds are scored on the images trained "
+        f"on, void or not.\n\n{by_row}"
     )
     seconds = [row for row in rows if row.networks[0].endswith(SECOND)]
     first = [row for row in rows if row.seeds and not row.void and row not in seconds]

@@ -207,7 +207,7 @@ def _check_same(out: Path, about: Values) -> None:
         if asked != there[part]:
             own = asked if isinstance(asked, dict) else {part: asked}
             held = there[part] if isinstance(asked, dict) else {part: there[part]}
-            key = next(key for key in own | held if own.get(key) != held.get(key))
+            key = next(key for key in own | held if own.get(key, ...) != held.get(key, ...))
             raise BeyondcamError(
                 f"{out}: holds a network of {key} {held.get(key)}, not {own.get(key)}; "
                 "delete it or give another --name"
