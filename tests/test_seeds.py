@@ -16,6 +16,7 @@ from PIL import Image
 import beyondcam as bc
 from beyondcam.cli import _keys
 from beyondcam.data import VOID, Masks
+from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     SAMPLE,
     WITNESSES,
@@ -429,6 +430,26 @@ def test_only_classes_that_an_image_is_labelled_with_are_taken_up(discs: str, tm
 def test_files_that_are_none_are_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(content)
     complaint(lambda: read_irn(tmp_path / "a.npy", (4, 4), {}), "a.npy", "IRN")
+
+
+def test_files_with_bytes_gone_astray_are_read_or_are_one_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    contents = (
+        {"keys": np.array([1, 3]), "high_res": np.ones((2, 6, 8), np.float32)},
+        {"keys": torch.tensor([1, 3]), "cam": torch.ones(2, 3, 4)},
+    )
+    path, refused = tmp_path / "a.npy", 0
+    for number in range(400):
+        np.save(path, contents[number % 2])  # type: ignore[arg-type]
+        content = bytearray(path.read_bytes())
+        for place in rng.integers(8, len(content), 3):
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            read_irn(path, (6, 8), {1: 0, 3: 1})
+        except BeyondcamError:
+            refused += 1
+    assert 50 < refused < 400
 
 
 def test_arrays_that_are_no_maps_are_one_line(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def read_irn(path: Path, size: tuple[int, int], class_of: Mapping[int, int]) -> 
         chosen = torch.stack([maps[key] for _, key in own]) if own else torch.zeros(0, *size)
         if chosen.shape[1:] != size:
             chosen = F.interpolate(chosen[None], size, mode="bilinear")[0]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise BeyondcamError(f"{path}: holds no keys with a map each ({error!r})") from None
     if not chosen.isfinite().all():
         raise BeyondcamError(f"{path}: its maps hold values that are not finite")
@@ -165,8 +165,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             (content,) = _Unpickler(file).load().value
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no such file") from None
-    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError,
-            MemoryError, pickle.UnpicklingError) as error:  # fmt: skip
+    except Exception as error:  # numpy, pickle and torch raise what they like on a broken file
         raise BeyondcamError(f"{path}: not an .npy file of IRN's kind ({error})") from None
     if not isinstance(content, dict):
         raise BeyondcamError(f"{path}: not an .npy file of IRN's kind (it holds no dict)")
