@@ -17,11 +17,11 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
-from beyondcam.metrics import ImageTally, Scores, estimate
+from beyondcam.metrics import ImageTally, Scores
 from beyondcam.studies.bench import difference, row_of
 from beyondcam.studies.finding import cell, signed
 from inputs import open_scored, tallies
-from results import shown, table, write_section
+from results import change, shown, table, write_section
 from thresholds import mious
 
 CONTROL = "cam-ms+walk+affinity"
@@ -116,9 +116,7 @@ def by_size(
             for name in counted
         }
         cells = [f"{samples[name][0]:.3f}" for name in counted]
-        for name in SEEDS:
-            value, found = estimate(samples[name] - samples[CONTROL])
-            cells.append(signed((value, *(found or (value, value)))))
+        cells += [change(samples[name] - samples[CONTROL]) for name in SEEDS]
         rows.append((f"{share[part[0]]:.0%}–{share[part[-1]]:.0%}", *cells))
     return table(*rows, head=("foreground", *counted, *(f"{name} less {CONTROL}" for name in SEEDS)))
 

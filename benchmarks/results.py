@@ -6,6 +6,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.metrics import estimate
+from beyondcam.studies.finding import signed
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
@@ -26,6 +32,12 @@ write the bytes of a single process. Work that was cut off goes on where it stop
 again.
 """,
 }
+
+
+def change(differences: NDArray[np.float64]) -> str:
+    """A paired difference with its interval; the full sample comes first, then its resamples."""
+    value, found = estimate(differences)
+    return signed((value, *(found or (value, value))))
 
 
 def write_section(name: str, title: str, command: str, body: str, page: str = "results") -> None:

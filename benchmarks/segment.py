@@ -36,9 +36,9 @@ from beyondcam.metrics import (
 from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.finding import bounded, cell, signed
+from beyondcam.studies.finding import bounded, cell
 from inputs import open_scored
-from results import shown, table, write_section
+from results import change, shown, table, write_section
 
 SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
 
@@ -192,13 +192,6 @@ def correlations(rows: list[Row], final: list[Samples]) -> dict[str, Samples]:
         each = [spearmanr(own, mious).statistic for mious in np.transpose(final)]
         found[metric] = np.array(each)
     return found
-
-
-def change(differences: Samples) -> str:
-    """A difference with its interval."""
-    difference, found = estimate(differences)
-    low, high = found or (difference, difference)
-    return signed((difference, low, high))
 
 
 def section(

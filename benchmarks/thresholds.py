@@ -21,15 +21,13 @@ from beyondcam.metrics import (
     Sweep,
     band_of,
     counts_at,
-    estimate,
     resampled_miou,
     sample_weights,
     threshold_of,
 )
 from beyondcam.seeds import find_shelf, write_seeds
-from beyondcam.studies.finding import signed
 from inputs import open_scored, tallies
-from results import shown, table, write_section
+from results import change, shown, table, write_section
 
 COUNTS = (1, 2, 4, 8, 16, 32)
 DRAWS = 200
@@ -82,8 +80,7 @@ def rows(
     best = mious(val, oracle, classes)
     cells = [f"{level_threshold(oracle):.3f}", f"{best[0]:.3f}"]
     for level in levels.values():
-        value, found = estimate(mious(val, level, classes) - best)
-        cells += [f"{level_threshold(level):.3f}", signed((value, *(found or (value, value))))]
+        cells += [f"{level_threshold(level):.3f}", change(mious(val, level, classes) - best)]
     rng, curve = np.random.default_rng(0), sweep.miou()
     few = []
     for n in COUNTS:
