@@ -146,11 +146,31 @@ def taught(
     for seed in range(times):
         name = f"{lesson.name}-{seed}"
         rounds = 2 if seed == 0 and row.name in arguments.second else 1
-        log(f"network {name}")
-        own = config.model_copy(update={"seed": seed})
-        for image, reason in segment_run(run, lesson, own, exam, rounds=rounds, name=name, say=log).items():
-            log(f"left out: {image}: {reason}")
+        network(run, lesson, config.model_copy(update={"seed": seed}), exam, name, rounds)
         row.networks.append(name)
+
+
+def network(
+    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, name: str, rounds: int = 1
+) -> dict[str, Any]:
+    """The row of a network's last round, which is trained and scored where it does not stand yet."""
+    asked = {
+        **lesson.facts,
+        "config": config.model_dump(mode="json"),
+        "name": name if rounds == 1 else f"{name}{SECOND}",
+        "data": exam.images.data,
+        "split": exam.images.split,
+    }
+
+    def standing() -> list[dict[str, Any]]:
+        return [row for row in read_segments(run) if asked.items() <= row.items()]
+
+    if not standing():
+        log(f"network {name}")
+        left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=log)
+        for image, reason in left_out.items():
+            log(f"left out: {image}: {reason}")
+    return standing()[0]
 
 
 def schedules(
@@ -166,9 +186,8 @@ def schedules(
     outside = replace(images, ids=tuple(i for i in images.ids if i not in held))
     tried = []
     for epochs in lengths:
-        name, own = f"truth-{epochs}-epochs", config.model_copy(update={"epochs": epochs})
-        segment_run(place, truth_lesson(outside, masks), own, Exam(*train), name=name, say=log)
-        row = next(row for row in read_segments(place) if row["name"] == name)
+        own = config.model_copy(update={"epochs": epochs})
+        row = network(place, truth_lesson(outside, masks), own, Exam(*train), f"truth-{epochs}-epochs")
         tried.append((epochs, epochs * (len(outside.ids) // config.batch), cell(row)))
     return (
         f"\n\nThe truth of the {len(outside.ids)} images outside `train`, by the length of the schedule:\n\n"
