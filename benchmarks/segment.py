@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,14 +185,19 @@ def schedules(
     """The truth of the images outside `train`, learnt for so many epochs and scored on `train`."""
     held, place = set(train[0].ids), run / "schedule"
     outside = replace(images, ids=tuple(i for i in images.ids if i not in held))
-    tried = []
+    rows = []
     for epochs in lengths:
         own = config.model_copy(update={"epochs": epochs})
-        row = network(place, truth_lesson(outside, masks), own, Exam(*train), f"truth-{epochs}-epochs")
-        tried.append((epochs, epochs * (len(outside.ids) // config.batch), cell(row)))
+        rows.append(network(place, truth_lesson(outside, masks), own, Exam(*train), f"truth-{epochs}-epochs"))
+    mious = label_mious([counts_of(place, row) for row in rows])
+    changes = ["–", *(change(longer - shorter) for shorter, longer in pairwise(mious))]
+    tried = (
+        (epochs := row["config"]["epochs"], epochs * (len(outside.ids) // config.batch), cell(row), changed)
+        for row, changed in zip(rows, changes, strict=True)
+    )
     return (
         f"\n\nThe truth of the {len(outside.ids)} images outside `train`, by the length of the schedule:\n\n"
-        + table(*tried, head=("epochs", "steps", "mIoU on `train`"))
+        + table(*tried, head=("epochs", "steps", "mIoU on `train`", "less the row above"))
     )
 
 
