@@ -214,6 +214,20 @@ def test_picture_that_is_no_evidence_is_one_line_that_names_it(tmp_path: Path, f
     complaint(lambda: read_evidence(tmp_path / "a.png"), "a.png", "beyondcam map")
 
 
+def test_evidence_of_many_targets_of_a_large_photo_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow takes a picture of more pixels than `MAX_IMAGE_PIXELS` for a bomb."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    evidence = evidence_of(*[[[float(n), 1.0]] * 10 for n in range(4)])
+    there = shelf(tmp_path)
+    write_evidence(there, "a", evidence)
+    assert_same(there.read("a"), evidence)
+    assert there.has("a", evidence.targets)
+    assert not there.has("a", (7,))
+    assert not there.has("b", None)
+
+
 def test_missing_evidence_is_one_line_that_says_what_makes_it(tmp_path: Path) -> None:
     complaint(lambda: read_evidence(tmp_path / "a.png"), "a.png", "beyondcam map")
 

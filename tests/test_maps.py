@@ -13,7 +13,7 @@ from beyondcam.classifier import Classifier, build
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import affinities, cam, run_forward, saliency
+from beyondcam.maps import MAPS, Forward, Map, affinities, cam, run_forward, saliency
 from beyondcam.perturbations import Crops, Noise, Plain, Scales
 from beyondcam.recipes import Cookbook, Item, Recipe, Source, run
 from beyondcam.refinements import Affinity
@@ -306,6 +306,29 @@ def test_cost_counts_shared_passes_once() -> None:
     assert (cost.forward, cost.backward) == (4, 8)
     assert cost.megapixels == pytest.approx(12 * 32 * 32 / 1e6)
     assert (results["cam"].cost.forward, results["cam"].cost.backward) == (4, 0)
+
+
+def test_several_maps_may_ask_for_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    def times_input(forward: Forward) -> torch.Tensor:
+        maps = forward.inputs.new_empty(len(forward.rows), *forward.inputs.shape[2:])
+        for which, gradient in forward.gradients():
+            maps[which] = (gradient * forward.inputs[forward.rows[which]]).detach().abs().amax(1)
+        return maps
+
+    monkeypatch.setitem(MAPS, "times-input", Map(times_input, gradient=True))
+    items = [Item("a", photo(), (0, 2)), Item("b", photo(seed=1), (1,))]
+    crops = Crops(n=3)
+    recipes = {
+        name: Recipe(source=Source(map=name, perturbation=crops)) for name in ("saliency", "times-input")
+    }
+    for results, *alone in zip(
+        run(tiny(), items, recipes),
+        *(run(tiny(), items, {name: recipe}) for name, recipe in recipes.items()),
+        strict=True,
+    ):
+        for (name, result), own in zip(results.items(), alone, strict=True):
+            assert torch.equal(result.maps, own[name].maps)
+            assert result.cost.backward == own[name].cost.backward == 3 * len(result.maps)
 
 
 def test_views_that_nest_are_shown_to_the_network_once() -> None:

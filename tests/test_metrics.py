@@ -1,6 +1,8 @@
 """Metrics: a 4 × 4 example worked out by hand, and every threshold against one that re-reads each pixel."""
 
+import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from beyondcam.evidence import (
     Shelf,
     Winners,
     level_threshold,
+    store,
     winners_of,
     witnessed,
 )
@@ -447,7 +450,12 @@ def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path)
 def test_score_agrees_with_the_seeds_that_are_written(place: Place) -> None:
     place.put("cam", winners(REFERENCE))
     shelf = place.put("crops", winners(SEED))
-    assert np.array_equal(seed_labels(shelf.read("a"), LEVEL_100), SEED)
+    seed = seed_labels(shelf.read("a"), LEVEL_100)
+    assert np.array_equal(seed, SEED)
+    ours, theirs = (labels[TRUTH != VOID] for labels in (seed, TRUTH))
+    by_hand = [((ours == k) & (theirs == k)).sum() / ((ours == k) | (theirs == k)).sum() for k in range(3)]
+    found = row(place.score(threshold=LEVEL_100), "crops", "fixed")
+    assert list(found["iou"].values()) == pytest.approx(by_hand)
 
 
 def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(place: Place) -> None:
@@ -505,6 +513,9 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     # at level 70 all that is background is cat: cat 5 of 10, dog 4 of 4, background none
     assert row(scores, "saliency", "train")["miou"] == pytest.approx((5 / 10 + 1 + 0) / 3)
     assert row(scores, "saliency", "train")["split"] == "val"
+    assert row(scores, "saliency", "train")["chosen_on"] == {"split": "train"}
+    assert row(scores, "saliency", "few")["chosen_on"] == {"split": "train", "images": [odd]}
+    assert {row(scores, "saliency", rule)["chosen_on"] for rule in ("fixed", "blind", "oracle")} == {None}
     assert {c["threshold_rule"] for c in scores.comparisons} == {"fixed", "blind", "few", "train", "oracle"}
     assert len(scores.comparisons) == 3 + 3 + 1 + 1 + 3
 
@@ -515,18 +526,47 @@ def test_an_image_that_is_none_of_the_training_split_is_not_among_the_few(place:
     complaint(lambda: Training(images, masks, few=("a", "z")), "--few z", "all")
 
 
+def test_masks_without_an_object_choose_no_threshold(tmp_path: Path) -> None:
+    place = Place(tmp_path, tuple(f"n{n}" for n in range(20)))
+    train, val = (open_images(place.data, split) for split in ("train", "val"))
+    for images in (train, val):
+        place.put("cam", winners(REFERENCE), images.split)
+
+    def rules(few: str) -> tuple[set[str], dict[str, str]]:
+        scores = place.score("val", training=Training(train, open_masks(place.data, "train"), few=(few,)))
+        return {found["threshold_rule"] for found in scores.rows}, scores.left_out
+
+    empty, other, *_ = train.ids
+    Image.new("L", (4, 4)).save(tmp_path / f"masks/{empty}.png")
+    assert rules(other) == ({"train", "few", "oracle"}, {})
+    assert rules(empty) == ({"train", "oracle"}, {"rule few": "no object in its masks of --split train"})
+    for i in train.ids:
+        Image.new("L", (4, 4)).save(tmp_path / f"masks/{i}.png")
+    assert rules(empty)[0] == {"oracle"}
+    assert rules(empty)[1].keys() == {"rule train", "rule few"}
+
+
+@pytest.mark.parametrize("value", [math.nan, -0.1, 1.5])
+def test_a_threshold_that_is_none_is_one_line(place: Place, value: float) -> None:
+    place.put("cam", winners(REFERENCE))
+    complaint(lambda: place.score(threshold=value), f"--threshold {value}")
+    complaint(lambda: place.score(threshold=0.5, reference_threshold=value), f"--reference-threshold {value}")
+
+
 class Reads(Counter[str]):
     """Counts how often each file is opened while it is read from."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        opened = Image.open
+        for module, name in ((Image, "open"), (store, "_open")):
+            monkeypatch.setattr(module, name, self.counting(getattr(module, name)))
 
-        def counting(path: Path, *rest, **named):
+    def counting(self, opened: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
+        def count(path: Path, *rest, **named) -> Image.Image:
             self[f"{path.parent.name}/{path.name}"] += 1
             return opened(path, *rest, **named)
 
-        monkeypatch.setattr(Image, "open", counting)
+        return count
 
 
 @pytest.mark.parametrize("kept", [2**28, 0])
@@ -739,7 +779,7 @@ def test_image_whose_mask_is_broken_for_training_does_not_stop_the_score(tmp_pat
         place.put("cam", winners(REFERENCE), split)
     (tmp_path / f"masks/{train.ids[0]}.png").write_bytes(b"")
     scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
-    assert set(scores.left_out) == {train.ids[0]}
+    assert set(scores.left_out) == {f"{train.ids[0]} of --split train"}
     assert row(scores, "cam", "train")["threshold"] == pytest.approx(level_threshold(40))
 
 
@@ -754,7 +794,7 @@ def test_training_image_whose_evidence_is_broken_chooses_no_recipe_s_threshold(t
     path = place.shelf("crops", "train").path(train.ids[0])
     path.write_bytes(path.read_bytes()[:60])
     scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
-    assert set(scores.left_out) == {train.ids[0]}
+    assert set(scores.left_out) == {f"{train.ids[0]} of --split train"}
     for recipe in ("cam", "crops"):
         assert row(scores, recipe, "train")["threshold"] == pytest.approx(level_threshold(40))
 

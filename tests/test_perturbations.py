@@ -155,9 +155,8 @@ def test_few_crops_leave_next_to_nothing_uncovered(crops: Crops) -> None:
 
 def test_crops_cover_left_and_right_and_top_and_bottom_alike() -> None:
     total = sum(coverage(Crops(n=64), 60, 80, seed) for seed in range(40)).astype(float)
-    for mirrored in (total[::-1], total[:, ::-1]):
-        assert abs(total[:10].mean() / mirrored[:10].mean() - 1) < 0.1
-        assert abs(total[:, :10].mean() / mirrored[:, :10].mean() - 1) < 0.1
+    assert abs(total[:10].mean() / total[-10:].mean() - 1) < 0.1
+    assert abs(total[:, :10].mean() / total[:, -10:].mean() - 1) < 0.1
 
 
 def test_crops_of_a_pixel_are_that_pixel() -> None:

@@ -84,6 +84,31 @@ def discs(tmp_path: Path) -> str:
     return f"folder:{make_folder(tmp_path / 'discs', 8)}"
 
 
+def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path, {})
+
+    def tau(rule: str, *rows: tuple[str, str, float]) -> float:
+        facts = shelf.manifest
+        written = [
+            {
+                "recipe": shelf.name, "data": images.data, "split": split, "threshold_rule": rule,
+                "threshold": value, "chosen_on": {"split": on} if on else None,
+                **{key: facts[key] for key in ("recipe_hash", "checkpoint", "seed", "targets", "precision")},
+            }
+            for split, on, value in rows
+        ]  # fmt: skip
+        (tmp_path / "scores.json").write_text(json.dumps(written))
+        return threshold_of(tmp_path, shelf, images, rule)
+
+    assert tau("train", ("val", "train", 0.25), ("other", "train", 0.25)) == 0.25
+    assert tau("train", ("val", "train", 0.25), ("train", "all", 0.5)) == 0.25  # the other saw these masks
+    complaint(lambda: tau("train", ("train", "all", 0.5)), "no such row for own that --split all may take")
+    complaint(lambda: tau("train", ("val", "", 0.5)), "no such row")  # of an older version
+    complaint(lambda: tau("train", ("val", "train", 0.25), ("val", "part", 0.5)), "0.250 of --split train, τ")
+    assert tau("few", ("val", "all", 0.5)) == 0.5
+    assert tau("oracle", ("val", "", 0.25), ("all", "", 0.5)) == 0.5
+
+
 def shelf_of(discs: str, run: Path, levels_of: dict[str, np.ndarray]) -> tuple[Shelf, bc.LabelledImages]:
     """Evidence of class 0 for some of the discs."""
     run.mkdir(exist_ok=True)
@@ -169,6 +194,26 @@ def test_blind_leaves_as_much_void_as_the_witnesses_disagree_about(discs: str, t
     complaint(lambda: band_of(run, shelf, images, "1.5", tau), "--void 1.5")
 
 
+def test_no_evidence_at_all_is_background_and_makes_up_for_no_doubt(discs: str, tmp_path: Path) -> None:
+    """Rows 0–18 of 48 have no evidence; the witnesses disagree about twelve columns of 48."""
+    run = tmp_path / "run"
+    levels = np.linspace(-170, 255, 48**2).round().clip(0).reshape(48, 48)
+    shelf, images = shelf_of(discs, run, {"p01": levels})
+    place = np.indices((48, 48))[1]
+    witnesses_say(discs, run, {"p01": (np.where(place < 36, 210, 0), np.where(place < 24, 210, 0))})
+    tau = level_threshold(30)
+
+    def void(band: float) -> float:
+        return (seed_labels(shelf.read("p01"), tau, band) == VOID).mean()
+
+    assert void(1.0) == (levels > 0).mean()
+    least = min(n / 255 for n in range(256) if void(n / 255) >= 12 / 48)
+    assert band_of(run, shelf, images, "blind", tau) == pytest.approx(least)
+    everywhere = np.full((48, 48), 210)
+    witnesses_say(discs, run, {"p01": (np.where(place < 4, everywhere, 0), everywhere)})
+    assert void(band_of(run, shelf, images, "blind", tau)) == (levels > 0).mean()  # more there is not
+
+
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:
     images = bc.open_images(discs, "all")
     labels = {i: own for i, own in images.labels.items() if i != "p03"} | {"p05": frozenset[int]()}
@@ -247,7 +292,8 @@ def test_coco_file_read_back_gives_the_seeds(discs: str, tmp_path: Path) -> None
     (seeds / "masks" / "p03.png").write_bytes(b"left there by an earlier run")
     written = write_seeds(images, shelf, 0.25, seeds)
     path = write_coco(images, written.left_out, seeds)
-    assert [image["file_name"] for image in json.loads(path.read_text())["images"]] == ["p01.png", "p02.png"]
+    told = [(image["id"], image["file_name"]) for image in json.loads(path.read_text())["images"]]
+    assert told == [(2, "p01.png"), (3, "p02.png")]  # places among all images, whichever are left out
     spec = f"coco:{tmp_path / 'discs' / 'images'}:{path}"
     again, masks = bc.open_images(spec, "all"), bc.open_masks(spec, "all")
     assert masks is not None
@@ -277,7 +323,7 @@ def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str
         open_shelf(
             tmp_path / "run", images, targets="labels", precision="float32", name=name, recipe=recipe, seed=0
         )
-        for name, recipe in (("own", "own"), ("again", "read from .npy files"))
+        for name, recipe in (("own", "own"), ("again", "again, read from .npy files"))
     ]
     write_evidence(shelves[0], "p00", evidence_of(np.arange(48**2).reshape(1, 48, 48) % 256, (0,)))
     others = {*images.ids} - {"p00"}
@@ -421,6 +467,30 @@ def test_only_classes_that_an_image_is_labelled_with_are_taken_up(discs: str, tm
     shelf = find_shelf(run, images, "theirs")
     assert all(set(shelf.read(i).targets) == images.labels[i] for i in images.ids[1:])
     assert any(len(images.labels[i]) == 1 for i in images.ids[1:])
+
+
+def test_a_file_that_lacks_a_label_of_its_image_is_left_out(discs: str, tmp_path: Path) -> None:
+    images = bc.open_images(discs, "all")
+    shelf_of(discs, tmp_path / "run", {})
+    for i in images.ids:
+        np.save(tmp_path / f"{i}.npy", {"keys": [0], "cam": torch.rand(1, 12, 12)})  # type: ignore[arg-type]
+    left_out = import_irn(tmp_path / "run", images, images.classes, tmp_path, "theirs")
+    assert left_out.keys() == {i for i in images.ids if 1 in images.labels[i]}
+    assert 0 < len(left_out) < len(images.ids)
+    (reason,) = {reason.split(": ")[1] for reason in left_out.values()}
+    assert reason == "has no map of red, a label of the image"
+
+
+def test_what_is_imported_under_two_names_is_two_recipes(discs: str, tmp_path: Path) -> None:
+    """Else one would be given the threshold of the other."""
+    shelf_of(discs, tmp_path / "run", {})
+    found = {}
+    for split in ("train", "all"):
+        images = bc.open_images(discs, split)
+        for name in ("irn", "seam"):
+            import_irn(tmp_path / "run", images, images.classes, tmp_path, name)
+            found[name, split] = find_shelf(tmp_path / "run", images, name).manifest["recipe_hash"]
+    assert found["irn", "train"] == found["irn", "all"] != found["seam", "train"] == found["seam", "all"]
 
 
 @pytest.mark.parametrize("content", [

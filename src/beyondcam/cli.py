@@ -240,17 +240,16 @@ def score(
     if masks is None:
         raise BeyondcamError(f"{images.data}: has no masks to score against")
     training = None
-    if train_split != split:
-        try:
-            training_images = _open(run, data, train_split, classes)
-            training_masks = open_masks(images.data, train_split, images.classes)
-        except BeyondcamError as error:
-            _say(f"no rule train: {error}")
-        else:
-            if images.shared(training_images):
-                _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
-            elif training_masks is not None:
-                training = Training(training_images, training_masks, _names(few) or ())
+    try:
+        training_images = _open(run, data, train_split, classes)
+        training_masks = open_masks(images.data, train_split, images.classes)
+    except BeyondcamError as error:
+        _say(f"no rule train: {error}")
+    else:
+        if images.shared(training_images):
+            _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
+        elif training_masks is not None:
+            training = Training(training_images, training_masks, _names(few) or ())
     if few and training is None:
         raise BeyondcamError(f"--few {few}: needs a --train-split with masks, apart from --split {split}")
     scores = score_split(

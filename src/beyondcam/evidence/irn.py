@@ -104,13 +104,15 @@ def import_irn(
 ) -> dict[str, str]:
     """Take up `folder/ID.npy` as the evidence of the recipe `name`; `known` are the classes that keys count.
 
-    Of an image's keys those are kept that are among its labels. Returns the images left out, with the reason.
+    Of an image's keys those are kept that are among its labels, each of which must have one. Returns the
+    images left out, with the reason.
     """
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder of .npy files")
     shelf = open_shelf(
-        run, images, targets="labels", precision="float32", name=name, recipe="read from .npy files", seed=0
-    )
+        run, images, targets="labels", precision="float32", name=name,
+        recipe=f"{name}, read from .npy files", seed=0,
+    )  # fmt: skip
     class_of = {known.index(c): n for n, c in enumerate(images.classes)}
 
     def take(image_id: str) -> str | None:
@@ -119,8 +121,11 @@ def import_irn(
             return images.unlabelled.get(image_id, "no label")
         own = {key: c for key, c in class_of.items() if c in labels}
         try:
-            size = images.read(image_id).size
-            write_evidence(shelf, image_id, read_irn(folder / f"{image_id}.npy", size, own))
+            path, size = folder / f"{image_id}.npy", images.read(image_id).size
+            evidence = read_irn(path, size, own)
+            if lacking := sorted(set(labels) - set(evidence.targets)):
+                return f"{path}: has no map of {images.classes[lacking[0]]}, a label of the image"
+            write_evidence(shelf, image_id, evidence)
         except BeyondcamError as error:
             return str(error)
         return None

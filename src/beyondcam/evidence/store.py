@@ -84,7 +84,7 @@ class Evidence:
 def read_evidence(path: Path) -> Evidence:
     """Read what `Evidence.encode` wrote. Raises `BeyondcamError`."""
     try:
-        with Image.open(path) as opened:
+        with _open(path) as opened:
             facts = _facts(opened)
             shape = tuple(facts.pop("shape"))
             levels = np.asarray(opened).reshape(shape) if shape[0] else np.zeros(shape, np.uint8)
@@ -92,14 +92,19 @@ def read_evidence(path: Path) -> Evidence:
         return Evidence(levels, **lists, uncovered=float(facts["uncovered"]))
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it") from None
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+    except (OSError, LookupError, TypeError, ValueError, SyntaxError) as error:
         raise BeyondcamError(
             f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
         ) from None
 
 
+def _open(path: Path) -> PngImagePlugin.PngImageFile:
+    """A file of evidence, whose many targets of a large photo `Image.open` would take for a bomb."""
+    return PngImagePlugin.PngImageFile(path)
+
+
 def _facts(opened: Image.Image) -> dict[str, Any]:
-    return json.loads(opened.text["beyondcam"])  # type: ignore[attr-defined]
+    return json.loads(opened.info["beyondcam"])  # `text` would decode the pixels too
 
 
 def threshold_level(threshold: float) -> int:
@@ -139,11 +144,11 @@ class Shelf:
     def has(self, image_id: str, targets: tuple[int, ...] | None) -> bool:
         """Whether an image's evidence is there and, where `targets` are given, is of these."""
         try:
-            with Image.open(self.path(image_id)) as opened:  # reads the text chunk, not the pixels
-                facts = _facts(opened)
-        except (OSError, LookupError, ValueError, AttributeError, SyntaxError):
+            with _open(self.path(image_id)) as opened:
+                own = tuple(_facts(opened)["targets"])
+        except (OSError, LookupError, TypeError, ValueError, SyntaxError):
             return False
-        return targets is None or tuple(facts["targets"]) == targets
+        return targets is None or own == targets
 
     def cost(self) -> dict[str, float] | None:
         """Mean cost an image, over all that was mapped; None where none is recorded."""

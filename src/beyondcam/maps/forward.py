@@ -35,7 +35,7 @@ class Forward:
     features: tuple[Tensor, ...] = ()
 
     def gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """∂s_c/∂x of every pair, in rounds of at most one pair an input.
+        """∂s_c/∂x of every pair, in rounds of at most one pair an input; several maps may each ask for them.
 
         Yields
         ------
@@ -50,7 +50,7 @@ class Forward:
             first[1:] = rows[1:] != rows[:-1]
             which, left = left[first], left[~first]
             total = self.scores[self.rows[which], self.columns[which]].sum()
-            (gradient,) = torch.autograd.grad(total, self.inputs, retain_graph=len(left) > 0)
+            (gradient,) = torch.autograd.grad(total, self.inputs, retain_graph=True)
             yield which, gradient if len(which) == len(gradient) else gradient[self.rows[which]]
 
 

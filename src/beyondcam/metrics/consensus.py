@@ -17,7 +17,6 @@ from beyondcam.evidence import (
     WITNESSES,
     Shelf,
     Winners,
-    level_threshold,
     shelves,
     winners_of,
     witnessed,
@@ -104,8 +103,7 @@ def best_agreeing(tallies: Iterable[ImageTally], classes: int) -> float | None:
 
     A class of which nothing is agreed on has a say only where it takes the place of what is.
     """
-    sweep = Sweep.of(tallies, classes)
-    return level_threshold(sweep.best_level("drop")) if sweep.true[1:].any() else None
+    return Sweep.of(tallies, classes).best_threshold("drop")
 
 
 def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:

@@ -12,7 +12,6 @@ from beyondcam.evidence import (
     LEVELS,
     Shelf,
     checkpoint_hash,
-    level_threshold,
     threshold_level,
     winners_of,
 )
@@ -68,10 +67,10 @@ def threshold_of(
             raise BeyondcamError(f"--threshold {text}: {images.split} has no image {min(unknown)}")
         if missing := [i for i in ids if not shelf.path(i).exists()]:
             raise BeyondcamError(f"--threshold {text}: {missing[0]} is not mapped; `beyondcam map` does it")
-        sweep = Sweep.of(tallies_of(shelf, ids, masks), classes)
-        if not sweep.true[1:].any():
+        found = Sweep.of(tallies_of(shelf, ids, masks), classes).best_threshold()
+        if found is None:
             raise BeyondcamError(f"--threshold {text}: no object in these masks; name other images")
-        return level_threshold(sweep.best_level())
+        return found
     try:
         return _share(text, "--threshold")
     except ValueError:
@@ -95,8 +94,9 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
         open_to_doubt += int((agreed.masks.read(i) == VOID).sum())
     level, last = np.arange(LEVELS), threshold_level(threshold)
     steps = np.where(level > last, level - last, last + 1 - level)  # to this many levels either side is void
-    void = np.bincount(steps, counts, LEVELS + 1).cumsum()
-    return float(void.searchsorted(open_to_doubt) / (LEVELS - 1))
+    steps[0] = LEVELS  # no evidence at all is background however wide the band
+    void = np.bincount(steps, counts, LEVELS + 1)[:LEVELS].cumsum()
+    return float(min(void.searchsorted(open_to_doubt) / (LEVELS - 1), 1.0))
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Consensus:
@@ -124,12 +124,27 @@ def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> floa
             f"--threshold {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
         )
     rows: list[dict[str, Any]] = read_json(run / "scores.json", "beyondcam score")
-    for row in rows:
-        own = (row["recipe"], row["data"], row["threshold_rule"], *(row.get(key) for key in _SAME))
-        asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
-        if own == asked and (rule != "oracle" or row["split"] == images.split):
-            return float(row["threshold"])
-    raise BeyondcamError(
-        f"--threshold {rule}: {run / 'scores.json'} has no such row for {shelf.name}; "
-        "`beyondcam score` makes it where there are masks, otherwise take blind"
-    )
+    asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
+    found = {
+        float(row["threshold"]): (row.get("chosen_on") or row)["split"]
+        for row in rows
+        if (row["recipe"], row["data"], row["threshold_rule"], *(row.get(key) for key in _SAME)) == asked
+        and _may_take(row, rule, images)
+    }
+    if not found:
+        raise BeyondcamError(
+            f"--threshold {rule}: {run / 'scores.json'} has no such row for {shelf.name} that --split "
+            f"{images.split} may take; `beyondcam score` makes it where there are masks, otherwise take blind"
+        )
+    if len(found) > 1:
+        answers = ", ".join(f"τ {value:.3f} of --split {split}" for value, split in sorted(found.items()))
+        raise BeyondcamError(f"--threshold {rule}: {shelf.name} has several ({answers}); give a value")
+    return next(iter(found))
+
+
+def _may_take(row: dict[str, Any], rule: str, images: LabelledImages) -> bool:
+    """Whether a row's τ is of its rule for a split: one chosen on the split's own masks is its oracle."""
+    if rule == "oracle":
+        return bool(row["split"] == images.split)
+    on = row.get("chosen_on")
+    return on is not None and (rule == "few" or on["split"] != images.split)

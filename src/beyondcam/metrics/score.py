@@ -75,6 +75,12 @@ class Training:
             if i not in self.images.ids:
                 raise BeyondcamError(f"--few {i}: no such image in --split {self.images.split}")
 
+    @property
+    def chosen_on(self) -> dict[Rule, Values]:
+        """What a row of each of its rules says of where τ comes from."""
+        split = self.images.split
+        return {"train": {"split": split}, "few": {"split": split, "images": list(self.few)}}
+
 
 def score_split(
     run: Path,
@@ -93,6 +99,9 @@ def score_split(
     there is a `training`. `threshold` asks for the rule `fixed`; `reference_threshold` is then that of the
     reference CAM, the same where it is not given.
     """
+    for option, value in (("--threshold", threshold), ("--reference-threshold", reference_threshold)):
+        if value is not None and not 0 <= value <= 1:
+            raise BeyondcamError(f"{option} {value}: a value lies between 0 and 1")
     result = Scores()
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
     for shelf in shelves(run, images) if among is None else among:
@@ -246,15 +255,20 @@ def _train_thresholds(
     rules: dict[Rule, dict[str, Sweep]] = {
         rule: {key: Sweep.of((), classes) for key in complete} for rule in ("train", "few")
     }
-    for i, look in _looks(list(complete.values()), ids, training.masks, left_out, "read train", {}):
+    unread: dict[str, str] = {}
+    for i, look in _looks(list(complete.values()), ids, training.masks, unread, "read train", {}):
         for rule, sweeps in rules.items():
             for sweep, tally in zip(sweeps.values(), look.tallies, strict=True):
                 if rule == "train" or i in training.few:
                     sweep.add(tally)
-    return {
-        rule: {key: level_threshold(s.best_level(absent)) for key, s in sweeps.items() if s.true.any()}
-        for rule, sweeps in rules.items()
-    }
+    left_out |= {f"{i} of --split {images.split}": reason for i, reason in unread.items()}
+    chosen: dict[Rule, dict[str, float]] = {}
+    for rule, sweeps in rules.items():
+        found = {key: sweep.best_threshold(absent) for key, sweep in sweeps.items()}
+        chosen[rule] = {key: threshold for key, threshold in found.items() if threshold is not None}
+        if not chosen[rule] and (rule == "train" or training.few):
+            left_out[f"rule {rule}"] = f"no object in its masks of --split {images.split}"
+    return chosen
 
 
 @dataclass
@@ -340,7 +354,11 @@ def _score_family(
             scored.append(_Scored(shelf, rule, values, samples))
             row = _row(shelf, images, rule, threshold, references.get(rule), by_class, values, samples)
             uncovered = float(np.mean(own.uncovered))
-            result.rows.append(row | {"images": scored_images, "absent": absent, "uncovered": uncovered})
+            chosen_on = training.chosen_on.get(rule) if training else None
+            result.rows.append(
+                row
+                | {"chosen_on": chosen_on, "images": scored_images, "absent": absent, "uncovered": uncovered}
+            )
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))

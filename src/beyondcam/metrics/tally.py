@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import Masks
-from beyondcam.evidence import LEVELS, Shelf, Winners, winners_of
+from beyondcam.evidence import LEVELS, Shelf, Winners, level_threshold, winners_of
 from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
@@ -40,11 +40,10 @@ class ImageTally:
         row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
-        won = {k: winners.labels == k for k in range(winners.labels.min(), winners.labels.max() + 1)}
-        by_label = {k: histogram(cells[mine], rows) for k, mine in won.items() if mine.any()}
-        counts = np.stack(list(by_label.values()), 1)[1:]
+        labels = np.flatnonzero(np.bincount(winners.labels.ravel()))
+        counts = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)[1:]
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, np.array(list(by_label)), counts[truths])
+        return cls(truths, labels, counts[truths])
 
     def at(self, level: int, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
@@ -116,6 +115,10 @@ class Sweep:
     def best_level(self, absent: str = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
+
+    def best_threshold(self, absent: str = "auto") -> float | None:
+        """The threshold of the best level; None where the truth shows no object, which says nothing of it."""
+        return level_threshold(self.best_level(absent)) if self.true[1:].any() else None
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:

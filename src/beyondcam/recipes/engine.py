@@ -307,6 +307,7 @@ def _run_group(
                     if member.within(source.perturbation):
                         canvases[member.n, source].add(member.view, part)
                 clock.lap({source: rows[source.perturbation]}, len(members))
+        del forward  # with all that gradients need, before the next pass
     clock.charge(raws)
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.moment()[items[n].ranks()]

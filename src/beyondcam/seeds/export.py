@@ -15,10 +15,10 @@ def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -
     keep the ids that the data gives them, else they are the places of the classes, from 1.
     """
     numbered = all(i.isdecimal() and i == str(int(i)) for i in images.ids)
-    written = [i for i in images.ids if i not in left_out]
     labelled = (
         (int(i) if numbered else place, images.file_name(i), read_mask(seeds / "masks" / f"{i}.png").numpy())
-        for place, i in enumerate(written, start=1)
+        for place, i in enumerate(images.ids, start=1)
+        if i not in left_out
     )
     path = seeds / "instances.json"
     write_json(path, coco.instances(labelled, images.classes, images.category_ids))

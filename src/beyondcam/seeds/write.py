@@ -20,7 +20,8 @@ from beyondcam.seeds.palette import encode_labels, overlay
 def seed_labels(evidence: Evidence, threshold: float, band: float = 0.0) -> NDArray[np.uint8]:
     """The seed of one image: uint8 (H, W) at the picture's size as stored, 0 background, k class k.
 
-    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)².
+    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)². Where v is
+    0, though, is background.
     """
     winners = winners_of(evidence)
     low, high = (threshold_level(max(0.0, threshold**0.5 + side) ** 2) for side in (-band, band))
