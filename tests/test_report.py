@@ -15,6 +15,7 @@ from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import LabelCounts, write_segment
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
+from beyondcam.report.charts import _drawn
 from beyondcam.report.groups import SHOWN, group_rows
 from conftest import shelf_for
 
@@ -96,11 +97,11 @@ def comparison(a, b, difference, interval, rule="train"):
     }  # fmt: skip
 
 
-def curve(recipe):
+def curve(recipe, height=0.5):
     rising = np.linspace(0, 1, LEVELS)
     return {
         "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "split": "all", **FAMILY,
-        "threshold": (rising**2).tolist(), "miou": (rising / 2).tolist(),
+        "threshold": (rising**2).tolist(), "miou": (rising * height).tolist(),
         "levels": {"train": 100, "oracle": 110}, "reference_levels": {"train": 90, "oracle": 95},
         "dr_recall": [*rising[:-1].tolist(), None], "ndr_recall": [None, *rising[1:].tolist()],
     }  # fmt: skip
@@ -279,6 +280,13 @@ def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
     old.write_bytes(b"")
     assert write_report(run).read_bytes() == first
     assert not old.exists()
+
+
+def test_each_recipe_is_drawn_by_its_own_curve():
+    rows = [row("cam", 0.3, data="d"), row("saliency", 0.4, data="d")]
+    (group,) = group_rows(rows, [], [curve("cam", 0.3), curve("saliency", 0.4)])
+    drawn = [(own["recipe"], max(line["miou"]), style.recipe) for own, line, style in _drawn(group)]
+    assert drawn == [("saliency", 0.4, "saliency"), ("cam", 0.3, "cam")]
 
 
 def test_the_reference_is_drawn_however_many_are_better():
