@@ -17,7 +17,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import read_json, write_json
 from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
-from beyondcam.metrics.score import Scores
+from beyondcam.metrics.score import Scores, share
 from beyondcam.metrics.tally import Sweep, tallies_of
 
 _SAME = ("recipe_hash", "checkpoint", *FAMILY)
@@ -72,7 +72,7 @@ def threshold_of(
             raise BeyondcamError(f"--threshold {text}: no object in these masks; name other images")
         return found
     try:
-        return _share(text, "--threshold")
+        return share(text, "--threshold")
     except ValueError:
         return _by_rule(run, shelf, images, text)
 
@@ -84,7 +84,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
     """
     if text != "blind":
         try:
-            return _share(text, "--void")
+            return share(text, "--void")
         except ValueError:
             raise BeyondcamError(f"--void {text}: write a value between 0 and 1, or blind") from None
     agreed = _agreed(run, shelf, images, "--void")
@@ -95,7 +95,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
     level, last = np.arange(LEVELS), threshold_level(threshold)
     steps = np.where(level > last, level - last, last + 1 - level)  # to this many levels either side is void
     steps[0] = LEVELS  # no evidence at all is background however wide the band
-    void = np.bincount(steps, counts, LEVELS + 1)[:LEVELS].cumsum()
+    void = np.bincount(steps, counts, LEVELS + 1).cumsum()
     return float(min(void.searchsorted(open_to_doubt) / (LEVELS - 1), 1.0))
 
 
@@ -108,14 +108,6 @@ def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Con
             "them, or give a value"
         )
     return found
-
-
-def _share(text: str, option: str) -> float:
-    """A value in [0, 1]. Raises `ValueError` where it is no number."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise BeyondcamError(f"{option} {text}: a value lies between 0 and 1")
-    return value
 
 
 def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:

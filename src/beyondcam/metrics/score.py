@@ -100,8 +100,8 @@ def score_split(
     reference CAM, the same where it is not given.
     """
     for option, value in (("--threshold", threshold), ("--reference-threshold", reference_threshold)):
-        if value is not None and not 0 <= value <= 1:
-            raise BeyondcamError(f"{option} {value}: a value lies between 0 and 1")
+        if value is not None:
+            share(value, option)
     result = Scores()
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
     for shelf in shelves(run, images) if among is None else among:
@@ -125,6 +125,14 @@ def score_split(
     if not mapped:
         raise BeyondcamError(f"{run}: no image of {images.split} is mapped yet; `beyondcam map` does it")
     return result
+
+
+def share(value: float | str, option: str) -> float:
+    """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise BeyondcamError(f"{option} {value}: a value lies between 0 and 1")
+    return number
 
 
 def _complete(
