@@ -122,7 +122,7 @@ def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) 
             canvas.add(view, torch.zeros(len(item.targets), 1, 1, device=device))
     for members in full_batches(pairs):
         add(classifier, item, members, canvas)
-    return canvas.moment(), float(keep.mean())
+    return canvas.statistic(), float(keep.mean())
 
 
 def holding(weights: np.ndarray, share: float) -> np.ndarray:

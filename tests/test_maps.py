@@ -144,12 +144,12 @@ def naive(classifier: Classifier, item: Item, source: Source, seed: int = 0) -> 
                 found = found * probability[c] / sum(probability[t] for t in item.targets)
             found = found.flip(-1) if view.flip else found
             size = (bottom - top, right - left)
-            for sums, values in ((total, found), (squares, found * found)):
-                back = F.interpolate(values[None, None], size, mode="bilinear", antialias=True)[0, 0]
-                sums[k, top:bottom, left:right] += back
+            back = F.interpolate(found[None, None], size, mode="bilinear", antialias=True)[0, 0]
+            total[k, top:bottom, left:right] += back
+            squares[k, top:bottom, left:right] += back * back
         covered[top:bottom, left:right] += 1
     mean, square = total / covered.clamp_min(1), squares / covered.clamp_min(1)
-    return {"mean": mean, "square": square, "variance": square - mean * mean}[source.moment]
+    return {"mean": mean, "square": square, "variance": square - mean * mean}[source.statistic]
 
 
 SOURCES = [
@@ -162,9 +162,9 @@ SOURCES = [
     Source(map="saliency", perturbation=Crops(n=7, aspect="square")),
     Source(map="saliency", perturbation=Crops(n=3), weight="score", normalise=True),  # the first of the 7
     Source(map="saliency", perturbation=Crops(n=7), weight="share"),
-    Source(map="saliency", perturbation=Noise(n=3), moment="square"),
-    Source(map="saliency", perturbation=Noise(n=5), moment="variance"),
-    Source(map="cam", perturbation=Crops(n=7), moment="variance"),
+    Source(map="saliency", perturbation=Noise(n=3), statistic="square"),
+    Source(map="saliency", perturbation=Noise(n=5), statistic="variance"),
+    Source(map="cam", perturbation=Crops(n=7), statistic="variance"),
 ]
 
 
@@ -183,12 +183,26 @@ def test_the_engine_agrees_with_a_naive_loop(batch: int, single_label: bool) -> 
         for name, result in results.items():
             source = SOURCES[int(name)]
             expected = naive(classifier, item, source)
-            if source.moment == "variance":  # a difference: as exact as what it is taken of
-                scale = naive(classifier, item, source.model_copy(update={"moment": "square"}))
+            if source.statistic == "variance":  # a difference: as exact as what it is taken of
+                scale = naive(classifier, item, source.model_copy(update={"statistic": "square"}))
             else:
                 scale = expected
             largest = scale.max().item() if item.targets else 0
             torch.testing.assert_close(result.maps, expected, rtol=0, atol=1e-5 * largest + 1e-12)
+
+
+def test_views_that_do_not_differ_have_no_variance() -> None:
+    item = Item("a", photo(40, 56), (0, 2))
+    still = Noise(n=3, sigma=0.0)
+    recipes = {
+        "variance": Recipe(source=Source(map="saliency", perturbation=still, statistic="variance")),
+        "square": Recipe(source=Source(map="saliency", perturbation=still, statistic="square")),
+        "plain": Recipe(source=Source(map="saliency")),
+    }
+    (maps,) = run(tiny(), [item], recipes)
+    square = maps["plain"].maps ** 2
+    torch.testing.assert_close(maps["square"].maps, square)
+    assert maps["variance"].maps.max() <= 1e-6 * square.max()
 
 
 def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:

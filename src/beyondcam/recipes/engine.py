@@ -22,7 +22,7 @@ from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS, Forward, affinities, run_forward
 from beyondcam.perturbations import Perturbation, Plain, View
-from beyondcam.recipes.recipe import Moment, Recipe, Source
+from beyondcam.recipes.recipe import Recipe, Source, Statistic
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,26 @@ class Cost:
 class Canvas:
     """Where a power of an image's views' maps, or two, are added up: k targets at the photo's size."""
 
-    def __init__(self, item: Item, moment: Moment, device: torch.device) -> None:
+    def __init__(self, item: Item, statistic: Statistic, device: torch.device) -> None:
         size = (item.photo.height, item.photo.width)
-        self.powers = {"mean": (1,), "square": (2,), "variance": (1, 2)}[moment]
+        self.powers = {"mean": (1,), "square": (2,), "variance": (1, 2)}[statistic]
         self.total = torch.zeros(len(self.powers), len(item.targets), *size, device=device)
         self.covered = torch.zeros(size, device=device)
         self.waiting: tuple[View, Tensor, int] | None = None
 
     def add(self, view: View, maps: Tensor) -> None:
-        """Add the maps (k, h, w) of a view; those of one window after the other are brought back at once."""
+        """Add the maps (k, h, w) of a view.
+
+        Those of one window after the other are brought back at once, where their sum is all that is asked
+        for: a sum can be resized, a square cannot.
+        """
         view = view._replace(alter=None)
-        own = torch.stack([maps**power for power in self.powers])
-        if self.waiting and self.waiting[0] == view:
+        if self.waiting and self.waiting[0] == view and self.powers == (1,):
             _, total, views = self.waiting
-            self.waiting = (view, total.add_(own), views + 1)
+            self.waiting = (view, total.add_(maps), views + 1)
         else:
             self._bring_back()
-            self.waiting = (view, own, 1)
+            self.waiting = (view, maps.clone(), 1)
 
     def _bring_back(self) -> None:
         """Resize what waits to its window, bilinearly, and add it."""
@@ -88,13 +91,14 @@ class Canvas:
         view, maps, views = self.waiting
         top, left, bottom, right = view.window
         maps = maps.flip(-1) if view.flip else maps
-        back = F.interpolate(maps, (bottom - top, right - left), mode="bilinear", antialias=True)
-        self.total[..., top:bottom, left:right] += back
+        back = F.interpolate(maps[None], (bottom - top, right - left), mode="bilinear", antialias=True)[0]
+        for total, power in zip(self.total, self.powers, strict=True):
+            total[:, top:bottom, left:right] += back if power == 1 else back**power
         self.covered[top:bottom, left:right] += views
         self.waiting = None
 
-    def moment(self) -> Tensor:
-        """The moment over the views that cover a pixel, 0 where none does: float32 (k, H, W) on the CPU."""
+    def statistic(self) -> Tensor:
+        """The statistic over the views that cover a pixel, 0 where none does: float32 (k, H, W) on CPU."""
         self._bring_back()
         first, *second = self.total / self.covered.clamp_min(1)
         return ((second[0] - first**2).clamp_min(0) if second else first).cpu()
@@ -276,7 +280,7 @@ def _run_group(
     asked = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}
     sources = group.sources
-    canvases = {(n, s): Canvas(items[n], s.moment, device) for n in asked for s in sources}
+    canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in asked for s in sources}
     perturbations = sorted(group.perturbations, key=_number)
     names = sorted({source.map for source in sources})
     gradient = any(MAPS[name].gradient for name in names)
@@ -310,7 +314,7 @@ def _run_group(
         del forward  # with all that gradients need, before the next pass
     clock.charge(raws)
     for (n, source), canvas in canvases.items():
-        raws[n].maps[source] = canvas.moment()[items[n].ranks()]
+        raws[n].maps[source] = canvas.statistic()[items[n].ranks()]
         raws[n].uncovered[source.perturbation] = canvas.uncovered()
 
 

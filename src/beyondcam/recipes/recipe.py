@@ -38,7 +38,7 @@ NONE: Mapping[float, Tensor] = {}
 """The affinities of recipes that ask for none."""
 
 Weight = Literal["none", "score", "share"]
-Moment = Literal["mean", "square", "variance"]
+Statistic = Literal["mean", "square", "variance"]
 
 
 class Source(BaseModel):
@@ -51,7 +51,7 @@ class Source(BaseModel):
     weight : what the map of a view is multiplied by: "score", the class's probability in it; "share", that
         divided by the sum over the image's targets; "none", nothing.
     normalise : divide the map of each view by its own mean first.
-    moment : "mean" of the views' maps, "square" for the mean of their squares (SmoothGrad's variant),
+    statistic : "mean" of the views' maps, "square" for the mean of their squares (SmoothGrad's variant),
         "variance" (VarGrad; Adebayo et al. 2018, arXiv 1810.03307) for what the two differ by.
 
     """
@@ -62,7 +62,7 @@ class Source(BaseModel):
     perturbation: SerializeAsAny[Perturbation] = Plain()
     weight: Weight = "none"
     normalise: bool = False
-    moment: Annotated[Moment, Field(exclude_if=lambda moment: moment == "mean")] = "mean"
+    statistic: Annotated[Statistic, Field(exclude_if=lambda statistic: statistic == "mean")] = "mean"
 
 
 class Recipe(BaseModel):
@@ -141,7 +141,7 @@ class _Written(BaseModel):
     perturbation: _one_of(PERTURBATIONS) = Plain()  # type: ignore[valid-type]
     weight: Weight = "none"
     normalise: bool = False
-    moment: Moment = "mean"
+    statistic: Statistic = "mean"
     combine: Literal["mean", "geometric-mean"] | None = None
     of: tuple[str, ...] = ()
     refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]

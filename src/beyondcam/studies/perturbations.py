@@ -125,7 +125,7 @@ def recipes_of(perturbed: Mapping[str, Perturbation]) -> dict[str, Recipe]:
             recipes[f"{of} {name}"] = smoothed(of, perturbation=perturbation)
     usual = Noise(n=N)
     if usual in perturbed.values():
-        recipes["saliency squared"] = smoothed("saliency", perturbation=usual, moment="square")
-        recipes["saliency variance"] = smoothed("saliency", perturbation=usual, moment="variance")
+        recipes["saliency squared"] = smoothed("saliency", perturbation=usual, statistic="square")
+        recipes["saliency variance"] = smoothed("saliency", perturbation=usual, statistic="variance")
     weighted = {"weight": "score", "normalise": True}
     return recipes | {"saliency crops weighted": smoothed("saliency", perturbation=Crops(n=N), **weighted)}
