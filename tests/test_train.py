@@ -18,10 +18,11 @@ from beyondcam.classifier import (
     mean_average_precision,
     train,
 )
-from beyondcam.classifier.train import _augmented, learning_rate
+from beyondcam.classifier.train import _augmented
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View, generator
+from beyondcam.training import learning_rate
 from conftest import complaint, make_folder
 
 training = sys.modules["beyondcam.classifier.train"]  # the function of this name hides the module
@@ -149,6 +150,31 @@ def test_images_that_choose_the_checkpoint_are_not_trained_on(
     train(images, config(images.data, epochs=1), tmp_path / "run", quiet)
     assert len(chosen_by) == 4
     assert trained_on == set(images.ids) - chosen_by
+
+
+def test_a_training_whose_photos_cannot_be_read_makes_no_classifier(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    place = Path(spec.removeprefix("folder:")) / "images"
+    for i in images.ids[:6]:
+        (place / f"{i}.png").write_bytes(b"no photo")
+    assert len(train(images, config(spec), tmp_path / "half", quiet)) == 6
+    assert read(tmp_path / "half")["images"] in (5, 6)  # one of the 12 is held out
+    for i in images.ids:
+        (place / f"{i}.png").unlink()
+    complaint(lambda: train(images, config(spec), tmp_path / "none", quiet), "none of its images", "p0")
+    assert not (tmp_path / "none" / "classifier.safetensors").exists()
+
+
+def test_batch_norm_keeps_the_statistics_of_any_weights_that_it_starts_from() -> None:
+    frozen = {
+        "": config("d", backbone="resnet18"),
+        "weights": config("d", backbone="resnet18", pretrained=False, weights="r.pth"),
+        "asked": config("d", freeze_bn=True),
+    }
+    assert all(own.frozen_bn for own in frozen.values())
+    assert not config("d", backbone="resnet18", pretrained=False).frozen_bn
+    assert not config("d").frozen_bn
+    assert not config("d", backbone="resnet18", freeze_bn=False).frozen_bn
 
 
 def test_a_loss_that_diverges_is_one_line(spec: str, tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def test_smaller_output_stride_gives_a_finer_map_of_the_same_values(
     torch.testing.assert_close(b[:, :, ::every, ::every], a, rtol=1e-5, atol=1e-5)
 
 
+def test_a_backbone_whose_features_have_the_channels_last_is_refused() -> None:
+    small = "swin_tiny_patch4_window7_224,embed_dim=24"
+    complaint(lambda: build(small, ("a", "b"), 224), "--backbone swin_tiny", "(B, K, h, w)")
+
+
 VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=2"
 
 

@@ -1,6 +1,7 @@
 """Files that are either whole or not there, and results that people can read."""
 
 import contextlib
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +42,19 @@ def read_json(path: Path, made_by: str) -> Any:
         raise BeyondcamError(f"{path}: not there; `{made_by}` makes it") from None
     except (OSError, ValueError) as error:
         raise BeyondcamError(f"{path}: not readable ({error}); `{made_by}` makes it anew") from None
+
+
+def read_text(path: Path) -> str:
+    """UTF-8 text, with a byte order mark or without. Raises `BeyondcamError` where it is no such text."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
+
+
+def hash_of(content: Any) -> str:
+    """Ten hexadecimal digits of something in JSON's types."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -> Iterator[R]:

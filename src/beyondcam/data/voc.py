@@ -11,6 +11,7 @@ from torch import Tensor
 from beyondcam.data.photo import read_mask, read_photo
 from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes
 from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_text
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -58,11 +59,7 @@ def _split_ids(root: Path, split: str) -> tuple[str, ...]:
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
         raise BeyondcamError(f"{path}: no such split; there are: {', '.join(have) or 'none'}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BeyondcamError(f"{path}: not UTF-8 text ({error})") from None
-    ids = tuple(line.split()[0] for line in text.splitlines() if line.strip())
+    ids = tuple(line.split()[0] for line in read_text(path).splitlines() if line.strip())
     if not ids:
         raise BeyondcamError(f"{path}: the split is empty")
     if twice := [i for i, times in Counter(ids).items() if times > 1]:

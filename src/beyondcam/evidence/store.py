@@ -17,8 +17,8 @@ from torch import Tensor
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import read_json, write_json, write_whole
-from beyondcam.recipes import Cost, Recipe, hash_of
+from beyondcam.files import hash_of, read_json, write_json, write_whole
+from beyondcam.recipes import Cost, Recipe
 
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""

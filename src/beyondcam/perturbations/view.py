@@ -39,6 +39,10 @@ class View(NamedTuple):
         square = F.interpolate(window, (self.size, self.size), mode="bilinear", antialias=True)[0].round()
         return square.flip(-1) if self.flip else square
 
+    def altered(self, x: Tensor) -> Tensor:
+        """A normalised input (3, size, size), changed as this view changes it."""
+        return self.alter(x) if self.alter else x
+
 
 def generator(seed: int, *words: object) -> np.random.Generator:
     """A random stream that depends on its arguments alone, the same on every machine."""

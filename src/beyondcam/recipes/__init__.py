@@ -1,7 +1,7 @@
 """Recipes and the engine that runs them."""
 
 from beyondcam.recipes.engine import TARGETS, Cost, Item, Raw, Result, finish, raw_maps, run, scores
-from beyondcam.recipes.recipe import Cookbook, Recipe, Source, hash_of
+from beyondcam.recipes.recipe import Cookbook, Recipe, Source
 
 __all__ = [
     "TARGETS",
@@ -13,7 +13,6 @@ __all__ = [
     "Result",
     "Source",
     "finish",
-    "hash_of",
     "raw_maps",
     "run",
     "scores",

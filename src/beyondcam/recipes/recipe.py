@@ -1,7 +1,5 @@
 """Recipes: map + perturbation + refinements, or a combination of recipes, written in TOML."""
 
-import hashlib
-import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.files import hash_of
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
 from beyondcam.refinements import REFINEMENTS, Refinement, by_maximum
@@ -27,11 +26,6 @@ def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
     for c in classes[1:]:
         union = or_(union, c)
     return Annotated[union, Field(discriminator="kind")]
-
-
-def hash_of(content: Any) -> str:
-    """Ten hexadecimal digits of something in JSON's types."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 NONE: Mapping[float, Tensor] = {}
@@ -192,7 +186,7 @@ class Cookbook:
                 parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
                 return Recipe(combine=written.combine, of=parts, refine=refine)
             source = Source(**{field: getattr(written, field) for field in Source.model_fields})
-            return Recipe(source=source, combine=written.combine, refine=refine)
+            return Recipe(source=source, refine=refine)
         except ValidationError as error:
             raise BeyondcamError(f"recipe {base}: {_first(error)}") from None
 

@@ -1,6 +1,6 @@
 """The segmentation network: any architecture of segmentation-models-pytorch over any timm encoder.
 
-Both libraries are imported where they are used: they take seconds, and most commands never build a network.
+The library is imported where it is used: it takes seconds, and most commands never build a network.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from beyondcam.classifier import Network, fill, imagenet_weights
+from beyondcam.classifier import Network, check_known, load_imagenet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View
@@ -89,12 +89,8 @@ def build_segmenter(
 ) -> Segmenter:
     """A fresh network; `pretrained` loads ImageNet weights into the encoder, `weights` those of a file."""
     import segmentation_models_pytorch as smp
-    import timm
 
-    if not timm.is_model(encoder):
-        close = timm.list_models(f"*{encoder}*")[:3]
-        hint = f"; there are {', '.join(close)}" if close else ""
-        raise BeyondcamError(f"--encoder {encoder}: no name timm knows{hint}")
+    check_known(encoder, "--encoder")
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
         raise BeyondcamError(f"--architecture {architecture}: there are {', '.join(known)}")
@@ -111,6 +107,6 @@ def build_segmenter(
         raise BeyondcamError(f"--architecture {architecture}: gives {shape[2:]} pixels for {size} × {size}")
     trunk = network.get_submodule("encoder.model")
     if weights is not None or pretrained:
-        fill(trunk, imagenet_weights(encoder, weights, "--encoder"), str(weights or encoder))
+        load_imagenet(trunk, encoder, weights, "--encoder")
     config: Any = trunk.pretrained_cfg
     return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError  # torch.load raises it for code in a file
@@ -14,19 +13,18 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from beyondcam.classifier.train import learning_rate
+from beyondcam.classifier import restore
 from beyondcam.data import VOID, LabelledImages, Photo
 from beyondcam.devices import all_of, open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, read_json, write_json, write_whole
+from beyondcam.files import ahead, hash_of, read_json, write_json, write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.progress import track
-from beyondcam.recipes import hash_of
 from beyondcam.segmentation.network import Segmenter, build_segmenter
+from beyondcam.training import descend, freeze_norms, learning_rate
 
 Labels = Callable[[str], NDArray[np.uint8]]
 """id → label image (H, W) of the photo as stored: 0 background, k class k, 255 void."""
@@ -119,7 +117,9 @@ def train_segmenter(
         write_json(out / "segment.json", about)
     batches = len(images.ids) // batch
     for epoch in range(len(history), config.epochs):
-        _training_mode(segmenter, config)
+        segmenter.train()
+        if config.pretrained or config.weights is not None:
+            freeze_norms(segmenter.network.get_submodule("encoder"))
         torch.manual_seed(_draw(config.seed, epoch, fabric.global_rank))  # of dropout
         loader = _batches(images, labels, segmenter, config, batch, epoch, left_out, fabric)
         total, steps = 0.0, 0
@@ -130,13 +130,7 @@ def train_segmenter(
             loss = label_loss(model, x, y, fabric)
             if loss is None:
                 continue
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            optimizer.step()
-            value = total_of(loss.detach(), fabric) / fabric.world_size
-            if not math.isfinite(value):
-                raise BeyondcamError(f"epoch {epoch + 1}: the loss is {value}; lower --lr")
-            total, steps = total + value, steps + 1
+            total, steps = total + descend(loss, optimizer, fabric, epoch), steps + 1
         left_out = all_of(left_out, fabric)
         if not steps:
             raise BeyondcamError(
@@ -180,17 +174,7 @@ def load_segmenter(folder: Path) -> Segmenter:
         reason = str(error).splitlines()[0]
         raise BeyondcamError(f"{folder / 'segment.json'}: not a network's settings ({reason})") from None
     segmenter = build_segmenter(config.architecture, config.encoder, classes, config.size, mirror=config.flip)
-    path = folder / "network.safetensors"
-    try:
-        segmenter.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `{MADE_BY}`, run to its end, makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not a network ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(
-            f"{path}: not a network of {config.architecture} as {folder / 'segment.json'} has it"
-        ) from None
+    restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
     return segmenter.eval()
 
 
@@ -257,14 +241,6 @@ def _optimizer(segmenter: Segmenter, config: SegmentConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
-def _training_mode(segmenter: Segmenter, config: SegmentConfig) -> None:
-    segmenter.train()
-    if config.pretrained or config.weights is not None:
-        for module in segmenter.network.get_submodule("encoder").modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-
-
 def _batches(
     images: LabelledImages,
     labels: Labels,
@@ -291,8 +267,7 @@ def _batches(
                 continue
             rng = generator(config.seed, "augment", epoch, i)
             view = augmented(rng, photo.height, photo.width, config.size, config.crop_scale, flip=config.flip)
-            x = segmenter.normalise(view.cut(photo.pixels))
-            inputs.append(view.alter(x) if view.alter else x)
+            inputs.append(view.altered(segmenter.normalise(view.cut(photo.pixels))))
             targets.append(torch.from_numpy(cut_labels(own, view, (photo.height, photo.width))))
         if not inputs:
             empty = segmenter.mean.new_empty(0, 3, config.size, config.size)

@@ -1,7 +1,5 @@
 """What a study works with: classifiers, the ordinary pipeline, and a folder where nothing is done twice."""
 
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +19,7 @@ from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
-from beyondcam.files import read_json, write_json, write_whole
+from beyondcam.files import hash_of, read_json, write_json, write_whole
 from beyondcam.maps import MAPS
 from beyondcam.metrics import Scores, Training, score_split
 from beyondcam.perturbations import Perturbation, Plain
@@ -209,8 +207,7 @@ class Bench:
 
     def kept(self, name: str, subject: Subject, make: Callable[[], Any]) -> Any:
         """What `make` gives, in JSON's types: made once for a checkpoint and its images, then read."""
-        about = json.dumps((checkpoint_hash(subject.run), subject.images.ids))
-        path = self.folder / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:10]}.json"
+        path = self.folder / f"{name}-{hash_of((checkpoint_hash(subject.run), subject.images.ids))}.json"
         if not path.exists():
             write_json(path, make())
         return read_json(path, "beyondcam study")
