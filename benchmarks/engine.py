@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import call
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from beyondcam.maps import MAPS, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
 from results import shown, table, write_section
-from timing import Ratio, printed, printed_time, ratio, resident, seconds_of
+from timing import Ratio, printed, ratio, resident, seconds_of
 
 BATCH = 8
 CLASSES = tuple("abcdefgh")
@@ -296,7 +297,7 @@ def allocator(images: LabelledImages, measure: Measure) -> str:
     """Passes in fresh processes by turns, one with its memory kept, one with the allocator as it comes."""
     del measure
     alone = partial(printed, __file__, "--data", images.data, "--passes", 384)
-    found = ratio(partial(alone, 0), partial(alone, 1), seconds=0, timed=printed_time)
+    found = ratio(partial(alone, 0), partial(alone, 1), seconds=0, timed=call)
     head = ("forward and backward", "memory as the allocator has it / kept (`devices.keep_memory`)")
     return table(("384 px", found), head=head)
 

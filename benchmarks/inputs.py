@@ -21,8 +21,3 @@ def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[Labelled
 def tallies(run: Path, images: LabelledImages, masks: Masks, recipe: str) -> list[ImageTally]:
     """The counts of each image that is mapped."""
     return list(tallies_of(find_shelf(run, images, recipe), images.ids, masks))
-
-
-def spread(ids: Sequence[str], count: int) -> tuple[str, ...]:
-    """So many of the ids, evenly spread."""
-    return tuple(ids[:: max(1, len(ids) // count)][:count])

@@ -8,6 +8,7 @@ Writes the section `peers` of docs/performance.md.
 
 import argparse
 from functools import partial
+from operator import call
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from beyondcam.perturbations import Noise
 from beyondcam.recipes import Recipe, Source
 from engine import BATCH, CLASSES, cams, items, machine, mapped, network, noise, wait
 from results import shown, table, write_section
-from timing import Ratio, forget_peak, printed, printed_time, ratio, resident, seconds_of
+from timing import Ratio, forget_peak, printed, ratio, resident, seconds_of
 
 N = 50
 """Samples of SmoothGrad, as many as its paper takes."""
@@ -127,7 +128,7 @@ def main() -> None:
     row("the same, captum given the folded network", on_ours, at_most=1.05)
     alone = partial(printed, __file__, "--data", images.data, "--job")
     theirs, mine = (partial(alone, who, "seconds") for who in ("captum", "ours"))
-    apart = ratio(theirs, mine, seconds=0, timed=printed_time)
+    apart = ratio(theirs, mine, seconds=0, timed=call)
     name = "captum's NoiseTunnel at its default / SmoothGrad, in processes of their own, its memory not kept"
     row(name, apart, at_least=2)
     mb = {who: alone(who, "memory") for who in ("ours", "captum")}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 import beyondcam as bc
 from beyondcam.classifier import read_config
+from beyondcam.data import evenly
 from beyondcam.devices import to_device
 from beyondcam.evidence import Evidence, winners_of
 from beyondcam.maps import run_forward, saliency
@@ -26,7 +27,7 @@ from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
 from beyondcam.recipes.engine import Canvas
-from inputs import open_scored, spread
+from inputs import open_scored
 from results import shown, table, write_section
 from timing import geometric_mean
 
@@ -49,7 +50,7 @@ def main() -> None:
     classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
-    chosen = spread([i for i in images.ids if images.labels.get(i)], arguments.images)
+    chosen = evenly([i for i in images.ids if images.labels.get(i)], arguments.images)
 
     tallies: dict[float, list[ImageTally]] = defaultdict(list)
     seconds: dict[float, list[float]] = defaultdict(list)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from beyondcam import score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages, Masks, evenly
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
 from beyondcam.files import ahead
-from inputs import open_scored, spread
+from inputs import open_scored
 from results import shown, table, write_section
 from timing import ratio
 
@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     _, classes = read_config(arguments.run)
     images, masks = open_scored(arguments.data, "val", classes)
-    some = replace(images, ids=spread(images.ids, arguments.some))
+    some = replace(images, ids=evenly(images.ids, arguments.some))
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         family = link(arguments.run, run, images, arguments.recipe)

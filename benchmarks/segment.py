@@ -37,6 +37,7 @@ from beyondcam.metrics import (
 from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
 from beyondcam.segmentation import SegmentConfig
+from beyondcam.studies.bench import row_of
 from beyondcam.studies.finding import bounded, cell
 from inputs import open_scored
 from results import change, shown, table, write_section
@@ -135,8 +136,7 @@ def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> dict[str, Any]:
         reference_threshold=threshold_of(run, reference, lesson.images, "blind"),
         among=[reference] if shelf.name == REFERENCE else [reference, shelf],
     )  # fmt: skip
-    (row,) = (r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (shelf.name, "fixed"))
-    return row
+    return row_of(scores, shelf.name, "fixed")
 
 
 def taught(
@@ -201,10 +201,10 @@ def schedules(
     )
 
 
-def over_seeds(samples: Samples, seed: int = 0) -> Samples:
+def over_seeds(samples: Samples) -> Samples:
     """The mean over networks (networks, samples), in every resample over as many drawn with replacement."""
     networks, count = samples.shape
-    drawn = np.random.default_rng(seed).integers(networks, size=(networks, count))
+    drawn = np.random.default_rng(0).integers(networks, size=(networks, count))
     drawn[:, 0] = np.arange(networks)
     return np.take_along_axis(samples, drawn, 0).mean(0)
 

@@ -115,8 +115,3 @@ def printed(script: str, *words: object) -> float:
     """The number that a script, run in a process of its own, prints."""
     command = [sys.executable, script, *map(str, words)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-
-
-def printed_time(call: Callable[[], float]) -> float:
-    """How long a call of `printed` takes that prints so itself."""
-    return call()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from pycocotools.coco import COCO
 from scipy import ndimage
 
 from beyondcam.data import (
@@ -424,6 +425,8 @@ def reachable(thing: object) -> Iterator[object]:
         elif callable(one) and hasattr(one, "__code__"):
             waiting += [cell.cell_contents for cell in one.__closure__ or ()]
             waiting += [one.__defaults__, one.__kwdefaults__, one.__code__.co_consts]
+        elif hasattr(one, "__self__"):
+            waiting.append(one.__self__)
         elif dataclasses.is_dataclass(one):
             waiting += [getattr(one, f.name) for f in dataclasses.fields(one)]
 
@@ -436,6 +439,13 @@ def test_labelled_images_hold_no_path_to_the_masks(tmp_path: Path) -> None:
         words = [str(one) for one in found if isinstance(one, (str, Path))]
         assert any("JPEGImages" in word for word in words)  # the walk does reach the closures
         assert not [word for word in words if "SegmentationClass" in word]
+
+
+def test_labelled_images_of_coco_hold_no_instances(tmp_path: Path) -> None:
+    data = make_coco(tmp_path)
+    images, masks = (set(map(type, reachable(f(data, "all")))) for f in (open_images, open_masks))
+    assert COCO in masks
+    assert COCO not in images
 
 
 def test_walk_would_find_a_mask_folder_in_a_closure(tmp_path: Path) -> None:
@@ -1043,7 +1053,8 @@ def test_digits_settings_are_named_in_a_fixed_order_without_the_usual_ones() -> 
         ("scraps=4,largest=32", "digits:largest=32,scraps=4"),
         ("objects=3", "digits:objects=3-3"),
         ("objects=2-4,scraps=16", "digits"),
-        ("inside=0.50", "digits:inside=0.5"),
+        ("inside=0.50,ground=1", "digits:inside=0.5,ground=1"),
+        ("inside=0.12345678", "digits:inside=0.12345678"),
     ):
         images = open_images(f"digits:{written}", "val_1")
         assert images.data == named

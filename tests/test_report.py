@@ -283,8 +283,9 @@ def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
 
 
 def test_each_recipe_is_drawn_by_its_own_curve():
-    rows = [row("cam", 0.3, data="d"), row("saliency", 0.4, data="d")]
-    (group,) = group_rows(rows, [], [curve("cam", 0.3), curve("saliency", 0.4)])
+    heights = {"cam": 0.3, "saliency": 0.4}
+    rows = [row(name, height, data="d") for name, height in heights.items()]
+    (group,) = group_rows(rows, [], [curve(name, height) | {"data": "d"} for name, height in heights.items()])
     drawn = [(own["recipe"], max(line["miou"]), style.recipe) for own, line, style in _drawn(group)]
     assert drawn == [("saliency", 0.4, "saliency"), ("cam", 0.3, "cam")]
 

@@ -433,6 +433,9 @@ def test_a_prediction_of_another_size_is_left_out(
     assert found.ids == (ids[0], ids[2])
     assert left_out.keys() == {ids[1]}
     assert label_mious([found])[0, 0] == 1
+    earlier = {"p99": "could not be learnt from"}
+    none = lambda i: labels(i)[:40]  # noqa: E731
+    complaint(lambda: score_labels(none, ids, masks, earlier), "none of the images can be scored", "48")
 
 
 # predicting

@@ -28,19 +28,20 @@ def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImag
     """Images of a split; an image's labels are the categories of its annotations."""
     folder, file = _paths(place, split)
     coco = _load(file)
-    files = {str(i): folder / coco.imgs[i]["file_name"] for i in _ids(place, split, coco)}
+    names = {i: coco.imgs[int(i)]["file_name"] for i in _ids(place, split, coco)}
+    files = {i: folder / name for i, name in names.items()}
     known = _category_names(coco)
     classes = choose_classes(wanted, known)
-    names = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in files}
+    labels = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in names}
     numbers: dict[str, int] = {category["name"]: category["id"] for category in coco.cats.values()}
     return LabelledImages(
         data="coco:" + ":".join(str(Path(part).resolve()) for part in place.split(":", 1)),
         split=split,
         classes=classes,
-        ids=tuple(files),
-        labels=index_labels(names, classes),
+        ids=tuple(names),
+        labels=index_labels(labels, classes),
         read=lambda i: read_photo(files[i]),
-        file_name=lambda i: coco.imgs[int(i)]["file_name"],
+        file_name=names.__getitem__,
         photo=lambda i: str(files[i]),  # each file numbers its own images
         category_ids=tuple(numbers[name] for name in classes),
     )
@@ -133,12 +134,12 @@ def _load(file: Path) -> COCO:
         raise BeyondcamError(f"{file}: not a COCO instances file ({error!r})") from None
 
 
-def _ids(place: str, split: str, coco: COCO) -> tuple[int, ...]:
+def _ids(place: str, split: str, coco: COCO) -> tuple[str, ...]:
     ids = [str(i) for i in sorted(coco.imgs)]
     chosen = tuple(ids) if "{split}" in place else own_split(ids, split, f"coco:{place}")
     if not chosen:
         raise BeyondcamError(f"coco:{place}: the split {split} is empty")
-    return tuple(int(i) for i in chosen)
+    return chosen
 
 
 def _categories(coco: COCO) -> list[dict[str, str]]:

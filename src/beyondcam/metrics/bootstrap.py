@@ -6,13 +6,12 @@ from numpy.typing import NDArray
 RESAMPLES = 1000
 
 
-def sample_weights(images: int, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.int64]:
+def sample_weights(images: int) -> NDArray[np.int64]:
     """How often each image counts in the full sample, which comes first, and in each resample.
 
-    int64 (1 + resamples, images).
+    int64 (1 + RESAMPLES, images), the same for the same number of images.
     """
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    drawn = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=RESAMPLES)
     return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 

@@ -64,7 +64,7 @@ def score_labels(
         else:
             found[i] = counts
     if not found:
-        reason = next(iter(left_out.values()), "there is none")
+        reason = left_out[ids[0]] if ids else "there is none"
         raise BeyondcamError(f"none of the images can be scored: {reason}")
     return LabelCounts(tuple(found), np.stack(list(found.values())))
 

@@ -17,7 +17,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import read_json, write_json
 from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
-from beyondcam.metrics.score import Scores, share
+from beyondcam.metrics.score import Scores, within_unit
 from beyondcam.metrics.tally import Sweep, tallies_of
 
 _SAME = ("recipe_hash", "checkpoint", *FAMILY)
@@ -72,7 +72,7 @@ def threshold_of(
             raise BeyondcamError(f"--threshold {text}: no object in these masks; name other images")
         return found
     try:
-        return share(text, "--threshold")
+        return within_unit(text, "--threshold")
     except ValueError:
         return _by_rule(run, shelf, images, text)
 
@@ -84,7 +84,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshol
     """
     if text != "blind":
         try:
-            return share(text, "--void")
+            return within_unit(text, "--void")
         except ValueError:
             raise BeyondcamError(f"--void {text}: write a value between 0 and 1, or blind") from None
     agreed = _agreed(run, shelf, images, "--void")

@@ -101,7 +101,7 @@ def score_split(
     """
     for option, value in (("--threshold", threshold), ("--reference-threshold", reference_threshold)):
         if value is not None:
-            share(value, option)
+            within_unit(value, option)
     result = Scores()
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
     for shelf in shelves(run, images) if among is None else among:
@@ -127,7 +127,7 @@ def score_split(
     return result
 
 
-def share(value: float | str, option: str) -> float:
+def within_unit(value: float | str, option: str) -> float:
     """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
     number = float(value)
     if not 0 <= number <= 1:
@@ -292,10 +292,12 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A recipe under a rule: each metric over all images, and in every resample."""
+    """A recipe under a rule: IoU by class, each metric over all images, and in every resample."""
 
     shelf: Shelf
     rule: Rule
+    threshold: float
+    by_class: NDArray[np.float64]
     values: Mapping[str, float]
     samples: Mapping[str, NDArray[np.float64]]
 
@@ -356,17 +358,15 @@ def _score_family(
         chosen = references if shelf is reference else thresholds(shelf, sweep, own.agreeing)
         result.curves[shelf.folder.name] = _curves(shelf, images, sweep, own, chosen, references, absent)
         for rule, threshold in chosen.items():
-            by_class, values, samples = _evaluate(
-                own, rule, threshold_level(threshold), classes, weights, absent
-            )
-            scored.append(_Scored(shelf, rule, values, samples))
-            row = _row(shelf, images, rule, threshold, references.get(rule), by_class, values, samples)
-            uncovered = float(np.mean(own.uncovered))
-            chosen_on = training.chosen_on.get(rule) if training else None
-            result.rows.append(
-                row
-                | {"chosen_on": chosen_on, "images": scored_images, "absent": absent, "uncovered": uncovered}
-            )
+            scored.append(_evaluate(shelf, own, rule, threshold, classes, weights, absent))
+            how = {
+                "reference_threshold": references.get(rule),
+                "chosen_on": training.chosen_on.get(rule) if training else None,
+                "images": scored_images,
+                "absent": absent,
+                "uncovered": float(np.mean(own.uncovered)),
+            }
+            result.rows.append(_row(scored[-1], images) | how)
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))
@@ -410,9 +410,16 @@ def _count(
 
 
 def _evaluate(
-    counts: _Counts, rule: Rule, level: int, classes: int, weights: NDArray[np.int64], absent: Absent
-) -> tuple[NDArray[np.float64], dict[str, float], dict[str, NDArray[np.float64]]]:
-    """IoU by class, each metric, and each metric's resamples, at one level."""
+    shelf: Shelf,
+    counts: _Counts,
+    rule: Rule,
+    threshold: float,
+    classes: int,
+    weights: NDArray[np.int64],
+    absent: Absent,
+) -> _Scored:
+    """What a recipe's counts say at one threshold."""
+    level = threshold_level(threshold)
     intersection, predicted, true = resampled(counts_at(counts.tallies, level, classes), weights)
     by_class = iou(intersection, predicted, true)
     samples = {"miou": mean_iou(by_class.T, true.T, absent)}
@@ -426,52 +433,44 @@ def _evaluate(
             predicted[:, 1:].sum(1),
         )
         samples |= dict(zip(METRICS[1:], found, strict=True))
-    return by_class[0], {k: float(v[0]) for k, v in samples.items()}, {k: v[1:] for k, v in samples.items()}
+    values = {metric: float(drawn[0]) for metric, drawn in samples.items()}
+    resamples = {metric: drawn[1:] for metric, drawn in samples.items()}
+    return _Scored(shelf, rule, threshold, by_class[0], values, resamples)
 
 
-def _row(
-    shelf: Shelf,
-    images: LabelledImages,
-    rule: Rule,
-    threshold: float,
-    reference_threshold: float | None,
-    by_class: NDArray[np.float64],
-    values: Mapping[str, float],
-    samples: Mapping[str, NDArray[np.float64]],
-) -> Values:
-    cost = shelf.cost()
+def _about(shelf: Shelf, images: LabelledImages) -> Values:
+    """Of what evidence and which images a row, a comparison or a curve is."""
     return {
-        "recipe": shelf.name,
-        "recipe_hash": shelf.manifest["recipe_hash"],
         "checkpoint": shelf.manifest["checkpoint"],
         "data": images.data,
         "split": images.split,
         **{key: shelf.manifest[key] for key in FAMILY},
-        "threshold_rule": rule,
-        "threshold": threshold,
-        "reference_threshold": reference_threshold,
-        **{metric: _number(values.get(metric)) for metric in METRICS},
-        "iou": {
-            name: _number(value)
-            for name, value in zip(("background", *images.classes), by_class, strict=True)
-        },
-        "ci": {metric: interval(drawn) for metric, drawn in samples.items()},
-        "cost": cost,
+    }
+
+
+def _row(scored: _Scored, images: LabelledImages) -> Values:
+    """What a row of `scores.json` says of a recipe under a rule."""
+    by_class = zip(("background", *images.classes), scored.by_class, strict=True)
+    return _about(scored.shelf, images) | {
+        "recipe": scored.shelf.name,
+        "recipe_hash": scored.shelf.manifest["recipe_hash"],
+        "threshold_rule": scored.rule,
+        "threshold": scored.threshold,
+        **{metric: _number(scored.values.get(metric)) for metric in METRICS},
+        "iou": {name: _number(value) for name, value in by_class},
+        "ci": {metric: interval(drawn) for metric, drawn in scored.samples.items()},
+        "cost": scored.shelf.cost(),
     }
 
 
 def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
     """The paired difference b − a of each metric."""
     metrics = [m for m in METRICS if m in a.samples and m in b.samples]
-    return {
+    return _about(a.shelf, images) | {
         "a": a.shelf.name,
         "b": b.shelf.name,
         "a_hash": a.shelf.manifest["recipe_hash"],
         "b_hash": b.shelf.manifest["recipe_hash"],
-        "checkpoint": a.shelf.manifest["checkpoint"],
-        "data": images.data,
-        "split": images.split,
-        **{key: a.shelf.manifest[key] for key in FAMILY},
         "threshold_rule": a.rule,
         "difference": {m: _number(b.values[m] - a.values[m]) for m in metrics},
         "ci": {m: interval(b.samples[m] - a.samples[m]) for m in metrics},
@@ -488,14 +487,10 @@ def _curves(
     absent: Absent,
 ) -> Values:
     """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
-    curves: Values = {
+    curves = _about(shelf, images) | {
         "recipe": shelf.name,
         "recipe_hash": shelf.manifest["recipe_hash"],
-        "data": images.data,
-        "split": images.split,
         "classes": list(images.classes),
-        "checkpoint": shelf.manifest["checkpoint"],
-        **{key: shelf.manifest[key] for key in FAMILY},
         "threshold": [level_threshold(level) for level in range(LEVELS)],
         "miou": sweep.miou(absent).tolist(),
         "levels": {rule: threshold_level(threshold) for rule, threshold in chosen.items()},

@@ -49,16 +49,12 @@ class ImageTally:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
         above = self.counts[:, :, level + 1 :].sum(-1)
         below = self.counts[:, :, : level + 1].sum((1, 2))
+        row, column = np.nonzero(self.truths[:, None] == self.labels)
         result = np.zeros((3, classes + 1), np.int64)
-        for row, t in enumerate(self.truths):
-            result[2, t] = self.counts[row].sum()
-            result[1, 0] += below[row]
-            if t == 0:
-                result[0, 0] = below[row]
-            for column, k in enumerate(self.labels):
-                result[1, k] += above[row, column]
-                if t == k:
-                    result[0, k] += above[row, column]
+        result[0, self.labels[column]] = above[row, column]
+        result[1, self.labels] = above.sum(0)
+        result[2, self.truths] = self.counts.sum((1, 2))
+        result[:2, 0] = below[self.truths == 0].sum(), below.sum()
         return result
 
 

@@ -1,6 +1,5 @@
 """Some images with their truth, maps and seeds, as small JPEG files."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks, open_images, open_masks, read_mask
+from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import write_whole
 from beyondcam.report.groups import SHOWN, Group, Values
-from beyondcam.seeds import PALETTE, overlay, seed_labels
+from beyondcam.seeds import PALETTE, encoded, overlay, seed_labels
 
 IMAGES = 12
 """Images shown, spread evenly over the split."""
@@ -85,12 +84,12 @@ def write_gallery(
     gallery.rows = [row for row, _ in found]
     ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in found)] if found else []
     seen: set[int] = set()
-    for number, n in enumerate(np.linspace(0, len(ids) - 1, min(IMAGES, len(ids))).round().astype(int)):
+    for number, i in enumerate(evenly(ids, IMAGES)):
         try:
             stem = f"gallery/{prefix}-{number:02d}"
-            picture, labels = _show(images, masks, found, predictions, ids[n], folder, stem)
+            picture, labels = _show(images, masks, found, predictions, i, folder, stem)
         except BeyondcamError as error:
-            gallery.left_out[ids[n]] = str(error)
+            gallery.left_out[i] = str(error)
         else:
             gallery.pictures.append(picture)
             seen |= labels
@@ -139,18 +138,17 @@ def _show(
         drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
     for name, labels in drawn.items():
         thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
+    address = {name: f"{stem}-{name}.jpg" for name in thumbnails}
     for name, thumbnail in thumbnails.items():
-        buffer = io.BytesIO()
-        thumbnail.save(buffer, "JPEG", quality=80, subsampling=0)
-        write_whole(folder / f"{stem}-{name}.jpg", buffer.getvalue())
+        write_whole(folder / address[name], encoded(thumbnail, "JPEG", quality=80, subsampling=0))
     picture = Picture(
         image_id,
         [images.classes[t] for t in stored.targets],
-        f"{stem}-photo.jpg",
-        f"{stem}-truth.jpg" if masks is not None else None,
-        [f"{stem}-{n}-map.jpg" for n in range(len(found))],
-        [f"{stem}-{n}-seed.jpg" for n in range(len(found))],
-        [f"{stem}-{n}-prediction.jpg" for n in range(len(predictions))],
+        address["photo"],
+        address.get("truth"),
+        [address[f"{n}-map"] for n in range(len(found))],
+        [address[f"{n}-seed"] for n in range(len(found))],
+        [address[f"{n}-prediction"] for n in range(len(predictions))],
     )
     return picture, {int(k) for labels in drawn.values() for k in np.unique(labels)}
 

@@ -1,11 +1,11 @@
 """The rows of a RUN, sorted into what may be compared, and what they say."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import METRICS, REFERENCE
+from beyondcam.metrics import REFERENCE
 
 Values = dict[str, Any]
 
@@ -116,10 +116,9 @@ def group_rows(
 ) -> list[Group]:
     """Sort rows into groups, those under the most believable rule first."""
     keys = {tuple(row[k] for k in _KEY): None for row in rows}
-    named = [dict(zip(_KEY, key, strict=True)) for key in keys]
     groups = [
-        Group(key, *(list(_belonging(key, values)) for values in (rows, comparisons, curves)))
-        for key in named
+        Group(dict(zip(_KEY, key, strict=True)), *(_belonging(key, v) for v in (rows, comparisons, curves)))
+        for key in keys
     ]
     return sorted(groups, key=lambda group: _rank(group.leading_rule))
 
@@ -132,9 +131,9 @@ def verdict(interval: Sequence[float] | None) -> str:
     return "higher" if low > 0 else "lower" if high < 0 else "open"
 
 
-def _belonging(key: Values, values: Sequence[Values]) -> Iterator[Values]:
-    """The values that do not contradict a group's key; curves state only a part of it."""
-    return (value for value in values if all(value.get(k, key[k]) == key[k] for k in key))
+def _belonging(key: tuple[Any, ...], values: Sequence[Values]) -> list[Values]:
+    """The values of a group."""
+    return [value for value in values if tuple(value[k] for k in _KEY) == key]
 
 
 def _turned(comparison: Values) -> Values:
@@ -144,10 +143,9 @@ def _turned(comparison: Values) -> Values:
         "a": comparison["b"],
         "b": comparison["a"],
         "difference": {m: None if d is None else -d for m, d in difference.items()},
-        "ci": {m: None if i is None else [-i[1], -i[0]] for m, i in ci.items() if m in METRICS},
+        "ci": {m: None if i is None else [-i[1], -i[0]] for m, i in ci.items()},
     }
 
 
 def _rank(rule: str) -> int:
-    order = list(RULES)
-    return order.index(rule) if rule in order else len(order)
+    return list(RULES).index(rule)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import FAMILY
 from beyondcam.files import read_json, write_whole
 from beyondcam.metrics import METRICS, REFERENCE, read_segments, share_of_truth
 from beyondcam.report.charts import recall_chart, threshold_chart
@@ -50,7 +51,7 @@ def write_report(run: Path) -> Path:
 def _rows(run: Path) -> list[Values]:
     path = run / "scores.json"
     rows = read_json(path, "beyondcam score")
-    needed = {"recipe", "recipe_hash", "data", "split", "targets", "seed", "threshold_rule", "threshold",
+    needed = {"recipe", "recipe_hash", "data", "split", *FAMILY, "threshold_rule", "threshold",
               "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
     if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
         raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")

@@ -1,7 +1,7 @@
 """Seeds: label images at a threshold."""
 
 from beyondcam.seeds.export import write_coco, write_npy
-from beyondcam.seeds.palette import PALETTE, encode_labels, overlay
+from beyondcam.seeds.palette import PALETTE, encode_labels, encoded, overlay
 from beyondcam.seeds.write import (
     Written,
     check_out,
@@ -18,6 +18,7 @@ __all__ = [
     "check_out",
     "class_list",
     "encode_labels",
+    "encoded",
     "find_shelf",
     "overlay",
     "seed_labels",

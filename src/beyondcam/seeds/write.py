@@ -1,6 +1,5 @@
 """Seeds: evidence and a threshold → label images."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, winners_of
 from beyondcam.files import ahead, write_whole
 from beyondcam.progress import track
-from beyondcam.seeds.palette import encode_labels, overlay
+from beyondcam.seeds.palette import encode_labels, encoded, overlay
 
 
 def seed_labels(evidence: Evidence, threshold: float, band: float = 0.0) -> NDArray[np.uint8]:
@@ -116,9 +115,8 @@ def write_labels(out: Path, name: str, labels: NDArray[np.uint8], photo: Photo) 
     """Write a label image as `out/masks/NAME.png`, and over its photo as `out/overlays/NAME.jpg`."""
     write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
     small = np.asarray(Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST))
-    buffer = io.BytesIO()
-    overlay(photo.pixels.permute(1, 2, 0).numpy(), small).save(buffer, "JPEG", quality=90)
-    write_whole(out / "overlays" / f"{name}.jpg", buffer.getvalue())
+    picture = overlay(photo.pixels.permute(1, 2, 0).numpy(), small)
+    write_whole(out / "overlays" / f"{name}.jpg", encoded(picture, "JPEG", quality=90))
 
 
 def class_list(classes: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import VOID
-from beyondcam.evidence import Evidence, threshold_level, winners_of
+from beyondcam.evidence import Evidence
 from beyondcam.metrics import estimate, sample_weights
+from beyondcam.seeds import seed_labels
 from beyondcam.studies.finding import Interval, signed
 
 
@@ -42,11 +43,7 @@ def cases_of(
     thresholds: Mapping[str, float],
 ) -> Iterator[Case]:
     """The classes of an image that its mask shows, without signs; evidence and τ by recipe."""
-    winners = {name: winners_of(own) for name, own in evidence.items()}
-    seeds = {
-        name: np.where(won.levels > threshold_level(thresholds[name]), won.labels, 0)
-        for name, won in winners.items()
-    }
+    seeds = {name: seed_labels(own, thresholds[name]) for name, own in evidence.items()}
     known = truth != VOID
     for target in next(iter(evidence.values())).targets:
         mine = truth == target + 1

@@ -1,6 +1,5 @@
 """The table of PASCAL VOC on data in COCO's format: every map at its best, chosen on the training split."""
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from beyondcam.data import LabelledImages, Masks, digits
 from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
 from beyondcam.metrics import METRICS, Scores, Training
+from beyondcam.seeds import encoded
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.contest import CAMS, MAPS, Contest, menu
 from beyondcam.studies.finding import Finding, Table, cell, signed
@@ -128,9 +128,8 @@ def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -
 
     def labelled() -> Iterator[tuple[int, str, NDArray[np.uint8]]]:
         for i in images.ids:
-            png, name = io.BytesIO(), f"{number(i):012}.png"
-            Image.fromarray(images.read(i).pixels.permute(1, 2, 0).numpy()).save(png, "PNG")
-            write_whole(folder / name, png.getvalue())
+            name, pixels = f"{number(i):012}.png", images.read(i).pixels.permute(1, 2, 0).numpy()
+            write_whole(folder / name, encoded(Image.fromarray(pixels), "PNG"))
             yield number(i), name, masks.read(i).numpy()
 
     write_json(file, instances(labelled(), images.classes))

@@ -18,7 +18,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.maps import cam, run_forward, saliency
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
-from beyondcam.report.page import number
+from beyondcam.report.page import NAMES, number
 from beyondcam.studies.bench import Bench, Subject, difference, row_of
 from beyondcam.studies.finding import Finding, Interval, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
@@ -29,12 +29,6 @@ DEAR = (5, 7, 9)
 
 SIDE = 32
 RECIPES = ("cam", "saliency", "saliency+smooth")
-METRICS = {
-    "miou": "mIoU",
-    "dr_recall": "DR-Recall",
-    "ndr_recall": "NDR-Recall",
-    "fg_precision": "FG-Precision",
-}
 OTHERS = ("resnet50", "tf_efficientnet_lite0")
 
 TRAININGS = 3
@@ -95,7 +89,7 @@ def window(bench: Bench) -> Finding:
     plots = [
         Plot(f"{words} against F", "F", words,
              {name: against({k: rows[k, name] for k in kernels}, metric) for name in RECIPES})
-        for metric, words in METRICS.items()
+        for metric, words in NAMES.items()
     ]  # fmt: skip
     return Finding(statement, (scored(rows, maps, leads), windows(), silenced(silent)), plots)
 
@@ -108,12 +102,12 @@ def scored(
         (
             f"F = {kernel}, {name}",
             mean(maps[kernel]),
-            *(bounded(*spread([row[metric] for row in own])) for metric in METRICS),
+            *(bounded(*spread([row[metric] for row in own])) for metric in NAMES),
             bounded(*spread(leads[kernel])) if name == "saliency+smooth" else "–",
         )
         for (kernel, name), own in rows.items()
     ]
-    head = ("", "mAP", *METRICS.values(), "mIoU less cam's")
+    head = ("", "mAP", *NAMES.values(), "mIoU less cam's")
     return Table("Means over trainings with intervals over trainings, oracle τ", head, lines)
 
 
