@@ -37,7 +37,11 @@ def open_images(data: str, split: str, classes: Sequence[str] | None = None) -> 
 
 
 def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
-    """The masks of `data`, None where it has none. For scoring only."""
+    """The masks of `data`, None where it has none.
+
+    To score by, and for what says of itself that it has seen them: the rules `train`, `few` and `oracle`, and
+    `segment --truth`.
+    """
     source, place = _parse(data)
     return source.masks(place, split, classes)
 

@@ -1,6 +1,6 @@
 """What every data source gives: images with image-level labels, and, apart from them, masks.
 
-Training and maps are handed `LabelledImages`, which hold no way to a mask. Scoring alone asks for `Masks`.
+Training and maps are handed `LabelledImages`, which hold no way to a mask. `Masks` are for scoring.
 """
 
 import difflib
