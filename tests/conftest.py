@@ -56,11 +56,17 @@ def complaint(call: Callable[[], object], *named: str) -> str:
 
 
 def shelf_for(
-    run: Path, images: LabelledImages, name: str, *, recipe: str | None = None, seed: int = 0
+    run: Path,
+    images: LabelledImages,
+    name: str,
+    *,
+    recipe: str | None = None,
+    seed: int = 0,
+    targets: str = "labels",
 ) -> Shelf:
     """The shelf that `map` would fill by a built-in recipe, which may stand under another name."""
     return open_shelf(
-        run, images, targets="labels", precision="float32", name=name,
+        run, images, targets=targets, precision="float32", name=name,
         recipe=Cookbook().recipe(recipe or name), seed=seed,
     )  # fmt: skip
 

@@ -304,6 +304,7 @@ def test_explain_draws_a_photo_with_a_run(
     assert {line.split(":")[0] for line in done.stdout.splitlines()[:2]} == {"red", "blue"}
     with Image.open(tmp_path / "e.png") as picture:
         assert picture.width > picture.height
+    assert "e.jpg" in one_line(beyondcam("explain", photo, "--model", run, "--out", "e.jpg", status=2))
 
 
 def test_explain_asks_an_imagenet_classifier_by_default(
@@ -328,6 +329,8 @@ def test_a_corrected_label_is_taken_up(run: Path, tmp_path: Path, beyondcam: Com
     beyondcam("map", run, *words)
     after = evidence_bytes(run)
     assert [name for name in before if before[name] != after[name]] == [n for n in before if "p01" in n]
+    table.write_text(table.read_text().replace("p01.png,red\n", ""))
+    assert "left out: p01: " in beyondcam("map", run, *words, status=1).stderr
 
 
 def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, beyondcam: Command) -> None:

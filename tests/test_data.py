@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -605,6 +606,22 @@ def test_folder_blank_line_among_the_classes_does_not_shift_the_numbers(tmp_path
 def test_folder_photos_of_the_same_stem_are_refused(tmp_path: Path) -> None:
     data = make_folder(tmp_path, "image,labels\na,cat\n", names="a.png a.jpg")
     complaint(lambda: open_images(data, "all"), "a.jpg", "a.png")
+
+
+def test_folder_names_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    """Some systems take é apart, in the names of files but not in a table."""
+    apart, whole = (unicodedata.normalize(form, "Café") for form in ("NFD", "NFC"))
+    root = tmp_path / "photos"
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+        Image.new("L", (8, 6), 1).save(root / kind / f"{apart}.png")
+    (root / "labels.csv").write_text(f"image,labels\n{whole}.png,cat\n", encoding="utf-8")
+    images, masks = open_images(f"folder:{root}", "all"), open_masks(f"folder:{root}", "all")
+    assert images.ids == (whole,)
+    assert images.labels == {whole: {0}}
+    assert images.read(whole).size == (6, 8)
+    assert masks is not None
+    assert masks.read(whole).unique().tolist() == [1]
 
 
 def test_folder_takes_dots_and_capitals_in_names(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from PIL import Image
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, level_threshold
-from beyondcam.evidence.store import write_evidence
+from beyondcam.evidence.store import checkpoint_hash, write_evidence
 from beyondcam.metrics import LabelCounts, write_segment
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn
 from beyondcam.report.groups import SHOWN, group_rows
-from conftest import shelf_for
+from conftest import complaint, shelf_for
 
 HOSTILE = "<script>alert('cat')</script>"
 METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
@@ -147,11 +147,12 @@ def run(tmp_path):
 
 
 def dump(run, **files):
-    """Write JSON files; the rows get the RUN's data."""
+    """Write JSON files; the rows get the RUN's data and checkpoint."""
     data = f"folder:{run.parent / 'data'}"
     for name, content in files.items():
         if name in ("scores", "comparisons", "curves"):
-            content = [{**value, "data": data} for value in content]  # noqa: PLW2901
+            own = {"data": data, "checkpoint": checkpoint_hash(run)}
+            content = [{**own, **value, "data": data} for value in content]  # noqa: PLW2901
         (run / f"{name}.json").write_text(json.dumps(content))
 
 
@@ -295,6 +296,20 @@ def test_the_reference_is_drawn_however_many_are_better():
     rows = [row("cam", 0.2 + n / 100, data="d") | {"recipe": name} for n, name in enumerate(names)]
     (group,) = group_rows([row("cam", 0.1, data="d"), *rows], [], [])
     assert [r["recipe"] for r in group.shown] == [*reversed(names[-SHOWN + 1 :]), "cam"]
+
+
+def test_scores_and_networks_of_another_classifier_are_not_shown(run):
+    base = {
+        "data": f"folder:{run.parent / 'data'}", "split": "all", "seeds_split": "more", "config": {"seed": 0},
+        "images": 1, "threshold_rule": None, "threshold": None, "miou": 0.5, "ci": {"miou": None},
+    }  # fmt: skip
+    counts = LabelCounts(("a",), np.array([[[1, 1], [2, 2], [2, 2]]]))
+    for name, of, checkpoint in (("old", "seeds", "another"), ("truth-0", "truth", None)):
+        write_segment(run, base | {"name": name, "trained_on": of, "checkpoint": checkpoint}, counts)
+    (table,) = (t for t in opened(run).tables if t[0][0] == "network")
+    assert [cells[0] for cells in table] == ["network", "truth-0"]
+    dump(run, scores=[row("cam", 0.3, checkpoint="another")])
+    complaint(lambda: write_report(run), "scores.json", "another classifier")
 
 
 @pytest.mark.parametrize("content", [None, "[]", "{}", "[{}]", "nonsense"])

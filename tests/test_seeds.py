@@ -112,14 +112,14 @@ def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_
     place = np.indices((48, 48))[1]
     strip = (place >= 24) & (place < 30)
     own = np.where(place < 24, 150, np.where(strip, 120, 90))
-    shelf, images = shelf_of(discs, run, {"p01": own, "p02": own})
+    shelf, images = shelf_of(discs, run, {"p01": own, "p05": own})
     complaint(lambda: threshold_of(run, shelf, images, "blind"), "beyondcam map --targets labels")
     one, other = np.where(place < 30, 210, 40), np.where(place < 24, 180, 60)
     witnesses_say(discs, run, {"p01": (one, other)})
     complaint(lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images are not asked about yet")
-    witnesses_say(discs, run, {"p02": (one, other)})
+    witnesses_say(discs, run, {"p05": (one, other)})
     assert threshold_of(run, shelf, images, "blind") == level_threshold(90)  # the strip is void
-    witnesses_say(discs, run, {"p02": (other, other)})
+    witnesses_say(discs, run, {"p05": (other, other)})
     assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
@@ -138,15 +138,15 @@ def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_vo
     row = np.indices((48, 48))[0]
     blue = np.where(row < 5, 150, np.where(row < 10, 100, 20))
     shelf, images = shelf_of(discs, run, {})
-    write_evidence(shelf, "p01", evidence_of(np.stack([blue, np.where(row >= 46, 120, 0)]), (0, 1)))
+    write_evidence(shelf, "p02", evidence_of(np.stack([blue, np.where(row >= 46, 120, 0)]), (0, 1)))
     asked = witnessed(images, "labels")
     for name, strip in zip(WITNESSES, (0, 1), strict=True):
         levels = np.stack([np.where((row < 10) | ((row < 12) & (strip == k)), 200, 0) for k in (0, 1)])
         levels[1, :10] = 0
-        write_evidence(shelf_for(run, asked, name), "p01", evidence_of(levels, (0, 1)))
+        write_evidence(shelf_for(run, asked, name), "p02", evidence_of(levels, (0, 1)))
     agreed = consensus(run, images, shelf)
     assert agreed is not None
-    assert agreed.masks.read("p01").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
+    assert agreed.masks.read("p02").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
     assert threshold_of(run, shelf, images, "blind") == level_threshold(20)
 
 
@@ -262,12 +262,62 @@ def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_pa
     told = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
     assert told.void == 20 / 48**2
     assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
+    assert told.judged == 1
     assert set(told.left_out) == set(images.ids) - {"p01"}
     without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
     assert (without.void, without.right) == (told.void, None)
 
 
+def test_seeds_are_of_the_photo_and_the_labels_as_they_are_now(discs: str, tmp_path: Path) -> None:
+    """Four were mapped as blue: p01 is; p02 is blue and red by now; p04 has no line; p05 is another photo."""
+    levels = np.full((48, 48), 200)
+    shelf_of(discs, tmp_path / "run", dict.fromkeys(("p01", "p02", "p04", "p05"), levels))
+    folder = Path(discs.removeprefix("folder:"))
+    Image.new("RGB", (48, 47)).save(folder / "images" / "p05.png")
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace("p04.png,red\n", ""))
+    images = bc.open_images(discs, "all")
+    left_out = write_seeds(images, find_shelf(tmp_path / "run", images, "own"), 0.3, tmp_path / "s").left_out
+    assert set(images.ids) - left_out.keys() == {"p01"}
+    assert left_out["p05"].startswith("its labels are 48×48 pixels, the image 48×47")
+    assert "other labels now" in left_out["p02"]
+    assert "no label" in left_out["p04"]
+
+
+def test_seeds_stand_beside_no_others_of_other_classes(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {})
+    write_seeds(images, shelf, 0.3, tmp_path / "seeds")
+    write_seeds(images, shelf, 0.4, tmp_path / "seeds")
+    turned = replace(images, classes=images.classes[::-1])
+    complaint(lambda: write_seeds(turned, shelf, 0.3, tmp_path / "seeds"), "--out", "other classes")
+
+
+def test_the_shelf_that_has_evidence_is_the_one_and_several_are_told_apart(
+    discs: str, tmp_path: Path
+) -> None:
+    _, images = shelf_of(discs, tmp_path / "run", {})
+    assert find_shelf(tmp_path / "run", images, "own").manifest["targets"] == "labels"
+    other = shelf_for(tmp_path / "run", images, "own", recipe="cam", targets="predicted")
+    write_evidence(other, "p01", evidence_of(np.zeros((1, 48, 48)), (0,)))
+    found = find_shelf(tmp_path / "run", images, "own")
+    assert found.manifest["targets"] == "predicted"
+    shelf_of(discs, tmp_path / "run", {"p01": np.zeros((48, 48))})
+    both = "several", "--targets labels", "--targets predicted", str(found.folder)
+    complaint(lambda: find_shelf(tmp_path / "run", images, "own"), *both)
+
+
 # Files for other programs
+
+
+def test_the_truth_is_not_written_over(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    seeds = tmp_path / "seeds"
+    path = write_coco(images, write_seeds(images, shelf, 0.25, seeds).left_out, seeds)
+    spec = f"coco:{tmp_path / 'discs' / 'images'}:{path}"
+    again = bc.open_images(spec, "all")
+    own = shelf_for(tmp_path / "run", again, "own", recipe="cam")
+    complaint(lambda: write_seeds(again, own, 0.25, seeds), "--out", "truth")
+    assert write_seeds(again, own, 0.25, tmp_path / "others").left_out
 
 
 def test_coco_file_read_back_gives_the_seeds(discs: str, tmp_path: Path) -> None:
@@ -466,6 +516,11 @@ def test_a_file_that_lacks_a_label_of_its_image_is_left_out(discs: str, tmp_path
     assert 0 < len(left_out) < len(images.ids)
     (reason,) = {reason.split(": ")[1] for reason in left_out.values()}
     assert reason == "has no map of red, a label of the image"
+    taken = [path.stem for path in tmp_path.glob("run/evidence/all/theirs-*/*.png")]
+    assert set(taken) == set(images.ids) - left_out.keys()
+    (tmp_path / f"{taken[0]}.npy").unlink()
+    assert import_irn(tmp_path / "run", images, images.classes, tmp_path, "theirs").keys() > left_out.keys()
+    assert {path.stem for path in tmp_path.glob("run/evidence/all/theirs-*/*.png")} == set(taken[1:])
 
 
 def test_what_is_imported_under_two_names_is_two_recipes(discs: str, tmp_path: Path) -> None:

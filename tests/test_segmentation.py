@@ -45,6 +45,7 @@ from beyondcam.segmentation import (
     export_onnx,
     load_segmenter,
     predict_photos,
+    train,
     train_segmenter,
 )
 from beyondcam.segmentation.train import cut_labels, label_loss
@@ -176,7 +177,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
 
     def dying(image_id: str) -> NDArray[np.uint8]:
         calls.append(image_id)
-        if len(calls) == 29:  # in the third epoch of twelve images
+        if len(calls) == 12 + 29:  # in the third epoch of twelve images, all looked at before the first
             raise KeyboardInterrupt
         return labels(image_id)
 
@@ -184,7 +185,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
     calls.clear()
     train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
-    assert len(calls) == 12
+    assert len(calls) == 2 * 12
     whole, killed = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "killed"))
     assert whole == killed
     assert not (tmp_path / "killed" / "checkpoint.pt").exists()
@@ -194,7 +195,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         "left_out",
     ]
     train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
-    assert len(calls) == 12  # done is done
+    assert len(calls) == 2 * 12  # done is done
     for changes, named in (({"epochs": 4}, "epochs 3, not 4"), ({"seed": 1}, "seed 0, not 1")):
         other = tiny(**{"epochs": 3, **changes})
         complaint(
@@ -243,11 +244,44 @@ def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path:
         return labels(image_id)[: 47 if image_id == "p05" else 48]
 
     left_out = train_segmenter(images, some, tiny(epochs=1), {}, tmp_path / "run", quiet)
-    assert left_out == {"p03": "no evidence", "p05": "its labels are 48×47 pixels, the image 48×48"}
+    assert left_out == {
+        "p03": "no evidence",
+        "p05": "its labels are 48×47 pixels, the image 48×48; were they made of another?",
+    }
     few = replace(images, ids=images.ids[:1])
     complaint(
         lambda: train_segmenter(few, labels, tiny(), {}, tmp_path / "few", quiet), "--batch 4 of 1 images"
     )
+
+
+def test_images_that_teach_nothing_leave_no_gaps_in_batches(
+    discs: Discs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = discs
+    rows: list[int] = []
+    as_ever = train.label_loss
+
+    def watched(model: nn.Module, x: Tensor, y: Tensor, fabric: Fabric) -> Tensor | None:
+        rows.append(len(x))
+        return as_ever(model, x, y, fabric)
+
+    def some(image_id: str) -> NDArray[np.uint8]:
+        if image_id not in images.ids[::3]:
+            raise BeyondcamError("no mask")
+        return labels(image_id)
+
+    monkeypatch.setattr(train, "label_loss", watched)
+    left_out = train_segmenter(images, some, tiny(epochs=2, batch=2), {}, tmp_path, quiet)
+    assert rows == [2, 2] * 2  # four of twelve images
+    assert left_out.keys() == set(images.ids) - set(images.ids[::3])
+    assert json.loads((tmp_path / "training.json").read_text())["images"] == 4
+
+
+def test_rounds_without_a_label_are_refused_before_the_first(discs: Discs, tmp_path: Path) -> None:
+    images, labels = discs
+    lesson = Lesson("l", replace(images, labels={}), labels, {})
+    complaint(lambda: segment_run(tmp_path, lesson, tiny(), None, rounds=2, say=quiet), "--rounds 2", "label")
+    assert not (tmp_path / "segment").exists()
 
 
 def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) -> None:
@@ -257,8 +291,8 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
     def learn(labels: Labels, **changes: object) -> dict[str, str]:
         return train_segmenter(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run", quiet)
 
-    complaint(lambda: learn(lambda _: void), "nothing to learn from", "12 images 0 cannot be used")
-    complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "12 images 12 cannot be used")
+    complaint(lambda: learn(lambda _: void), "nothing to learn from", "p00: all void")
+    complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "p00: its labels are 48×9")
     complaint(lambda: learn(labels, encoder="resnet51"), "--encoder resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
@@ -367,6 +401,10 @@ def test_masks_are_not_written_over_those_of_the_data(
     words = ("seed", run, "--data", data, "--split", "all", "--recipe", "cam", "--threshold", 0.3)
     complaint(lambda: call(*words, "--out", folder), f"--out {folder}: is a folder of data")
     complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
+    out = tmp_path / "out"
+    shutil.copytree(folder / "images", out / "masks")
+    complaint(lambda: call("predict", model, out / "masks", "--out", out), "p00.png could be written over")
+    assert (out / "masks" / "p00.png").read_bytes() == (folder / "images" / "p00.png").read_bytes()
     assert {path: path.read_bytes() for path in (folder / "masks").iterdir()} == before
 
 

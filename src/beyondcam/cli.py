@@ -78,7 +78,10 @@ def _open(run: Path, data: str | None, split: str, classes: str | None) -> Any:
     from beyondcam.data import open_images
 
     config, own = read_config(run)
-    return open_images(data or config.data, split, _names(classes) or own)
+    images = open_images(data or config.data, split, _names(classes) or own)
+    if images.classes != own:
+        raise BeyondcamError(f"--classes {classes}: give --classes as in training, {','.join(own)}")
+    return images
 
 
 def _check_name(text: str, option: str) -> None:
@@ -299,7 +302,11 @@ def seed(
 
     images = _open(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
-    masks = open_masks(images.data, split, images.classes)
+    masks = None
+    try:
+        masks = open_masks(images.data, split, images.classes)
+    except BeyondcamError as error:
+        _say(f"no mask is looked at: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
     written = write_seeds(images, shelf, tau, out, band=band, masks=masks)
@@ -310,7 +317,7 @@ def seed(
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     _say(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau:.3f}, {written.void:.1%} void")
     if written.right is not None:
-        _say(f"{written.right:.1%} of the rest right by the masks there are")
+        _say(f"{written.right:.1%} of the rest right, background and all, by {written.judged} masks")
     _end(written.left_out)
 
 
@@ -491,6 +498,8 @@ def explain(
     from beyondcam.recipes import Cookbook
     from beyondcam.report import explain_photo
 
+    if out.suffix.lower() != ".png":
+        raise BeyondcamError(f"--out {out}: is a PNG; name it so")
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image)

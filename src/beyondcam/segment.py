@@ -115,6 +115,11 @@ def segment_run(
     """
     if exam:
         exam.check(lesson.images)
+    if rounds > 1 and not any(i in lesson.images.labels for i in lesson.images.ids):
+        raise BeyondcamError(
+            f"--rounds {rounds}: no image of --seeds-split {lesson.images.split} has a label, to which a "
+            "further round is kept"
+        )
     fabric = open_fabric()
     name = name or f"{lesson.name}-{config.seed}"
     left_out: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     if not folder.is_dir():
         return None
     own_split((), split, f"folder:{place}")
+    files = {_composed(path.stem): path for path in folder.glob("*.png")}
     names = _label_table(root)
     known = _classes(root, names, wanted)
     used = set().union(*names.values())
@@ -55,7 +57,7 @@ def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     classes = choose_classes(wanted, known)
 
     def read(image_id: str) -> Tensor:
-        path = folder / f"{image_id}.png"
+        path = files.get(image_id, folder / f"{image_id}.png")
         return keep_classes(read_mask(path), classes, known, str(path))
 
     return Masks(classes, read)
@@ -67,10 +69,16 @@ def _files(root: Path) -> dict[str, Path]:
         raise BeyondcamError(f"{folder}: no such folder of images")
     files: dict[str, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
-        if path.stem in files:
-            raise BeyondcamError(f"{path}: has the same name as {files[path.stem].name}; rename one")
-        files[path.stem] = path
+        name = _composed(path.stem)
+        if name in files:
+            raise BeyondcamError(f"{path}: has the same name as {files[name].name}; rename one")
+        files[name] = path
     return files
+
+
+def _composed(name: str) -> str:
+    """A name with its accents as most write them: some systems take files' apart (é is e and an accent)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _label_table(root: Path) -> dict[str, set[str]]:
@@ -87,7 +95,7 @@ def _label_table(root: Path) -> dict[str, set[str]]:
         image, labels = row.get("image"), row.get("labels")
         if image is None or labels is None or None in row:
             raise BeyondcamError(f"{path}, line {line}: write image,labels with labels joined by ;")
-        image = image.strip()
+        image = _composed(image.strip())
         stem = image[: -len(Path(image).suffix)] if Path(image).suffix.lower() in SUFFIXES else image
         if stem in table:
             raise BeyondcamError(f"{path}, line {line}: {image} stands here twice")

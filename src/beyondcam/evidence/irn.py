@@ -105,7 +105,7 @@ def import_irn(
     """Take up `folder/ID.npy` as the evidence of the recipe `name`; `known` are the classes that keys count.
 
     Of an image's keys those are kept that are among its labels, each of which must have one. Returns the
-    images left out, with the reason.
+    images left out, with the reason; what an earlier import has of these goes.
     """
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder of .npy files")
@@ -131,7 +131,10 @@ def import_irn(
         return None
 
     reasons = track(ahead(take, images.ids), f"import {images.split}", len(images.ids))
-    return {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
+    left_out = {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
+    for i in left_out:
+        shelf.path(i).unlink(missing_ok=True)
+    return left_out
 
 
 def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:

@@ -66,9 +66,11 @@ def map_split(
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
     def there(shelf: Shelf, image_id: str) -> bool:
-        """Whether an image needs no work: its evidence is there, and its label is still the same."""
-        labelled = targets == "labels" and image_id in images.labels
-        return shelf.has(image_id, tuple(sorted(images.labels[image_id])) if labelled else None)
+        """Whether an image needs no work: its evidence is there, and its labels are still the same."""
+        if targets == "predicted":
+            return shelf.has(image_id, None)
+        own = images.labels.get(image_id)
+        return own is not None and shelf.has(image_id, tuple(sorted(own)))
 
     def read(chunk: Sequence[str]) -> tuple[dict[str, Photo], dict[str, set[str]]]:
         """The photos of a chunk, none where all of its evidence is there, and by recipe the ids that are."""
@@ -126,7 +128,8 @@ def _readable(
     photos = {}
     for i in chunk:
         if targets == "labels" and i not in images.labels:
-            left_out[i] = images.unlabelled.get(i, "no label; --targets predicted asks the classifier")
+            reason = images.unlabelled.get(i, "no label")
+            left_out[i] = f"{reason}; --targets predicted asks the classifier"
             continue
         try:
             photos[i] = images.read(i)

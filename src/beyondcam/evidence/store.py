@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def read_evidence(path: Path) -> Evidence:
         lists = {k: tuple(facts.pop(k)) for k in ("targets", "maxima", "scores", "size")}
         return Evidence(levels, **lists, uncovered=float(facts["uncovered"]))
     except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it") from None
+        raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it, or says why not") from None
     except (OSError, LookupError, TypeError, ValueError, SyntaxError) as error:
         raise BeyondcamError(
             f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
@@ -119,11 +119,21 @@ def level_threshold(level: int) -> float:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The evidence of one recipe on one split, in a folder of a RUN."""
+    """The evidence of one recipe on one split, in a folder of a RUN.
+
+    Attributes
+    ----------
+    folder, name : where it is, and the recipe's name.
+    manifest : all that it depends on.
+    labels : id → the classes that its evidence must be of; None where the classifier has chosen them, or
+        nothing is read.
+
+    """
 
     folder: Path
     name: str
     manifest: dict[str, Any]
+    labels: Mapping[str, frozenset[int]] | None = None
 
     @property
     def family(self) -> tuple[Any, ...]:
@@ -138,8 +148,14 @@ class Shelf:
         return self.folder / f"{name}.png"
 
     def read(self, image_id: str) -> Evidence:
-        """The evidence of an image."""
-        return read_evidence(self.path(image_id))
+        """The evidence of an image. Raises `BeyondcamError`, also where it is of labels that are no more."""
+        path = self.path(image_id)
+        if self.labels is not None and image_id not in self.labels:
+            raise BeyondcamError(f"{image_id}: has no label, so no evidence is of it")
+        evidence = read_evidence(path)
+        if self.labels is not None and self.labels[image_id] != set(evidence.targets):
+            raise BeyondcamError(f"{path}: its image has other labels now; `beyondcam map` makes it anew")
+        return evidence
 
     def has(self, image_id: str, targets: tuple[int, ...] | None) -> bool:
         """Whether an image's evidence is there and, where `targets` are given, is of these."""
@@ -224,7 +240,8 @@ def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
     for path in sorted((run / "evidence" / images.split).glob("*/manifest.json")):
         manifest = read_json(path, "beyondcam map")
         if asked.items() <= manifest.items():
-            yield Shelf(path.parent, manifest["name"], manifest)
+            labels = images.labels if manifest["targets"] == "labels" else None
+            yield Shelf(path.parent, manifest["name"], manifest, labels)
 
 
 def checkpoint_hash(run: Path) -> str:

@@ -147,7 +147,7 @@ def _complete(
         return [], []
     for i in images.ids:
         if i not in any_has:
-            left_out[i] = "has no evidence; `beyondcam map` makes it"
+            left_out[i] = "has no evidence; `beyondcam map` makes it, or says why not"
     complete = []
     for shelf, own in zip(found, have, strict=True):
         if own == any_has:

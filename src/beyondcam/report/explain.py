@@ -31,7 +31,7 @@ def explain_photo(
     (results,) = run(classifier, [item], recipes, seed=seed, batch=batch)
     named = [(classifier.classes[c], p) for c, p in zip(item.targets, best.tolist(), strict=True)]
 
-    height = 3.0 * photo.height / photo.width
+    height = min(3.0 * photo.height / photo.width, 12.0)
     figure = Figure((3 * (1 + len(recipes)), (height + 0.35) * len(named)), layout="constrained")
     axes = figure.subplots(len(named), 1 + len(recipes), squeeze=False)
     pixels = photo.pixels.permute(1, 2, 0).numpy()

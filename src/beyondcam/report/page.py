@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY
+from beyondcam.evidence import FAMILY, checkpoint_hash
 from beyondcam.files import read_json, write_whole
 from beyondcam.metrics import METRICS, REFERENCE, read_segments, share_of_truth
 from beyondcam.report.charts import recall_chart, threshold_chart
@@ -30,7 +30,9 @@ def write_report(run: Path) -> Path:
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
-    segments = sorted(read_segments(run), key=lambda row: -row["miou"])
+    known = (None, checkpoint_hash(run))  # the truth's networks are of no classifier
+    own = (row for row in read_segments(run) if row.get("checkpoint") in known)
+    segments = sorted(own, key=lambda row: -row["miou"])
     networks = [(row, share_of_truth(run, row, segments)) for row in segments]
     sections = []
     for n, group in enumerate(group_rows(rows, comparisons, curves)):
@@ -51,10 +53,12 @@ def write_report(run: Path) -> Path:
 def _rows(run: Path) -> list[Values]:
     path = run / "scores.json"
     rows = read_json(path, "beyondcam score")
-    needed = {"recipe", "recipe_hash", "data", "split", *FAMILY, "threshold_rule", "threshold",
+    needed = {"checkpoint", "recipe", "recipe_hash", "data", "split", *FAMILY, "threshold_rule", "threshold",
               "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
     if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
         raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")
+    if any(row["checkpoint"] != checkpoint_hash(run) for row in rows):
+        raise BeyondcamError(f"{path}: is of another classifier; run `beyondcam map` and `beyondcam score`")
     return rows
 
 

@@ -5,6 +5,7 @@ from beyondcam.seeds.palette import PALETTE, encode_labels, encoded, overlay
 from beyondcam.seeds.write import (
     Written,
     check_out,
+    check_size,
     class_list,
     find_shelf,
     seed_labels,
@@ -16,6 +17,7 @@ __all__ = [
     "PALETTE",
     "Written",
     "check_out",
+    "check_size",
     "class_list",
     "encode_labels",
     "encoded",

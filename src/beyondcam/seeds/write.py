@@ -10,8 +10,8 @@ from PIL import Image
 
 from beyondcam.data import VOID, LabelledImages, Masks, Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, winners_of
-from beyondcam.files import ahead, write_whole
+from beyondcam.evidence import FAMILY, Evidence, Shelf, shelves, threshold_level, winners_of
+from beyondcam.files import ahead, read_text, write_whole
 from beyondcam.progress import track
 from beyondcam.seeds.palette import encode_labels, encoded, overlay
 
@@ -38,10 +38,15 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str) -> Shelf:
             f"--recipe {recipe}: no evidence on --split {images.split} (there is: {have}); "
             f"`beyondcam map` makes it"
         )
+    named = [shelf for shelf in named if any(shelf.folder.glob("*.png"))] or named[:1]
     if len(named) > 1:
-        seeds = ", ".join(f"{s.folder.name} (seed {s.manifest['seed']})" for s in named)
-        raise BeyondcamError(f"--recipe {recipe}: several stand under this name: {seeds}; delete all but one")
+        which = ", ".join(f"{s.folder} of {_asked(s)}" for s in named)
+        raise BeyondcamError(f"--recipe {recipe}: several stand under this name: {which}; delete all but one")
     return named[0]
+
+
+def _asked(shelf: Shelf) -> str:
+    return " ".join(f"--{key} {shelf.manifest[key]}" for key in FAMILY)
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,14 @@ class Written:
     Attributes
     ----------
     void : share of the pixels that are void.
-    right : share of the others that is right, by the masks that could be read; None without any.
+    judged : images whose mask could be read.
+    right : share of their other pixels that is right; None without any.
     left_out : images without a seed, with the reason.
 
     """
 
     void: float
+    judged: int
     right: float | None
     left_out: dict[str, str]
 
@@ -72,14 +79,15 @@ def write_seeds(
 ) -> Written:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
 
-    Raises `BeyondcamError` where `out` is a `folder:`.
+    Raises `BeyondcamError` where `out` is no place for them.
     """
-    check_out(out)
+    check_out(out, images.classes, images.data.replace("{split}", images.split))
 
     def write(image_id: str) -> tuple[int, ...] | str:
         try:
             labels = seed_labels(shelf.read(image_id), threshold, band)
             photo = images.read(image_id)
+            check_size(photo, labels)
         except BeyondcamError as error:
             return str(error)
         write_labels(out, image_id, labels, photo)
@@ -90,13 +98,30 @@ def write_seeds(
     left_out = {i: counts for i, counts in found.items() if isinstance(counts, str)}
     counted = [counts for counts in found.values() if not isinstance(counts, str)]
     pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
-    return Written(void / max(1, pixels), right / judged if judged else None, left_out)
+    masked = sum(counts[2] > 0 for counts in counted)
+    return Written(void / max(1, pixels), masked, right / judged if judged else None, left_out)
 
 
-def check_out(out: Path) -> None:
-    """See to it that a folder to write masks to is no `folder:`, whose own they would take the place of."""
-    if (out / "images").is_dir():
+def check_out(out: Path, classes: Sequence[str], data: str = "") -> None:
+    """See to it that masks written to `out` replace no truth, and stand beside none of other classes.
+
+    `data` is what they are of, as `--data` takes it. Raises `BeyondcamError`.
+    """
+    if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
         raise BeyondcamError(f"--out {out}: is a folder of data, whose masks are the truth; name another")
+    there = out / "classes.txt"
+    if there.exists() and read_text(there) != class_list(classes):
+        raise BeyondcamError(f"--out {out}: holds masks of other classes; name another")
+
+
+def check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:
+    """See to it that a label image has its photo's size as stored. Raises `BeyondcamError`."""
+    if labels.shape != photo.size:
+        height, width = photo.size
+        raise BeyondcamError(
+            f"its labels are {labels.shape[1]}×{labels.shape[0]} pixels, the image {width}×{height}; "
+            "were they made of another?"
+        )
 
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:

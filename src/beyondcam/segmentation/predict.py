@@ -46,15 +46,17 @@ def predict_split(
 def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> dict[str, str]:
     """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` of photos and folders of them.
 
-    Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is a `folder:`.
+    Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
-    check_out(out)
+    check_out(out, segmenter.classes)
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
     for path in _photos(places):
         first = files.setdefault(path.stem, path)
         if first.resolve() != path.resolve():
             left_out[str(path)] = f"has the same name as {first}; rename one"
+        if path.resolve().parent in [(out / kind).resolve() for kind in ("masks", "overlays")]:
+            raise BeyondcamError(f"--out {out}: {path} could be written over; name another")
     unread: dict[str, str] = {}
     for name, photo, labels in _predicted(
         segmenter, list(files), lambda name: read_photo(files[name]), "predict", unread

@@ -17,12 +17,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from beyondcam.classifier import restore
-from beyondcam.data import VOID, LabelledImages, Photo
+from beyondcam.data import VOID, LabelledImages
 from beyondcam.devices import all_of, open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, hash_of, read_json, write_json, write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.progress import track
+from beyondcam.seeds import check_size
 from beyondcam.segmentation.network import Segmenter, build_segmenter
 from beyondcam.training import descend, freeze_norms, learning_rate
 
@@ -94,14 +95,13 @@ def train_segmenter(
     _check_same(out, about)
     fabric = open_fabric()
     if (out / "training.json").exists():
+        if fabric.is_global_zero:
+            report(f"{out}: is trained; to train it anew, delete it or give another --name")
         left_out: dict[str, str] = read_json(out / "training.json", MADE_BY)["left_out"]
         return left_out if fabric.is_global_zero else {}
-    batch = min(config.batch, len(images.ids))
-    if batch < 2 * fabric.world_size:
-        raise BeyondcamError(
-            f"--batch {config.batch} of {len(images.ids)} images: each of {fabric.world_size} processes "
-            "needs two images a batch"
-        )
+    useless = _useless(images.ids, labels)
+    ids = [i for i in images.ids if i not in useless]
+    batch = _batch_of(ids, config, fabric.world_size, useless)
 
     seed_everything(config.seed, verbose=False)
     segmenter = build_segmenter(
@@ -113,15 +113,16 @@ def train_segmenter(
     model, optimizer = fabric.setup(segmenter, own_optimizer)
     checkpoint = out / "checkpoint.pt"
     history, left_out = _resume(checkpoint, segmenter, own_optimizer)
+    left_out |= useless
     if fabric.is_global_zero:
         write_json(out / "segment.json", about)
-    batches = len(images.ids) // batch
+    batches = len(ids) // batch
     for epoch in range(len(history), config.epochs):
         segmenter.train()
         if config.pretrained or config.weights is not None:
             freeze_norms(segmenter.network.get_submodule("encoder"))
         torch.manual_seed(_draw(config.seed, epoch, fabric.global_rank))  # of dropout
-        loader = _batches(images, labels, segmenter, config, batch, epoch, left_out, fabric)
+        loader = _batches(images, ids, labels, segmenter, config, batch, epoch, left_out, fabric)
         total, steps = 0.0, 0
         for n, (x, y) in enumerate(track(loader, f"epoch {epoch + 1}/{config.epochs}", batches)):
             rate = learning_rate(epoch * batches + n, config.epochs * batches, config.warmup)
@@ -133,10 +134,7 @@ def train_segmenter(
             total, steps = total + descend(loss, optimizer, fabric, epoch), steps + 1
         left_out = all_of(left_out, fabric)
         if not steps:
-            raise BeyondcamError(
-                f"{out}: nothing to learn from; of {len(images.ids)} images {len(left_out)} cannot be used, "
-                "and the others are all void"
-            )
+            raise BeyondcamError(f"{out}: nothing to learn from; {ids[0]}: {left_out.get(ids[0], 'void')}")
         history.append({"epoch": epoch + 1, "loss": total / steps})
         if fabric.is_global_zero:
             report(f"epoch {epoch + 1}: loss {total / steps:.4f}")
@@ -241,8 +239,35 @@ def _optimizer(segmenter: Segmenter, config: SegmentConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
+def _useless(ids: Sequence[str], labels: Labels) -> dict[str, str]:
+    """The images whose labels teach nothing, with the reason; they would leave gaps in batches."""
+
+    def reason(image_id: str) -> str | None:
+        try:
+            return None if (labels(image_id) != VOID).any() else "all void"
+        except BeyondcamError as error:
+            return str(error)
+
+    reasons = zip(ids, track(ahead(reason, ids), "labels", len(ids)), strict=True)
+    return {i: why for i, why in reasons if why is not None}
+
+
+def _batch_of(ids: Sequence[str], config: SegmentConfig, processes: int, useless: Mapping[str, str]) -> int:
+    """How many images a batch has. Raises `BeyondcamError` where these are too few for so many processes."""
+    if not ids:
+        image, reason = next(iter(useless.items()))
+        raise BeyondcamError(f"nothing to learn from; {image}: {reason}")
+    batch = min(config.batch, len(ids))
+    if batch < 2 * processes:
+        raise BeyondcamError(
+            f"--batch {config.batch} of {len(ids)} images: each of {processes} processes needs two a batch"
+        )
+    return batch
+
+
 def _batches(
     images: LabelledImages,
+    ids: Sequence[str],
     labels: Labels,
     segmenter: Segmenter,
     config: SegmentConfig,
@@ -252,16 +277,16 @@ def _batches(
     fabric: Fabric,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Inputs (B, 3, S, S) and labels (B, S, S) of an epoch's full batches, this process's rows of each."""
-    order = generator(config.seed, "order", epoch).permutation(len(images.ids))
+    order = generator(config.seed, "order", epoch).permutation(len(ids))
     full = [order[n : n + batch] for n in range(0, len(order) - batch + 1, batch)]
-    chunks = [[images.ids[n] for n in rows[fabric.global_rank :: fabric.world_size]] for rows in full]
+    chunks = [[ids[n] for n in rows[fabric.global_rank :: fabric.world_size]] for rows in full]
 
     def load(chunk: Sequence[str]) -> tuple[Tensor, Tensor]:
         inputs, targets = [], []
         for i in chunk:
             try:
                 photo, own = images.read(i), labels(i)
-                _check_size(photo, own)
+                check_size(photo, own)
             except BeyondcamError as error:
                 left_out[i] = str(error)
                 continue
@@ -286,11 +311,3 @@ def cut_labels(labels: NDArray[np.uint8], view: View, size: tuple[int, int]) -> 
     columns = ((left + along * (right - left)) * labels.shape[1] / size[1]).astype(int)
     cut = labels[rows[:, None], columns].astype(np.int64)
     return np.ascontiguousarray(cut[:, ::-1]) if view.flip else cut
-
-
-def _check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:
-    if labels.shape != photo.size:
-        height, width = photo.size
-        raise BeyondcamError(
-            f"its labels are {labels.shape[1]}×{labels.shape[0]} pixels, the image {width}×{height}"
-        )
