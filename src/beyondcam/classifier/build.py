@@ -165,8 +165,8 @@ def load_imagenet(
         {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
         for of in (network.state_dict(), state)
     )
-    in_order = file is None or file.suffix != ".safetensors"  # those are sorted
-    if own.keys() <= given.keys() or not in_order:
+    by_name = file is not None and file.suffix == ".safetensors"  # which is sorted
+    if by_name or own.keys() <= given.keys():
         chosen = {k: given[k] for k in own if k in given}
     else:
         chosen = dict(zip(own, given.values(), strict=False))

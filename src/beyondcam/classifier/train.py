@@ -118,7 +118,7 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     if fabric.is_global_zero:
         ap = None
         try:
-            ap = _val_map(images, config, to_device(load_classifier(run), fabric), left_out)
+            ap = _val_map(images, config, run, left_out, fabric)
             report(f"mAP on val: {ap:.4f}")
         except BeyondcamError as error:
             report(f"no mAP on val: {error}")
@@ -129,7 +129,7 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
 
 
 def _val_map(
-    images: LabelledImages, config: TrainConfig, classifier: Classifier, left_out: dict[str, str]
+    images: LabelledImages, config: TrainConfig, run: Path, left_out: dict[str, str], fabric: Fabric
 ) -> float:
     """mAP on the split `val`, if there is one, of the classifier trained on `images`."""
     val = open_images(config.data, "val", images.classes)
@@ -137,7 +137,7 @@ def _val_map(
     ids = [i for i in val.ids if i in val.labels and i not in trained]
     if not ids:
         raise BeyondcamError("it has no labelled image that was not trained on")
-    ap = mean_average_precision(classifier, val, ids, left_out)
+    ap = mean_average_precision(to_device(load_classifier(run), fabric), val, ids, left_out)
     if ap is None:
         raise BeyondcamError("none of its images can be read")
     return ap

@@ -74,13 +74,9 @@ class Settings(BaseModel):
     def data(self) -> str:
         """The data as `--data` takes it: what differs from the defaults, in a fixed order."""
         own = self.model_dump(exclude_defaults=True)
-        texts = {k: "-".join(map(str, v)) if isinstance(v, tuple) else _text(v) for k, v in own.items()}
-        return f"digits:{','.join(f'{k}={text}' for k, text in texts.items())}".rstrip(":")
-
-
-def _text(number: float) -> str:
-    """A number without a needless `.0`, and with all the digits that tell it apart."""
-    return repr(number).removesuffix(".0")
+        texts = {k: "-".join(map(str, v)) if isinstance(v, tuple) else str(v) for k, v in own.items()}
+        written = ",".join(f"{k}={text}".removesuffix(".0") for k, text in texts.items())
+        return f"digits:{written}".rstrip(":")
 
 
 USUAL = Settings()

@@ -125,8 +125,8 @@ class Shelf:
     ----------
     folder, name : where it is, and the recipe's name.
     manifest : all that it depends on.
-    labels : id → the classes that its evidence must be of; None where the classifier has chosen them, or
-        nothing is read.
+    labels : id → the classes that its evidence must be of; None where that is not asked: the classifier has
+        chosen them, or `map` is at it.
 
     """
 

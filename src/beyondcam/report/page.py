@@ -26,11 +26,16 @@ FEW = 30
 def write_report(run: Path) -> Path:
     """Write `RUN/report/index.html` and its pictures from what `beyondcam score` left; return the page."""
     rows = _rows(run)
+    checkpoint = checkpoint_hash(run)
+    if any(row["checkpoint"] != checkpoint for row in rows):
+        raise BeyondcamError(
+            f"{run / 'scores.json'}: is of another classifier; run `beyondcam map` and `beyondcam score`"
+        )
     comparisons, curves = (read_json(run / f"{n}.json", "beyondcam score") for n in ("comparisons", "curves"))
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
-    known = (None, checkpoint_hash(run))  # the truth's networks are of no classifier
+    known = (None, checkpoint)  # the truth's networks are of no classifier
     own = (row for row in read_segments(run) if row.get("checkpoint") in known)
     segments = sorted(own, key=lambda row: -row["miou"])
     networks = [(row, share_of_truth(run, row, segments)) for row in segments]
@@ -57,8 +62,6 @@ def _rows(run: Path) -> list[Values]:
               "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
     if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
         raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")
-    if any(row["checkpoint"] != checkpoint_hash(run) for row in rows):
-        raise BeyondcamError(f"{path}: is of another classifier; run `beyondcam map` and `beyondcam score`")
     return rows
 
 

@@ -49,13 +49,14 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
     Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
     check_out(out, segmenter.classes)
+    own = [(out / kind).resolve() for kind in ("masks", "overlays")]
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
     for path in _photos(places):
         first = files.setdefault(path.stem, path)
         if first.resolve() != path.resolve():
             left_out[str(path)] = f"has the same name as {first}; rename one"
-        if path.resolve().parent in [(out / kind).resolve() for kind in ("masks", "overlays")]:
+        if path.resolve().parent in own:
             raise BeyondcamError(f"--out {out}: {path} could be written over; name another")
     unread: dict[str, str] = {}
     for name, photo, labels in _predicted(

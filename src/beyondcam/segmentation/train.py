@@ -99,7 +99,7 @@ def train_segmenter(
             report(f"{out}: is trained; to train it anew, delete it or give another --name")
         left_out: dict[str, str] = read_json(out / "training.json", MADE_BY)["left_out"]
         return left_out if fabric.is_global_zero else {}
-    useless = _useless(images.ids, labels)
+    useless = all_of(_useless(images.ids[fabric.global_rank :: fabric.world_size], labels), fabric)
     ids = [i for i in images.ids if i not in useless]
     batch = _batch_of(ids, config, fabric.world_size, useless)
 
