@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import beyondcam.segmentation
 from beyondcam import demo
-from beyondcam.cli import app
+from beyondcam.cli.app import make_app
 from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.metrics import (
@@ -70,7 +70,8 @@ def quiet(message: str) -> None:
 
 def call(*words: object) -> int:
     """The command line, in this process."""
-    return app([str(word) for word in words], standalone_mode=False) or 0
+    texts = [str(word) for word in words]
+    return make_app(texts)(texts, standalone_mode=False) or 0
 
 
 @pytest.fixture
