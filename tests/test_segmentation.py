@@ -294,7 +294,7 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
 
     complaint(lambda: learn(lambda _: void), "nothing to learn from", "p00: all void")
     complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "p00: its labels are 48×9")
-    complaint(lambda: learn(labels, encoder="resnet51"), "--encoder resnet51")
+    complaint(lambda: learn(labels, encoder="resnet51"), "encoder: resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
 
@@ -548,7 +548,7 @@ def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, 
     ("changes", "named"),
     [
         ({"architecture": "unett"}, "--architecture unett: there are "),
-        ({"encoder": "resnet51"}, "--encoder resnet51"),
+        ({"encoder": "resnet51"}, "encoder: resnet51"),
         ({"architecture": "deeplabv3plus", "size": 40}, "--size 40"),
         ({"weights": "/no.pth"}, "/no.pth"),
     ],

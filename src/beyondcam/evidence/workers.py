@@ -110,7 +110,7 @@ class Workers:
                     error = broken
         if isinstance(error, BrokenProcessPool):
             raise BeyondcamError(
-                "a worker process died, of too little memory perhaps; run again, with fewer --workers"
+                "a worker process died, perhaps for lack of memory; run again with fewer", parameter="workers"
             ) from None
 
 
