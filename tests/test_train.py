@@ -18,6 +18,7 @@ from beyondcam.classifier import (
     mean_average_precision,
     train,
 )
+from beyondcam.classifier.config import PERTURB
 from beyondcam.classifier.train import _augmented
 from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
@@ -245,7 +246,7 @@ def test_a_classifier_trained_on_masked_inputs_loses_less_by_them(tmp_path: Path
         inputs, labels = [], []
         for i in images.ids:
             x = classifier.normalise(View((0, 0, 48, 48), 32).cut(images.read(i).pixels))
-            inputs.append(training.PERTURB["mask"].alter(x, generator(9, i)))
+            inputs.append(PERTURB["mask"].alter(x, generator(9, i)))
             labels.append(torch.tensor([float(c in images.labels[i]) for c in range(2)]))
         with torch.no_grad():
             scores = classifier(torch.stack(inputs)).scores

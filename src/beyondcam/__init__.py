@@ -1,58 +1,8 @@
 """beyondcam: from image-level labels to scored segmentation masks.
 
-The names here are the public ones; everything else may move.
+The public names are in `__init__.pyi`; each is loaded when it is first used. Everything else may move.
 """
 
-from beyondcam.classifier import (
-    Classifier,
-    TrainConfig,
-    folded,
-    imagenet_classifier,
-    load_classifier,
-    train,
-)
-from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
-from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Evidence, map_split, map_witnesses
-from beyondcam.library import map_image
-from beyondcam.maps import MAPS
-from beyondcam.metrics import Scores, Training, score_split
-from beyondcam.perturbations import Perturbation
-from beyondcam.recipes import Cookbook, Recipe, Source
-from beyondcam.refinements import Refinement
-from beyondcam.seeds import seed_labels
-from beyondcam.segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
+import lazy_loader
 
-__all__ = [
-    "MAPS",
-    "BeyondcamError",
-    "Classifier",
-    "Cookbook",
-    "Evidence",
-    "LabelledImages",
-    "Masks",
-    "Perturbation",
-    "Photo",
-    "Recipe",
-    "Refinement",
-    "Scores",
-    "SegmentConfig",
-    "Segmenter",
-    "Source",
-    "TrainConfig",
-    "Training",
-    "folded",
-    "imagenet_classifier",
-    "load_classifier",
-    "load_segmenter",
-    "map_image",
-    "map_split",
-    "map_witnesses",
-    "open_images",
-    "open_masks",
-    "read_photo",
-    "score_split",
-    "seed_labels",
-    "train",
-    "train_segmenter",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,11 +1,15 @@
 """Augmentation: the one random view of an image that an epoch of training shows."""
 
-import math
+from __future__ import annotations
 
-import numpy as np
-from torch import Tensor
+import math
+from typing import TYPE_CHECKING
 
 from beyondcam.perturbations.view import View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 def augmented(

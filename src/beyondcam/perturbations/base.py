@@ -1,15 +1,19 @@
 """What a perturbation is: a validated setting that draws the views of an image."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Hashable, Iterator
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
 from beyondcam.perturbations.view import View, generator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 Count = Annotated[int, Field(ge=1)]
 Size = Annotated[float, Field(gt=0)]

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from beyondcam.perturbations.base import Count, Perturbation, Size, pixels
 from beyondcam.perturbations.view import View, generator
-
-_STEPS = 1 / 1.2207440846057596 ** np.arange(1, 4)  # the R3 sequence: 1/g, 1/g², 1/g³ with g⁴ = g + 1
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -45,9 +42,12 @@ class Crops(Perturbation):
         Centres follow an additive low-discrepancy sequence over the whole image and windows are pushed back
         inside it, so that the border is covered: independent windows inside the image leave most of it out.
         """
+        import numpy as np
+
+        steps = 1 / 1.2207440846057596 ** np.arange(1, 4)  # the R3 sequence: 1/g, 1/g², 1/g³ with g⁴ = g + 1
         start = generator(seed, *self.stream(image_id)).random(3)
         for i in range(self.n):
-            down, across, share = (start + i * _STEPS) % 1
+            down, across, share = (start + i * steps) % 1
             scale = self.scale[0] + share * (self.scale[1] - self.scale[0])
             base = (height, width) if self.aspect == "image" else (min(height, width),) * 2
             h, w = (max(1, round(scale * extent)) for extent in base)

@@ -1,13 +1,16 @@
 """Masks: the study's BinaryMask, random blocks of the input set to zero."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from beyondcam.perturbations.base import Alteration, Count
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 class Mask(Alteration):
@@ -19,6 +22,9 @@ class Mask(Alteration):
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Drop blocks of `block` × `block` pixels of a normalised image (3, H, W)."""
+        import numpy as np
+        import torch
+
         height, width = x.shape[1:]
         blocks = rng.random((-(-height // self.block), -(-width // self.block))) >= self.rate
         kept = np.kron(blocks, np.ones((self.block, self.block), bool))[:height, :width]

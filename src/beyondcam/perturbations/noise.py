@@ -1,13 +1,16 @@
 """Noise: SmoothGrad's perturbation (Smilkov et al. 2017, arXiv 1706.03825)."""
 
-from typing import Annotated, Literal, Self
+from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from beyondcam.perturbations.base import Alteration
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 class Noise(Alteration):
@@ -33,6 +36,8 @@ class Noise(Alteration):
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Add noise to a normalised image (3, H, W)."""
+        import torch
+
         stream = torch.Generator().manual_seed(int(rng.integers(2**63)))
         low, high = x.aminmax()
         if self.distribution == "salt-and-pepper":

@@ -1,13 +1,14 @@
 """A view: what one forward pass is shown of an image, and where its map belongs."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:  # settings hold perturbations, and are read before numpy and torch are loaded
+    import numpy as np
+    from torch import Tensor
 
 
 class View(NamedTuple):
@@ -32,6 +33,9 @@ class View(NamedTuple):
 
         uint8 on a CPU; on a GPU, which resizes floats alone, float32.
         """
+        import torch
+        import torch.nn.functional as F
+
         top, left, bottom, right = self.window
         # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
         window = pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
@@ -46,5 +50,7 @@ class View(NamedTuple):
 
 def generator(seed: int, *words: object) -> np.random.Generator:
     """A random stream that depends on its arguments alone, the same on every machine."""
+    import numpy as np
+
     digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -1,0 +1,53 @@
+from .classifier import (
+    Classifier,
+    TrainConfig,
+    folded,
+    imagenet_classifier,
+    load_classifier,
+    train,
+)
+from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
+from .errors import BeyondcamError
+from .evidence import Evidence, map_split, map_witnesses
+from .library import map_image
+from .maps import MAPS
+from .metrics import Scores, Training, score_split
+from .perturbations import Perturbation
+from .recipes import Cookbook, Recipe, Source
+from .refinements import Refinement
+from .seeds import seed_labels
+from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
+
+__all__ = [
+    "MAPS",
+    "BeyondcamError",
+    "Classifier",
+    "Cookbook",
+    "Evidence",
+    "LabelledImages",
+    "Masks",
+    "Perturbation",
+    "Photo",
+    "Recipe",
+    "Refinement",
+    "Scores",
+    "SegmentConfig",
+    "Segmenter",
+    "Source",
+    "TrainConfig",
+    "Training",
+    "folded",
+    "imagenet_classifier",
+    "load_classifier",
+    "load_segmenter",
+    "map_image",
+    "map_split",
+    "map_witnesses",
+    "open_images",
+    "open_masks",
+    "read_photo",
+    "score_split",
+    "seed_labels",
+    "train",
+    "train_segmenter",
+]
