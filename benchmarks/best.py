@@ -18,7 +18,7 @@ from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.devices import to_device
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores
-from beyondcam.studies.bench import difference, row_of
+from beyondcam.report.page import number
 from beyondcam.studies.finding import cell, signed
 from inputs import open_scored, tallies
 from results import change, shown, table, write_section
@@ -77,24 +77,22 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
     by_rule = [
         (
             f"`{name}`",
-            f"{row_of(scores, name)['cost']['megapixels']:.2f}",
-            *(cell(row_of(scores, name, rule)) for rule in RULES),
+            f"{cost.megapixels:.2f}" if (cost := scores.row(name).cost) else "–",
+            *(cell(scores.row(name, rule)) for rule in RULES),
         )
         for name in RECIPES
     ]
     leads = [
-        (f"`{name}`", *(signed(difference(scores, name, CONTROL, rule=rule)) for rule in RULES))
+        (f"`{name}`", *(signed(scores.difference(name, CONTROL, rule=rule)) for rule in RULES))
         for name in RECIPES
         if name != CONTROL
     ]
-    rows = {name: row_of(scores, name, "train") for name in (*SEEDS, CONTROL)}
-    by_class = [
-        (label, *(f"{row['iou'][label]:.3f}" for row in rows.values())) for label in rows[CONTROL]["iou"]
-    ]
+    rows = {name: scores.row(name, "train") for name in (*SEEDS, CONTROL)}
+    by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
-    levels = {name: threshold_level(row["threshold"]) for name, row in rows.items()}
+    levels = {name: threshold_level(row.threshold) for name, row in rows.items()}
     return (
-        f"{data}, {rows[CONTROL]['images']} images of `{images.split}`: mIoU.\n\n"
+        f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU.\n\n"
         f"{table(*by_rule, head=('recipe', 'megapixels an image', *(f'{rule} τ' for rule in RULES)))}\n\n"
         f"Less `{CONTROL}`, paired:\n\n{table(*leads, head=('recipe', *(f'{rule} τ' for rule in RULES)))}\n\n"
         f"IoU by class, τ chosen on train:\n\n{table(*by_class, head=('class', *rows))}\n\n"

@@ -132,7 +132,7 @@ def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shel
     """Raise where the loop and the score do not agree."""
     curves = score_split(run, images, masks).curves
     levels = [threshold_level(threshold) for threshold in THRESHOLDS]
-    by_score = [np.array(curves[shelf.folder.name]["miou"])[levels] for shelf in family]
+    by_score = [np.array(curves[shelf.folder.name].miou)[levels] for shelf in family]
     np.testing.assert_allclose(loop(images, masks, family)[0], by_score)
 
 

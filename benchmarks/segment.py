@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,8 @@ from beyondcam.devices import to_device
 from beyondcam.evidence import map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
+    NetworkRow,
+    Row,
     counts_of,
     estimate,
     label_mious,
@@ -37,7 +38,6 @@ from beyondcam.metrics import (
 from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.bench import row_of
 from beyondcam.studies.finding import bounded, cell
 from inputs import open_scored
 from results import change, shown, table, write_section
@@ -50,7 +50,7 @@ Samples = NDArray[np.float64]
 
 
 @dataclass
-class Row:
+class Taught:
     """What networks were trained on, how good it is, and what they reached.
 
     Attributes
@@ -64,7 +64,7 @@ class Row:
     """
 
     name: str
-    seeds: dict[str, Any] | None
+    seeds: Row | None
     threshold: float | None
     void: float | None
     networks: list[str]
@@ -102,12 +102,12 @@ def main() -> None:
     for name, parts in asked.items():
         lesson = seeds_lesson(run, images, *parts)
         facts = lesson.facts
-        rows.append(Row(name, seed_scores(run, lesson, masks), facts["threshold"], facts["void"], []))
+        rows.append(Taught(name, seed_scores(run, lesson, masks), facts.threshold, facts.void, []))
         taught(run, lesson, config, exam, rows[-1], arguments)
         if name in arguments.second:
             second = [f"{rows[-1].networks[0]}{SECOND}"]
             rows.append(replace(rows[-1], name=f"{name}, round 2", networks=second))
-    truth = Row("truth", None, None, None, [])
+    truth = Taught("truth", None, None, None, [])
     taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
     body = section(run, [*rows, truth], arguments.against, config, images, exam)
     if arguments.schedule:
@@ -127,20 +127,22 @@ def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
         log(f"left out: {image}: {reason}")
 
 
-def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> dict[str, Any]:
+def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> Row:
     """The scores of a lesson's seeds against the masks of the images trained on, which nobody learns from."""
-    shelf, reference = (find_shelf(run, lesson.images, name) for name in (lesson.facts["recipe"], REFERENCE))
+    shelf, reference = (
+        find_shelf(run, lesson.images, name) for name in (str(lesson.facts.recipe), REFERENCE)
+    )
     scores = score_split(
         run, lesson.images, masks,
-        threshold=lesson.facts["threshold"],
+        threshold=lesson.facts.threshold,
         reference_threshold=threshold_of(run, reference, lesson.images, "blind"),
         among=[reference] if shelf.name == REFERENCE else [reference, shelf],
     )  # fmt: skip
-    return row_of(scores, shelf.name, "fixed")
+    return scores.row(shelf.name, "fixed")
 
 
 def taught(
-    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, row: Row, arguments: argparse.Namespace
+    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, row: Taught, arguments: argparse.Namespace
 ) -> None:
     """Train the networks of a row."""
     times = arguments.training_seeds if row.name in arguments.several else 1
@@ -153,18 +155,18 @@ def taught(
 
 def network(
     run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, name: str, rounds: int = 1
-) -> dict[str, Any]:
+) -> NetworkRow:
     """The row of a network's last round, which is trained and scored where it does not stand yet."""
     asked = {
-        **lesson.facts,
+        **lesson.facts.to_json(),
         "config": config.model_dump(mode="json"),
         "name": name if rounds == 1 else f"{name}{SECOND}",
         "data": exam.images.data,
         "split": exam.images.split,
     }
 
-    def standing() -> list[dict[str, Any]]:
-        return [row for row in read_segments(run) if asked.items() <= row.items()]
+    def standing() -> list[NetworkRow]:
+        return [row for row in read_segments(run) if asked.items() <= row.to_json().items()]
 
     if not standing():
         log(f"network {name}")
@@ -192,7 +194,12 @@ def schedules(
     mious = label_mious([counts_of(place, row) for row in rows])
     changes = ["–", *(change(longer - shorter) for shorter, longer in pairwise(mious))]
     tried = (
-        (epochs := row["config"]["epochs"], epochs * (len(outside.ids) // config.batch), cell(row), changed)
+        (
+            epochs := row.config["epochs"],
+            epochs * (len(outside.ids) // config.batch),
+            bounded(row.miou, row.ci["miou"]),
+            changed,
+        )
         for row, changed in zip(rows, changes, strict=True)
     )
     return (
@@ -209,21 +216,21 @@ def over_seeds(samples: Samples) -> Samples:
     return np.take_along_axis(samples, drawn, 0).mean(0)
 
 
-def correlations(rows: list[Row], final: list[Samples]) -> dict[str, Samples]:
+def correlations(rows: list[Taught], final: list[Samples]) -> dict[str, Samples]:
     """Spearman's ρ over the rows between each metric of the seeds and the final mIoU, in every sample."""
     found = {}
     for metric in SEED_METRICS:
-        own = [row.seeds[metric] for row in rows if row.seeds]
+        own = [row.seeds.metrics[metric] for row in rows if row.seeds]
         each = [spearmanr(own, mious).statistic for mious in np.transpose(final)]
         found[metric] = np.array(each)
     return found
 
 
 def section(
-    run: Path, rows: list[Row], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam
+    run: Path, rows: list[Taught], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam
 ) -> str:
     """The text of the section."""
-    stored = {row["name"]: row for row in read_segments(run) if row["split"] == exam.images.split}
+    stored = {row.name: row for row in read_segments(run) if row.split == exam.images.split}
     names = [name for row in rows for name in row.networks]
     samples = dict(zip(names, label_mious([counts_of(run, stored[name]) for name in names]), strict=True))
     final = {row.name: over_seeds(np.stack([samples[name] for name in row.networks])) for row in rows}
@@ -255,7 +262,7 @@ def section(
     text = (
         f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs of "
         f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored "
-        f"on {stored[names[0]]['images']} of `{exam.images.split}`. Intervals of the last three columns are "
+        f"on {stored[names[0]].images} of `{exam.images.split}`. Intervals of the last three columns are "
         "over images and training seeds, differences are paired; the seeds are scored on the images trained "
         f"on, void or not.\n\n{by_row}"
     )

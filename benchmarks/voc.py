@@ -15,7 +15,6 @@ from beyondcam import Training, load_classifier, map_split, score_split
 from beyondcam.classifier import TrainConfig, train_run
 from beyondcam.devices import to_device
 from beyondcam.metrics import write_scores
-from beyondcam.studies.bench import row_of
 from beyondcam.studies.contest import MENU, Contest, menu
 from beyondcam.studies.finding import Table, cell
 from inputs import open_scored
@@ -62,11 +61,11 @@ def log(message: str) -> None:
 def section(run: Path, contest: Contest) -> str:
     """The text of the section."""
     training = json.loads((run / "training.json").read_text())
-    single = row_of(contest.scores, "cam")
+    single = contest.scores.row("cam")
     return (
         f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. "
         f"Single-scale CAM, unrefined, oracle τ: mIoU {cell(single)}.\n\n"
-        f"{single['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
+        f"{single.images} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
         f"{contest.train_images} images of `train`, from one menu for all rows: "
         f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.\n\n"
         f"{rows_of(contest.by_recipe())}\n\n"

@@ -31,7 +31,8 @@ from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import threshold_of
 from beyondcam.metrics.bootstrap import RESAMPLES, interval, sample_weights
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
-from beyondcam.metrics.score import Absent, Scores, Training, score_split
+from beyondcam.metrics.rows import Absent, ChosenOn, CostPerImage, Row, Scores
+from beyondcam.metrics.score import Training, score_split
 from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
@@ -396,9 +397,8 @@ class Place:
         return score_split(self.run, open_images(self.data, split), open_masks(self.data, split), **options)
 
 
-def row(scores: Scores, recipe: str, rule: str) -> dict:
-    (found,) = [r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (recipe, rule)]
-    return found
+def row(scores: Scores, recipe: str, rule: str) -> Row:
+    return scores.row(recipe, rule)
 
 
 @pytest.fixture
@@ -414,20 +414,20 @@ def test_score_of_files_is_the_example_by_hand(place: Place) -> None:
     place.put("crops", winners(SEED)).add_cost(3, Cost(30, 60, 9.0, 1.5))
     scores = place.score(threshold=LEVEL_100)
     found = row(scores, "crops", "fixed")
-    assert found["iou"] == pytest.approx(IOU)
-    metrics = [found[m] for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")]
+    assert found.iou == pytest.approx(IOU)
+    metrics = [found.metrics[m] for m in ("miou", "dr_recall", "ndr_recall", "fg_precision")]
     assert metrics == pytest.approx([MIOU, DR_RECALL, NDR_RECALL, FG_PRECISION])
-    assert found["threshold"] == found["reference_threshold"] == pytest.approx(LEVEL_100)
-    assert (found["images"], found["split"], found["targets"], found["seed"]) == (3, "all", "labels", 0)
-    assert found["recipe_hash"] == Cookbook().recipe("crops").hash
-    assert found["data"] == place.data
-    assert found["cost"] == pytest.approx({"forward": 10, "backward": 20, "megapixels": 3.0, "seconds": 0.5})
+    assert found.threshold == found.reference_threshold == pytest.approx(LEVEL_100)
+    assert (found.images, found.split, found.targets, found.seed) == (3, "all", "labels", 0)
+    assert found.recipe_hash == Cookbook().recipe("crops").hash
+    assert found.data == place.data
+    assert found.cost == CostPerImage(forward=10, backward=20, megapixels=3.0, seconds=0.5)
     # three equal images: every resample is the data set itself
     for metric, value in zip(("miou", "dr_recall", "ndr_recall", "fg_precision"), metrics, strict=True):
-        assert found["ci"][metric] == pytest.approx((value, value))
+        assert found.ci[metric] == pytest.approx((value, value))
     own = row(scores, "cam", "fixed")
-    assert (own["dr_recall"], own["ndr_recall"]) == (1, 0)
-    assert own["fg_precision"] == pytest.approx(4 / 4)
+    assert (own.metrics["dr_recall"], own.metrics["ndr_recall"]) == (1, 0)
+    assert own.metrics["fg_precision"] == pytest.approx(4 / 4)
     assert not scores.left_out
 
 
@@ -437,12 +437,12 @@ def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path)
     place.put("crops", winners(SEED), only=("a",))
     place.put("crops", winners(np.zeros((4, 4), np.uint8)), only=("b",))
     found = row(place.score(threshold=LEVEL_100), "crops", "fixed")
-    assert found["dr_recall"] == pytest.approx(3 / 8)
-    assert found["ndr_recall"] == pytest.approx(2 / 10)
-    assert found["fg_precision"] == pytest.approx(5 / 8)  # not the mean with an image of no prediction
+    assert found.metrics["dr_recall"] == pytest.approx(3 / 8)
+    assert found.metrics["ndr_recall"] == pytest.approx(2 / 10)
+    assert found.metrics["fg_precision"] == pytest.approx(5 / 8)  # not a mean over images
     # background: 4 + 5 right of 6 + 14 predicted and 10 true
-    assert found["iou"] == pytest.approx({"background": 9 / 21, "cat": 3 / 12, "dog": 2 / 9})
-    low, high = found["ci"]["dr_recall"]
+    assert found.iou == pytest.approx({"background": 9 / 21, "cat": 3 / 12, "dog": 2 / 9})
+    low, high = found.ci["dr_recall"]
     assert low == 0
     assert high == pytest.approx(6 / 8)
 
@@ -455,19 +455,19 @@ def test_score_agrees_with_the_seeds_that_are_written(place: Place) -> None:
     ours, theirs = (labels[TRUTH != VOID] for labels in (seed, TRUTH))
     by_hand = [((ours == k) & (theirs == k)).sum() / ((ours == k) | (theirs == k)).sum() for k in range(3)]
     found = row(place.score(threshold=LEVEL_100), "crops", "fixed")
-    assert list(found["iou"].values()) == pytest.approx(by_hand)
+    assert list(found.iou.values()) == pytest.approx(by_hand)
 
 
 def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(place: Place) -> None:
     place.put("cam", winners(REFERENCE, high=90))
     place.put("crops", winners(SEED))
     same = row(place.score(threshold=LEVEL_100), "crops", "fixed")
-    assert same["dr_recall"] is None  # at level 100 the reference finds nothing
-    assert same["ndr_recall"] == pytest.approx(5 / 9)
+    assert same.metrics["dr_recall"] is None  # at level 100 the reference finds nothing
+    assert same.metrics["ndr_recall"] == pytest.approx(5 / 9)
     own = row(place.score(threshold=LEVEL_100, reference_threshold=level_threshold(60)), "crops", "fixed")
-    assert (own["dr_recall"], own["ndr_recall"]) == pytest.approx((DR_RECALL, NDR_RECALL))
-    assert own["threshold"] == pytest.approx(LEVEL_100)
-    assert own["reference_threshold"] == pytest.approx(level_threshold(60))
+    assert (own.metrics["dr_recall"], own.metrics["ndr_recall"]) == pytest.approx((DR_RECALL, NDR_RECALL))
+    assert own.threshold == pytest.approx(LEVEL_100)
+    assert own.reference_threshold == pytest.approx(level_threshold(60))
 
 
 def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> None:
@@ -494,9 +494,7 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
 
     def thresholds(recipe: str) -> dict[str, tuple[float, float]]:
         return {
-            r["threshold_rule"]: (r["threshold"], r["reference_threshold"])
-            for r in scores.rows
-            if r["recipe"] == recipe
+            r.threshold_rule: (r.threshold, r.reference_threshold) for r in scores.rows if r.recipe == recipe
         }
 
     def levels(own: int, reference: int) -> tuple[float, float]:
@@ -509,14 +507,14 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     assert thresholds("crops") == {  # not mapped in train
         "fixed": levels(20, 20), "blind": levels(120, 30), "oracle": levels(120, 30)
     }  # fmt: skip
-    assert row(scores, "saliency", "oracle")["miou"] == pytest.approx(1)
+    assert row(scores, "saliency", "oracle").miou == pytest.approx(1)
     # at level 70 all that is background is cat: cat 5 of 10, dog 4 of 4, background none
-    assert row(scores, "saliency", "train")["miou"] == pytest.approx((5 / 10 + 1 + 0) / 3)
-    assert row(scores, "saliency", "train")["split"] == "val"
-    assert row(scores, "saliency", "train")["chosen_on"] == {"split": "train"}
-    assert row(scores, "saliency", "few")["chosen_on"] == {"split": "train", "images": [odd]}
-    assert {row(scores, "saliency", rule)["chosen_on"] for rule in ("fixed", "blind", "oracle")} == {None}
-    assert {c["threshold_rule"] for c in scores.comparisons} == {"fixed", "blind", "few", "train", "oracle"}
+    assert row(scores, "saliency", "train").miou == pytest.approx((5 / 10 + 1 + 0) / 3)
+    assert row(scores, "saliency", "train").split == "val"
+    assert row(scores, "saliency", "train").chosen_on == ChosenOn(split="train")
+    assert row(scores, "saliency", "few").chosen_on == ChosenOn(split="train", images=(odd,))
+    assert all(row(scores, "saliency", rule).chosen_on is None for rule in ("fixed", "blind", "oracle"))
+    assert {c.threshold_rule for c in scores.comparisons} == {"fixed", "blind", "few", "train", "oracle"}
     assert len(scores.comparisons) == 3 + 3 + 1 + 1 + 3
 
 
@@ -534,7 +532,7 @@ def test_masks_without_an_object_choose_no_threshold(tmp_path: Path) -> None:
 
     def rules(few: str) -> tuple[set[str], dict[str, str]]:
         scores = place.score("val", training=Training(train, open_masks(place.data, "train"), few=(few,)))
-        return {found["threshold_rule"] for found in scores.rows}, scores.left_out
+        return {found.threshold_rule for found in scores.rows}, scores.left_out
 
     empty, other, *_ = train.ids
     Image.new("L", (4, 4)).save(tmp_path / f"masks/{empty}.png")
@@ -582,7 +580,7 @@ def test_score_reads_each_file_once_but_the_reference_s_twice_where_they_cannot_
     training = Training(train, open_masks(place.data, "train"))
     place.agree(winners(SEED), "val")
     expected = place.score("val", training=training)
-    assert {row["threshold_rule"] for row in expected.rows} == {"blind", "train", "oracle"}
+    assert {row.threshold_rule for row in expected.rows} == {"blind", "train", "oracle"}
     for module in ("score", "consensus"):
         monkeypatch.setattr(f"beyondcam.metrics.{module}.KEPT", kept)
     reads = Reads(monkeypatch)
@@ -613,9 +611,9 @@ def test_evidence_that_is_not_begun_with_stops_no_score(place: Place) -> None:
     place.agree(winners(SEED))
     shelf, images = place.shelf("cam"), open_images(place.data, "all")
     scores = place.score()
-    assert {row["recipe"] for row in scores.rows} == {"cam", "saliency"}
+    assert {row.recipe for row in scores.rows} == {"cam", "saliency"}
     assert scores.left_out.keys() == {"recipe crops", "b", "c"}
-    assert row(scores, "cam", "blind")["threshold"] == threshold_of(place.run, shelf, images, "blind")
+    assert row(scores, "cam", "blind").threshold == threshold_of(place.run, shelf, images, "blind")
 
 
 def test_rule_blind_sees_images_without_a_mask_as_seeds_do(place: Place) -> None:
@@ -627,7 +625,7 @@ def test_rule_blind_sees_images_without_a_mask_as_seeds_do(place: Place) -> None
     place.agree(winners(SEED))
     scores = place.score()
     assert scores.left_out.keys() == {"c"}
-    assert row(scores, "cam", "blind")["threshold"] == threshold_of(place.run, shelf, images, "blind")
+    assert row(scores, "cam", "blind").threshold == threshold_of(place.run, shelf, images, "blind")
     by_all = threshold_of(place.run, shelf, images, "blind")
     assert by_all != threshold_of(place.run, shelf, replace(images, ids=("a", "b")), "blind")
 
@@ -638,16 +636,16 @@ def test_a_spoilt_witness_costs_a_score_the_rule_blind_alone(place: Place) -> No
     (spoilt, *_) = (place.run / "evidence" / "all-witnesses").glob("*/b.png")
     spoilt.write_bytes(b"")
     scores = place.score()
-    assert {r["threshold_rule"] for r in scores.rows} == {"oracle"}
+    assert {r.threshold_rule for r in scores.rows} == {"oracle"}
     assert str(spoilt) in scores.left_out["rule blind"]
 
 
 def test_rules_are_there_only_where_they_can_be_answered(place: Place) -> None:
     place.put("cam", winners(REFERENCE))
-    assert {r["threshold_rule"] for r in place.score().rows} == {"oracle"}
+    assert {r.threshold_rule for r in place.score().rows} == {"oracle"}
     place.agree(winners(SEED))
-    assert {r["threshold_rule"] for r in place.score().rows} == {"blind", "oracle"}
-    assert row(place.score(threshold=0.0), "cam", "fixed")["threshold"] == 0
+    assert {r.threshold_rule for r in place.score().rows} == {"blind", "oracle"}
+    assert row(place.score(threshold=0.0), "cam", "fixed").threshold == 0
 
 
 @pytest.mark.parametrize(("absent", "best"), [("auto", 0.775), ("drop", 0.9375), ("zero", 0.625)])
@@ -665,8 +663,8 @@ def test_oracle_is_the_best_threshold_under_the_custom_that_scores(
     labels[3, 3], levels[3, 3] = 2, 90
     place.put("cam", Winners(labels, levels))
     found = row(place.score(absent=absent), "cam", "oracle")
-    assert found["miou"] == pytest.approx(best)
-    assert found["threshold"] == pytest.approx(level_threshold(90 if absent == "auto" else 20))
+    assert found.miou == pytest.approx(best)
+    assert found.threshold == pytest.approx(level_threshold(90 if absent == "auto" else 20))
 
 
 def test_curves_are_the_sweep_and_the_recalls_at_the_oracle_level(place: Place) -> None:
@@ -674,13 +672,14 @@ def test_curves_are_the_sweep_and_the_recalls_at_the_oracle_level(place: Place) 
     shelf = place.put("crops", winners(SEED))
     scores = place.score()
     curve = scores.curves[shelf.folder.name]
-    assert curve["miou"][100] == pytest.approx(MIOU)
-    assert curve["threshold"][100] == pytest.approx(LEVEL_100)
-    assert level_threshold(curve["levels"]["oracle"]) == row(scores, "crops", "oracle")["threshold"]
-    reference_level = curve["reference_levels"]["oracle"]
-    assert curve["dr_recall"][reference_level] == pytest.approx(row(scores, "crops", "oracle")["dr_recall"])
-    assert curve["ndr_recall"][reference_level] == pytest.approx(row(scores, "crops", "oracle")["ndr_recall"])
-    assert curve["dr_recall"][255] is None
+    assert curve.miou[100] == pytest.approx(MIOU)
+    assert curve.threshold[100] == pytest.approx(LEVEL_100)
+    assert level_threshold(curve.levels["oracle"]) == row(scores, "crops", "oracle").threshold
+    reference_level = curve.reference_levels["oracle"]
+    oracle = row(scores, "crops", "oracle").metrics
+    assert curve.dr_recall[reference_level] == pytest.approx(oracle["dr_recall"])
+    assert curve.ndr_recall[reference_level] == pytest.approx(oracle["ndr_recall"])
+    assert curve.dr_recall[255] is None
 
 
 def test_recipe_compared_with_itself_differs_by_exactly_nothing(tmp_path: Path) -> None:
@@ -690,12 +689,12 @@ def test_recipe_compared_with_itself_differs_by_exactly_nothing(tmp_path: Path) 
         place.put(name, winners(SEED), only=("a", "c"), recipe="crops")
         place.put(name, winners(REFERENCE, low=150), only=("b",), recipe="crops")
     scores = place.score(threshold=LEVEL_100)
-    pairs = [c for c in scores.comparisons if {c["a"], c["b"]} == {"crops", "again"}]
+    pairs = [c for c in scores.comparisons if {c.a, c.b} == {"crops", "again"}]
     assert len(pairs) == 2  # fixed and oracle
     for pair in pairs:
-        assert set(pair["difference"]) == {"miou", "dr_recall", "ndr_recall", "fg_precision"}
-        assert set(pair["difference"].values()) == {0}
-        assert set(pair["ci"].values()) == {(0, 0)}
+        assert set(pair.difference) == {"miou", "dr_recall", "ndr_recall", "fg_precision"}
+        assert set(pair.difference.values()) == {0}
+        assert set(pair.ci.values()) == {(0, 0)}
 
 
 def test_comparison_is_of_b_less_a_over_the_same_resamples(tmp_path: Path) -> None:
@@ -711,13 +710,13 @@ def test_comparison_is_of_b_less_a_over_the_same_resamples(tmp_path: Path) -> No
     place.put("crops", winners(more), only=("a",))
     place.put("crops", winners(extra), only=("b",))
     scores = place.score(threshold=LEVEL_100)
-    (pair,) = [c for c in scores.comparisons if c["threshold_rule"] == "fixed"]
+    (pair,) = [c for c in scores.comparisons if c.threshold_rule == "fixed"]
     # a's NDR has 5 pixels and b's 9; each finds one of them, the reference none
-    assert (pair["a"], pair["b"]) == ("cam", "crops")
-    assert pair["difference"]["ndr_recall"] == pytest.approx(2 / 14)
-    assert pair["ci"]["ndr_recall"] == pytest.approx((2 / 18, 2 / 10))
-    by_recipe = {r["recipe"]: r["miou"] for r in scores.rows if r["threshold_rule"] == "fixed"}
-    assert pair["difference"]["miou"] == pytest.approx(by_recipe["crops"] - by_recipe["cam"])
+    assert (pair.a, pair.b) == ("cam", "crops")
+    assert pair.difference["ndr_recall"] == pytest.approx(2 / 14)
+    assert pair.ci["ndr_recall"] == pytest.approx((2 / 18, 2 / 10))
+    by_recipe = {r.recipe: r.miou for r in scores.rows if r.threshold_rule == "fixed"}
+    assert pair.difference["miou"] == pytest.approx(by_recipe["crops"] - by_recipe["cam"])
 
 
 def test_mask_of_another_size_than_the_image_is_left_out_and_named(place: Place) -> None:
@@ -728,8 +727,8 @@ def test_mask_of_another_size_than_the_image_is_left_out_and_named(place: Place)
     assert set(scores.left_out) == {"b"}
     assert "5×3" in scores.left_out["b"]
     assert "4×4" in scores.left_out["b"]
-    assert row(scores, "crops", "fixed")["images"] == 2
-    assert row(scores, "crops", "fixed")["miou"] == pytest.approx(MIOU)
+    assert row(scores, "crops", "fixed").images == 2
+    assert row(scores, "crops", "fixed").miou == pytest.approx(MIOU)
 
 
 def test_missing_mask_is_left_out_and_named(place: Place) -> None:
@@ -737,14 +736,14 @@ def test_missing_mask_is_left_out_and_named(place: Place) -> None:
     (place.root / "masks/c.png").unlink()
     scores = place.score()
     assert "c.png" in scores.left_out["c"]
-    assert row(scores, "cam", "oracle")["images"] == 2
+    assert row(scores, "cam", "oracle").images == 2
 
 
 def test_recipe_that_is_not_mapped_in_full_is_left_out_and_named(place: Place) -> None:
     place.put("cam", winners(REFERENCE))
     place.put("crops", winners(SEED), only=("a",))
     scores = place.score(threshold=LEVEL_100)
-    assert {r["recipe"] for r in scores.rows} == {"cam"}
+    assert {r.recipe for r in scores.rows} == {"cam"}
     assert list(scores.left_out) == ["recipe crops"]
     assert "2 of 3" in scores.left_out["recipe crops"]
     assert "beyondcam map" in scores.left_out["recipe crops"]
@@ -755,7 +754,7 @@ def test_image_that_no_recipe_has_mapped_is_left_out_and_named(place: Place) -> 
     scores = place.score()
     assert list(scores.left_out) == ["b"]
     assert "beyondcam map" in scores.left_out["b"]
-    assert row(scores, "cam", "oracle")["images"] == 2
+    assert row(scores, "cam", "oracle").images == 2
 
 
 @pytest.mark.parametrize("recipe", ["cam", "crops"])
@@ -768,8 +767,8 @@ def test_image_whose_evidence_is_broken_is_left_out_and_named_whichever_recipe(
     scores = place.score(threshold=LEVEL_100)
     assert set(scores.left_out) == {"b"}
     assert path.name in scores.left_out["b"]
-    assert {(r["recipe"], r["images"]) for r in scores.rows} == {("cam", 2), ("crops", 2)}
-    assert row(scores, "crops", "fixed")["dr_recall"] == pytest.approx(DR_RECALL)
+    assert {(r.recipe, r.images) for r in scores.rows} == {("cam", 2), ("crops", 2)}
+    assert row(scores, "crops", "fixed").metrics["dr_recall"] == pytest.approx(DR_RECALL)
 
 
 def test_image_whose_mask_is_broken_for_training_does_not_stop_the_score(tmp_path: Path) -> None:
@@ -780,7 +779,7 @@ def test_image_whose_mask_is_broken_for_training_does_not_stop_the_score(tmp_pat
     (tmp_path / f"masks/{train.ids[0]}.png").write_bytes(b"")
     scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
     assert set(scores.left_out) == {f"{train.ids[0]} of --split train"}
-    assert row(scores, "cam", "train")["threshold"] == pytest.approx(level_threshold(40))
+    assert row(scores, "cam", "train").threshold == pytest.approx(level_threshold(40))
 
 
 def test_training_image_whose_evidence_is_broken_chooses_no_recipe_s_threshold(tmp_path: Path) -> None:
@@ -796,7 +795,7 @@ def test_training_image_whose_evidence_is_broken_chooses_no_recipe_s_threshold(t
     scores = place.score("val", training=Training(train, open_masks(place.data, "train")))
     assert set(scores.left_out) == {f"{train.ids[0]} of --split train"}
     for recipe in ("cam", "crops"):
-        assert row(scores, recipe, "train")["threshold"] == pytest.approx(level_threshold(40))
+        assert row(scores, recipe, "train").threshold == pytest.approx(level_threshold(40))
 
 
 def test_recipe_that_changed_under_its_name_does_not_stop_the_score(place: Place) -> None:
@@ -805,8 +804,8 @@ def test_recipe_that_changed_under_its_name_does_not_stop_the_score(place: Place
     place.put("mine", winners(SEED), recipe="crops")
     place.put("mine", winners(REFERENCE), recipe="saliency")
     scores = place.score(threshold=LEVEL_100)
-    mine = [r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == ("mine", "fixed")]
-    assert {r["recipe_hash"]: r["ndr_recall"] for r in mine} == pytest.approx(
+    mine = [r for r in scores.rows if (r.recipe, r.threshold_rule) == ("mine", "fixed")]
+    assert {r.recipe_hash: r.metrics["ndr_recall"] for r in mine} == pytest.approx(
         {Cookbook().recipe("crops").hash: NDR_RECALL, Cookbook().recipe("saliency").hash: 0}
     )
 
@@ -817,9 +816,9 @@ def test_evidence_of_different_seeds_is_scored_apart(place: Place) -> None:
         place.put("crops", winners(own), seed=seed)
     scores = place.score(threshold=LEVEL_100)
     found = {
-        r["seed"]: r["ndr_recall"]
+        r.seed: r.metrics["ndr_recall"]
         for r in scores.rows
-        if (r["recipe"], r["threshold_rule"]) == ("crops", "fixed")
+        if (r.recipe, r.threshold_rule) == ("crops", "fixed")
     }
     assert found == pytest.approx({0: NDR_RECALL, 1: 0})
     assert len(scores.comparisons) == 4  # cam with crops, by seed and rule
@@ -828,10 +827,9 @@ def test_evidence_of_different_seeds_is_scored_apart(place: Place) -> None:
 def test_without_a_reference_there_are_no_region_metrics(place: Place) -> None:
     place.put("crops", winners(SEED))
     found = row(place.score(threshold=LEVEL_100), "crops", "fixed")
-    assert found["miou"] == pytest.approx(MIOU)
-    assert [found[m] for m in ("dr_recall", "ndr_recall", "fg_precision", "reference_threshold")] == [
-        None
-    ] * 4
+    assert found.miou == pytest.approx(MIOU)
+    assert [found.metrics[m] for m in ("dr_recall", "ndr_recall", "fg_precision")] == [None] * 3
+    assert found.reference_threshold is None
 
 
 def test_run_without_evidence_is_one_line_that_says_which_command_makes_it(place: Place) -> None:
@@ -853,7 +851,7 @@ def test_run_without_a_mask_that_fits_is_one_line_that_says_why(place: Place) ->
 def test_cost_file_cut_short_does_not_stop_the_score(place: Place, content: str) -> None:
     shelf = place.put("cam", winners(REFERENCE))
     (shelf.folder / "cost-0.csv").write_text(content)
-    assert row(place.score(), "cam", "oracle")["images"] == 3
+    assert row(place.score(), "cam", "oracle").images == 3
 
 
 def test_image_without_targets_is_all_background() -> None:

@@ -33,8 +33,10 @@ from beyondcam.evidence import (
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
+from beyondcam.metrics.rows import write_records
 from beyondcam.seeds import find_shelf, seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
+from rows import score_row
 
 
 def evidence_of(
@@ -219,16 +221,14 @@ def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: 
     shelf, images = shelf_of(discs, tmp_path, {})
 
     def tau(rule: str, *rows: tuple[str, str, float]) -> float:
-        facts = shelf.manifest
-        written = [
-            {
-                "recipe": shelf.name, "data": images.data, "split": split, "threshold_rule": rule,
-                "threshold": value, "chosen_on": {"split": on} if on else None,
-                **{key: facts[key] for key in ("recipe_hash", "checkpoint", "seed", "targets", "precision")},
-            }
+        facts = {key: shelf.manifest[key] for key in ("recipe_hash", "checkpoint")}
+        write_records(tmp_path / "scores.json", [
+            score_row(
+                "cam", 0.5, rule, recipe=shelf.name, data=images.data, split=split, threshold=value,
+                chosen_on={"split": on} if on else None, **facts,
+            )
             for split, on, value in rows
-        ]  # fmt: skip
-        (tmp_path / "scores.json").write_text(json.dumps(written))
+        ])  # fmt: skip
         return threshold_of(tmp_path, shelf, images, rule)
 
     assert tau("train", ("val", "train", 0.25), ("other", "train", 0.25)) == 0.25

@@ -19,9 +19,10 @@ from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Noise, Plain
 from beyondcam.recipes import Cookbook, engine
 from beyondcam.studies import FULL, QUICK, STUDIES, Bench, Budget, bench, run_study
-from beyondcam.studies.bench import chance, difference, of_images, passes, row_of, smoothed
+from beyondcam.studies.bench import chance, of_images, passes, smoothed
 from beyondcam.studies.finding import Finding, Plot, Table, cell, signed
 from conftest import Command, complaint
+from rows import comparison, score_row
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
 CROPS, HONESTY, WINDOW, REGIONS, PERTURBATIONS, COCO, CONTEST, BACKBONES, WHEN, RULE, PAIRS, CASES = (
@@ -150,14 +151,14 @@ def test_the_reference_has_dr_recall_1_and_differences_are_those_of_the_rows(
     found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in ("cam", "saliency+smooth")})
     scores = bench.scored(subject, found, threshold=0.3)
     for rule in ("oracle", "fixed"):
-        reference, other = (row_of(scores, name, rule) for name in ("cam", "saliency+smooth"))
-        assert reference["dr_recall"] == 1
-        assert not reference["ndr_recall"]  # 0, or null where CAM finds every pixel
+        reference, other = (scores.row(name, rule) for name in ("cam", "saliency+smooth"))
+        assert reference.metrics["dr_recall"] == 1
+        assert not reference.metrics["ndr_recall"]  # 0, or null where CAM finds every pixel
         for metric in ("miou", "fg_precision"):
-            value, low, high = difference(scores, "saliency+smooth", "cam", metric, rule)
-            assert value == pytest.approx(other[metric] - reference[metric])
+            value, low, high = scores.difference("saliency+smooth", "cam", metric, rule)
+            assert value == pytest.approx(other.metrics[metric] - reference.metrics[metric])
             assert low <= high
-            assert difference(scores, "cam", "saliency+smooth", metric, rule) == (-value, -high, -low)
+            assert scores.difference("cam", "saliency+smooth", metric, rule) == (-value, -high, -low)
 
 
 def test_chance_is_the_mean_over_all_rankings() -> None:
@@ -191,9 +192,9 @@ def test_a_small_budget_leaves_out_what_is_dear_and_nothing_else() -> None:
 
 def test_a_difference_that_has_no_value_is_a_dash() -> None:
     """No pixel is right in the reference, say, so that there is no DR-Recall to compare."""
-    pair = {"a": "x", "b": "y", "threshold_rule": "oracle"}
-    scores = Scores([], [pair | {"difference": {"dr_recall": None}, "ci": {"dr_recall": None}}])
-    assert signed(difference(scores, "y", "x", "dr_recall")) == "–"
+    none = {"difference": {"dr_recall": None}, "ci": {"dr_recall": None}}
+    scores = Scores([], [comparison("cam", "crops", 0, None, "oracle", **none)])
+    assert signed(scores.difference("crops", "cam", "dr_recall")) == "–"
 
 
 def test_only_the_evidence_asked_about_is_scored(tmp_path: Path, run: Path) -> None:
@@ -202,7 +203,7 @@ def test_only_the_evidence_asked_about_is_scored(tmp_path: Path, run: Path) -> N
     found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in ("cam", "cam-ms")})
     bench.mapped(subject, {"cam": Cookbook().recipe("cam")}, seed=1)
     scores = bench.scored(subject, {"cam": found["cam"]})
-    assert {(row["recipe"], row["seed"]) for row in scores.rows} == {("cam", 0)}
+    assert {(row.recipe, row.seed) for row in scores.rows} == {("cam", 0)}
 
 
 def test_what_is_kept_is_made_once_for_the_same_images(tmp_path: Path, run: Path) -> None:
@@ -443,16 +444,11 @@ def test_classes_that_one_image_shows_are_owned_up_to(tmp_path: Path, run: Path)
 
 def scores_of(miou: dict[str, float], rule: str) -> Scores:
     """Rows that say no more than a recipe's mIoU, and the pairs of them."""
-    rows = [
-        {"recipe": name, "threshold_rule": rule, "miou": value, "images": 9, "ci": {}}
-        for name, value in miou.items()
-    ]
-    pairs = [(a, b) for a in miou for b in miou if a < b]
-    return Scores(rows, [
-        {"a": a, "b": b, "threshold_rule": rule, "difference": {"miou": miou[b] - miou[a]},
-         "ci": {"miou": (miou[b] - miou[a] - 0.1, miou[b] - miou[a] + 0.1)}}
-        for a, b in pairs
-    ])  # fmt: skip
+    less = {(a, b): miou[b] - miou[a] for a in miou for b in miou if a < b}
+    return Scores(
+        [score_row(name, value, rule) for name, value in miou.items()],
+        [comparison(*pair, value, (value - 0.1, value + 0.1), rule) for pair, value in less.items()],
+    )
 
 
 def test_a_contest_chooses_on_the_training_split_and_scores_on_the_other() -> None:
@@ -651,7 +647,7 @@ def test_window_trains_its_own_networks(tmp_path: Path, run: Path) -> None:
 
 
 def test_a_finding_says_the_same_in_markdown_and_on_its_page(tmp_path: Path) -> None:
-    row = {"miou": 0.5, "ci": {"miou": (0.4, 0.6)}}
+    row = score_row("cam", 0.5, ci={"miou": (0.4, 0.6)})
     finding = Finding(
         "A < B.",
         (Table("Scores", ("recipe", "mIoU"), (("a", cell(row)), ("b", signed((0.1, -0.05, 0.2))))),),

@@ -259,7 +259,7 @@ def score(
         run, images, masks,
         training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
     )  # fmt: skip
-    if not any(row["threshold_rule"] == "blind" for row in scores.rows):
+    if not any(row.threshold_rule == "blind" for row in scores.rows):
         _say(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` asks them")
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
@@ -425,7 +425,7 @@ def segment(
     left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=_say)
     if exam and processes()[0] == 0:
         own = (exam.images.data, exam.images.split)
-        print_segments(run, [r for r in read_segments(run) if (r["data"], r["split"]) == own])
+        print_segments(run, [r for r in read_segments(run) if (r.data, r.split) == own])
     _end(left_out)
 
 

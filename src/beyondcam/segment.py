@@ -14,6 +14,8 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_json
 from beyondcam.metrics import (
     LabelCounts,
+    NetworkRow,
+    TrainedOn,
     band_of,
     estimate,
     label_mious,
@@ -30,8 +32,6 @@ from beyondcam.segmentation import (
     predict_split,
     train_segmenter,
 )
-
-Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Lesson:
     name: str
     images: LabelledImages
     labels: Labels
-    facts: Values
+    facts: TrainedOn
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,27 @@ def seeds_lesson(
     shelf = find_shelf(run, images, recipe)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
-    facts = {
-        "trained_on": "seeds",
-        "seeds_split": images.split,
-        "recipe": recipe,
+    facts = TrainedOn(
+        trained_on="seeds",
+        seeds_split=images.split,
+        recipe=recipe,
         **{key: shelf.manifest[key] for key in ("recipe_hash", "checkpoint", "targets")},
-        "mapped": sum(shelf.path(i).exists() for i in images.ids),
-        "threshold_rule": threshold if threshold.isalpha() else "fixed",
-        "threshold": value,
-        "void": band,
-    }
+        mapped=sum(shelf.path(i).exists() for i in images.ids),
+        threshold_rule=threshold if threshold.isalpha() else "fixed",
+        threshold=value,
+        void=band,
+    )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
     return Lesson(name, images, lambda i: seed_labels(shelf.read(i), value, band), facts)
 
 
 def truth_lesson(images: LabelledImages, masks: Masks) -> Lesson:
     """The masks themselves: the upper bound of what seeds can teach."""
-    facts: Values = {"trained_on": "truth", "seeds_split": images.split}
-    facts |= dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void"))
+    facts = TrainedOn(
+        trained_on="truth",
+        seeds_split=images.split,
+        **dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void")),
+    )
     return Lesson("truth", images, lambda i: masks.read(i).numpy(), facts)
 
 
@@ -126,13 +129,13 @@ def segment_run(
     scored: list[LabelCounts] = []
     for number in range(1, rounds + 1):
         own = name if number == 1 else f"{name}-round{number}"
-        folder, facts = run / "segment" / own, lesson.facts | {"round": number}
+        folder, facts = run / "segment" / own, lesson.facts.to_json() | {"round": number}
         left_out |= train_segmenter(lesson.images, lesson.labels, config, facts, folder, say)
         segmenter = to_device(load_segmenter(folder), fabric)
         if exam:
             counts = _examine(segmenter, exam, folder / "predictions" / exam.images.split, fabric, left_out)
             if counts:
-                write_segment(run, {"name": own} | facts | _row(exam, config, counts), counts)
+                write_segment(run, _row(own, facts, exam, config, counts), counts)
                 scored.append(counts)
         if number < rounds:
             kept = folder / "predictions" / lesson.images.split
@@ -177,19 +180,23 @@ def _stored(folder: Path) -> Labels:
     return lambda i: read_mask(folder / f"{i}.png").numpy()
 
 
-def _row(exam: Exam, config: SegmentConfig, counts: LabelCounts) -> Values:
-    """What a row of `RUN/segments.json` says of the network and its score."""
+def _row(
+    name: str, facts: dict[str, Any], exam: Exam, config: SegmentConfig, counts: LabelCounts
+) -> NetworkRow:
+    """The row of a network and its score."""
     miou, interval = estimate(label_mious([counts])[0])
     by_class = zip(("background", *exam.images.classes), counts.by_class().tolist(), strict=True)
-    return {
-        "training_seed": config.seed,
-        "architecture": config.architecture,
-        "encoder": config.encoder,
-        "config": config.model_dump(mode="json"),
-        "data": exam.images.data,
-        "split": exam.images.split,
-        "miou": miou,
-        "iou": {label: None if math.isnan(value) else value for label, value in by_class},
-        "ci": {"miou": interval},
-        "images": len(counts.ids),
-    }
+    return NetworkRow(
+        name=name,
+        **facts,
+        training_seed=config.seed,
+        architecture=config.architecture,
+        encoder=config.encoder,
+        config=config.model_dump(mode="json"),
+        data=exam.images.data,
+        split=exam.images.split,
+        miou=miou,
+        iou={label: None if math.isnan(value) else value for label, value in by_class},
+        ci={"miou": interval},
+        images=len(counts.ids),
+    )

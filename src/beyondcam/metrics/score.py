@@ -27,8 +27,11 @@ from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import interval, sample_weights
 from beyondcam.metrics.consensus import Consensus, best_agreeing, consensus
 from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, regions, right_levels
+from beyondcam.metrics.rows import Absent, ChosenOn, Comparison, CostPerImage, Curve, Row, Scores
 from beyondcam.metrics.tally import Counts, ImageTally, Sweep, counts_at, iou, mean_iou, resampled, tallies_of
 from beyondcam.progress import track
+
+Rule = Literal["fixed", "blind", "few", "train", "oracle"]
 
 REFERENCE = "cam"
 """The recipe whose right pixels are the discriminative regions."""
@@ -37,29 +40,6 @@ METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
 
 KEPT = 2**28
 """Bytes of images that are kept from looking at the reference to scoring; the others are read twice."""
-
-Rule = Literal["fixed", "blind", "few", "train", "oracle"]
-Absent = Literal["auto", "drop", "zero"]
-Values = dict[str, Any]
-
-
-@dataclass
-class Scores:
-    """What `score_split` finds.
-
-    Attributes
-    ----------
-    rows : one a recipe and threshold rule, as in `RUN/scores.json`.
-    comparisons : one a pair of recipes and rule, as in `RUN/comparisons.json`.
-    curves : what the report draws, by recipe.
-    left_out : images and recipes that could not be scored, with the reason.
-
-    """
-
-    rows: list[Values] = field(default_factory=list)
-    comparisons: list[Values] = field(default_factory=list)
-    curves: dict[str, Values] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,10 +56,10 @@ class Training:
                 raise BeyondcamError(f"--few {i}: no such image in --split {self.images.split}")
 
     @property
-    def chosen_on(self) -> dict[Rule, Values]:
+    def chosen_on(self) -> dict[Rule, ChosenOn]:
         """What a row of each of its rules says of where τ comes from."""
         split = self.images.split
-        return {"train": {"split": split}, "few": {"split": split, "images": list(self.few)}}
+        return {"train": ChosenOn(split=split), "few": ChosenOn(split=split, images=self.few)}
 
 
 def score_split(
@@ -346,7 +326,7 @@ def _score_family(
         references = thresholds(reference, sweep, agreeing)
     reference_first = sorted(family, key=lambda shelf: shelf is not reference)
     counts = _count(reference_first, ids, masks, references, left_out, seen, agreed)
-    result.left_out |= left_out
+    result.left_out.update(left_out)
     scored_images = len(counts[family[0].folder].tallies)
     if not scored_images:
         raise BeyondcamError(f"none of the {len(ids)} images can be scored: {left_out[ids[0]]}")
@@ -366,7 +346,7 @@ def _score_family(
                 "absent": absent,
                 "uncovered": float(np.mean(own.uncovered)),
             }
-            result.rows.append(_row(scored[-1], images) | how)
+            result.rows.append(_row(scored[-1], images, how))
     for a, b in combinations(scored, 2):
         if a.rule == b.rule:
             result.comparisons.append(_comparison(a, b, images))
@@ -438,8 +418,8 @@ def _evaluate(
     return _Scored(shelf, rule, threshold, by_class[0], values, resamples)
 
 
-def _about(shelf: Shelf, images: LabelledImages) -> Values:
-    """Of what evidence and which images a row, a comparison or a curve is."""
+def _origin(shelf: Shelf, images: LabelledImages) -> dict[str, Any]:
+    """The fields of `Origin`."""
     return {
         "checkpoint": shelf.manifest["checkpoint"],
         "data": images.data,
@@ -448,33 +428,36 @@ def _about(shelf: Shelf, images: LabelledImages) -> Values:
     }
 
 
-def _row(scored: _Scored, images: LabelledImages) -> Values:
-    """What a row of `scores.json` says of a recipe under a rule."""
+def _row(scored: _Scored, images: LabelledImages, how: dict[str, Any]) -> Row:
     by_class = zip(("background", *images.classes), scored.by_class, strict=True)
-    return _about(scored.shelf, images) | {
-        "recipe": scored.shelf.name,
-        "recipe_hash": scored.shelf.manifest["recipe_hash"],
-        "threshold_rule": scored.rule,
-        "threshold": scored.threshold,
-        **{metric: _number(scored.values.get(metric)) for metric in METRICS},
-        "iou": {name: _number(value) for name, value in by_class},
-        "ci": {metric: interval(drawn) for metric, drawn in scored.samples.items()},
-        "cost": scored.shelf.cost(),
-    }
+    cost = scored.shelf.cost()
+    return Row(
+        **_origin(scored.shelf, images),
+        recipe=scored.shelf.name,
+        recipe_hash=scored.shelf.manifest["recipe_hash"],
+        threshold_rule=scored.rule,
+        threshold=scored.threshold,
+        metrics={metric: _number(scored.values.get(metric)) for metric in METRICS},
+        iou={name: _number(value) for name, value in by_class},
+        ci={metric: interval(drawn) for metric, drawn in scored.samples.items()},
+        cost=CostPerImage(**cost) if cost else None,
+        **how,
+    )
 
 
-def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Values:
+def _comparison(a: _Scored, b: _Scored, images: LabelledImages) -> Comparison:
     """The paired difference b − a of each metric."""
     metrics = [m for m in METRICS if m in a.samples and m in b.samples]
-    return _about(a.shelf, images) | {
-        "a": a.shelf.name,
-        "b": b.shelf.name,
-        "a_hash": a.shelf.manifest["recipe_hash"],
-        "b_hash": b.shelf.manifest["recipe_hash"],
-        "threshold_rule": a.rule,
-        "difference": {m: _number(b.values[m] - a.values[m]) for m in metrics},
-        "ci": {m: interval(b.samples[m] - a.samples[m]) for m in metrics},
-    }
+    return Comparison(
+        **_origin(a.shelf, images),
+        a=a.shelf.name,
+        b=b.shelf.name,
+        a_hash=a.shelf.manifest["recipe_hash"],
+        b_hash=b.shelf.manifest["recipe_hash"],
+        threshold_rule=a.rule,
+        difference={m: _number(b.values[m] - a.values[m]) for m in metrics},
+        ci={m: interval(b.samples[m] - a.samples[m]) for m in metrics},
+    )
 
 
 def _curves(
@@ -485,24 +468,26 @@ def _curves(
     chosen: Mapping[Rule, float],
     references: Mapping[Rule, float],
     absent: Absent,
-) -> Values:
+) -> Curve:
     """mIoU over the threshold; region metrics over the reference's threshold, at the oracle level."""
-    curves = _about(shelf, images) | {
-        "recipe": shelf.name,
-        "recipe_hash": shelf.manifest["recipe_hash"],
-        "classes": list(images.classes),
-        "threshold": [level_threshold(level) for level in range(LEVELS)],
-        "miou": sweep.miou(absent).tolist(),
-        "levels": {rule: threshold_level(threshold) for rule, threshold in chosen.items()},
-    }
+    recalls: dict[str, Any] = {}
     if references:
         dr, ndr = recall_curve(counts.joint, threshold_level(chosen["oracle"]))
-        curves |= {
+        recalls = {
             "reference_levels": {rule: threshold_level(t) for rule, t in references.items()},
             "dr_recall": [_number(value) for value in dr],
             "ndr_recall": [_number(value) for value in ndr],
         }
-    return curves
+    return Curve(
+        **_origin(shelf, images),
+        recipe=shelf.name,
+        recipe_hash=shelf.manifest["recipe_hash"],
+        classes=images.classes,
+        threshold=[level_threshold(level) for level in range(LEVELS)],
+        miou=sweep.miou(absent).tolist(),
+        levels={rule: threshold_level(threshold) for rule, threshold in chosen.items()},
+        **recalls,
+    )
 
 
 def _number(value: float | None) -> float | None:

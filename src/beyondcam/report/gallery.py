@@ -13,7 +13,8 @@ from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, ope
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import write_whole
-from beyondcam.report.groups import SHOWN, Group, Values
+from beyondcam.metrics import NetworkRow, Row
+from beyondcam.report.groups import SHOWN, Group
 from beyondcam.seeds import PALETTE, encoded, overlay, seed_labels
 
 IMAGES = 12
@@ -56,8 +57,8 @@ class Gallery:
 
     """
 
-    rows: list[Values] = field(default_factory=list)
-    networks: list[Values] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    networks: list[NetworkRow] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     legend: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -69,11 +70,11 @@ class Gallery:
 
 
 def write_gallery(
-    run: Path, group: Group, networks: Sequence[Values], classes: Sequence[str], folder: Path, prefix: str
+    run: Path, group: Group, networks: Sequence[NetworkRow], classes: Sequence[str], folder: Path, prefix: str
 ) -> Gallery:
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
     gallery = Gallery(networks=[row for row in networks if _predicts(row, group)][:SHOWN])
-    predictions = [run / "segment" / row["name"] / "predictions" / row["split"] for row in gallery.networks]
+    predictions = [run / "segment" / row.name / "predictions" / row.split for row in gallery.networks]
     try:
         images = open_images(group.key["data"], group.key["split"], classes)
         masks = open_masks(group.key["data"], group.key["split"], classes)
@@ -98,22 +99,22 @@ def write_gallery(
     return gallery
 
 
-def _predicts(network: Values, group: Group) -> bool:
+def _predicts(network: NetworkRow, group: Group) -> bool:
     """Whether a segmentation network was scored on the images of a group."""
-    return all(network[key] == group.key[key] for key in ("data", "split"))
+    return (network.data, network.split) == (group.key["data"], group.key["split"])
 
 
-def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Values, Shelf]]:
+def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Row, Shelf]]:
     """The evidence that the rows shown were worked out from, where it is still there."""
     have = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
-    keys = [(row["recipe"], row["recipe_hash"], *(row[key] for key in FAMILY)) for row in group.shown]
+    keys = [(row.recipe, row.recipe_hash, *(getattr(row, key) for key in FAMILY)) for row in group.shown]
     return [(row, have[key]) for row, key in zip(group.shown, keys, strict=True) if key in have]
 
 
 def _show(
     images: LabelledImages,
     masks: Masks | None,
-    found: Sequence[tuple[Values, Shelf]],
+    found: Sequence[tuple[Row, Shelf]],
     predictions: Sequence[Path],
     image_id: str,
     folder: Path,
@@ -133,7 +134,7 @@ def _show(
         evidence = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no growing
         shades = mpl.colormaps["inferno"](_resized(winners_of(evidence).levels, size), bytes=True)
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
-        drawn[f"{n}-seed"] = seed_labels(evidence, row["threshold"])
+        drawn[f"{n}-seed"] = seed_labels(evidence, row.threshold)
     for n, place in enumerate(predictions):
         drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
     for name, labels in drawn.items():

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import REFERENCE
-
-Values = dict[str, Any]
+from beyondcam.metrics import REFERENCE, Comparison, Curve, Origin, Row
 
 SHOWN = 8
 """Recipes that are drawn; the tables hold them all."""
@@ -36,7 +33,7 @@ class Finding:
 
     """
 
-    row: Values
+    row: Row
     difference: float | None
     interval: Sequence[float] | None
     rivals: int
@@ -46,28 +43,28 @@ class Finding:
 class Group:
     """The rows of one data set, split, target rule and seed, and what was worked out from them."""
 
-    key: Mapping[str, Any]
-    rows: Sequence[Values]
-    comparisons: Sequence[Values]
-    curves: Sequence[Values]
+    key: Mapping[str, str]
+    rows: Sequence[Row]
+    comparisons: Sequence[Comparison]
+    curves: Sequence[Curve]
 
     @property
     def rules(self) -> list[str]:
         """The rules that have rows, the one to be believed first."""
-        return sorted({row["threshold_rule"] for row in self.rows}, key=_rank)
+        return sorted({row.threshold_rule for row in self.rows}, key=_rank)
 
-    def under(self, rule: str) -> list[Values]:
+    def under(self, rule: str) -> list[Row]:
         """The rows of a rule, best first."""
-        rows = [row for row in self.rows if row["threshold_rule"] == rule]
-        return sorted(rows, key=lambda row: -(row["miou"] or 0))
+        rows = [row for row in self.rows if row.threshold_rule == rule]
+        return sorted(rows, key=lambda row: -row.miou)
 
     @property
-    def shown(self) -> list[Values]:
+    def shown(self) -> list[Row]:
         """One row a recipe, under its first rule: the best `SHOWN`, the reference always among them."""
-        leading: dict[str, Values] = {}
+        leading: dict[str, Row] = {}
         for rule in self.rules:
             for row in self.under(rule):
-                leading.setdefault(row["recipe"], row)
+                leading.setdefault(row.recipe, row)
         best = list(leading.values())[:SHOWN]
         if REFERENCE in leading and leading[REFERENCE] not in best:
             best[-1] = leading[REFERENCE]
@@ -76,22 +73,20 @@ class Group:
     @property
     def recipes(self) -> int:
         """How many recipes there are."""
-        return len({row["recipe"] for row in self.rows})
+        return len({row.recipe for row in self.rows})
 
-    def against_reference(self, rule: str) -> list[Values]:
+    def against_reference(self, rule: str) -> list[Comparison]:
         """Comparisons of a rule with the reference first, so that + is better than it; best first."""
         found = []
         for comparison in self.comparisons:
-            names = (comparison["a"], comparison["b"])
-            if comparison["threshold_rule"] == rule and REFERENCE in names:
-                found.append(comparison if names[0] == REFERENCE else _turned(comparison))
-        return sorted(found, key=lambda c: -(c["difference"].get("miou") or 0))
+            names = (comparison.a, comparison.b)
+            if comparison.threshold_rule == rule and REFERENCE in names:
+                found.append(comparison if names[0] == REFERENCE else comparison.turned())
+        return sorted(found, key=lambda c: -(c.difference.get("miou") or 0))
 
-    def others(self, rule: str) -> list[Values]:
+    def others(self, rule: str) -> list[Comparison]:
         """Comparisons of a rule between recipes that are not the reference."""
-        return [
-            c for c in self.comparisons if c["threshold_rule"] == rule and REFERENCE not in (c["a"], c["b"])
-        ]
+        return [c for c in self.comparisons if c.threshold_rule == rule and REFERENCE not in (c.a, c.b)]
 
     @property
     def leading_rule(self) -> str:
@@ -102,22 +97,26 @@ class Group:
     def finding(self) -> Finding:
         """What the leading rule says."""
         rows = self.under(self.leading_rule)
-        rivals = [row for row in rows if row["recipe"] != REFERENCE]
+        rivals = [row for row in rows if row.recipe != REFERENCE]
         best = (rivals or rows)[0]
         for comparison in self.against_reference(self.leading_rule):
-            if comparison["b"] == best["recipe"]:
-                difference, ci = comparison["difference"]["miou"], comparison["ci"]["miou"]
-                return Finding(best, difference, ci, len(rivals))
+            if comparison.b == best.recipe:
+                return Finding(best, comparison.difference["miou"], comparison.ci["miou"], len(rivals))
         return Finding(best, None, None, len(rivals))
 
 
 def group_rows(
-    rows: Sequence[Values], comparisons: Sequence[Values], curves: Sequence[Values]
+    rows: Sequence[Row], comparisons: Sequence[Comparison], curves: Sequence[Curve]
 ) -> list[Group]:
     """Sort rows into groups, those under the most believable rule first."""
-    keys = {tuple(row[k] for k in _KEY): None for row in rows}
+    keys = {_key(row): None for row in rows}
     groups = [
-        Group(dict(zip(_KEY, key, strict=True)), *(_belonging(key, v) for v in (rows, comparisons, curves)))
+        Group(
+            dict(zip(_KEY, key, strict=True)),
+            [row for row in rows if _key(row) == key],
+            [comparison for comparison in comparisons if _key(comparison) == key],
+            [curve for curve in curves if _key(curve) == key],
+        )
         for key in keys
     ]
     return sorted(groups, key=lambda group: _rank(group.leading_rule))
@@ -131,20 +130,9 @@ def verdict(interval: Sequence[float] | None) -> str:
     return "higher" if low > 0 else "lower" if high < 0 else "open"
 
 
-def _belonging(key: tuple[Any, ...], values: Sequence[Values]) -> list[Values]:
-    """The values of a group."""
-    return [value for value in values if tuple(value[k] for k in _KEY) == key]
-
-
-def _turned(comparison: Values) -> Values:
-    """The same comparison, read from b to a."""
-    difference, ci = comparison["difference"], comparison["ci"]
-    return comparison | {
-        "a": comparison["b"],
-        "b": comparison["a"],
-        "difference": {m: None if d is None else -d for m, d in difference.items()},
-        "ci": {m: None if i is None else [-i[1], -i[0]] for m, i in ci.items()},
-    }
+def _key(result: Origin) -> tuple[str, ...]:
+    """Equal for results that may be compared."""
+    return tuple(getattr(result, name) for name in _KEY)
 
 
 def _rank(rule: str) -> int:

@@ -10,12 +10,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, checkpoint_hash
+from beyondcam.evidence import checkpoint_hash
 from beyondcam.files import read_json, write_whole
-from beyondcam.metrics import METRICS, REFERENCE, read_segments, share_of_truth
+from beyondcam.metrics import (
+    METRICS,
+    REFERENCE,
+    SCORE,
+    Comparison,
+    Curve,
+    read_records,
+    read_scores,
+    read_segments,
+    share_of_truth,
+)
 from beyondcam.report.charts import recall_chart, threshold_chart
 from beyondcam.report.gallery import write_gallery
-from beyondcam.report.groups import RULES, SHOWN, Values, group_rows, verdict
+from beyondcam.report.groups import RULES, SHOWN, group_rows, verdict
 
 NAMES = dict(zip(METRICS, ("mIoU", "DR-Recall", "NDR-Recall", "FG-Precision"), strict=True))
 
@@ -25,19 +35,20 @@ FEW = 30
 
 def write_report(run: Path) -> Path:
     """Write `RUN/report/index.html` and its pictures from what `beyondcam score` left; return the page."""
-    rows = _rows(run)
+    rows = read_scores(run)
     checkpoint = checkpoint_hash(run)
-    if any(row["checkpoint"] != checkpoint for row in rows):
+    if any(row.checkpoint != checkpoint for row in rows):
         raise BeyondcamError(
             f"{run / 'scores.json'}: is of another classifier; run `beyondcam map` and `beyondcam score`"
         )
-    comparisons, curves = (read_json(run / f"{n}.json", "beyondcam score") for n in ("comparisons", "curves"))
+    comparisons = read_records(run / "comparisons.json", Comparison, SCORE)
+    curves = read_records(run / "curves.json", Curve, SCORE)
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
     known = (None, checkpoint)  # the truth's networks are of no classifier
-    own = (row for row in read_segments(run) if row.get("checkpoint") in known)
-    segments = sorted(own, key=lambda row: -row["miou"])
+    own = (row for row in read_segments(run) if row.checkpoint in known)
+    segments = sorted(own, key=lambda row: -row.miou)
     networks = [(row, share_of_truth(run, row, segments)) for row in segments]
     sections = []
     for n, group in enumerate(group_rows(rows, comparisons, curves)):
@@ -55,17 +66,7 @@ def write_report(run: Path) -> Path:
     return folder / "index.html"
 
 
-def _rows(run: Path) -> list[Values]:
-    path = run / "scores.json"
-    rows = read_json(path, "beyondcam score")
-    needed = {"checkpoint", "recipe", "recipe_hash", "data", "split", *FAMILY, "threshold_rule", "threshold",
-              "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
-    if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
-        raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")
-    return rows
-
-
-def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
+def _facts(config: TrainConfig, training: dict[str, Any]) -> dict[str, str]:
     """The classifier in a few words."""
     backbone = config.backbone
     if backbone == "convnet":

@@ -1,6 +1,5 @@
 """What a study works with: classifiers, the ordinary pipeline, and a folder where nothing is done twice."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -198,7 +197,7 @@ class Bench:
             among=list(found.values()),
         )  # fmt: skip
         self.left_out |= scores.left_out
-        self.notes.setdefault("images", str(scores.rows[0]["images"]))
+        self.notes.setdefault("images", str(scores.rows[0].images))
         return scores
 
     def usable(self, subject: Subject) -> Subject:
@@ -252,25 +251,6 @@ def chance(labels: Sequence[Collection[int]]) -> float:
 def of_images(subject: Subject, ids: Sequence[str]) -> Subject:
     """The same, on some of its images."""
     return replace(subject, images=replace(subject.images, ids=tuple(ids)))
-
-
-def row_of(scores: Scores, recipe: str, rule: str = "oracle") -> dict[str, Any]:
-    """The row of a recipe under a rule."""
-    (row,) = (r for r in scores.rows if (r["recipe"], r["threshold_rule"]) == (recipe, rule))
-    return row
-
-
-def difference(
-    scores: Scores, a: str, b: str, metric: str = "miou", rule: str = "oracle"
-) -> tuple[float, float, float]:
-    """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
-    (found,) = (c for c in scores.comparisons if {c["a"], c["b"]} == {a, b} and c["threshold_rule"] == rule)
-    sign = 1 if found["b"] == a else -1
-    value, interval = found["difference"][metric], found["ci"][metric]
-    if value is None or interval is None:
-        return math.nan, math.nan, math.nan
-    low, high = sorted(sign * bound for bound in interval)
-    return sign * value, low, high
 
 
 def smoothed(of: str, **source: Any) -> Recipe:

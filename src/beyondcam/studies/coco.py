@@ -13,7 +13,7 @@ from PIL import Image
 from beyondcam.data import LabelledImages, Masks, digits
 from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
-from beyondcam.metrics import METRICS, Scores, Training
+from beyondcam.metrics import Scores, Training
 from beyondcam.seeds import encoded
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.contest import CAMS, MAPS, Contest, menu
@@ -63,10 +63,10 @@ def contest(bench: Bench, subject: Subject, train: Subject) -> Contest:
 
 def verdict(contest: Contest) -> str:
     """The best map that is no CAM against the best CAM."""
-    best = max((base for base in MAPS if base not in CAMS), key=lambda base: contest.row(base)["miou"])
+    best = max((base for base in MAPS if base not in CAMS), key=lambda base: contest.row(base).miou)
     return (
         f"{contest.chosen[best]} less {contest.chosen[contest.best_cam]}, each the best of its kind on the "
-        f"scored images, is {signed(contest.lead(best))} mIoU on {contest.row(best)['images']} images"
+        f"scored images, is {signed(contest.lead(best))} mIoU on {contest.row(best).images} images"
     )
 
 
@@ -103,12 +103,13 @@ def tables(contests: Mapping[str, Contest]) -> list[Table]:
 def figures(scores: Scores) -> dict[tuple[str, str, str], Any]:
     """Every figure of some scores, by recipe, rule and name."""
     return {
-        (row["recipe"], row["threshold_rule"], name): value
+        (row.recipe, row.threshold_rule, name): value
         for row in scores.rows
         for name, value in (
-            *((name, row[name]) for name in ("threshold", *METRICS)),
-            *((f"{name} interval", row["ci"].get(name)) for name in METRICS),
-            *row["iou"].items(),
+            ("threshold", row.threshold),
+            *row.metrics.items(),
+            *((f"{name} interval", row.ci.get(name)) for name in row.metrics),
+            *row.iou.items(),
         )
     }
 

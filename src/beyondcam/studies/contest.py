@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from beyondcam.metrics import METRICS, Scores
+from beyondcam.metrics import METRICS, Row, Scores
 from beyondcam.recipes import Cookbook, Recipe
-from beyondcam.studies.bench import difference, row_of
 from beyondcam.studies.finding import Table, cell, signed
 
 CAMS = ("cam", "cam-ms", "crops-cam", "crops-cam-normalised")
@@ -42,28 +40,28 @@ class Contest:
     @classmethod
     def of(cls, on_train: Scores, scores: Scores) -> "Contest":
         """Choose by the scores of the training split, at its own best τ."""
-        miou = {r["recipe"]: r["miou"] for r in on_train.rows if r["threshold_rule"] == "oracle"}
+        miou = {r.recipe: r.miou for r in on_train.rows if r.threshold_rule == "oracle"}
         chosen = {base: max((base + step for step in MENU), key=miou.__getitem__) for base in MAPS}
-        return cls(chosen, scores, on_train.rows[0]["images"])
+        return cls(chosen, scores, on_train.rows[0].images)
 
-    def row(self, base: str) -> dict[str, Any]:
+    def row(self, base: str) -> Row:
         """The row of a map, τ chosen on the training split."""
-        return row_of(self.scores, self.chosen[base], "train")
+        return self.scores.row(self.chosen[base], "train")
 
     @property
     def best_cam(self) -> str:
         """The CAM with the highest mIoU."""
-        return max(CAMS, key=lambda base: self.row(base)["miou"])
+        return max(CAMS, key=lambda base: self.row(base).miou)
 
     def lead(self, base: str, metric: str = "miou") -> tuple[float, float, float]:
         """A metric of a map less that of the best CAM, with its interval."""
-        return difference(self.scores, self.chosen[base], self.chosen[self.best_cam], metric, "train")
+        return self.scores.difference(self.chosen[base], self.chosen[self.best_cam], metric, "train")
 
     def by_recipe(self) -> Table:
         """A row a map, the best one first."""
-        rows = sorted((self.row(base) for base in MAPS), key=lambda row: -row["miou"])
+        rows = sorted((self.row(base) for base in MAPS), key=lambda row: -row.miou)
         head = ("recipe", "τ", "mIoU", "DR-Recall", "NDR-Recall", "FG-Precision", "passes", "megapixels")
-        title = f"Refinement and τ chosen on {self.train_images} images of train, {rows[0]['images']} scored"
+        title = f"Refinement and τ chosen on {self.train_images} images of train, {rows[0].images} scored"
         return Table(title, head, [cells(row) for row in rows])
 
     def leads(self) -> Table:
@@ -77,13 +75,14 @@ class Contest:
         return Table(title, ("recipe", "mIoU", "NDR-Recall", "FG-Precision"), rows)
 
 
-def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
     """A row of scores as a table shows it."""
-    cost = row["cost"]
+    cost = row.cost
+    assert cost is not None
     return (
-        row["recipe"],
-        f"{row['threshold']:.3f}",
+        row.recipe,
+        f"{row.threshold:.3f}",
         *(cell(row, metric) for metric in METRICS),
-        f"{cost['forward']:.0f} + {cost['backward']:.0f}",
-        f"{cost['megapixels']:.1f}" if cost["megapixels"] >= 0.1 else f"{cost['megapixels']:.1g}",
+        f"{cost.forward:.0f} + {cost.backward:.0f}",
+        f"{cost.megapixels:.1f}" if cost.megapixels >= 0.1 else f"{cost.megapixels:.1g}",
     )

@@ -9,7 +9,7 @@ from beyondcam.evidence import LEVELS, Evidence, Shelf
 from beyondcam.metrics import Scores, estimate, sample_weights
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Recipe, Source
-from beyondcam.studies.bench import Bench, Subject, difference, of_images, row_of, smoothed
+from beyondcam.studies.bench import Bench, Subject, of_images, smoothed
 from beyondcam.studies.cases import Case, area, averaged, cases_of, gains, in_thirds, mean_of
 from beyondcam.studies.finding import Finding, Interval, Plot, Table, bounded, cell, point, signed
 
@@ -38,8 +38,8 @@ def crops(bench: Bench) -> Finding:
     spread = stability(bench, subject)
     thirds = dict(zip(THIRDS, in_thirds(objects_of(subject, found, scores), area), strict=True))
     most = COUNTS[-1]
-    more = difference(scores, f"saliency n={most}", USUAL)
-    over = difference(scores, USUAL, f"cam n={N}")
+    more = scores.difference(f"saliency n={most}", USUAL)
+    over = scores.difference(USUAL, f"cam n={N}")
     small, large = (mean_of(own, gains(own, USUAL, WHOLE)) for own in (thirds[THIRDS[0]], thirds[THIRDS[-1]]))
     statement = (
         f"On {bench.notes['images']} images, {most} crops of saliency instead of {N} change mIoU by "
@@ -52,7 +52,7 @@ def crops(bench: Bench) -> Finding:
     )
     by_count = Plot(
         "mIoU against the number of crops", "crops", "mIoU",
-        {of: [point(n, row_of(scores, f"{of} n={n}")) for n in COUNTS] for of in MAPS}, log=True,
+        {of: [point(n, scores.row(f"{of} n={n}")) for n in COUNTS] for of in MAPS}, log=True,
     )  # fmt: skip
     steadiness = Plot(
         "deviation of a pixel over draws, as a share of the deviation over its map", "crops", "deviation",
@@ -107,17 +107,17 @@ def table(scores: Scores, recipes: dict[str, Recipe]) -> Table:
     """Every recipe's row."""
     rows = []
     for name in recipes:
-        row = row_of(scores, name)
-        less = "–" if name == USUAL else signed(difference(scores, name, USUAL))
+        row = scores.row(name)
+        less = "–" if name == USUAL else signed(scores.difference(name, USUAL))
         rows.append((name, cell(row), less, cell(row, "ndr_recall"), cell(row, "fg_precision"),
-                     f"{row['cost']['megapixels']:.2f}"))  # fmt: skip
+                     f"{row.cost.megapixels if row.cost else 0:.2f}"))  # fmt: skip
     head = ("recipe", "mIoU", f"less {USUAL}", "NDR-Recall", "FG-Precision", "megapixels an image")
     return Table("One setting changed at a time, smoothed, oracle τ", head, rows)
 
 
 def objects_of(subject: Subject, found: Mapping[str, Shelf], scores: Scores) -> list[Case]:
     """Every class in every image, at each recipe's oracle τ."""
-    thresholds = {name: row_of(scores, name)["threshold"] for name in found}
+    thresholds = {name: scores.row(name).threshold for name in found}
     return [
         case
         for i in subject.images.ids

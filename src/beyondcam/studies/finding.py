@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from beyondcam.files import write_json, write_whole
+from beyondcam.metrics import Row
 from beyondcam.report.charts import COLOURS, frame, svg_of
 from beyondcam.report.page import render
 
@@ -85,9 +85,9 @@ class Finding:
         return folder / "index.html"
 
 
-def cell(row: Mapping[str, Any], metric: str = "miou") -> str:
+def cell(row: Row, metric: str = "miou") -> str:
     """A metric of a row of scores, with its interval."""
-    return bounded(row[metric], row["ci"].get(metric))
+    return bounded(row.metrics[metric], row.ci.get(metric))
 
 
 def bounded(value: float | None, interval: Interval | None) -> str:
@@ -102,6 +102,6 @@ def signed(found: tuple[float, float, float]) -> str:
     return "–" if math.isnan(found[0]) else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
 
 
-def point(x: float, row: Mapping[str, Any], metric: str = "miou") -> Point:
-    """A metric of a row of scores, to be plotted."""
-    return x, row[metric], row["ci"].get(metric)
+def point(x: float, row: Row) -> Point:
+    """The mIoU of a row of scores, to be plotted."""
+    return x, row.miou, row.ci["miou"]

@@ -17,7 +17,7 @@ from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
 from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
-from beyondcam.studies.bench import Bench, Subject, difference, of_images, passes, row_of
+from beyondcam.studies.bench import Bench, Subject, of_images, passes
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
 
 RECIPES = (
@@ -59,7 +59,7 @@ def honesty(bench: Bench) -> Finding:
     turned = {name: turned_round(orders["oracle"], order) for name, order in orders.items()}
     worst = max((name for name in turned if name.startswith("fixed")), key=turned.__getitem__)
     rivals = "crops+smooth", "crops-cam+smooth"
-    leads = {name: signed(difference(own, *rivals, rule=name)) for name in ("oracle", "train")}
+    leads = {name: signed(own.difference(*rivals, rule=name)) for name in ("oracle", "train")}
     head, whole = (
         ", ".join(f"{correlation(steps[n])} ({name})" for name, steps in randomised.items()) for n in (1, -1)
     )
@@ -89,7 +89,7 @@ def decided(scores: Scores, rule: str) -> Order:
     """The pairs of recipes whose interval is clear of zero: whether the first is the better one."""
     order = {}
     for a, b in combinations(RECIPES, 2):
-        value, low, high = difference(scores, a, b, rule=rule)
+        value, low, high = scores.difference(a, b, rule=rule)
         if low > 0 or high < 0:
             order[a, b] = value > 0
     return order
@@ -102,7 +102,7 @@ def turned_round(truth: Order, order: Order) -> int:
 
 def miou_by_rule(by_rule: Mapping[str, tuple[Scores, str]]) -> Table:
     """A column a rule."""
-    rows = [(name, *(cell(row_of(s, name, rule)) for s, rule in by_rule.values())) for name in RECIPES]
+    rows = [(name, *(cell(s.row(name, rule)) for s, rule in by_rule.values())) for name in RECIPES]
     return Table("mIoU by the rule that sets τ", ("recipe", *by_rule), rows)
 
 
@@ -125,13 +125,13 @@ def ndr_by_reference(bench: Bench, subject: Subject, found: Mapping[str, Shelf],
     """NDR-Recall of each recipe, at its oracle τ, as the reference CAM's τ moves."""
     rows = []
     for name in RECIPES[1:]:
-        row = row_of(scores, name)
+        row = scores.row(name)
         pair = {each: found[each] for each in (RECIPES[0], name)}
         by_reference = (
-            bench.scored(subject, pair, threshold=row["threshold"], reference_threshold=tau)
+            bench.scored(subject, pair, threshold=row.threshold, reference_threshold=tau)
             for tau in REFERENCES
         )
-        recalls = (cell(row_of(own, name, "fixed"), "ndr_recall") for own in by_reference)
+        recalls = (cell(own.row(name, "fixed"), "ndr_recall") for own in by_reference)
         rows.append((name, *recalls, cell(row, "fg_precision")))
     head = ("recipe", *(f"τ of cam {tau}" for tau in REFERENCES), "FG-Precision")
     return Table("NDR-Recall over the reference CAM's τ, each recipe at its oracle τ", head, rows)

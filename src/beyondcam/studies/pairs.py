@@ -9,7 +9,7 @@ from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Perturbation, Plain
 from beyondcam.perturbations.base import pixels
 from beyondcam.recipes import Recipe, Source
-from beyondcam.studies.bench import difference, row_of, smoothed
+from beyondcam.studies.bench import smoothed
 from beyondcam.studies.finding import Point, cell, signed
 
 N = 16
@@ -42,12 +42,12 @@ def recipes(whole: Perturbation | None = None) -> dict[str, Recipe]:
 
 def lead(scores: Scores, what: str) -> tuple[float, float, float]:
     """MIoU of a pair's saliency less that of its CAM, oracle τ, with its interval."""
-    return difference(scores, *PAIRS[what])
+    return scores.difference(*PAIRS[what])
 
 
 def cells(scores: Scores) -> Sequence[str]:
     """What stands under `HEAD`."""
-    return *(cell(row_of(scores, name)) for name in NAMES), *(signed(lead(scores, what)) for what in PAIRS)
+    return *(cell(scores.row(name)) for name in NAMES), *(signed(lead(scores, what)) for what in PAIRS)
 
 
 def point(x: float, scores: Scores, what: str) -> Point:

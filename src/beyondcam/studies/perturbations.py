@@ -6,7 +6,7 @@ from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops, Mask, Noise, Perturbation
 from beyondcam.recipes import Recipe, Source
 from beyondcam.report.page import number
-from beyondcam.studies.bench import Bench, difference, row_of, smoothed
+from beyondcam.studies.bench import Bench, smoothed
 from beyondcam.studies.finding import Finding, Plot, Table, cell, point, signed
 
 N = 16
@@ -52,29 +52,29 @@ def perturbations(bench: Bench) -> Finding:
         found = bench.mapped(own, recipes_of({name: setting} if setting else {}))
         tuned[name] = own.mean_ap, bench.scored(own, found)
 
-    best = max(settings, key=lambda name: row_of(scores, f"saliency {name}")["miou"])
-    best_tuned = max(chosen, key=lambda name: row_of(tuned[name][1], f"saliency {name}")["miou"])
+    best = max(settings, key=lambda name: scores.row(f"saliency {name}").miou)
+    best_tuned = max(chosen, key=lambda name: tuned[name][1].row(f"saliency {name}").miou)
     of_tuned, winner = tuned[best_tuned][1], f"saliency {best_tuned}"
-    over = {of: signed(difference(scores, "saliency crops", of)) for of in (f"saliency {best}", "cam crops")}
-    gains = {of: signed(difference(of_tuned, winner, of)) for of in ("saliency plain", "saliency crops")}
+    over = {of: signed(scores.difference("saliency crops", of)) for of in (f"saliency {best}", "cam crops")}
+    gains = {of: signed(of_tuned.difference(winner, of)) for of in ("saliency plain", "saliency crops")}
     statement = (
         f"On {bench.notes['images']} images, {N} views each and nothing weighted or divided: crops of "
         f"saliency less the best noise or mask on the classifier as trained ({best}) is "
         f"{over[f'saliency {best}']} mIoU, less crops of CAM {over['cam crops']}. On a classifier tuned on "
-        f"such inputs the best perturbation ({best_tuned}) reaches {cell(row_of(of_tuned, winner))}: "
+        f"such inputs the best perturbation ({best_tuned}) reaches {cell(of_tuned.row(winner))}: "
         f"less that classifier's one plain pass {gains['saliency plain']}, less its crops "
         f"{gains['saliency crops']}; crops on one tuned as long without any reach "
-        f"{cell(row_of(tuned[CONTROL][1], 'saliency crops'))} (oracle τ; the best are picked on the scored "
+        f"{cell(tuned[CONTROL][1].row('saliency crops'))} (oracle τ; the best are picked on the scored "
         "images, which flatters them)."
     )
     by_sigma = Plot(
         "Gaussian noise on the classifier as trained: mIoU over σ", "σ", "mIoU",
-        {of: [point(s, row_of(scores, f"{of} gaussian {s}")) for s in SIGMAS] for of in MAPS},
+        {of: [point(s, scores.row(f"{of} gaussian {s}")) for s in SIGMAS] for of in MAPS},
     )  # fmt: skip
     by_rate = Plot(
         "Masks, saliency, the classifier as trained: mIoU over the rate", "share of blocks dropped", "mIoU",
         {
-            f"blocks of {b} px": [point(r, row_of(scores, f"saliency mask {r} of {b} px")) for r in RATES]
+            f"blocks of {b} px": [point(r, scores.row(f"saliency mask {r} of {b} px")) for r in RATES]
             for b in BLOCKS
         },
     )  # fmt: skip
@@ -86,8 +86,8 @@ def untuned_table(scores: Scores, recipes: Mapping[str, Recipe]) -> Table:
     rows = []
     for name in recipes:
         plain = f"{name.partition(' ')[0]} plain"
-        less = signed(difference(scores, name, plain)) if " " in name and name != plain else "–"
-        row = row_of(scores, name)
+        less = signed(scores.difference(name, plain)) if " " in name and name != plain else "–"
+        row = scores.row(name)
         rows.append((name, *(cell(row, metric) for metric in ("miou", "ndr_recall", "fg_precision")), less))
     head = ("map and perturbation", "mIoU", "NDR-Recall", "FG-Precision", "mIoU less the map's plain pass")
     return Table(f"As trained; {N} views (plain: 1), smoothed but for cam, oracle τ", head, rows)
@@ -98,7 +98,7 @@ def tuned_table(tuned: Mapping[str, tuple[float | None, Scores]]) -> Table:
     rows = []
     for name, (mean_ap, scores) in tuned.items():
         cells = [
-            "–" if what == CONTROL else cell(row_of(scores, f"{of} {what}"))
+            "–" if what == CONTROL else cell(scores.row(f"{of} {what}"))
             for of in MAPS
             for what in ("plain", name, "crops")
         ]

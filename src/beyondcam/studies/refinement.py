@@ -7,7 +7,7 @@ from beyondcam.metrics import Scores
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Cookbook, Recipe, Source
 from beyondcam.refinements import CRF, Refinement, Smooth, Superpixels
-from beyondcam.studies.bench import Bench, difference, row_of
+from beyondcam.studies.bench import Bench
 from beyondcam.studies.finding import Finding, Plot, Table, cell, point, signed
 
 SIGMAS = (0.004, 0.008, 0.016, 0.032, 0.064)
@@ -41,14 +41,14 @@ def refinement(bench: Bench) -> Finding:
 
     best = {}
     for base in BASES:
-        miou = {name: row_of(scores, refined(base, name))["miou"] for name in chains}
+        miou = {name: scores.row(refined(base, name)).miou for name in chains}
         best[base] = max(miou, key=miou.__getitem__)
     gains = "; ".join(
-        f"{base} by {signed(difference(scores, refined(base, name), base))} ({name})"
+        f"{base} by {signed(scores.difference(refined(base, name), base))} ({name})"
         for base, name in best.items()
         if name
     )
-    left = difference(scores, *(refined(base, best[base]) for base in ("crops", "crops-cam")))
+    left = scores.difference(*(refined(base, best[base]) for base in ("crops", "crops-cam")))
     statement = (
         f"On {bench.notes['images']} images the best refinement raises mIoU of {gains}. Each refined at its "
         f"best, crops of saliency less crops of CAM is {signed(left)} (oracle τ; the best of a menu is "
@@ -76,7 +76,7 @@ def refinement(bench: Bench) -> Finding:
 def over(scores: Scores, chains: Mapping[float, str], what: str, axis: str) -> Plot:
     """MIoU of every base over a setting: value → the chain that has it."""
     lines = {
-        base: [point(value, row_of(scores, refined(base, chain))) for value, chain in chains.items()]
+        base: [point(value, scores.row(refined(base, chain))) for value, chain in chains.items()]
         for base in BASES
     }
     return Plot(f"mIoU against {what}", axis, "mIoU", lines, log=True)
@@ -100,6 +100,6 @@ def refined(base: str, chain: str) -> str:
 def cells(scores: Scores, base: str, name: str) -> str:
     """A recipe's mIoU and what it gains over the base."""
     if not name:
-        return cell(row_of(scores, base))
-    gain = difference(scores, refined(base, name), base)
-    return f"{row_of(scores, refined(base, name))['miou']:.3f}, {signed(gain)}"
+        return cell(scores.row(base))
+    gain = scores.difference(refined(base, name), base)
+    return f"{scores.row(refined(base, name)).miou:.3f}, {signed(gain)}"

@@ -14,7 +14,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, level_at_size, threshold_level, winners_of
 from beyondcam.metrics import estimate, sample_weights
 from beyondcam.recipes import Cookbook
-from beyondcam.studies.bench import Bench, row_of
+from beyondcam.studies.bench import Bench
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
 
@@ -29,7 +29,7 @@ def regions(bench: Bench) -> Finding:
     """HSR against DR and NDR at the reference CAM's oracle τ, and saliency over the distance to it."""
     subject = bench.subject()
     found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in ("cam", *RECIPES)})
-    tau = row_of(bench.scored(subject, {"cam": found["cam"]}), "cam")["threshold"]
+    tau = bench.scored(subject, {"cam": found["cam"]}).row("cam").threshold
     subject = bench.usable(subject)
     side = subject.classifier.size
     window = reach(bench, subject.classifier)

@@ -11,7 +11,7 @@ from beyondcam.data.digits import Settings
 from beyondcam.metrics import Scores
 from beyondcam.perturbations import Plain
 from beyondcam.report.page import number
-from beyondcam.studies.bench import Bench, Subject, row_of
+from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.cases import Case, area, cases_of, in_thirds
 from beyondcam.studies.finding import Finding, Plot, Table, signed
 from beyondcam.studies.pairs import HEAD, NAMES, PAIRS, WHOLE, cells, grid, lead, point, recipes
@@ -159,7 +159,7 @@ def measured(bench: Bench, subject: Subject, size: float = 1.0) -> Measured:
     found = bench.mapped(subject, asked)
     scores = bench.scored(subject, found)
     usable, places = bench.usable(subject), grid(subject.classifier, size)
-    thresholds = {each: row_of(scores, each)["threshold"] for each in NAMES}
+    thresholds = {each: scores.row(each).threshold for each in NAMES}
     cases = []
     for i in usable.images.ids:
         evidence = {each: found[each].read(i) for each in NAMES}
@@ -207,7 +207,7 @@ def by_class(own: Measured, rule: Rule) -> Table:
     for target, count in sorted(counts.items()):
         name = own.subject.images.classes[target]
         cases = [case for case in own.cases if case.target == target]
-        ious = [number(row_of(own.scores, each)["iou"][name]) for each in NAMES]
+        ious = [number(own.scores.row(each).iou[name]) for each in NAMES]
         rows.append((name, str(count), f"{np.median([case.area for case in cases]):.1%}", *ious,
                      *(change(cases, what) for what in PAIRS),
                      f"{np.mean([rule.takes(case) for case in cases]):.0%}"))  # fmt: skip

@@ -19,7 +19,7 @@ from beyondcam.maps import cam, run_forward, saliency
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
 from beyondcam.report.page import NAMES, number
-from beyondcam.studies.bench import Bench, Subject, difference, row_of
+from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.finding import Finding, Interval, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
 
@@ -37,7 +37,7 @@ TRAININGS = 3
 EPOCHS = 9
 """The most epochs of each: unpooled, wide kernels take too long for more."""
 
-Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float]]]
+Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float | None]]]
 """(F, recipe) → its rows of scores, one a training seed."""
 
 
@@ -45,7 +45,7 @@ def window(bench: Bench) -> Finding:
     """Train each kernel with several seeds; CAM and saliency of each, and what F = 1 makes of gradients."""
     if bench.run:
         raise BeyondcamError("study window: trains the study's networks on the digits; it takes no --run")
-    rows: dict[tuple[int, str], list[Mapping[str, float]]] = {}
+    rows: dict[tuple[int, str], list[Mapping[str, float | None]]] = {}
     maps: dict[int, list[float | None]] = {}
     leads: dict[int, list[float]] = {}
     silent: list[dict[str, float]] = []
@@ -59,8 +59,8 @@ def window(bench: Bench) -> Finding:
             found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in RECIPES})
             scores = bench.scored(subject, found)
             for name in RECIPES:
-                rows.setdefault((kernel, name), []).append(row_of(scores, name))
-            leads.setdefault(kernel, []).append(difference(scores, "saliency+smooth", "cam")[0])
+                rows.setdefault((kernel, name), []).append(scores.row(name).metrics)
+            leads.setdefault(kernel, []).append(scores.difference("saliency+smooth", "cam")[0])
             maps.setdefault(kernel, []).append(subject.mean_ap)
             if kernel == 1:
                 silent.append(bench.kept(f"silent-{seed}", subject, partial(silence, subject)))
@@ -205,7 +205,7 @@ def spread(values: Sequence[float | None]) -> tuple[float | None, Interval | Non
     return float(mean), (float(mean - half), float(mean + half))
 
 
-def against(rows: Mapping[int, Sequence[Mapping[str, float]]], metric: str) -> list[Point]:
+def against(rows: Mapping[int, Sequence[Mapping[str, float | None]]], metric: str) -> list[Point]:
     """Means over trainings by F, to be plotted, where there are any."""
     found = {kernel: spread([row[metric] for row in own]) for kernel, own in rows.items()}
     return [(k, value, interval) for k, (value, interval) in found.items() if value is not None]

@@ -1,7 +1,6 @@
-"""Scores on disk: RUN/scores.json, RUN/comparisons.json and RUN/curves.json."""
+"""Thresholds as a user writes them: a value, or the name of a rule."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,34 +10,15 @@ from beyondcam.evidence import (
     FAMILY,
     LEVELS,
     Shelf,
-    checkpoint_hash,
     threshold_level,
     winners_of,
 )
-from beyondcam.files import read_json, write_json
 from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
-from beyondcam.metrics.score import Scores, within_unit
+from beyondcam.metrics.rows import Row, read_scores
+from beyondcam.metrics.score import within_unit
 from beyondcam.metrics.tally import Sweep, tallies_of
 
 _SAME = ("recipe_hash", "checkpoint", *FAMILY)
-
-
-def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
-    """Write the scores of a split; those of other splits stay, if the checkpoint is still the same."""
-    checkpoint = checkpoint_hash(run)
-    for name, rows in (
-        ("scores", scores.rows),
-        ("comparisons", scores.comparisons),
-        ("curves", list(scores.curves.values())),
-    ):
-        path = run / f"{name}.json"
-        old = read_json(path, "beyondcam score") if path.exists() else []
-        kept = [
-            row
-            for row in old
-            if (row["data"], row["split"]) != (images.data, images.split) and row["checkpoint"] == checkpoint
-        ]
-        write_json(path, kept + rows)
 
 
 def threshold_of(
@@ -115,12 +95,11 @@ def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> floa
         raise BeyondcamError(
             f"--threshold {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
         )
-    rows: list[dict[str, Any]] = read_json(run / "scores.json", "beyondcam score")
     asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
     found = {
-        float(row["threshold"]): (row.get("chosen_on") or row)["split"]
-        for row in rows
-        if (row["recipe"], row["data"], row["threshold_rule"], *(row.get(key) for key in _SAME)) == asked
+        row.threshold: row.chosen_on.split if row.chosen_on else row.split
+        for row in read_scores(run)
+        if (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in _SAME)) == asked
         and _may_take(row, rule, images)
     }
     if not found:
@@ -134,9 +113,9 @@ def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> floa
     return next(iter(found))
 
 
-def _may_take(row: dict[str, Any], rule: str, images: LabelledImages) -> bool:
+def _may_take(row: Row, rule: str, images: LabelledImages) -> bool:
     """Whether a row's τ is of its rule for a split: one chosen on the split's own masks is its oracle."""
     if rule == "oracle":
-        return bool(row["split"] == images.split)
-    on = row.get("chosen_on")
-    return on is not None and (rule == "few" or on["split"] != images.split)
+        return row.split == images.split
+    on = row.chosen_on
+    return on is not None and (rule == "few" or on.split != images.split)
