@@ -91,13 +91,13 @@ def test_a_folder_with_another_classifier_is_refused(tmp_path: Path, run: Path) 
     earlier = tmp_path / "classifier"
     shutil.copytree(run, earlier)
     (earlier / "classifier.safetensors").write_bytes(b"another")
-    complaint(lambda: bench_on(tmp_path, run).subject(), "classifier.safetensors", "--out")
+    complaint(lambda: bench_on(tmp_path, run).subject(), "classifier.safetensors", "another folder")
     assert (earlier / "classifier.safetensors").read_bytes() == b"another"
 
 
 def test_a_folder_of_another_budget_is_refused(tmp_path: Path, run: Path) -> None:
     bench_on(tmp_path, run).trained("own", epochs=1)
-    complaint(lambda: bench_on(tmp_path, run).trained("own", epochs=2), "--out", "own")
+    complaint(lambda: bench_on(tmp_path, run).trained("own", epochs=2), "another folder", "own")
 
 
 def test_passes_declared_are_the_passes_made(
@@ -430,8 +430,8 @@ def test_runs_stand_beside_each_other(tmp_path: Path, run: Path) -> None:
 
 
 def test_beside_is_for_studies_that_take_it_and_needs_a_run(tmp_path: Path, run: Path) -> None:
-    complaint(lambda: run_study("crops", tmp_path, TINY, run, "", print, [run]), "--beside", "crops")
-    complaint(lambda: run_study("coco", tmp_path, TINY, None, "", print, [run]), "--beside", "--run")
+    complaint(lambda: run_study("crops", tmp_path, TINY, run, "", print, [run]), "beside: ", "crops")
+    complaint(lambda: run_study("coco", tmp_path, TINY, None, "", print, [run]), "beside: ", "run")
 
 
 def test_classes_that_one_image_shows_are_owned_up_to(tmp_path: Path, run: Path) -> None:
@@ -516,7 +516,7 @@ def test_backbones_are_trained_from_scratch_on_the_digits(
     run_study("backbones", tmp_path, replace(TINY, dear=False), None, "", said.append)
     study = json.loads((tmp_path / "study.json").read_text())
     assert [row[0] for row in study["tables"][0]["rows"]] == ["convnet", tiny]
-    assert "--quick" in study["facts"]["without resnet50"]
+    assert "quick" in study["facts"]["without resnet50"]
     assert [len(line) for line in study["plots"][0]["lines"].values()] == [2, 2]
 
 
@@ -640,7 +640,7 @@ def test_when_takes_its_rule_from_the_runs_beside(tmp_path: Path, run: Path) -> 
 
 
 def test_window_trains_its_own_networks(tmp_path: Path, run: Path) -> None:
-    complaint(lambda: run_study("window", tmp_path, TINY, run, "", print), "--run")
+    complaint(lambda: run_study("window", tmp_path, TINY, run, "", print), "run: ")
 
 
 # What is written

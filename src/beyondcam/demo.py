@@ -25,12 +25,12 @@ TAUGHT, TEACHER = "train_2000", "fast"
 """What segmentation networks are trained on, and the recipe of its seeds."""
 
 
-def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
+def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
     """Train, map, score, seed and report; returns the images left out, of which there are none.
 
     `full` closes the loop: a segmentation network trained on seeds, beside one trained on the masks.
     """
-    left_out = train_run(digits_config(seed=seed), out, say)
+    left_out = train_run(digits_config(seed=seed), out, log)
     classifier = to_device(load_classifier(out))
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
@@ -53,8 +53,8 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = F
         left_out |= map_split(classifier, taught, recipes, out, seed=seed, workers=None)
         left_out |= map_witnesses(classifier, taught, out)
         for lesson in (seeds_lesson(out, taught, TEACHER), truth_lesson(taught, taught_masks)):
-            left_out |= segment_run(out, lesson, digits_segment_config(seed=seed), Exam(val, masks), say=say)
+            left_out |= segment_run(out, lesson, digits_segment_config(seed=seed), Exam(val, masks), say=log)
         print_segments(out, read_segments(out))
-    say(f"seeds: {out / 'seeds'}")
-    say(f"report: {write_report(out).resolve()}")
+    log(f"seeds: {out / 'seeds'}")
+    log(f"report: {write_report(out).resolve()}")
     return left_out | scores.left_out

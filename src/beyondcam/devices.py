@@ -1,19 +1,21 @@
 """Where the network runs, and the other processes at the same work: those that torchrun started."""
 
+from __future__ import annotations
+
 import ctypes
 import logging
 import os
 import sys
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed, nn
 
 from beyondcam.errors import BeyondcamError
+
+if TYPE_CHECKING:  # importing it takes as long as importing torch
+    from lightning_fabric import Fabric
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others; one whose part was small may have to for days."""
@@ -53,6 +55,10 @@ def open_fabric(backend: str | None = None) -> Fabric:
 
     `backend` connects them: by default nccl between GPUs, gloo between CPUs.
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
     _, world = processes()
     if world == 1:
         return Fabric(accelerator="auto", devices=1)

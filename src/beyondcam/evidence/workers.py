@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,13 +11,15 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Evidence, Shelf, write_evidence
 from beyondcam.recipes import Item, Raw, Recipe, finish
+
+T = TypeVar("T")
 
 WAITING = 16
 """Jobs that may wait: those of one chunk, so that the network need not wait before it goes on."""
@@ -66,7 +69,7 @@ class Workers:
     def start(self) -> None:
         """Start the processes, which takes seconds; else the first jobs do, and wait for it."""
         while self.pool and self.unstarted:
-            self.pool.submit(os.getpid)  # the pool starts a process when it is first needed
+            _undisturbed(self.pool, os.getpid)  # the pool starts a process when it is first needed
             self.unstarted -= 1
 
     def submit(self, job: Callable[[], None]) -> None:
@@ -78,7 +81,7 @@ class Workers:
             return
         # pickled here, since the pool would pass tensors through shared memory, which containers are short of
         pickled = pickle.dumps(job)
-        self.waiting.append((self.pool.submit(_do, pickled), pickled))
+        self.waiting.append((_undisturbed(self.pool, _do, pickled), pickled))
 
     def _finish(self) -> None:
         """Do, from the last on, what no process has begun; wait for the rest."""
@@ -107,8 +110,19 @@ class Workers:
                     error = broken
         if isinstance(error, BrokenProcessPool):
             raise BeyondcamError(
-                "a worker process died, of too little memory perhaps; run again, with fewer --workers"
+                "a worker process died, perhaps for lack of memory; run again with fewer", parameter="workers"
             ) from None
+
+
+def _undisturbed(pool: ProcessPoolExecutor, function: Callable[..., T], *words: object) -> Future[T]:
+    """Have the pool do it. A process that it starts for this never gets the SIGINT of a Ctrl-C."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return pool.submit(function, *words)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
+    try:
+        return pool.submit(function, *words)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _do(pickled: bytes) -> None:

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from beyondcam.data import Photo
@@ -19,5 +18,7 @@ class Smooth(Refinement):
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Blur each map; beyond the border it is mirrored."""
+        from scipy.ndimage import gaussian_filter
+
         sigma = self.sigma * max(photo.height, photo.width)
         return torch.from_numpy(gaussian_filter(maps.numpy(), (0, sigma, sigma)))

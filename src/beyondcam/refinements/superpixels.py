@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from skimage.segmentation import slic
 from torch import Tensor
 
 from beyondcam.data import Photo
@@ -17,6 +16,8 @@ from beyondcam.refinements.base import Refinement, by_maximum
 @lru_cache(maxsize=8)
 def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]:
     """SLIC labels (H, W) from 0, about `number` of them; worked out once a photo, for all recipes."""
+    from skimage.segmentation import slic
+
     rgb = photo.pixels.permute(1, 2, 0).numpy()
     return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
 

@@ -90,7 +90,7 @@ def build_segmenter(
     """A fresh network; `pretrained` loads ImageNet weights into the encoder, `weights` those of a file."""
     import segmentation_models_pytorch as smp
 
-    check_known(encoder, "--encoder")
+    check_known(encoder, "encoder")
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
         raise BeyondcamError(f"--architecture {architecture}: there are {', '.join(known)}")
@@ -107,6 +107,6 @@ def build_segmenter(
         raise BeyondcamError(f"--architecture {architecture}: gives {shape[2:]} pixels for {size} × {size}")
     trunk = network.get_submodule("encoder.model")
     if weights is not None or pretrained:
-        load_imagenet(trunk, encoder, weights, "--encoder")
+        load_imagenet(trunk, encoder, weights, "encoder")
     config: Any = trunk.pretrained_cfg
     return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)

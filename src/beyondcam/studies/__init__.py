@@ -59,11 +59,11 @@ def run_study(
     moment, it goes on where it stopped.
     """
     if name not in STUDIES:
-        raise BeyondcamError(f"study {name}: there are {', '.join(STUDIES)}")
+        raise BeyondcamError(f"there is no study {name}; there are {', '.join(STUDIES)}", parameter="name")
     if beside and not STUDIES[name].beside:
-        raise BeyondcamError(f"--beside: study {name} is of one RUN")
+        raise BeyondcamError(f"study {name} examines one RUN only", parameter="beside")
     if beside and run is None:
-        raise BeyondcamError("--beside: sets RUNs beside the one that --run names; give that too")
+        raise BeyondcamError("needs a RUN to compare these with; give run too", parameter="beside")
     bench = Bench(out, budget, run, say, beside)
     finding = STUDIES[name].run(bench)
     cost = sum((other.cost for other in bench.beside), bench.cost)

@@ -80,7 +80,7 @@ def networks(bench: Bench) -> Iterator[tuple[str, Bench, Subject]]:
         asked = {name: as_run for name in PRETRAINED if name not in there}
     for name, changes in asked.items():
         if name in DEAR and bench.run is None and not bench.budget.dear:
-            bench.notes[f"without {name}"] = "it takes too long for --quick"
+            bench.notes[f"without {name}"] = "it takes too long for a quick study"
             continue
         try:
             yield name, bench, bench.trained(name.partition(",")[0], backbone=name, **changes)

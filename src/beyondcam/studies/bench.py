@@ -115,7 +115,7 @@ class Bench:
             own = self.folder / "classifier"
             there = own / "classifier.safetensors"
             if there.exists() and checkpoint_hash(own) != checkpoint_hash(self.run):
-                raise BeyondcamError(f"{there}: is not that of {self.run}; take another --out")
+                raise BeyondcamError(f"{there}: is not that of {self.run}; take another folder")
             for name in ("config.json", "training.json", "classifier.safetensors"):
                 try:
                     write_whole(own / name, (self.run / name).read_bytes())
@@ -133,7 +133,7 @@ class Bench:
         config = TrainConfig.model_validate(self.config.model_dump() | changes)
         training = run / "training.json"
         if training.exists() and read_config(run)[0] != config:
-            raise BeyondcamError(f"{run}: holds a classifier trained otherwise; take another --out")
+            raise BeyondcamError(f"{run}: holds a classifier trained otherwise; take another folder")
         if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
             self.say(f"training {name}")
             self.left_out |= train_run(config, run, self.say)

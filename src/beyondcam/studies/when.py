@@ -80,7 +80,7 @@ def on_digits(bench: Bench) -> Finding:
     found: dict[str, dict[float, Measured]] = {}
     for factor, values in factors(bench.budget.epochs).items():
         if factor not in SHORT and not bench.budget.dear:
-            bench.notes[f"without {factor}"] = "its trainings take too long for --quick"
+            bench.notes[f"without {factor}"] = "its trainings take too long for a quick study"
             continue
         found[factor] = {x: varied(bench, factor, x, own) if own else usual for x, own in values.items()}
     by_factor = {

@@ -44,7 +44,7 @@ Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float | None]]]
 def window(bench: Bench) -> Finding:
     """Train each kernel with several seeds; CAM and saliency of each, and what F = 1 makes of gradients."""
     if bench.run:
-        raise BeyondcamError("study window: trains the study's networks on the digits; it takes no --run")
+        raise BeyondcamError("study window trains its own networks; leave it out", parameter="run")
     rows: dict[tuple[int, str], list[Mapping[str, float | None]]] = {}
     maps: dict[int, list[float | None]] = {}
     leads: dict[int, list[float]] = {}
