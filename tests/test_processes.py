@@ -163,11 +163,11 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
 
 
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _shard(None) == (1, 1)
-    assert _shard("2/3") == (2, 3)
+    assert _shard(None) == (0, 1)
+    assert _shard("2/3") == (1, 3)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert _shard(None) == (2, 4)
+    assert _shard(None) == (1, 4)
     complaint(lambda: _shard("2/3"), "--shard 2/3", "torchrun")
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import skimage.segmentation
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,13 +120,13 @@ def test_tiny_photos_are_refined_too(refinement, shape: tuple[int, int]) -> None
 
 def test_segments_are_worked_out_once_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = superpixels.slic
+    real = skimage.segmentation.slic
 
     def counted(*args, **kwargs):
         calls.append(kwargs)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(superpixels, "slic", counted)
+    monkeypatch.setattr(skimage.segmentation, "slic", counted)
     photo, maps = quadrants(20, 30)[0], random_maps(1, 20, 30)
     first = Superpixels(number=6)(photo, maps)
     assert torch.equal(Superpixels(number=6)(photo, maps), first)

@@ -15,7 +15,7 @@ from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, map_split, map_witnesses
 from beyondcam.library import map_image
-from beyondcam.maps import MAPS
+from beyondcam.maps import Map
 from beyondcam.metrics import Scores, Training, score_split
 from beyondcam.perturbations import Perturbation
 from beyondcam.recipes import Cookbook, Recipe, Source
@@ -24,12 +24,12 @@ from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 
 __all__ = [
-    "MAPS",
     "BeyondcamError",
     "Classifier",
     "Cookbook",
     "Evidence",
     "LabelledImages",
+    "Map",
     "Masks",
     "Perturbation",
     "Photo",

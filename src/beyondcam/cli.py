@@ -185,7 +185,7 @@ def map_(
     classifier = to_device(load_classifier(run), fabric)
     how: dict[str, Any] = {
         "targets": targets, "batch": batch, "precision": precision, "shard": part, "workers": workers,
-        "report": _say,
+        "log": _say,
     }  # fmt: skip
     left_out = map_split(classifier, images, chosen, run, seed=seed, **how)
     if witnesses:
@@ -195,18 +195,18 @@ def map_(
 
 
 def _shard(text: str | None) -> tuple[int, int]:
-    """(I, N) of `--shard`, or of the process where torchrun started several."""
+    """The shard (index from 0, count) of `--shard`, or of the process where torchrun started several."""
     from beyondcam.devices import processes
 
     rank, world = processes()
     if text is None:
-        return rank + 1, world
+        return rank, world
     if world > 1:
         raise BeyondcamError(f"--shard {text}: torchrun shares out the chunks itself")
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise BeyondcamError(f"--shard {text}: write I/N with 1 ≤ I ≤ N")
-    return int(index), int(count)
+    return int(index) - 1, int(count)
 
 
 @app.command()

@@ -1,24 +1,30 @@
-"""Masks: the study's BinaryMask, random blocks of the input set to zero."""
+"""Masks: BinaryMask of arXiv 2308.11052, random blocks of the input set to zero."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
 from beyondcam.perturbations.base import Alteration, Count
 
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
 
 class Mask(Alteration):
-    """n copies, each with a share `rate` of its blocks dropped to zero, the mean colour."""
+    """n copies, with a share `rate` of the blocks of `block` × `block` pixels set to 0, the mean colour."""
 
     kind: Literal["mask"] = "mask"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.3
     block: Count = 8
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Drop blocks of `block` × `block` pixels of a normalised image (3, H, W)."""
+        """Set random blocks of a normalised image (3, H, W) to 0."""
+        import numpy as np
+        import torch
+
         height, width = x.shape[1:]
         blocks = rng.random((-(-height // self.block), -(-width // self.block))) >= self.rate
         kept = np.kron(blocks, np.ones((self.block, self.block), bool))[:height, :width]

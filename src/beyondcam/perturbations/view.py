@@ -1,13 +1,14 @@
 """A view: what one forward pass is shown of an image, and where its map belongs."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:  # settings hold perturbations, and are read before numpy and torch are loaded
+    import numpy as np
+    from torch import Tensor
 
 
 class View(NamedTuple):
@@ -16,7 +17,7 @@ class View(NamedTuple):
     Attributes
     ----------
     window : (top, left, bottom, right) in pixels of the photo, the last two exclusive.
-    size : side of the square the window is resized to, pixels.
+    size : side of the square that the window is resized to, pixels.
     flip : mirrored left to right.
     alter : changes the normalised input (3, size, size), or None.
 
@@ -28,10 +29,13 @@ class View(NamedTuple):
     alter: Callable[[Tensor], Tensor] | None = None
 
     def cut(self, pixels: Tensor) -> Tensor:
-        """The window of a photo's pixels, uint8 (3, H, W), resized: (3, size, size), whole numbers.
+        """Resize the window of a photo's pixels, uint8 (3, H, W), to (3, size, size), whole numbers.
 
-        uint8 on a CPU; on a GPU, which resizes floats alone, float32.
+        uint8 on a CPU; float32 on a GPU, which resizes floats only.
         """
+        import torch
+        import torch.nn.functional as F
+
         top, left, bottom, right = self.window
         # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
         window = pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
@@ -40,11 +44,13 @@ class View(NamedTuple):
         return square.flip(-1) if self.flip else square
 
     def altered(self, x: Tensor) -> Tensor:
-        """A normalised input (3, size, size), changed as this view changes it."""
+        """Apply the view's change to a normalised input (3, size, size)."""
         return self.alter(x) if self.alter else x
 
 
 def generator(seed: int, *words: object) -> np.random.Generator:
-    """A random stream that depends on its arguments alone, the same on every machine."""
+    """Make a random stream that depends on its arguments alone, the same on every machine."""
+    import numpy as np
+
     digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
