@@ -25,7 +25,7 @@ from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
 from beyondcam.devices import to_device
 from beyondcam.evidence import mapper
-from beyondcam.maps import MAPS, run_forward
+from beyondcam.maps import CAM, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
 from results import shown, table, write_section
@@ -185,7 +185,7 @@ def several(images: LabelledImages, measure: Measure) -> str:
 
 def cams(classifier: bc.Classifier, x: Tensor, targets: Tensor) -> Tensor:
     """CAMs of a preprocessed batch."""
-    maps = MAPS["cam"].of(run_forward(classifier, x, targets, gradient=False))
+    maps = CAM()(run_forward(classifier, x, targets, CAM().needs))
     wait()
     return maps
 
@@ -203,7 +203,7 @@ def no_gradient(images: LabelledImages, measure: Measure) -> str:
 
     these = items(images, (1, 1))
     alone = crops(32)
-    four = (alone, crops(32, "cam"), *(Recipe(source=Source(map=name)) for name in MAPS))
+    four = (alone, crops(32, "cam"), *(Recipe(source=Source(map=name)) for name in ("cam", "saliency")))
     of_cam = measure(partial(cams, classifier, x, targets), forward)
     of_four = measure(mapped(classifier, these, *four), mapped(classifier, these, alone))
     return table(

@@ -22,11 +22,11 @@ from beyondcam.classifier import read_config
 from beyondcam.data import evenly
 from beyondcam.devices import to_device
 from beyondcam.evidence import Evidence, winners_of
-from beyondcam.maps import run_forward, saliency
+from beyondcam.maps import Saliency, run_forward
 from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
-from beyondcam.recipes.engine import Canvas
+from beyondcam.recipes.canvas import Canvas
 from inputs import open_scored
 from results import shown, table, write_section
 from timing import geometric_mean
@@ -160,7 +160,7 @@ def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], canvas: 
     for row, (_, _, ranks, _) in enumerate(members):
         targets[row, [item.targets[rank] for rank in ranks]] = True
     x = batch_of([x for _, x, _, _ in members])
-    maps = saliency(run_forward(classifier, x, targets, gradient=True))
+    maps = Saliency()(run_forward(classifier, x, targets, Saliency().needs))
     maps = maps / maps.mean((1, 2), keepdim=True)
     own = maps.split([len(ranks) for _, _, ranks, _ in members])
     for (view, _, ranks, weights), part in zip(members, own, strict=True):

@@ -39,7 +39,7 @@ def main() -> None:
     scored = {split: open_scored(data, split, CLASSES) for split in ("val", "train")}
     for split, (images, _) in scored.items():
         log(f"mapping {split}")
-        shard = (1, arguments.train_part if split == "train" else 1)
+        shard = (0, arguments.train_part if split == "train" else 1)
         for image, reason in map_split(classifier, images, recipes, run, shard=shard, workers=1).items():
             log(f"left out: {image}: {reason}")
     training, (val, val_masks) = Training(*scored["train"]), scored["val"]

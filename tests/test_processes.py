@@ -163,11 +163,11 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
 
 
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shard_of(None) == (1, 1)
-    assert shard_of("2/3") == (2, 3)
+    assert shard_of(None) == (0, 1)
+    assert shard_of("2/3") == (1, 3)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert shard_of(None) == (2, 4)
+    assert shard_of(None) == (1, 4)
     complaint(lambda: shard_of("2/3"), "shard: ", "torchrun")
 
 

@@ -19,7 +19,7 @@ from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
-from beyondcam.maps import MAPS
+from beyondcam.maps import CAM, Map
 from beyondcam.metrics import Scores, Training, score_split
 from beyondcam.perturbations import Perturbation, Plain
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
@@ -171,7 +171,7 @@ class Bench:
         self.declare(passes(subject, recipes.values()), what)
         self.left_out |= map_split(
             subject.classifier, subject.images, recipes, subject.run,
-            seed=seed, workers=None, report=self.say,
+            seed=seed, workers=None, log=self.say,
         )  # fmt: skip
         return {
             name: open_shelf(
@@ -215,18 +215,18 @@ class Bench:
 def passes(subject: Subject, recipes: Collection[Recipe]) -> Cost:
     """What mapping a subject by some recipes takes: views that nest are shown once, for all maps."""
     largest: dict[object, list[int]] = {}
-    gradients: dict[object, set[str]] = {}
+    gradients: dict[object, set[Map]] = {}
     targets = sum(len(subject.images.labels[i]) for i in subject.images.ids)
-    asked: list[tuple[Perturbation, str]] = [
+    asked: list[tuple[Perturbation, Map]] = [
         *((source.perturbation, source.map) for recipe in recipes for source in recipe.sources()),
-        *((Plain(size=size), "cam") for recipe in recipes for size in recipe.asks()),  # of no gradient too
-        (Plain(), "cam"),  # of the scores
+        *((Plain(size=size), CAM()) for recipe in recipes for size in recipe.affinity_sizes()),
+        (Plain(), CAM()),  # of the scores
     ]
     for perturbation, of in asked:
         nest = perturbation.nest
         sizes = [view.size for view in perturbation.views("", 512, 512, subject.classifier.size, 0)]
         largest[nest] = max(largest.get(nest, []), sizes, key=len)
-        gradients.setdefault(nest, set()).update({of} if MAPS[of].gradient else ())
+        gradients.setdefault(nest, set()).update({of} if of.needs.input_gradient else ())
     total = Cost()
     for nest, sizes in largest.items():
         megapixels = sum(size**2 for size in sizes) / 1e6

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
 from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
-from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
+from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, map_items
 from beyondcam.studies.bench import Bench, Subject, of_images, passes
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
 
@@ -148,7 +148,7 @@ def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[S
     """
     images = subject.images
     items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
-    trained = list(run(subject.classifier, items, recipes))
+    trained = list(map_items(subject.classifier, items, recipes))
 
     def step(name: str, results: Sequence[dict[str, Result]]) -> Step:
         sweep, correlations = Sweep.of((), len(images.classes)), []
@@ -162,7 +162,7 @@ def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[S
 
     drawn = []
     for draw in range(DRAWS):
-        steps = (list(run(each, items, recipes)) for each in randomisations(subject.classifier, draw))
+        steps = (list(map_items(each, items, recipes)) for each in randomisations(subject.classifier, draw))
         drawn.append([{name: step(name, results) for name in recipes} for results in steps])
     return {
         name: [

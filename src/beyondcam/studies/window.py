@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from beyondcam.classifier import Activations, Classifier, build
 from beyondcam.classifier.convnet import convnet
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import cam, run_forward, saliency
+from beyondcam.maps import CAM, Saliency, run_forward
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
 from beyondcam.report.page import NAMES, number
@@ -140,12 +140,12 @@ def silence(subject: Subject) -> dict[str, float]:
         dead = (classifier.backbone(x)[0] == 0).all(0)
         for target in subject.images.labels[i]:
             asked = (torch.arange(len(classifier.classes)) == target)[None]
-            forward = run_forward(classifier, x, asked, gradient=True)
-            rectified = run_forward(_Rectified(classifier), x, asked, gradient=True)
+            forward = run_forward(classifier, x, asked, Saliency().needs)
+            rectified = run_forward(_Rectified(classifier), x, asked, Saliency().needs)
             low, still, still_rectified = (
-                cam(forward)[0] == 0,
-                saliency(forward)[0] == 0,
-                saliency(rectified)[0] == 0,
+                CAM()(forward)[0] == 0,
+                Saliency()(forward)[0] == 0,
+                Saliency()(rectified)[0] == 0,
             )
             counts["all"] += dead.numel()
             counts["dead"] += int(dead.sum())
