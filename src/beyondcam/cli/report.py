@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Batch, Recipes, Run, Seed, show
+from beyondcam.cli.options import Batch, Recipes, Run, Seed
+from beyondcam.cli.terminal import show
 from beyondcam.errors import BeyondcamError
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from beyondcam.cli import log
 from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of
+from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli import log
 from beyondcam.cli.options import Classes, Data, Run, Split, classes_of_keys, end, open_images_of
+from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beyondcam.cli import log
 from beyondcam.cli.options import Classes, Data, Run, check_name, end, open_images_of, settings_of
+from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
 if TYPE_CHECKING:

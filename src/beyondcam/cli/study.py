@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli import log
-from beyondcam.cli.options import Seed, end, show
+from beyondcam.cli.options import Seed, end
+from beyondcam.cli.terminal import log, show
 
 
 def study_command(

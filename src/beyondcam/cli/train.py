@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli import log
 from beyondcam.cli.options import Classes, end, names, settings_of
+from beyondcam.cli.terminal import log
 
 
 def train_command(
