@@ -9,7 +9,7 @@ from beyondcam.classifier import (
     folded,
     imagenet_classifier,
     load_classifier,
-    train,
+    train_classifier,
 )
 from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from beyondcam.errors import BeyondcamError
@@ -53,6 +53,6 @@ __all__ = [
     "read_photo",
     "score_split",
     "seed_labels",
-    "train",
+    "train_classifier",
     "train_segmenter",
 ]

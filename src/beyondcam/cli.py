@@ -125,6 +125,7 @@ def train(
     """Image labels → classifier."""
     from beyondcam.classifier import TrainConfig, digits_config, train_run
     from beyondcam.data import is_digits
+    from beyondcam.devices import keep_memory, open_fabric
 
     given = {
         "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
@@ -134,7 +135,9 @@ def train(
         "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
     }  # fmt: skip
     config = _settings(digits_config if is_digits(data) else TrainConfig, given)
-    _end(train_run(config, out, _say))
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    _end(train_run(config, out, fabric, _say))
 
 
 def _settings(make: Callable[..., T], given: dict[str, Any]) -> T:
@@ -173,7 +176,7 @@ def map_(
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import open_fabric, to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.evidence import map_split, map_witnesses
     from beyondcam.recipes import Cookbook
 
@@ -182,6 +185,7 @@ def map_(
     part = _shard(shard)
     images = _open(run, data, split, classes)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
+    keep_memory(fabric.device)
     classifier = to_device(load_classifier(run), fabric)
     how: dict[str, Any] = {
         "targets": targets, "batch": batch, "precision": precision, "shard": part, "workers": workers,
@@ -390,10 +394,10 @@ def segment(
 ) -> None:
     """Seeds → segmentation network, RUN/segment/NAME, scored against masks where there are any."""
     from beyondcam.data import is_digits, open_masks
-    from beyondcam.devices import processes
+    from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
-    from beyondcam.segment import seeds_lesson, segment_run, truth_lesson
+    from beyondcam.segment import labels_of_masks, labels_of_seeds, segment_run
     from beyondcam.segmentation import SegmentConfig, digits_segment_config
 
     if (recipe is None) != truth:
@@ -412,35 +416,37 @@ def segment(
         masks = open_masks(images.data, seeds_split, images.classes)
         if masks is None:
             raise BeyondcamError(f"--truth: {images.data} has no masks")
-        lesson = truth_lesson(images, masks)
+        source = labels_of_masks(images, masks)
     else:
-        lesson = seeds_lesson(run, images, str(recipe), threshold, void)
-    exam = None
+        source = labels_of_seeds(run, images, str(recipe), threshold, void)
+    evaluation = None
     try:
-        exam = _exam(run, data, eval_split or "val", classes, images)
+        evaluation = _evaluation(run, data, eval_split or "val", classes, images)
     except BeyondcamError as error:
         if eval_split is not None:
             raise
         _say(f"not scored: {error}")
-    left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=_say)
-    if exam and processes()[0] == 0:
-        own = (exam.images.data, exam.images.split)
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=_say)
+    if evaluation and fabric.is_global_zero:
+        own = (evaluation.images.data, evaluation.images.split)
         print_segments(run, [r for r in read_segments(run) if (r["data"], r["split"]) == own])
     _end(left_out)
 
 
-def _exam(run: Path, data: str | None, split: str, classes: str | None, trained_on: Any) -> Any:
+def _evaluation(run: Path, data: str | None, split: str, classes: str | None, trained_on: Any) -> Any:
     """The images that a network trained on others is scored on, and their masks."""
     from beyondcam.data import open_masks
-    from beyondcam.segment import Exam
+    from beyondcam.segment import EvaluationSplit
 
     images = _open(run, data, split, classes)
     masks = open_masks(images.data, split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data} has no masks")
-    exam = Exam(images, masks)
-    exam.check(trained_on)
-    return exam
+    evaluation = EvaluationSplit(images, masks)
+    evaluation.check(trained_on)
+    return evaluation
 
 
 @app.command()
@@ -455,7 +461,7 @@ def predict(
     onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
 ) -> None:
     """Photos → masks and overlays, with a segmentation network."""
-    from beyondcam.devices import to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
 
     if images and out is None:
@@ -467,7 +473,9 @@ def predict(
         export_onnx(segmenter, onnx)
         _say(f"network in {onnx}")
     if images and out is not None:
-        left_out = predict_photos(to_device(segmenter), images, out)
+        fabric = open_fabric()
+        keep_memory(fabric.device)
+        left_out = predict_photos(to_device(segmenter, fabric), images, out)
         _say(f"masks in {out}")
         _end(left_out)
 
@@ -494,7 +502,7 @@ def explain(
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
     from beyondcam.classifier import folded, imagenet_classifier, load_classifier
     from beyondcam.data import read_photo
-    from beyondcam.devices import to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.recipes import Cookbook
     from beyondcam.report import explain_photo
 
@@ -503,7 +511,10 @@ def explain(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image)
-    classifier = to_device(folded(load_classifier(model) if model else imagenet_classifier().eval()))
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    classifier = load_classifier(model) if model else imagenet_classifier().eval()
+    classifier = to_device(folded(classifier), fabric)
     named = explain_photo(
         classifier, photo, chosen, out, image_id=image.stem, top=top, seed=seed, batch=batch
     )

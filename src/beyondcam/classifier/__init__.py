@@ -1,17 +1,12 @@
 """The classifier: any backbone with a 1×1 head, trained from image-level labels."""
 
-from beyondcam.classifier.build import build, check_known, imagenet_classifier, load_imagenet, restore
+from beyondcam.classifier.build import build, check_known, imagenet_classifier, load_imagenet
+from beyondcam.classifier.config import TrainConfig, digits_config
+from beyondcam.classifier.evaluation import mean_average_precision
 from beyondcam.classifier.fold import folded
+from beyondcam.classifier.load import load_classifier, read_config
 from beyondcam.classifier.model import Activations, Classifier, Network
-from beyondcam.classifier.train import (
-    TrainConfig,
-    digits_config,
-    load_classifier,
-    mean_average_precision,
-    read_config,
-    train,
-    train_run,
-)
+from beyondcam.classifier.training import train_classifier, train_run
 
 __all__ = [
     "Activations",
@@ -27,7 +22,6 @@ __all__ = [
     "load_imagenet",
     "mean_average_precision",
     "read_config",
-    "restore",
-    "train",
+    "train_classifier",
     "train_run",
 ]

@@ -1,15 +1,10 @@
-"""Segmentation: a network trained on seeds, and what it predicts."""
+"""Segmentation: a network trained on label images, and what it predicts."""
 
-from beyondcam.segmentation.network import Segmenter, build_segmenter
+from beyondcam.segmentation.config import SegmentConfig, digits_segment_config
+from beyondcam.segmentation.network import Segmenter, build_segmenter, load_segmenter
 from beyondcam.segmentation.onnx import export_onnx
 from beyondcam.segmentation.predict import predict_photos, predict_split
-from beyondcam.segmentation.train import (
-    Labels,
-    SegmentConfig,
-    digits_segment_config,
-    load_segmenter,
-    train_segmenter,
-)
+from beyondcam.segmentation.training import Labels, train_segmenter
 
 __all__ = [
     "Labels",
