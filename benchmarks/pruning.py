@@ -20,14 +20,13 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.data import evenly
-from beyondcam.devices import to_device
 from beyondcam.evidence import Evidence, winners_of
 from beyondcam.maps import Saliency, run_forward
 from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
 from beyondcam.recipes.canvas import Canvas
-from inputs import open_scored
+from inputs import on_device, open_scored
 from results import shown, table, write_section
 from timing import geometric_mean
 
@@ -47,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
-    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
+    classifier = on_device(bc.folded(bc.load_classifier(arguments.run)))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
     chosen = evenly([i for i in images.ids if images.labels.get(i)], arguments.images)

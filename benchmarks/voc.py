@@ -13,11 +13,10 @@ from pathlib import Path
 
 from beyondcam import Training, load_classifier, map_split, score_split
 from beyondcam.classifier import TrainConfig, train_run
-from beyondcam.devices import to_device
 from beyondcam.metrics import write_scores
 from beyondcam.studies.contest import MENU, Contest, menu
 from beyondcam.studies.finding import Table, cell
-from inputs import open_scored
+from inputs import fabric, on_device, open_scored
 from results import shown, table, write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
@@ -33,8 +32,8 @@ def main() -> None:
     run, data = arguments.out, arguments.data
 
     if not (run / "training.json").exists():
-        train_run(TrainConfig(data=data, split="train_aug", classes=CLASSES), run, log)
-    classifier = to_device(load_classifier(run))
+        train_run(TrainConfig(data=data, split="train_aug", classes=CLASSES), run, fabric(), log)
+    classifier = on_device(load_classifier(run))
     recipes = menu()
     scored = {split: open_scored(data, split, CLASSES) for split in ("val", "train")}
     for split, (images, _) in scored.items():

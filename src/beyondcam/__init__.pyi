@@ -4,7 +4,7 @@ from .classifier import (
     folded,
     imagenet_classifier,
     load_classifier,
-    train,
+    train_classifier,
 )
 from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from .errors import BeyondcamError
@@ -48,6 +48,6 @@ __all__ = [
     "read_photo",
     "score_split",
     "seed_labels",
-    "train",
+    "train_classifier",
     "train_segmenter",
 ]

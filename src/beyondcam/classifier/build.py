@@ -215,15 +215,3 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BeyondcamError(f"{path}: holds no state dict")
     return state
-
-
-def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:
-    """Fill a network from the file of one like it. Raises `BeyondcamError` where that is not `what`."""
-    try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not {what} ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None

@@ -54,7 +54,7 @@ def map_command(
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import open_fabric, to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.evidence import map_split, map_witnesses
     from beyondcam.recipes import Cookbook
 
@@ -63,6 +63,7 @@ def map_command(
     part = shard_of(shard)
     images = open_images_of(run, data, split, classes)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
+    keep_memory(fabric.device)
     classifier = to_device(load_classifier(run), fabric)
     left_out = map_split(
         classifier, images, chosen, run,

@@ -15,7 +15,7 @@ from beyondcam.classifier import (
     train_run,
 )
 from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images, open_masks
-from beyondcam.devices import to_device
+from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
@@ -98,6 +98,8 @@ class Bench:
             if run is None
             else read_config(run)[0]
         )
+        self.fabric = open_fabric()
+        keep_memory(self.fabric.device)
         self.cost = Cost()
         self.notes: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
@@ -136,7 +138,7 @@ class Bench:
             raise BeyondcamError(f"{run}: holds a classifier trained otherwise; take another folder")
         if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
             self.say(f"training {name}")
-            self.left_out |= train_run(config, run, self.say)
+            self.left_out |= train_run(config, run, self.fabric, self.say)
         return self.opened(run)
 
     def opened(self, run: Path, split: str = "val") -> Subject:
@@ -154,7 +156,7 @@ class Bench:
             if seen:
                 self.notes["trained on"] = f"{len(seen)} of the {len(chosen)} images"
         mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
-        classifier = to_device(load_classifier(run))
+        classifier = to_device(load_classifier(run), self.fabric)
         return Subject(run, classifier, replace(images, ids=chosen), masks, mean_ap, by_chance)
 
     def declare(self, cost: Cost, what: str) -> None:
