@@ -12,12 +12,14 @@ from beyondcam.classifier.train import (
     train,
     train_run,
 )
+from beyondcam.classifier.wrapping import Wrapped, wrap
 
 __all__ = [
     "Activations",
     "Classifier",
     "Network",
     "TrainConfig",
+    "Wrapped",
     "build",
     "check_known",
     "digits_config",
@@ -30,4 +32,5 @@ __all__ = [
     "restore",
     "train",
     "train_run",
+    "wrap",
 ]
