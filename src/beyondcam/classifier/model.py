@@ -27,6 +27,9 @@ class Activations(NamedTuple):
 class Network(nn.Module):
     """A network that is shown photos, and what is to be known of its input.
 
+    `fingerprint` names its weights, so that results of other weights are not taken for theirs; None where
+    nobody has named them.
+
     Parameters
     ----------
     classes : their names.
@@ -37,6 +40,7 @@ class Network(nn.Module):
 
     mean: Tensor
     std: Tensor
+    fingerprint: str | None = None
 
     def __init__(
         self, classes: Sequence[str], mean: Sequence[float], std: Sequence[float], size: int

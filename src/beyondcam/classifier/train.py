@@ -19,7 +19,7 @@ from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import all_of, open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, read_json, write_json, write_whole
+from beyondcam.files import ahead, hash_of_file, read_json, write_json, write_whole
 from beyondcam.perturbations import Mask, Noise, Plain, View, augmented, generator
 from beyondcam.progress import track
 from beyondcam.training import descend, freeze_norms, learning_rate
@@ -114,6 +114,8 @@ def train_run(config: TrainConfig, run: Path, report: Report = print) -> dict[st
     """
     fabric = open_fabric()
     images = open_images(config.data, config.split, config.classes)
+    if fabric.is_global_zero:
+        report(images.summary())
     left_out = train(images, config, run, report)
     if fabric.is_global_zero:
         ap = None
@@ -247,9 +249,12 @@ def load_classifier(run: Path) -> Classifier:
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
         output_stride=config.output_stride,
     )  # fmt: skip
-    restore(
-        classifier, run / "classifier.safetensors", f"a checkpoint of {config.backbone}", "beyondcam train"
-    )
+    path = run / "classifier.safetensors"
+    before = hash_of_file(path) if path.exists() else None
+    restore(classifier, path, f"a checkpoint of {config.backbone}", "beyondcam train")
+    classifier.fingerprint = hash_of_file(path)
+    if classifier.fingerprint != before:  # trained again meanwhile
+        return load_classifier(run)
     return classifier.eval()
 
 

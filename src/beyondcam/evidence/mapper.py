@@ -55,7 +55,8 @@ def map_split(
         )
     shelves = {
         name: open_shelf(
-            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed
+            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed,
+            checkpoint=classifier.fingerprint,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
@@ -66,11 +67,11 @@ def map_split(
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
     def there(shelf: Shelf, image_id: str) -> bool:
-        """Whether an image needs no work: its evidence is there, and its labels are still the same."""
+        """Whether an image needs no work: its evidence is there, of the same photo and labels."""
         if targets == "predicted":
-            return shelf.has(image_id, None)
+            return shelf.has(image_id, None, images.file_of(image_id))
         own = images.labels.get(image_id)
-        return own is not None and shelf.has(image_id, tuple(sorted(own)))
+        return own is not None and shelf.has(image_id, tuple(sorted(own)), images.file_of(image_id))
 
     def read(chunk: Sequence[str]) -> tuple[dict[str, Photo], dict[str, set[str]]]:
         """The photos of a chunk, none where all of its evidence is there, and by recipe the ids that are."""

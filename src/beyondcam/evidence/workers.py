@@ -15,7 +15,8 @@ from typing import Self
 import torch
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Evidence, Shelf, write_evidence
+from beyondcam.evidence.levels import Evidence
+from beyondcam.evidence.store import Shelf, write_evidence
 from beyondcam.recipes import Item, Raw, Recipe, finish
 
 WAITING = 16
@@ -44,7 +45,7 @@ class Job:
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
             evidence = Evidence.of(result.maps, targets, own, size, result.uncovered)
-            write_evidence(shelf, self.item.id, evidence)
+            write_evidence(shelf, self.item.id, evidence, self.item.photo.file)
             shelf.add_cost(1, result.cost)
 
 
