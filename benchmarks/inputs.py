@@ -6,8 +6,8 @@ from pathlib import Path
 
 from beyondcam import open_images, open_masks
 from beyondcam.data import LabelledImages, Masks
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import ImageTally, tallies_of
-from beyondcam.seeds import find_shelf
 
 
 def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[LabelledImages, Masks]:

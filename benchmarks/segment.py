@@ -25,7 +25,7 @@ from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import to_device
-from beyondcam.evidence import map_witnesses
+from beyondcam.evidence import find_shelf, map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
     counts_of,
@@ -34,7 +34,6 @@ from beyondcam.metrics import (
     read_segments,
     threshold_of,
 )
-from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
 from beyondcam.segmentation import SegmentConfig
 from beyondcam.studies.bench import row_of

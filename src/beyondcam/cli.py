@@ -296,9 +296,10 @@ def seed(
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data import open_masks
+    from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, threshold_of
-    from beyondcam.seeds import find_shelf, write_coco, write_npy, write_seeds
+    from beyondcam.seeds import write_coco, write_npy, write_seeds
 
     images = _open(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
@@ -309,7 +310,7 @@ def seed(
         _say(f"no mask is looked at: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
-    written = write_seeds(images, shelf, tau, out, band=band, masks=masks)
+    written = write_seeds(images, shelf, tau, out, band=band, masks=masks, log=_say)
     if coco:
         write_coco(images, written.left_out, out)
     if npy:

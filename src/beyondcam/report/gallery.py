@@ -12,7 +12,7 @@ from PIL import Image
 from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
-from beyondcam.files import write_whole
+from beyondcam.files import path_below, write_whole
 from beyondcam.report.groups import SHOWN, Group, Values
 from beyondcam.seeds import PALETTE, encoded, overlay, seed_labels
 
@@ -135,7 +135,7 @@ def _show(
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
         drawn[f"{n}-seed"] = seed_labels(evidence, row["threshold"])
     for n, place in enumerate(predictions):
-        drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
+        drawn[f"{n}-prediction"] = read_mask(path_below(place, image_id, ".png")).numpy()
     for name, labels in drawn.items():
         thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
     address = {name: f"{stem}-{name}.jpg" for name in thumbnails}

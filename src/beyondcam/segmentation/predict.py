@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from beyondcam.data import SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, write_whole
+from beyondcam.files import ahead, path_below, write_whole
 from beyondcam.progress import track
-from beyondcam.seeds import check_out, class_list, encode_labels, write_labels
+from beyondcam.seeds.labels import LabelFolder, encode_labels
 from beyondcam.segmentation.network import Segmenter
 
 
@@ -39,7 +39,7 @@ def predict_split(
 
     ids = images.ids[share[0] :: share[1]]
     for i, _, labels in _predicted(segmenter, ids, read, f"predict {images.split}", left_out, allowed):
-        write_whole(out / f"{i}.png", encode_labels(labels))
+        write_whole(path_below(out, i, ".png"), encode_labels(labels))
     return left_out
 
 
@@ -48,7 +48,7 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
 
     Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
-    check_out(out, segmenter.classes)
+    folder = LabelFolder(out, segmenter.classes)
     own = [(out / kind).resolve() for kind in ("masks", "overlays")]
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
@@ -59,11 +59,12 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
         if path.resolve().parent in own:
             raise BeyondcamError(f"--out {out}: {path} could be written over; name another")
     unread: dict[str, str] = {}
+    folder.begin("predict", files)
     for name, photo, labels in _predicted(
         segmenter, list(files), lambda name: read_photo(files[name]), "predict", unread
     ):
-        write_labels(out, name, labels, photo)
-    write_whole(out / "classes.txt", class_list(segmenter.classes).encode())
+        folder.write(name, labels, photo)
+    folder.drop(unread)
     return left_out | {str(files[name]): reason for name, reason in unread.items()}
 
 

@@ -23,7 +23,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, hash_of, read_json, write_json, write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.progress import track
-from beyondcam.seeds import check_size
+from beyondcam.seeds.labels import check_size
 from beyondcam.segmentation.network import Segmenter, build_segmenter
 from beyondcam.training import descend, freeze_norms, learning_rate
 
