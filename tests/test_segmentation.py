@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from beyondcam.segmentation.train import cut_labels, label_loss
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,6 +24,7 @@ from beyondcam import demo
 from beyondcam.cli.app import make_app
 from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import (
     LabelCounts,
     count_labels,
@@ -35,7 +37,6 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.perturbations import View
-from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
 from beyondcam.segmentation import (
     Labels,
@@ -48,7 +49,6 @@ from beyondcam.segmentation import (
     train,
     train_segmenter,
 )
-from beyondcam.segmentation.train import cut_labels, label_loss
 from conftest import complaint, make_folder
 from rows import network_row
 

@@ -25,14 +25,7 @@ tv = torchvision.models
 tv_swin: dict[str, Any] = {
     "patch_size": [4, 4], "embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": [4, 4],
 }  # fmt: skip
-tv_vit = {
-    "image_size": 64,
-    "patch_size": 16,
-    "num_layers": 1,
-    "num_heads": 2,
-    "hidden_dim": 32,
-    "mlp_dim": 64,
-}
+tv_vit = {"image_size": 64, "patch_size": 16, "num_layers": 1, "num_heads": 2, "hidden_dim": 32, "mlp_dim": 64}
 tv_maxvit: dict[str, Any] = {
     "input_size": (64, 64), "stem_channels": 8, "block_channels": [8, 16], "block_layers": [1, 1],
     "head_dim": 8, "stochastic_depth_prob": 0.0, "partition_size": 4,
@@ -148,9 +141,7 @@ def test_scores_are_the_networks_own_and_activations_add_up_to_them(
         complaint(lambda: activations[0], "cam", reason, "saliency")
         return
     rest = (scores - activations.mean((2, 3))).detach()  # the head's bias: the same for every image
-    torch.testing.assert_close(
-        rest[0], rest[1], rtol=1e-9, atol=1e-9 * float(activations.detach().abs().max())
-    )
+    torch.testing.assert_close(rest[0], rest[1], rtol=1e-9, atol=1e-9 * float(activations.detach().abs().max()))
     assert activations.shape[2] > 1
     features = classifier.backbone(x)
     assert features.ndim == 4
@@ -380,9 +371,7 @@ def test_batch_norms_are_folded_but_not_where_a_network_reads_them() -> None:
         assert sum(isinstance(module, nn.BatchNorm2d) for module in copy.modules()) == left
         assert isinstance(net.norm, nn.BatchNorm2d)
         assert not any(module.training for module in copy.modules())
-        torch.testing.assert_close(
-            copy(noise().float())[0], classifier(noise().float())[0], rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(copy(noise().float())[0], classifier(noise().float())[0], rtol=1e-4, atol=1e-5)
 
 
 def test_mean_std_and_size_come_from_where_they_are_known() -> None:

@@ -73,17 +73,13 @@ def measure(name: str, transform: Transform) -> Input:
     )
     side, *_ = {*black.shape[1:]}
     if black.shape != (3, side, side):
-        raise BeyondcamError(
-            f"{name}: makes {tuple(black.shape)} of a square picture, not (3, S, S); give size"
-        )
+        raise BeyondcamError(f"{name}: makes {tuple(black.shape)} of a square picture, not (3, S, S); give size")
     low, fifth, high, first = (x[:, side // 2, side // 2].double() for x in (black, grey, white, red))
     straight, swapped = torch.tensor([[True, False, False], [False, False, True]])
     bgr = torch.equal(first, torch.where(swapped, high, low))
     plain = torch.allclose(fifth, low + 0.2 * (high - low), atol=1e-4) and bool((high > low).all())
     if not plain or not (bgr or torch.equal(first, torch.where(straight, high, low))):
-        raise BeyondcamError(
-            f"{name}: does more than to resize and to scale colours; give mean, std and size"
-        )
+        raise BeyondcamError(f"{name}: does more than to resize and to scale colours; give mean, std and size")
     std = 1 / (high - low)
     mean, std = -low * std, std
     if bgr:  # ours are in the order of a photo's channels
@@ -137,6 +133,4 @@ def unique(names: Sequence[str]) -> list[str]:
     >>> unique(["crane", "crane"])
     ['crane', 'crane 2']
     """
-    return [
-        f"{name} {again + 1}" if (again := names[:n].count(name)) else name for n, name in enumerate(names)
-    ]
+    return [f"{name} {again + 1}" if (again := names[:n].count(name)) else name for n, name in enumerate(names)]

@@ -113,9 +113,7 @@ class Tape(TorchFunctionMode):
     def _begin(self, features: Tensor, pooled: Tensor) -> None:
         """Follow another mean over places; of those before it none but what may be the scores is kept."""
         start = Unpooled(features, features.new_zeros(1, features.shape[1]))
-        kept = {
-            key: known for key, known in self._derived.items() if known.tensor.shape[1:] == (self.classes,)
-        }
+        kept = {key: known for key, known in self._derived.items() if known.tensor.shape[1:] == (self.classes,)}
         self._derived = kept | {id(pooled): _Derived(pooled, features, lambda: start)}
 
     def _follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:

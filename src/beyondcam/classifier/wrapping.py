@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NoReturn, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from beyondcam.classifier.model import (
@@ -142,9 +143,7 @@ class Wrapped(Classifier):
                 "(batch norm without running statistics, or dropout that is always on?)"
             )
         if tape.are_probabilities(scores):
-            raise BeyondcamError(
-                "network: its output are probabilities; leave out its last softmax or sigmoid"
-            )
+            raise BeyondcamError("network: its output are probabilities; leave out its last softmax or sigmoid")
         unpooled = tape.unpooled(scores)
         if isinstance(unpooled, Unpooled) and _is_scrambled(features):
             return "its places are in another order than the photo's", tape.weight

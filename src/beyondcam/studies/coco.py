@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import LabelledImages, Masks, digits
+from beyondcam.data import LabelledImages, open_images
 from beyondcam.data.coco import instances
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.files import write_json, write_whole
 from beyondcam.label_images import encoded
 from beyondcam.metrics import Scores, Training
@@ -120,7 +121,7 @@ def write_canvases(bench: Bench) -> str:
     for split in (bench.training_split, "val"):
         file = root / f"instances_{split}.json"
         if not file.exists():
-            write_coco(digits.images("", split, None), digits.masks("", split, None), root / split, file)
+            write_coco(*_canvases(split), root / split, file)
     return f"coco:{root}/{{split}}:{root}/instances_{{split}}.json"
 
 
@@ -139,7 +140,7 @@ def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -
 def as_digits(subject: Subject) -> Subject:
     """The same canvases as `digits` has them, under COCO's ids: draws depend on the id."""
     split = subject.images.split
-    images, masks = digits.images("", split, None), digits.masks("", split, None)
+    images, masks = _canvases(split)
     own = {str(number(i)): i for i in images.ids}
     renamed = replace(
         images,
@@ -148,6 +149,12 @@ def as_digits(subject: Subject) -> Subject:
         read=lambda i: images.read(own[i]),
     )
     return replace(subject, images=renamed, masks=replace(masks, read=lambda i: masks.read(own[i])))
+
+
+def _canvases(split: str) -> tuple[LabelledImages, Masks]:
+    masks = open_masks("digits", split)
+    assert masks is not None
+    return open_images("digits", split), masks
 
 
 def number(image_id: str) -> int:
