@@ -17,8 +17,8 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores
+from beyondcam.metrics.text import cell, signed
 from beyondcam.report.page import number
-from beyondcam.studies.finding import cell, signed
 from inputs import on_device, open_scored, tallies
 from results import change, shown, table, write_section
 from thresholds import mious

@@ -34,9 +34,9 @@ from beyondcam.metrics import (
     read_segments,
     threshold_of,
 )
+from beyondcam.metrics.text import bounded, cell
 from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.finding import bounded, cell
 from inputs import fabric, on_device, open_scored
 from results import change, shown, table, write_section
 

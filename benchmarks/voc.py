@@ -11,11 +11,13 @@ import json
 import sys
 from pathlib import Path
 
+from beyondcam.studies.contest import MENU, Contest, menu
+
 from beyondcam import Training, load_classifier, map_split, score_split
 from beyondcam.classifier import TrainConfig, train_run
 from beyondcam.metrics import write_scores
-from beyondcam.studies.contest import MENU, Contest, menu
-from beyondcam.studies.finding import Table, cell
+from beyondcam.metrics.text import cell
+from beyondcam.studies.finding import Table
 from inputs import fabric, on_device, open_scored
 from results import shown, table, write_section
 
