@@ -14,7 +14,8 @@ import numpy as np
 
 from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores
 from beyondcam.metrics.text import cell, signed

@@ -19,18 +19,8 @@ from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 from scipy import ndimage
 
-from beyondcam.data import (
-    MAX_SIDE,
-    VOID,
-    Photo,
-    coco,
-    digits,
-    open_images,
-    open_masks,
-    read_mask,
-    read_photo,
-    voc,
-)
+from beyondcam.data import MAX_SIDE, VOID, Photo, coco, digits, open_images, read_mask, read_photo, voc
+from beyondcam.data.masks import open_masks
 from beyondcam.data.source import choose_classes
 from beyondcam.data.source import hash_split as own_split
 from beyondcam.errors import BeyondcamError

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from beyondcam.data import open_images, open_masks
+from beyondcam.data import open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     LEVELS,

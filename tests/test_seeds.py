@@ -15,7 +15,8 @@ from PIL import Image
 
 import beyondcam as bc
 from beyondcam.cli.options import classes_of_keys
-from beyondcam.data import VOID, Masks
+from beyondcam.data import VOID
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     SAMPLE,

@@ -7,7 +7,8 @@ from .classifier import (
     train_classifier,
     wrap,
 )
-from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
+from .data import LabelledImages, Photo, open_images, read_photo
+from .data.masks import Masks, open_masks
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import map_image

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from beyondcam.classifier import digits_config, load_classifier, train_run
-from beyondcam.data import open_images, open_masks
+from beyondcam.data import open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.evidence import find_shelf, map_split, map_witnesses
 from beyondcam.metrics import Training, read_segments, score_split, threshold_of, write_scores

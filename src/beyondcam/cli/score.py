@@ -35,7 +35,7 @@ def score_command(
     ] = "auto",
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import score_split, write_scores
     from beyondcam.metrics.table import print_table
@@ -72,7 +72,7 @@ def _open_training(
     few: tuple[str, ...],
 ) -> "Training | None":
     """What the rules train and few choose τ on; None, and the reason shown, where there is no such thing."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.metrics import Training
 
     try:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     LEVELS,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, Masks
+from beyondcam.data import VOID
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import sample_weights

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages, Masks
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     FAMILY,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import Masks
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import LEVELS, Shelf, Winners, level_threshold, winners_of
 from beyondcam.files import ahead
 

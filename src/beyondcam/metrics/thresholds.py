@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     FAMILY,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import PALETTE, VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole

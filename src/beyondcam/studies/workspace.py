@@ -15,7 +15,8 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
-from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images, open_masks
+from beyondcam.data import LabelledImages, evenly, is_digits, open_images
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
