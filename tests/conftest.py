@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, open_shelf
 from beyondcam.recipes import Cookbook
+
+if TYPE_CHECKING:
+    from small import SmallRun  # which imports this file
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -115,3 +119,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, beyondcam: Command) -> tup
     spec = f"folder:{make_folder(root / 'discs')}"
     beyondcam("train", "--data", spec, "--split", "all", "--out", root / "run", *TRAIN)
     return root / "run", spec
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> "SmallRun":
+    """A RUN of three 4 × 4 images."""
+    from small import SmallRun
+
+    return SmallRun(tmp_path, ("a", "b", "c"))

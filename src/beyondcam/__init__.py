@@ -16,7 +16,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, map_split, map_witnesses
 from beyondcam.library import map_image
 from beyondcam.maps import MAPS
-from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.metrics import Scores, ThresholdSplit, score_split
 from beyondcam.perturbations import Perturbation
 from beyondcam.recipes import Cookbook, Recipe, Source
 from beyondcam.refinements import Refinement
@@ -39,8 +39,8 @@ __all__ = [
     "SegmentConfig",
     "Segmenter",
     "Source",
+    "ThresholdSplit",
     "TrainConfig",
-    "Training",
     "folded",
     "imagenet_classifier",
     "load_classifier",

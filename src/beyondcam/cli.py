@@ -233,7 +233,7 @@ def score(
     """Evidence against masks → RUN/scores.json and a table."""
     from beyondcam.data import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import Training, score_split, write_scores
+    from beyondcam.metrics import ThresholdSplit, score_split, write_scores
     from beyondcam.metrics.table import print_table
 
     if reference_threshold is not None and threshold is None:
@@ -242,7 +242,7 @@ def score(
     masks = open_masks(images.data, split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data}: has no masks to score against")
-    training = None
+    threshold_split = None
     try:
         training_images = _open(run, data, train_split, classes)
         training_masks = open_masks(images.data, train_split, images.classes)
@@ -252,12 +252,13 @@ def score(
         if images.shared(training_images):
             _say(f"no rule train: --split {split} shares images with --train-split {train_split}")
         elif training_masks is not None:
-            training = Training(training_images, training_masks, _names(few) or ())
-    if few and training is None:
+            threshold_split = ThresholdSplit(training_images, training_masks, _names(few) or ())
+    if few and threshold_split is None:
         raise BeyondcamError(f"--few {few}: needs a --train-split with masks, apart from --split {split}")
     scores = score_split(
         run, images, masks,
-        training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
+        threshold_split=threshold_split, threshold=threshold, reference_threshold=reference_threshold,
+        absent=absent,
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
         _say(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` asks them")

@@ -161,7 +161,9 @@ def _examine(
     if not fabric.is_global_zero:
         return None
     ids = [i for i in exam.images.ids if i not in missing]
-    return score_labels(_stored(folder), ids, exam.masks, left_out)
+    counts, unread = score_labels(_stored(folder), ids, exam.masks)
+    left_out |= unread
+    return counts
 
 
 def _next(

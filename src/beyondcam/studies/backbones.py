@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from beyondcam.classifier import Classifier
 from beyondcam.errors import BeyondcamError, MissingWeightsError
-from beyondcam.metrics import Scores
-from beyondcam.report.page import number
+from beyondcam.metrics import Scores, number
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.finding import Finding, Plot, Table, signed
 from beyondcam.studies.pairs import HEAD, PAIRS, N, cells, grid, lead, point, recipes

@@ -20,10 +20,9 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
 from beyondcam.maps import MAPS
-from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.metrics import Scores, ThresholdSplit, number, score_split
 from beyondcam.perturbations import Perturbation, Plain
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
-from beyondcam.report.page import number
 
 
 @dataclass(frozen=True)
@@ -186,14 +185,14 @@ class Bench:
         subject: Subject,
         found: Mapping[str, Shelf],
         *,
-        training: Training | None = None,
+        threshold_split: ThresholdSplit | None = None,
         threshold: float | None = None,
         reference_threshold: float | None = None,
     ) -> Scores:
         """The scores of some evidence, at oracle τ and by the other rules asked for."""
         scores = score_split(
             subject.run, subject.images, subject.masks,
-            training=training, threshold=threshold, reference_threshold=reference_threshold,
+            threshold_split=threshold_split, threshold=threshold, reference_threshold=reference_threshold,
             among=list(found.values()),
         )  # fmt: skip
         self.left_out |= scores.left_out

@@ -13,7 +13,7 @@ from PIL import Image
 from beyondcam.data import LabelledImages, Masks, digits
 from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
-from beyondcam.metrics import Scores, Training
+from beyondcam.metrics import Scores, ThresholdSplit
 from beyondcam.seeds import encoded
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.contest import CAMS, MAPS, Contest, menu
@@ -57,7 +57,7 @@ def contest(bench: Bench, subject: Subject, train: Subject) -> Contest:
     """Map both splits by everything on the menu; choose on one and score the other."""
     recipes = menu()
     found, on_train = bench.mapped(subject, recipes), bench.mapped(train, recipes)
-    scores = bench.scored(subject, found, training=Training(train.images, train.masks))
+    scores = bench.scored(subject, found, threshold_split=ThresholdSplit(train.images, train.masks))
     return Contest.of(bench.scored(train, on_train), scores)
 
 

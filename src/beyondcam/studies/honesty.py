@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
+from beyondcam.metrics import ImageTally, Scores, Sweep, ThresholdSplit, estimate, sample_weights
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
 from beyondcam.studies.bench import Bench, Subject, of_images, passes
 from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
@@ -43,7 +43,7 @@ def honesty(bench: Bench) -> Finding:
     train = bench.opened(subject.run, bench.training_split)
     bench.mapped(train, recipes)
     found = bench.mapped(subject, recipes)
-    own = bench.scored(subject, found, training=Training(train.images, train.masks))
+    own = bench.scored(subject, found, threshold_split=ThresholdSplit(train.images, train.masks))
     by_rule = {rule: (own, rule) for rule in ("oracle", "train")}
     by_rule |= {f"fixed {tau}": (bench.scored(subject, found, threshold=tau), "fixed") for tau in FIXED}
     looked_at = bench.usable(subject)

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
 from beyondcam.perturbations import Crops, Mask, Noise, Perturbation
 from beyondcam.recipes import Recipe, Source
-from beyondcam.report.page import number
 from beyondcam.studies.bench import Bench, smoothed
 from beyondcam.studies.finding import Finding, Plot, Table, cell, point, signed
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from beyondcam.data.digits import Settings
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
 from beyondcam.perturbations import Plain
-from beyondcam.report.page import number
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.cases import Case, area, cases_of, in_thirds
 from beyondcam.studies.finding import Finding, Plot, Table, signed

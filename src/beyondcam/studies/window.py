@@ -16,9 +16,9 @@ from beyondcam.classifier import Activations, Classifier, build
 from beyondcam.classifier.convnet import convnet
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import cam, run_forward, saliency
+from beyondcam.metrics import METRICS, number
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
-from beyondcam.report.page import NAMES, number
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.finding import Finding, Interval, Plot, Point, Table, bounded
 from beyondcam.windows import contribution_window
@@ -87,9 +87,9 @@ def window(bench: Bench) -> Finding:
         f"{share['with ReLU']} of these."
     )
     plots = [
-        Plot(f"{words} against F", "F", words,
-             {name: against({k: rows[k, name] for k in kernels}, metric) for name in RECIPES})
-        for metric, words in NAMES.items()
+        Plot(f"{metric.label} against F", "F", metric.label,
+             {name: against({k: rows[k, name] for k in kernels}, metric.name) for name in RECIPES})
+        for metric in METRICS.values()
     ]  # fmt: skip
     return Finding(statement, (scored(rows, maps, leads), windows(), silenced(silent)), plots)
 
@@ -102,12 +102,12 @@ def scored(
         (
             f"F = {kernel}, {name}",
             mean(maps[kernel]),
-            *(bounded(*spread([row[metric] for row in own])) for metric in NAMES),
+            *(bounded(*spread([row[metric] for row in own])) for metric in METRICS),
             bounded(*spread(leads[kernel])) if name == "saliency+smooth" else "–",
         )
         for (kernel, name), own in rows.items()
     ]
-    head = ("", "mAP", *NAMES.values(), "mIoU less cam's")
+    head = ("", "mAP", *(metric.label for metric in METRICS.values()), "mIoU less cam's")
     return Table("Means over trainings with intervals over trainings, oracle τ", head, lines)
 
 
