@@ -13,7 +13,7 @@ from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import map_image
 from .maps import Map
-from .metrics import Scores, Training, score_split
+from .metrics import Scores, ThresholdSplit, score_split
 from .perturbations import Perturbation
 from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement
@@ -36,8 +36,8 @@ __all__ = [
     "SegmentConfig",
     "Segmenter",
     "Source",
+    "ThresholdSplit",
     "TrainConfig",
-    "Training",
     "folded",
     "imagenet_classifier",
     "load_classifier",
