@@ -23,6 +23,7 @@ from beyondcam.evidence import (
     Evidence,
     Shelf,
     Winners,
+    find_shelf,
     import_irn,
     irn_bytes,
     level_threshold,
@@ -33,7 +34,6 @@ from beyondcam.evidence import (
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
-from beyondcam.evidence import find_shelf
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 
