@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from beyondcam.data import LabelledImages, Masks, open_images, open_masks
+from beyondcam.data import LabelledImages, open_images
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.evidence import WITNESSES, Evidence, Shelf, Winners, level_threshold, witnessed
 from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import Scores, score_split
