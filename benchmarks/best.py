@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
+from beyondcam import Cookbook, ThresholdSplit, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks
-from beyondcam.devices import to_device
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
-from beyondcam.metrics import ImageTally, Scores
-from beyondcam.studies.bench import difference, row_of
-from beyondcam.studies.finding import cell, signed
-from inputs import open_scored, tallies
+from beyondcam.metrics import ImageTally, Scores, number
+from beyondcam.metrics.text import cell, signed
+from inputs import on_device, open_scored, tallies
 from results import change, shown, table, write_section
 from thresholds import mious
 
@@ -53,7 +52,7 @@ def main() -> None:
     run = arguments.run
     config, classes = read_config(run)
     train, val = (open_scored(config.data, split, classes) for split in (arguments.train, arguments.val))
-    classifier, cookbook = to_device(load_classifier(run)), Cookbook()
+    classifier, cookbook = on_device(load_classifier(run)), Cookbook()
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
     chunks = range(0, len(train[0].ids), CHUNK * arguments.train_part)
     mapped = tuple(i for n in chunks for i in train[0].ids[n : n + CHUNK])
@@ -61,7 +60,7 @@ def main() -> None:
     for images, _ in (train, val):
         map_split(classifier, images, recipes, run, workers=None)
     map_witnesses(classifier, val[0], run, workers=None)
-    scores = score_split(run, *val, training=Training(*train), among=[
+    scores = score_split(run, *val, threshold_split=ThresholdSplit(*train), among=[
         open_shelf(run, val[0], targets="labels", precision="float32", name=name, recipe=recipe, seed=0)
         for name, recipe in recipes.items()
     ])  # fmt: skip
@@ -77,24 +76,22 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
     by_rule = [
         (
             f"`{name}`",
-            f"{row_of(scores, name)['cost']['megapixels']:.2f}",
-            *(cell(row_of(scores, name, rule)) for rule in RULES),
+            f"{cost.megapixels:.2f}" if (cost := scores.row(name).cost) else "–",
+            *(cell(scores.row(name, rule)) for rule in RULES),
         )
         for name in RECIPES
     ]
     leads = [
-        (f"`{name}`", *(signed(difference(scores, name, CONTROL, rule=rule)) for rule in RULES))
+        (f"`{name}`", *(signed(scores.difference(name, CONTROL, rule=rule)) for rule in RULES))
         for name in RECIPES
         if name != CONTROL
     ]
-    rows = {name: row_of(scores, name, "train") for name in (*SEEDS, CONTROL)}
-    by_class = [
-        (label, *(f"{row['iou'][label]:.3f}" for row in rows.values())) for label in rows[CONTROL]["iou"]
-    ]
+    rows = {name: scores.row(name, "train") for name in (*SEEDS, CONTROL)}
+    by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
-    levels = {name: threshold_level(row["threshold"]) for name, row in rows.items()}
+    levels = {name: threshold_level(row.threshold) for name, row in rows.items()}
     return (
-        f"{data}, {rows[CONTROL]['images']} images of `{images.split}`: mIoU.\n\n"
+        f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU.\n\n"
         f"{table(*by_rule, head=('recipe', 'megapixels an image', *(f'{rule} τ' for rule in RULES)))}\n\n"
         f"Less `{CONTROL}`, paired:\n\n{table(*leads, head=('recipe', *(f'{rule} τ' for rule in RULES)))}\n\n"
         f"IoU by class, τ chosen on train:\n\n{table(*by_class, head=('class', *rows))}\n\n"

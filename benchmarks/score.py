@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from beyondcam import score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks, evenly
+from beyondcam.data import VOID, LabelledImages, evenly
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
 from beyondcam.files import ahead
 from inputs import open_scored
@@ -132,7 +133,7 @@ def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shel
     """Raise where the loop and the score do not agree."""
     curves = score_split(run, images, masks).curves
     levels = [threshold_level(threshold) for threshold in THRESHOLDS]
-    by_score = [np.array(curves[shelf.folder.name]["miou"])[levels] for shelf in family]
+    by_score = [np.array(curves[shelf.folder.name].miou)[levels] for shelf in family]
     np.testing.assert_allclose(loop(images, masks, family)[0], by_score)
 
 

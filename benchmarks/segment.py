@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,23 +22,23 @@ from scipy.stats import spearmanr
 
 from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
-from beyondcam.devices import to_device
-from beyondcam.evidence import map_witnesses
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import find_shelf, map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
+    NetworkRow,
+    Row,
     counts_of,
     estimate,
     label_mious,
     read_segments,
     threshold_of,
 )
-from beyondcam.seeds import find_shelf
-from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
+from beyondcam.metrics.text import bounded, cell
+from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.bench import row_of
-from beyondcam.studies.finding import bounded, cell
-from inputs import open_scored
+from inputs import fabric, on_device, open_scored
 from results import change, shown, table, write_section
 
 SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
@@ -50,7 +49,7 @@ Samples = NDArray[np.float64]
 
 
 @dataclass
-class Row:
+class Taught:
     """What networks were trained on, how good it is, and what they reached.
 
     Attributes
@@ -64,7 +63,7 @@ class Row:
     """
 
     name: str
-    seeds: dict[str, Any] | None
+    seeds: Row | None
     threshold: float | None
     void: float | None
     networks: list[str]
@@ -93,22 +92,22 @@ def main() -> None:
     config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
-    exam = Exam(*open_scored(data, "val", classes))
+    exam = EvaluationSplit(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 
     asked = {name: name.split(":") for name in arguments.row}
     prepare(run, images, {REFERENCE, *(recipe for recipe, *_ in asked.values())})
     rows = []
     for name, parts in asked.items():
-        lesson = seeds_lesson(run, images, *parts)
+        lesson = labels_of_seeds(run, images, *parts)
         facts = lesson.facts
-        rows.append(Row(name, seed_scores(run, lesson, masks), facts["threshold"], facts["void"], []))
+        rows.append(Taught(name, seed_scores(run, lesson, masks), facts.threshold, facts.void, []))
         taught(run, lesson, config, exam, rows[-1], arguments)
         if name in arguments.second:
             second = [f"{rows[-1].networks[0]}{SECOND}"]
             rows.append(replace(rows[-1], name=f"{name}, round 2", networks=second))
-    truth = Row("truth", None, None, None, [])
-    taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
+    truth = Taught("truth", None, None, None, [])
+    taught(run, labels_of_masks(images, masks), config, exam, truth, arguments)
     body = section(run, [*rows, truth], arguments.against, config, images, exam)
     if arguments.schedule:
         body += schedules(run, images, masks, train, config, map(int, arguments.schedule.split(",")))
@@ -120,27 +119,34 @@ def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
     """Map what is not mapped yet."""
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in sorted(names)}
-    classifier = to_device(load_classifier(run))
+    classifier = on_device(load_classifier(run))
     left_out = map_split(classifier, images, recipes, run, workers=None)
     left_out |= map_witnesses(classifier, images, run, workers=None)
     for image, reason in left_out.items():
         log(f"left out: {image}: {reason}")
 
 
-def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> dict[str, Any]:
+def seed_scores(run: Path, lesson: LabelSource, masks: Masks) -> Row:
     """The scores of a lesson's seeds against the masks of the images trained on, which nobody learns from."""
-    shelf, reference = (find_shelf(run, lesson.images, name) for name in (lesson.facts["recipe"], REFERENCE))
+    shelf, reference = (
+        find_shelf(run, lesson.images, name) for name in (str(lesson.facts.recipe), REFERENCE)
+    )
     scores = score_split(
         run, lesson.images, masks,
-        threshold=lesson.facts["threshold"],
+        threshold=lesson.facts.threshold,
         reference_threshold=threshold_of(run, reference, lesson.images, "blind"),
         among=[reference] if shelf.name == REFERENCE else [reference, shelf],
     )  # fmt: skip
-    return row_of(scores, shelf.name, "fixed")
+    return scores.row(shelf.name, "fixed")
 
 
 def taught(
-    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, row: Row, arguments: argparse.Namespace
+    run: Path,
+    lesson: LabelSource,
+    config: SegmentConfig,
+    exam: EvaluationSplit,
+    row: Taught,
+    arguments: argparse.Namespace,
 ) -> None:
     """Train the networks of a row."""
     times = arguments.training_seeds if row.name in arguments.several else 1
@@ -152,23 +158,23 @@ def taught(
 
 
 def network(
-    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, name: str, rounds: int = 1
-) -> dict[str, Any]:
+    run: Path, lesson: LabelSource, config: SegmentConfig, exam: EvaluationSplit, name: str, rounds: int = 1
+) -> NetworkRow:
     """The row of a network's last round, which is trained and scored where it does not stand yet."""
     asked = {
-        **lesson.facts,
+        **lesson.facts.to_json(),
         "config": config.model_dump(mode="json"),
         "name": name if rounds == 1 else f"{name}{SECOND}",
         "data": exam.images.data,
         "split": exam.images.split,
     }
 
-    def standing() -> list[dict[str, Any]]:
-        return [row for row in read_segments(run) if asked.items() <= row.items()]
+    def standing() -> list[NetworkRow]:
+        return [row for row in read_segments(run) if asked.items() <= row.to_json().items()]
 
     if not standing():
         log(f"network {name}")
-        left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=log)
+        left_out = segment_run(run, lesson, config, exam, fabric(), rounds=rounds, name=name, log=log)
         for image, reason in left_out.items():
             log(f"left out: {image}: {reason}")
     return standing()[0]
@@ -188,11 +194,20 @@ def schedules(
     rows = []
     for epochs in lengths:
         own = config.model_copy(update={"epochs": epochs})
-        rows.append(network(place, truth_lesson(outside, masks), own, Exam(*train), f"truth-{epochs}-epochs"))
+        rows.append(
+            network(
+                place, labels_of_masks(outside, masks), own, EvaluationSplit(*train), f"truth-{epochs}-epochs"
+            )
+        )
     mious = label_mious([counts_of(place, row) for row in rows])
     changes = ["–", *(change(longer - shorter) for shorter, longer in pairwise(mious))]
     tried = (
-        (epochs := row["config"]["epochs"], epochs * (len(outside.ids) // config.batch), cell(row), changed)
+        (
+            epochs := row.config["epochs"],
+            epochs * (len(outside.ids) // config.batch),
+            bounded(row.miou, row.ci["miou"]),
+            changed,
+        )
         for row, changed in zip(rows, changes, strict=True)
     )
     return (
@@ -209,21 +224,26 @@ def over_seeds(samples: Samples) -> Samples:
     return np.take_along_axis(samples, drawn, 0).mean(0)
 
 
-def correlations(rows: list[Row], final: list[Samples]) -> dict[str, Samples]:
+def correlations(rows: list[Taught], final: list[Samples]) -> dict[str, Samples]:
     """Spearman's ρ over the rows between each metric of the seeds and the final mIoU, in every sample."""
     found = {}
     for metric in SEED_METRICS:
-        own = [row.seeds[metric] for row in rows if row.seeds]
+        own = [row.seeds.metrics[metric] for row in rows if row.seeds]
         each = [spearmanr(own, mious).statistic for mious in np.transpose(final)]
         found[metric] = np.array(each)
     return found
 
 
 def section(
-    run: Path, rows: list[Row], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam
+    run: Path,
+    rows: list[Taught],
+    against: str,
+    config: SegmentConfig,
+    images: LabelledImages,
+    exam: EvaluationSplit,
 ) -> str:
     """The text of the section."""
-    stored = {row["name"]: row for row in read_segments(run) if row["split"] == exam.images.split}
+    stored = {row.name: row for row in read_segments(run) if row.split == exam.images.split}
     names = [name for row in rows for name in row.networks]
     samples = dict(zip(names, label_mious([counts_of(run, stored[name]) for name in names]), strict=True))
     final = {row.name: over_seeds(np.stack([samples[name] for name in row.networks])) for row in rows}
@@ -255,7 +275,7 @@ def section(
     text = (
         f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs of "
         f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored "
-        f"on {stored[names[0]]['images']} of `{exam.images.split}`. Intervals of the last three columns are "
+        f"on {stored[names[0]].images} of `{exam.images.split}`. Intervals of the last three columns are "
         "over images and training seeds, differences are paired; the seeds are scored on the images trained "
         f"on, void or not.\n\n{by_row}"
     )

@@ -11,14 +11,14 @@ import json
 import sys
 from pathlib import Path
 
-from beyondcam import Training, load_classifier, map_split, score_split
-from beyondcam.classifier import TrainConfig, train_run
-from beyondcam.devices import to_device
-from beyondcam.metrics import write_scores
-from beyondcam.studies.bench import row_of
 from beyondcam.studies.contest import MENU, Contest, menu
-from beyondcam.studies.finding import Table, cell
-from inputs import open_scored
+
+from beyondcam import ThresholdSplit, load_classifier, map_split, score_split
+from beyondcam.classifier import TrainConfig, train_run
+from beyondcam.metrics import write_scores
+from beyondcam.metrics.text import cell
+from beyondcam.studies.finding import Table
+from inputs import fabric, on_device, open_scored
 from results import shown, table, write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
@@ -34,19 +34,19 @@ def main() -> None:
     run, data = arguments.out, arguments.data
 
     if not (run / "training.json").exists():
-        train_run(TrainConfig(data=data, split="train_aug", classes=CLASSES), run, log)
-    classifier = to_device(load_classifier(run))
+        train_run(TrainConfig(data=data, split="train_aug", classes=CLASSES), run, fabric(), log)
+    classifier = on_device(load_classifier(run))
     recipes = menu()
     scored = {split: open_scored(data, split, CLASSES) for split in ("val", "train")}
     for split, (images, _) in scored.items():
         log(f"mapping {split}")
-        shard = (1, arguments.train_part if split == "train" else 1)
+        shard = (0, arguments.train_part if split == "train" else 1)
         for image, reason in map_split(classifier, images, recipes, run, shard=shard, workers=1).items():
             log(f"left out: {image}: {reason}")
-    training, (val, val_masks) = Training(*scored["train"]), scored["val"]
+    training, (val, val_masks) = ThresholdSplit(*scored["train"]), scored["val"]
     on_train = score_split(run, training.images, training.masks)
     write_scores(run, training.images, on_train)
-    on_val = score_split(run, val, val_masks, training=training)
+    on_val = score_split(run, val, val_masks, threshold_split=training)
     write_scores(run, val, on_val)
     part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
     command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"
@@ -62,11 +62,11 @@ def log(message: str) -> None:
 def section(run: Path, contest: Contest) -> str:
     """The text of the section."""
     training = json.loads((run / "training.json").read_text())
-    single = row_of(contest.scores, "cam")
+    single = contest.scores.row("cam")
     return (
         f"Classifier mAP on `val`: {training['val_map']:.3f}, trained on {training['images']} images. "
         f"Single-scale CAM, unrefined, oracle τ: mIoU {cell(single)}.\n\n"
-        f"{single['images']} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
+        f"{single.images} images of `val`, classes {', '.join(CLASSES)}. Refinement and τ are chosen on "
         f"{contest.train_images} images of `train`, from one menu for all rows: "
         f"{', '.join(step or 'none' for step in MENU)}. The reference CAM is `cam`.\n\n"
         f"{rows_of(contest.by_recipe())}\n\n"

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 import results
-from segment import Row, correlations, over_seeds
+from rows import score_row
+from segment import Taught, correlations, over_seeds
 from timing import PAIRS, Ratio, ratio
 
 
@@ -129,7 +130,13 @@ def test_the_interval_over_training_seeds_holds_every_mean_of_networks_drawn() -
 
 def test_what_predicts_the_final_miou_is_a_rank_correlation_over_the_rows() -> None:
     rows = [
-        Row(str(n), {"miou": m, "ndr_recall": r, "fg_precision": p}, 0.1, 0.0, [])
+        Taught(
+            str(n),
+            score_row("cam", m, metrics={"miou": m, "ndr_recall": r, "fg_precision": p}),
+            0.1,
+            0.0,
+            [],
+        )
         for n, (m, r, p) in enumerate([(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)])
     ]
     final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]

@@ -129,7 +129,8 @@ TEACH = """
 import sys
 from pathlib import Path
 from torch import nn
-from beyondcam.data import VOID, open_images, open_masks
+from beyondcam.data import VOID, open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.segmentation import SegmentConfig, Segmenter, train_segmenter
 
 def labels(image_id):
@@ -163,11 +164,11 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
 
 
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shard_of(None) == (1, 1)
-    assert shard_of("2/3") == (2, 3)
+    assert shard_of(None) == (0, 1)
+    assert shard_of("2/3") == (1, 3)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert shard_of(None) == (2, 4)
+    assert shard_of(None) == (1, 4)
     complaint(lambda: shard_of("2/3"), "shard: ", "torchrun")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from beyondcam.segmentation.train import cut_labels, label_loss
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,8 +22,10 @@ from torch import Tensor, nn
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli.app import make_app
-from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, open_images, read_mask, read_photo
+from beyondcam.data.masks import open_masks
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import (
     LabelCounts,
     count_labels,
@@ -35,7 +38,6 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.perturbations import View
-from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
 from beyondcam.segmentation import (
     Labels,
@@ -48,8 +50,8 @@ from beyondcam.segmentation import (
     train,
     train_segmenter,
 )
-from beyondcam.segmentation.train import cut_labels, label_loss
 from conftest import complaint, make_folder
+from rows import network_row
 
 TINY = {"architecture": "unet", "encoder": "test_efficientnet", "pretrained": False, "size": 32}
 OPTIONS = ("--architecture", "unet", "--encoder", "test_efficientnet", "--no-pretrained", "--size", 32,
@@ -220,8 +222,8 @@ def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
     config = tiny(size=64, epochs=8, batch=8, lr=3e-3)
     segment_run(tmp_path / "run", truth_lesson(train, masks), config, Exam(val, masks), say=quiet)
     (row,) = read_segments(tmp_path / "run")
-    assert row["miou"] > 0.75
-    assert row["images"] == len(val.ids)
+    assert row.miou > 0.75
+    assert row.images == len(val.ids)
     folder = tmp_path / "run" / "segment" / "truth-0"
     counts = np.zeros((3, 3), int)
     for i in val.ids:
@@ -231,9 +233,9 @@ def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
             both = (found == k) & (truth == k)
             counts[:, k] += both.sum(), (found == k).sum(), (truth == k).sum()
     by_class = counts[0] / (counts[1] + counts[2] - counts[0])
-    assert row["miou"] == pytest.approx(by_class.mean())
-    assert list(row["iou"].values()) == pytest.approx(by_class)
-    assert row["ci"]["miou"][0] <= row["miou"] <= row["ci"]["miou"][1]
+    assert row.miou == pytest.approx(by_class.mean())
+    assert list(row.iou.values()) == pytest.approx(by_class)
+    assert row.ci["miou"][0] <= row.miou <= row.ci["miou"][1]
 
 
 def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path: Path) -> None:
@@ -330,7 +332,7 @@ def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
     assert networks["right"] == networks["turned"]
     assert networks["right-round2"] == networks["turned-round2"]
     assert networks["right"] != networks["right-round2"]
-    rows = {row["name"]: row for row in read_segments(run)}
+    rows = {row.name: row for row in read_segments(run)}
     assert rows.keys() == networks.keys()
     images = open_images(data, "train")
     for i in images.ids:
@@ -373,22 +375,20 @@ def test_a_network_of_part_of_the_maps_is_not_taken_for_one_of_all(
 
 def test_a_network_that_was_deleted_is_no_row(tmp_path: Path) -> None:
     for name in ("kept", "gone"):
-        row = {"name": name, "data": "d", "split": "val"}
-        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+        write_segment(tmp_path, network_row(name), LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
     shutil.rmtree(tmp_path / "segment" / "gone")
-    assert [row["name"] for row in read_segments(tmp_path)] == ["kept"]
+    assert [row.name for row in read_segments(tmp_path)] == ["kept"]
 
 
 def test_rows_of_a_classifier_that_was_trained_anew_go(tmp_path: Path) -> None:
     def write(name: str, **facts: str) -> None:
-        row = {"name": name, "data": "d", "split": "val"} | facts
-        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+        write_segment(tmp_path, network_row(name, **facts), LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
 
     write("old", checkpoint="1")
     write("truth")
     write("new", checkpoint="2")
     write("newer", checkpoint="2")
-    assert [row["name"] for row in read_segments(tmp_path)] == ["truth", "new", "newer"]
+    assert [row.name for row in read_segments(tmp_path)] == ["truth", "new", "newer"]
 
 
 def test_masks_are_not_written_over_those_of_the_data(
@@ -440,14 +440,13 @@ def test_mious_are_of_the_images_that_all_rows_have() -> None:
 
 
 def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
-    base = {"data": "d", "split": "val", "seeds_split": "train"}
     for name, of, config, counts in (
         ("seeds", "seeds", {"epochs": 2, "seed": 0}, scored(3, 3)),
         ("truth-0", "truth", {"epochs": 2, "seed": 0}, scored(4, 4)),
         ("truth-1", "truth", {"epochs": 2, "seed": 1}, scored(5, 5)),
         ("long", "truth", {"epochs": 9, "seed": 0}, scored(5, 5)),
     ):
-        write_segment(tmp_path, {"name": name, "trained_on": of, "config": config, **base}, counts)
+        write_segment(tmp_path, network_row(name, of, config=config), counts)
     rows = read_segments(tmp_path)
     share = share_of_truth(tmp_path, rows[0], rows)
     assert share is not None
@@ -456,7 +455,7 @@ def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
     assert share_of_truth(tmp_path, rows[1], rows) is None
     assert share_of_truth(tmp_path, rows[0], rows[:1]) is None
     write_segment(tmp_path, rows[0], scored(5, 5))
-    assert [row["name"] for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
+    assert [row.name for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
     np.testing.assert_array_equal(counts_of(tmp_path, rows[0]).counts, scored(5, 5).counts)
 
 
@@ -603,6 +602,6 @@ def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
     monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
     assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
     rows = read_segments(tmp_path)
-    assert [(row["trained_on"], row["recipe"]) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
-    assert all((row["seeds_split"], row["split"], row["images"]) == ("train_20", "val_4", 4) for row in rows)
+    assert [(row.trained_on, row.recipe) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
+    assert all((row.seeds_split, row.split, row.images) == ("train_20", "val_4", 4) for row in rows)
     assert "fast-blind-0" in (tmp_path / "report" / "index.html").read_text()

@@ -4,14 +4,16 @@ from .classifier import (
     folded,
     imagenet_classifier,
     load_classifier,
-    train,
+    train_classifier,
+    wrap,
 )
-from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
+from .data import LabelledImages, Photo, open_images, read_photo
+from .data.masks import Masks, open_masks
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import map_image
-from .maps import MAPS
-from .metrics import Scores, Training, score_split
+from .maps import Map
+from .metrics import Scores, ThresholdSplit, score_split
 from .perturbations import Perturbation
 from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement
@@ -19,12 +21,12 @@ from .seeds import seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 
 __all__ = [
-    "MAPS",
     "BeyondcamError",
     "Classifier",
     "Cookbook",
     "Evidence",
     "LabelledImages",
+    "Map",
     "Masks",
     "Perturbation",
     "Photo",
@@ -34,8 +36,8 @@ __all__ = [
     "SegmentConfig",
     "Segmenter",
     "Source",
+    "ThresholdSplit",
     "TrainConfig",
-    "Training",
     "folded",
     "imagenet_classifier",
     "load_classifier",
@@ -48,6 +50,7 @@ __all__ = [
     "read_photo",
     "score_split",
     "seed_labels",
-    "train",
+    "train_classifier",
     "train_segmenter",
+    "wrap",
 ]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
+from beyondcam.classifier.preprocessing import imagenet_names
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -100,12 +101,8 @@ def imagenet_classifier() -> Classifier:
     load_imagenet(whole, backbone)
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
-    from timm.data.imagenet_info import ImageNetInfo
-
-    info = ImageNetInfo()
-    names = [info.index_to_description(c).split(",")[0] for c in range(1000)]
     size = config["input_size"][-1]
-    return Classifier(whole, head, names, config["mean"], config["std"], size, single_label=True)
+    return Classifier(whole, head, imagenet_names(), config["mean"], config["std"], size, single_label=True)
 
 
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -215,15 +212,3 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BeyondcamError(f"{path}: holds no state dict")
     return state
-
-
-def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:
-    """Fill a network from the file of one like it. Raises `BeyondcamError` where that is not `what`."""
-    try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not {what} ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None

@@ -54,7 +54,7 @@ def map_command(
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import open_fabric, to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.evidence import map_split, map_witnesses
     from beyondcam.recipes import Cookbook
 
@@ -63,33 +63,34 @@ def map_command(
     part = shard_of(shard)
     images = open_images_of(run, data, split, classes)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
+    keep_memory(fabric.device)
     classifier = to_device(load_classifier(run), fabric)
     left_out = map_split(
         classifier, images, chosen, run,
-        seed=seed, targets=targets, batch=batch, precision=precision, shard=part, workers=workers, report=log,
+        seed=seed, targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
     )  # fmt: skip
     if witnesses:
         left_out |= map_witnesses(
             classifier, images, run,
-            targets=targets, batch=batch, precision=precision, shard=part, workers=workers, report=log,
+            targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
         )  # fmt: skip
     fabric.barrier()  # torchrun ends the others as soon as one exits 1
     end(left_out)
 
 
 def shard_of(text: str | None) -> tuple[int, int]:
-    """(I, N) of `--shard`, or of the process where torchrun started several."""
+    """The shard (index from 0, count) of `--shard`, or of the process where torchrun started several."""
     from beyondcam.devices import processes
 
     rank, world = processes()
     if text is None:
-        return rank + 1, world
+        return rank, world
     if world > 1:
         raise BeyondcamError("torchrun shares out the chunks itself; leave it out", parameter="shard")
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise BeyondcamError(f"write I/N with 1 ≤ I ≤ N, not {text}", parameter="shard")
-    return int(index), int(count)
+    return int(index) - 1, int(count)
 
 
 def import_command(

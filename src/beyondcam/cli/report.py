@@ -30,7 +30,7 @@ def explain_command(
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
     from beyondcam.classifier import folded, imagenet_classifier, load_classifier
     from beyondcam.data import read_photo
-    from beyondcam.devices import to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.recipes import Cookbook
     from beyondcam.report import explain_photo
 
@@ -41,7 +41,10 @@ def explain_command(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image)
-    classifier = to_device(folded(load_classifier(model) if model else imagenet_classifier().eval()))
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    classifier = load_classifier(model) if model else imagenet_classifier().eval()
+    classifier = to_device(folded(classifier), fabric)
     classes = explain_photo(
         classifier, photo, chosen, out, image_id=image.stem, top=top, seed=seed, batch=batch
     )

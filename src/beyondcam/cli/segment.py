@@ -11,7 +11,7 @@ from beyondcam.errors import BeyondcamError
 
 if TYPE_CHECKING:
     from beyondcam.data import LabelledImages
-    from beyondcam.segment import Exam, Lesson
+    from beyondcam.segment import EvaluationSplit, LabelSource
 
 
 def segment_command(
@@ -43,7 +43,7 @@ def segment_command(
     The defaults are those for photos; a RUN of digits has its own.
     """
     from beyondcam.data import is_digits
-    from beyondcam.devices import processes
+    from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
     from beyondcam.segment import segment_run
@@ -57,45 +57,49 @@ def segment_command(
         raise BeyondcamError("there are rounds of seeds only, not of --truth", parameter="rounds")
     images = open_images_of(run, data, seeds_split, classes)
     config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
-    lesson = _lesson(run, images, recipe, threshold, void)
-    exam = None
+    source = _label_source(run, images, recipe, threshold, void)
+    evaluation = None
     try:
-        exam = _exam(open_images_of(run, data, eval_split or "val", classes), images)
+        evaluation = _evaluation_split(open_images_of(run, data, eval_split or "val", classes), images)
     except BeyondcamError as error:
         if eval_split is not None:
             raise
         log(f"not scored: {error}")
-    left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=log)
-    if exam and processes()[0] == 0:
-        scored = (exam.images.data, exam.images.split)
-        print_segments(run, [row for row in read_segments(run) if (row["data"], row["split"]) == scored])
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=log)
+    if evaluation and fabric.is_global_zero:
+        scored = (evaluation.images.data, evaluation.images.split)
+        print_segments(run, [row for row in read_segments(run) if (row.data, row.split) == scored])
     end(left_out)
 
 
-def _lesson(run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str) -> "Lesson":
+def _label_source(
+    run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str
+) -> "LabelSource":
     """What is trained on: the seeds of a recipe, or without one the masks."""
-    from beyondcam.data import open_masks
-    from beyondcam.segment import seeds_lesson, truth_lesson
+    from beyondcam.data.masks import open_masks
+    from beyondcam.segment import labels_of_masks, labels_of_seeds
 
     if recipe is not None:
-        return seeds_lesson(run, images, recipe, threshold, void)
+        return labels_of_seeds(run, images, recipe, threshold, void)
     masks = open_masks(images.data, images.split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data} has no masks", parameter="truth")
-    return truth_lesson(images, masks)
+    return labels_of_masks(images, masks)
 
 
-def _exam(images: "LabelledImages", trained_on: "LabelledImages") -> "Exam":
+def _evaluation_split(images: "LabelledImages", trained_on: "LabelledImages") -> "EvaluationSplit":
     """The images, none of them trained on, that a network is scored on, and their masks."""
-    from beyondcam.data import open_masks
-    from beyondcam.segment import Exam
+    from beyondcam.data.masks import open_masks
+    from beyondcam.segment import EvaluationSplit
 
     masks = open_masks(images.data, images.split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data} has no masks")
-    exam = Exam(images, masks)
-    exam.check(trained_on)
-    return exam
+    evaluation = EvaluationSplit(images, masks)
+    evaluation.check(trained_on)
+    return evaluation
 
 
 def predict_command(
@@ -109,7 +113,7 @@ def predict_command(
     onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
 ) -> None:
     """Photos → masks and overlays, with a segmentation network."""
-    from beyondcam.devices import to_device
+    from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
 
     if images and out is None:
@@ -121,6 +125,8 @@ def predict_command(
         export_onnx(segmenter, onnx)
         log(f"network in {onnx}")
     if images and out is not None:
-        left_out = predict_photos(to_device(segmenter), images, out)
+        fabric = open_fabric()
+        keep_memory(fabric.device)
+        left_out = predict_photos(to_device(segmenter, fabric), images, out)
         log(f"masks in {out}")
         end(left_out)

@@ -24,7 +24,10 @@ def train_command(
     """
     from beyondcam.classifier import TrainConfig, digits_config, train_run
     from beyondcam.data import is_digits
+    from beyondcam.devices import keep_memory, open_fabric
 
     make = digits_config if is_digits(data) else TrainConfig
     config = settings_of(make, {"data": data, "classes": names(classes), **settings})
-    end(train_run(config, out, log))
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    end(train_run(config, out, fabric, log))
