@@ -15,12 +15,11 @@ import numpy as np
 from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, Masks
-from beyondcam.devices import to_device
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores
+from beyondcam.metrics.text import cell, signed
 from beyondcam.report.page import number
-from beyondcam.studies.finding import cell, signed
-from inputs import open_scored, tallies
+from inputs import on_device, open_scored, tallies
 from results import change, shown, table, write_section
 from thresholds import mious
 
@@ -53,7 +52,7 @@ def main() -> None:
     run = arguments.run
     config, classes = read_config(run)
     train, val = (open_scored(config.data, split, classes) for split in (arguments.train, arguments.val))
-    classifier, cookbook = to_device(load_classifier(run)), Cookbook()
+    classifier, cookbook = on_device(load_classifier(run)), Cookbook()
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
     chunks = range(0, len(train[0].ids), CHUNK * arguments.train_part)
     mapped = tuple(i for n in chunks for i in train[0].ids[n : n + CHUNK])

@@ -23,11 +23,11 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import build
 from beyondcam.data import LabelledImages
-from beyondcam.devices import to_device
 from beyondcam.evidence import mapper
-from beyondcam.maps import MAPS, run_forward
+from beyondcam.maps import CAM, run_forward
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
+from inputs import on_device
 from results import shown, table, write_section
 from timing import Ratio, printed, ratio, resident, seconds_of
 
@@ -81,7 +81,7 @@ def network(size: int, *, fold: bool = True, keep: bool = True) -> bc.Classifier
     built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
     built = bc.folded(built) if fold else built
     if keep:
-        return to_device(built)
+        return on_device(built)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return built.to(device).to(memory_format=torch.channels_last)
 
@@ -185,7 +185,7 @@ def several(images: LabelledImages, measure: Measure) -> str:
 
 def cams(classifier: bc.Classifier, x: Tensor, targets: Tensor) -> Tensor:
     """CAMs of a preprocessed batch."""
-    maps = MAPS["cam"].of(run_forward(classifier, x, targets, gradient=False))
+    maps = CAM()(run_forward(classifier, x, targets, CAM().needs))
     wait()
     return maps
 
@@ -203,7 +203,7 @@ def no_gradient(images: LabelledImages, measure: Measure) -> str:
 
     these = items(images, (1, 1))
     alone = crops(32)
-    four = (alone, crops(32, "cam"), *(Recipe(source=Source(map=name)) for name in MAPS))
+    four = (alone, crops(32, "cam"), *(Recipe(source=Source(map=name)) for name in ("cam", "saliency")))
     of_cam = measure(partial(cams, classifier, x, targets), forward)
     of_four = measure(mapped(classifier, these, *four), mapped(classifier, these, alone))
     return table(
@@ -231,7 +231,7 @@ def memory(images: LabelledImages, measure: Measure) -> str:
 
 def map_some(images: LabelledImages, count: int, n: int) -> None:
     """Map some images by n crops, and print the peak resident memory."""
-    classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
+    classifier = on_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "classifier.safetensors").touch()
         images = bc.open_images(images.data, "train_aug")
@@ -264,7 +264,7 @@ def refining(images: LabelledImages, measure: Measure) -> str:
     # processes share the last.
     mapper.CHUNK = 1
     chosen = replace(images, ids=images.ids[:16])
-    classifier = to_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
+    classifier = on_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
     alone = {"crops": crops(32)}
     book = bc.Cookbook()
     steps = [book.recipe(f"crops+{name}").refine[0] for name in ("smooth", "superpixels")]

@@ -2,12 +2,29 @@
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+
+from lightning_fabric import Fabric
 
 from beyondcam import open_images, open_masks
 from beyondcam.data import LabelledImages, Masks
+from beyondcam.devices import Network, keep_memory, open_fabric, to_device
 from beyondcam.metrics import ImageTally, tallies_of
 from beyondcam.seeds import find_shelf
+
+
+@cache
+def fabric() -> Fabric:
+    """The device that is measured on, as the commands open it."""
+    opened = open_fabric()
+    keep_memory(opened.device)
+    return opened
+
+
+def on_device(network: Network) -> Network:
+    """A network where it is measured."""
+    return to_device(network, fabric())
 
 
 def open_scored(data: str, split: str, classes: Sequence[str]) -> tuple[LabelledImages, Masks]:

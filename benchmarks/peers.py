@@ -13,7 +13,7 @@ from operator import call
 import numpy as np
 import torch
 import torch.nn.functional as F
-from captum.attr import NoiseTunnel, Saliency
+from captum import attr
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchcam.methods import CAM
 
 import beyondcam as bc
-from beyondcam.maps import MAPS, run_forward
+from beyondcam.maps import Saliency, run_forward
 from beyondcam.perturbations import Noise
 from beyondcam.recipes import Recipe, Source
 from engine import BATCH, CLASSES, cams, items, machine, mapped, network, noise, wait
@@ -64,7 +64,7 @@ def main() -> None:
     )
 
     def tunnel(inner: int | None, net: nn.Module = plain) -> None:
-        NoiseTunnel(Saliency(net)).attribute(
+        attr.NoiseTunnel(attr.Saliency(net)).attribute(
             image.detach().requires_grad_(), nt_type="smoothgrad", nt_samples=N,
             nt_samples_batch_size=inner, stdevs=0.15, target=0,
         )  # fmt: skip
@@ -93,12 +93,12 @@ def main() -> None:
         return ((maps - low) / (high - low + 1e-7)).cpu().numpy()
 
     def saliency() -> Tensor:
-        maps = MAPS["saliency"].of(run_forward(classifier, x, one, gradient=True))
+        maps = Saliency()(run_forward(classifier, x, one, Saliency().needs))
         wait()
         return maps
 
     def captum(net: nn.Module = plain) -> Tensor:
-        gradient = Saliency(net).attribute(x.detach().requires_grad_(), target=0)
+        gradient = attr.Saliency(net).attribute(x.detach().requires_grad_(), target=0)
         wait()
         return gradient
 

@@ -18,9 +18,8 @@ import numpy as np
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.data import evenly
-from beyondcam.devices import to_device
 from beyondcam.metrics import ImageTally, Sweep
-from inputs import open_scored, tallies
+from inputs import on_device, open_scored, tallies
 from results import table, write_section
 from thresholds import mious
 
@@ -37,7 +36,7 @@ def main() -> None:
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
     some = replace(images, ids=evenly(images.ids, arguments.images))
-    cookbook, classifier = bc.Cookbook(), to_device(bc.load_classifier(arguments.run))
+    cookbook, classifier = bc.Cookbook(), on_device(bc.load_classifier(arguments.run))
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
     precisions: tuple[Literal["float32", "bf16"], ...] = ("float32", "bf16")
     with tempfile.TemporaryDirectory() as folder:

@@ -20,14 +20,13 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.data import evenly
-from beyondcam.devices import to_device
 from beyondcam.evidence import Evidence, winners_of
-from beyondcam.maps import run_forward, saliency
+from beyondcam.maps import Saliency, run_forward
 from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
-from beyondcam.recipes.engine import Canvas
-from inputs import open_scored
+from beyondcam.recipes.canvas import Canvas
+from inputs import on_device, open_scored
 from results import shown, table, write_section
 from timing import geometric_mean
 
@@ -47,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
-    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
+    classifier = on_device(bc.folded(bc.load_classifier(arguments.run)))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
     chosen = evenly([i for i in images.ids if images.labels.get(i)], arguments.images)
@@ -160,7 +159,7 @@ def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], canvas: 
     for row, (_, _, ranks, _) in enumerate(members):
         targets[row, [item.targets[rank] for rank in ranks]] = True
     x = batch_of([x for _, x, _, _ in members])
-    maps = saliency(run_forward(classifier, x, targets, gradient=True))
+    maps = Saliency()(run_forward(classifier, x, targets, Saliency().needs))
     maps = maps / maps.mean((1, 2), keepdim=True)
     own = maps.split([len(ranks) for _, _, ranks, _ in members])
     for (view, _, ranks, weights), part in zip(members, own, strict=True):

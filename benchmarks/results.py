@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.metrics import estimate
-from beyondcam.studies.finding import signed
+from beyondcam.metrics.text import signed
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -14,10 +14,10 @@ import torch
 
 import beyondcam as bc
 from beyondcam.classifier import read_config
-from beyondcam.devices import to_device
 from beyondcam.evidence import shelves
 from beyondcam.perturbations import Crops
 from engine import bare, machine, noise
+from inputs import on_device
 from results import table, write_section
 from timing import seconds_of
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="crops+smooth")
     parser.add_argument("--batch", type=int, default=64 if torch.cuda.is_available() else 8)
     arguments = parser.parse_args()
-    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
+    classifier = on_device(bc.folded(bc.load_classifier(arguments.run)))
     x = noise(classifier, arguments.batch)
     forward = seconds_of(bare(classifier, x, backward=False)) / len(x)
     backward = seconds_of(bare(classifier, x)) / len(x) - forward

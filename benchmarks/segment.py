@@ -23,7 +23,6 @@ from scipy.stats import spearmanr
 from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
-from beyondcam.devices import to_device
 from beyondcam.evidence import map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
@@ -35,11 +34,11 @@ from beyondcam.metrics import (
     read_segments,
     threshold_of,
 )
+from beyondcam.metrics.text import bounded, cell
 from beyondcam.seeds import find_shelf
-from beyondcam.segment import Exam, Lesson, seeds_lesson, segment_run, truth_lesson
+from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
-from beyondcam.studies.finding import bounded, cell
-from inputs import open_scored
+from inputs import fabric, on_device, open_scored
 from results import change, shown, table, write_section
 
 SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
@@ -93,14 +92,14 @@ def main() -> None:
     config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
-    exam = Exam(*open_scored(data, "val", classes))
+    exam = EvaluationSplit(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 
     asked = {name: name.split(":") for name in arguments.row}
     prepare(run, images, {REFERENCE, *(recipe for recipe, *_ in asked.values())})
     rows = []
     for name, parts in asked.items():
-        lesson = seeds_lesson(run, images, *parts)
+        lesson = labels_of_seeds(run, images, *parts)
         facts = lesson.facts
         rows.append(Taught(name, seed_scores(run, lesson, masks), facts.threshold, facts.void, []))
         taught(run, lesson, config, exam, rows[-1], arguments)
@@ -108,7 +107,7 @@ def main() -> None:
             second = [f"{rows[-1].networks[0]}{SECOND}"]
             rows.append(replace(rows[-1], name=f"{name}, round 2", networks=second))
     truth = Taught("truth", None, None, None, [])
-    taught(run, truth_lesson(images, masks), config, exam, truth, arguments)
+    taught(run, labels_of_masks(images, masks), config, exam, truth, arguments)
     body = section(run, [*rows, truth], arguments.against, config, images, exam)
     if arguments.schedule:
         body += schedules(run, images, masks, train, config, map(int, arguments.schedule.split(",")))
@@ -120,14 +119,14 @@ def prepare(run: Path, images: LabelledImages, names: set[str]) -> None:
     """Map what is not mapped yet."""
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in sorted(names)}
-    classifier = to_device(load_classifier(run))
+    classifier = on_device(load_classifier(run))
     left_out = map_split(classifier, images, recipes, run, workers=None)
     left_out |= map_witnesses(classifier, images, run, workers=None)
     for image, reason in left_out.items():
         log(f"left out: {image}: {reason}")
 
 
-def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> Row:
+def seed_scores(run: Path, lesson: LabelSource, masks: Masks) -> Row:
     """The scores of a lesson's seeds against the masks of the images trained on, which nobody learns from."""
     shelf, reference = (
         find_shelf(run, lesson.images, name) for name in (str(lesson.facts.recipe), REFERENCE)
@@ -142,7 +141,12 @@ def seed_scores(run: Path, lesson: Lesson, masks: Masks) -> Row:
 
 
 def taught(
-    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, row: Taught, arguments: argparse.Namespace
+    run: Path,
+    lesson: LabelSource,
+    config: SegmentConfig,
+    exam: EvaluationSplit,
+    row: Taught,
+    arguments: argparse.Namespace,
 ) -> None:
     """Train the networks of a row."""
     times = arguments.training_seeds if row.name in arguments.several else 1
@@ -154,7 +158,7 @@ def taught(
 
 
 def network(
-    run: Path, lesson: Lesson, config: SegmentConfig, exam: Exam, name: str, rounds: int = 1
+    run: Path, lesson: LabelSource, config: SegmentConfig, exam: EvaluationSplit, name: str, rounds: int = 1
 ) -> NetworkRow:
     """The row of a network's last round, which is trained and scored where it does not stand yet."""
     asked = {
@@ -170,7 +174,7 @@ def network(
 
     if not standing():
         log(f"network {name}")
-        left_out = segment_run(run, lesson, config, exam, rounds=rounds, name=name, say=log)
+        left_out = segment_run(run, lesson, config, exam, fabric(), rounds=rounds, name=name, log=log)
         for image, reason in left_out.items():
             log(f"left out: {image}: {reason}")
     return standing()[0]
@@ -190,7 +194,11 @@ def schedules(
     rows = []
     for epochs in lengths:
         own = config.model_copy(update={"epochs": epochs})
-        rows.append(network(place, truth_lesson(outside, masks), own, Exam(*train), f"truth-{epochs}-epochs"))
+        rows.append(
+            network(
+                place, labels_of_masks(outside, masks), own, EvaluationSplit(*train), f"truth-{epochs}-epochs"
+            )
+        )
     mious = label_mious([counts_of(place, row) for row in rows])
     changes = ["–", *(change(longer - shorter) for shorter, longer in pairwise(mious))]
     tried = (
@@ -227,7 +235,12 @@ def correlations(rows: list[Taught], final: list[Samples]) -> dict[str, Samples]
 
 
 def section(
-    run: Path, rows: list[Taught], against: str, config: SegmentConfig, images: LabelledImages, exam: Exam
+    run: Path,
+    rows: list[Taught],
+    against: str,
+    config: SegmentConfig,
+    images: LabelledImages,
+    exam: EvaluationSplit,
 ) -> str:
     """The text of the section."""
     stored = {row.name: row for row in read_segments(run) if row.split == exam.images.split}

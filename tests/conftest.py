@@ -1,6 +1,7 @@
 """Small data sets and the real command line, for the tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -115,3 +116,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory, beyondcam: Command) -> tup
     spec = f"folder:{make_folder(root / 'discs')}"
     beyondcam("train", "--data", spec, "--split", "all", "--out", root / "run", *TRAIN)
     return root / "run", spec
+
+
+@pytest.fixture
+def run(trained: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the trained RUN that a test may do anything to."""
+    shutil.copytree(trained[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+RECIPES = ("cam", "saliency+smooth", "crops+superpixels")
+
+
+def recipe_options(*names: str) -> list[str]:
+    """The options of `map` for these recipes, or for `RECIPES`."""
+    return [word for name in names or RECIPES for word in ("--recipe", name)]
+
+
+def evidence_bytes(run: Path) -> dict[str, bytes]:
+    """The evidence of a RUN: by file, its content."""
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.glob("evidence/*/*/*.png"))}
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a command has shown on stderr."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import beyondcam as bc
 from beyondcam.classifier import build, folded
-from beyondcam.maps import affinities, run_forward
+from beyondcam.maps import AFFINITY_NEEDS, affinities, run_forward
 
 
 def norms(classifier: bc.Classifier) -> list[nn.BatchNorm2d]:
@@ -69,8 +69,7 @@ def test_affinities_do_not_depend_on_folding() -> None:
     x = torch.randn(1, 3, 96, 96, dtype=torch.float64)
     nothing = torch.zeros(1, 2, dtype=torch.bool)
     own, same = (
-        affinities(run_forward(c, x, nothing, gradient=False, features=True))
-        for c in (folded(classifier), classifier)
+        affinities(run_forward(c, x, nothing, AFFINITY_NEEDS)) for c in (folded(classifier), classifier)
     )
     torch.testing.assert_close(own, same, rtol=1e-4, atol=1e-4)
 

@@ -37,10 +37,10 @@ def test_batch_is_halved_until_it_fits_and_stays_so(trained: tuple[Path, str], r
     classifier = bc.load_classifier(trained[0])
     batches = short_of_memory(classifier, 3)
     images = bc.open_images(trained[1], "all")
-    said: list[str] = []
+    messages: list[str] = []
     recipes = {"crops": bc.Cookbook().recipe("crops")}
-    assert bc.map_split(classifier, images, recipes, run, batch=8, report=said.append) == {}
-    assert said == [f"out of GPU memory; going on with --batch {n}" for n in (4, 2)]
+    assert bc.map_split(classifier, images, recipes, run, batch=8, log=messages.append) == {}
+    assert messages == [f"out of GPU memory; going on with batch {n}" for n in (4, 2)]
     assert batches[:3] == [1, 8, 4]
     assert set(batches[3:]) == {2}
     assert len(list(run.glob("evidence/*/*/*.png"))) == len(images.ids)
@@ -52,7 +52,9 @@ def test_too_little_memory_for_one_view_is_one_line(trained: tuple[Path, str], r
     images = bc.open_images(trained[1], "all")
     recipes = {"cam": bc.Cookbook().recipe("cam")}
     complaint(
-        lambda: bc.map_split(classifier, images, recipes, run, batch=4, report=lambda _: None), "--batch 1"
+        lambda: bc.map_split(classifier, images, recipes, run, batch=4, log=lambda _: None),
+        "batch: ",
+        "1 view",
     )
 
 

@@ -13,10 +13,12 @@ from beyondcam.classifier import Classifier, build
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import MAPS, Forward, Map, affinities, cam, run_forward, saliency
+from beyondcam.maps import AFFINITY_NEEDS, CAM, Forward, Map, Needs, Saliency, affinities, run_forward
 from beyondcam.perturbations import Crops, Noise, Plain, Scales
-from beyondcam.recipes import Cookbook, Item, Recipe, Source, run
+from beyondcam.recipes import Cookbook, Item, Recipe, Source, map_items
 from beyondcam.refinements import Affinity
+
+GRADIENT = Saliency().needs
 
 
 def tiny(classes: int = 3, *, single_label: bool = False, bias: bool = False, seed: int = 0) -> Classifier:
@@ -50,7 +52,7 @@ def test_scores_are_the_mean_of_the_activations_and_the_bias_stays_out_of_the_ca
 def test_cam_is_the_heads_own_product_for_every_target() -> None:
     classifier = tiny()
     x = torch.randn(2, 3, 32, 32)
-    maps = cam(run_forward(classifier, x, targets([0, 2], [1]), gradient=False))
+    maps = CAM()(run_forward(classifier, x, targets([0, 2], [1]), CAM().needs))
     product = torch.einsum("ck,bkhw->bchw", classifier.weight[:, :, 0, 0], classifier.backbone(x)).relu()
     torch.testing.assert_close(maps, torch.stack([product[0, 0], product[0, 2], product[1, 1]]))
 
@@ -58,7 +60,7 @@ def test_cam_is_the_heads_own_product_for_every_target() -> None:
 def test_saliency_is_the_largest_finite_difference_over_the_channels() -> None:
     classifier = tiny().double()
     x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
-    maps = saliency(run_forward(classifier, x, targets([0, 2], [1]), gradient=True))
+    maps = Saliency()(run_forward(classifier, x, targets([0, 2], [1]), GRADIENT))
     for (row, c), found in zip(((0, 0), (0, 2), (1, 1)), maps, strict=True):
         for y, z in ((0, 0), (7, 3), (15, 15)):
             steps = []
@@ -73,9 +75,9 @@ def test_saliency_is_the_largest_finite_difference_over_the_channels() -> None:
 def test_each_pair_gets_its_own_gradient_though_rounds_are_shared() -> None:
     classifier = tiny()
     x = torch.randn(3, 3, 16, 16)
-    together = saliency(run_forward(classifier, x, targets([0, 1, 2], [], [2]), gradient=True))
+    together = Saliency()(run_forward(classifier, x, targets([0, 1, 2], [], [2]), GRADIENT))
     alone = [
-        saliency(run_forward(classifier, x[row : row + 1], targets([c]), gradient=True))[0]
+        Saliency()(run_forward(classifier, x[row : row + 1], targets([c]), GRADIENT))[0]
         for row, c in ((0, 0), (0, 1), (0, 2), (2, 2))
     ]
     torch.testing.assert_close(together, torch.stack(alone))
@@ -83,7 +85,7 @@ def test_each_pair_gets_its_own_gradient_though_rounds_are_shared() -> None:
 
 def test_a_forward_leaves_mode_and_parameter_gradients_as_they_were() -> None:
     classifier = tiny().train()
-    saliency(run_forward(classifier, torch.randn(1, 3, 16, 16), targets([1]), gradient=True))
+    Saliency()(run_forward(classifier, torch.randn(1, 3, 16, 16), targets([1]), GRADIENT))
     assert classifier.training
     assert all(p.grad is None and p.requires_grad for p in classifier.parameters())
 
@@ -92,8 +94,8 @@ def test_a_forward_leaves_mode_and_parameter_gradients_as_they_were() -> None:
     "bad", [torch.tensor([[True, False, True]]), torch.zeros(2, 3), torch.zeros(2, 2) > 0]
 )
 def test_targets_of_another_shape_or_type_raise(bad: torch.Tensor) -> None:
-    with pytest.raises(BeyondcamError, match=r"targets must be bool \(2, 3\)"):
-        run_forward(tiny(), torch.randn(2, 3, 16, 16), bad, gradient=False)
+    with pytest.raises(BeyondcamError, match=r"targets: bool \(2, 3\) is needed"):
+        run_forward(tiny(), torch.randn(2, 3, 16, 16), bad, Needs())
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -131,7 +133,7 @@ def naive(classifier: Classifier, item: Item, source: Source, seed: int = 0) -> 
         for k, c in enumerate(item.targets):
             x = x.detach().requires_grad_(True)
             scores, activations = classifier(x)
-            if source.map == "cam":
+            if source.map == CAM():
                 found = activations[0, c].detach().clamp_min(0)
             else:
                 found = torch.autograd.grad(scores[0, c], x)[0][0].abs().max(0).values
@@ -179,7 +181,7 @@ def test_the_engine_agrees_with_a_naive_loop(batch: int, single_label: bool) -> 
         Item("c", photo(33, 33, 3), (0, 1, 2)),
     ]
     recipes = {str(n): Recipe(source=source) for n, source in enumerate(SOURCES)}
-    for item, results in zip(items, run(classifier, items, recipes, batch=batch), strict=True):
+    for item, results in zip(items, map_items(classifier, items, recipes, batch=batch), strict=True):
         for name, result in results.items():
             source = SOURCES[int(name)]
             expected = naive(classifier, item, source)
@@ -199,7 +201,7 @@ def test_views_that_do_not_differ_have_no_variance() -> None:
         "square": Recipe(source=Source(map="saliency", perturbation=still, statistic="square")),
         "plain": Recipe(source=Source(map="saliency")),
     }
-    (maps,) = run(tiny(), [item], recipes)
+    (maps,) = map_items(tiny(), [item], recipes)
     square = maps["plain"].maps ** 2
     torch.testing.assert_close(maps["square"].maps, square)
     assert maps["variance"].maps.max() <= 1e-6 * square.max()
@@ -213,7 +215,7 @@ def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:
         "crop": Recipe(source=Source(map="saliency", perturbation=whole, weight="score")),
         "plain": Recipe(source=Source(map="saliency")),
     }
-    (results,) = run(classifier, [item], recipes)
+    (results,) = map_items(classifier, [item], recipes)
     x = classifier.normalise(next(Plain().views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
     weight = classifier(x).scores[0, [0, 2]].sigmoid()[:, None, None]
     torch.testing.assert_close(results["crop"].maps, results["plain"].maps * weight.detach())
@@ -222,7 +224,7 @@ def test_one_crop_of_everything_is_the_plain_map_times_its_score() -> None:
 def affinities_of(classifier: Classifier, x: torch.Tensor) -> torch.Tensor:
     """Of normalised inputs."""
     nothing = torch.zeros(len(x), len(classifier.classes), dtype=torch.bool)
-    return affinities(run_forward(classifier, x, nothing, gradient=False, features=True))
+    return affinities(run_forward(classifier, x, nothing, AFFINITY_NEEDS))
 
 
 def affinities_by_hand(layers: list[torch.Tensor], side: int) -> np.ndarray:
@@ -278,7 +280,7 @@ def test_the_engine_hands_affinities_to_the_refinement_that_asks_for_them() -> N
     recipes["refined"] = recipes["cam"].model_copy(update={"refine": (asking,)})
     fine = Source(map="cam", perturbation=Plain(size=48))
     recipes |= {"fine": Recipe(source=fine), "fine refined": Recipe(source=fine, refine=(asking,))}
-    (results,) = run(classifier, [item], recipes)
+    (results,) = map_items(classifier, [item], recipes)
     x = classifier.normalise(next(Plain(size=48).views("a", 40, 56, 32, 0)).cut(item.photo.pixels))[None]
     alike = affinities_of(classifier, x)[0].half()
     by_hand = asking(item.photo, results["cam"].maps, alike)
@@ -312,7 +314,7 @@ def test_cost_counts_shared_passes_once() -> None:
     }
     nested = Recipe(source=Source(map="saliency", perturbation=Crops(n=3, size=32)))
     recipes |= {"three": nested, "nested": Recipe(combine="mean", of=(nested, recipes["twice"]))}
-    (results,) = run(tiny(), [Item("a", photo(), (0, 1))], recipes, batch=3)
+    (results,) = map_items(tiny(), [Item("a", photo(), (0, 1))], recipes, batch=3)
     assert (results["three"].cost.forward, results["three"].cost.backward) == (3, 6)
     assert (results["nested"].cost.forward, results["nested"].cost.backward) == (4, 8)
     assert (results["twice"].cost.forward, results["twice"].cost.backward) == (4, 8)
@@ -322,22 +324,27 @@ def test_cost_counts_shared_passes_once() -> None:
     assert (results["cam"].cost.forward, results["cam"].cost.backward) == (4, 0)
 
 
-def test_several_maps_may_ask_for_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    def times_input(forward: Forward) -> torch.Tensor:
+class TimesInput(Map):
+    kind: str = "times-input"
+
+    @property
+    def needs(self) -> Needs:
+        return GRADIENT
+
+    def __call__(self, forward: Forward) -> torch.Tensor:
         maps = forward.inputs.new_empty(len(forward.rows), *forward.inputs.shape[2:])
-        for which, gradient in forward.gradients():
-            maps[which] = (gradient * forward.inputs[forward.rows[which]]).detach().abs().amax(1)
+        for pairs, gradient in forward.gradients():
+            maps[pairs] = (gradient * forward.inputs[forward.rows[pairs]]).detach().abs().amax(1)
         return maps
 
-    monkeypatch.setitem(MAPS, "times-input", Map(times_input, gradient=True))
+
+def test_several_maps_may_ask_for_gradients() -> None:
     items = [Item("a", photo(), (0, 2)), Item("b", photo(seed=1), (1,))]
     crops = Crops(n=3)
-    recipes = {
-        name: Recipe(source=Source(map=name, perturbation=crops)) for name in ("saliency", "times-input")
-    }
+    recipes = {m.kind: Recipe(source=Source(map=m, perturbation=crops)) for m in (Saliency(), TimesInput())}
     for results, *alone in zip(
-        run(tiny(), items, recipes),
-        *(run(tiny(), items, {name: recipe}) for name, recipe in recipes.items()),
+        map_items(tiny(), items, recipes),
+        *(map_items(tiny(), items, {name: recipe}) for name, recipe in recipes.items()),
         strict=True,
     ):
         for (name, result), own in zip(results.items(), alone, strict=True):
@@ -350,7 +357,11 @@ def test_views_that_nest_are_shown_to_the_network_once() -> None:
     shown = []
     classifier.backbone.register_forward_hook(lambda _, inputs, __: shown.append(len(inputs[0])))
     sources = [Source(map="saliency", perturbation=Crops(n=n)) for n in (1, 4, 9)]
-    list(run(classifier, [Item("a", photo(), (0,))], {str(s): Recipe(source=s) for s in sources}, batch=4))
+    list(
+        map_items(
+            classifier, [Item("a", photo(), (0,))], {str(s): Recipe(source=s) for s in sources}, batch=4
+        )
+    )
     assert sum(shown) == 9
 
 
@@ -364,7 +375,9 @@ def test_a_users_own_module_is_mapped_in_a_dozen_lines() -> None:
     assert maps.shape == (1, 40, 56)
     x = classifier.normalise(next(Plain().views("", 40, 56, 32, 0)).cut(image.pixels))[None]
     torch.testing.assert_close(classifier(x).scores, network(x))
-    (expected,) = run(classifier, [Item("image", image, (1,))], {"r": Cookbook().recipe("crops+smooth")})
+    (expected,) = map_items(
+        classifier, [Item("image", image, (1,))], {"r": Cookbook().recipe("crops+smooth")}
+    )
     torch.testing.assert_close(maps, expected["r"].maps)
 
 

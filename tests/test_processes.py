@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from beyondcam.cli import _shard
+from beyondcam.cli.map import shard_of
 from beyondcam.files import write_whole
 from conftest import Command, complaint, make_folder
 
@@ -163,12 +163,12 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
 
 
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _shard(None) == (1, 1)
-    assert _shard("2/3") == (2, 3)
+    assert shard_of(None) == (0, 1)
+    assert shard_of("2/3") == (1, 3)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert _shard(None) == (2, 4)
-    complaint(lambda: _shard("2/3"), "--shard 2/3", "torchrun")
+    assert shard_of(None) == (1, 4)
+    complaint(lambda: shard_of("2/3"), "shard: ", "torchrun")
 
 
 def test_a_file_that_many_write_at_once_is_whole_and_nothing_stays_behind(tmp_path: Path) -> None:

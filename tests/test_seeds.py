@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import beyondcam as bc
-from beyondcam.cli import _keys
+from beyondcam.cli.options import classes_of_keys
 from beyondcam.data import VOID, Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
@@ -372,11 +372,11 @@ def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str
 
 
 def test_keys_count_the_classes_of_the_data_where_it_knows_them_all(discs: str, tmp_path: Path) -> None:
-    assert _keys(bc.open_images(discs, "all", ["red"])) == ("blue", "red")
+    assert classes_of_keys(bc.open_images(discs, "all", ["red"])) == ("blue", "red")
     (tmp_path / "discs" / "labels.csv").write_text("image,labels\np01.png,blue\n")  # of a RUN that knows more
-    assert _keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
+    assert classes_of_keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
     (tmp_path / "discs" / "labels.csv").unlink()
-    assert _keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
+    assert classes_of_keys(bc.open_images(discs, "all", ["red", "blue"])) == ("red", "blue")
 
 
 def test_an_image_of_no_class_has_a_file_of_no_maps(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from beyondcam.segmentation.train import cut_labels, label_loss
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 import beyondcam.segmentation
 from beyondcam import demo
-from beyondcam.cli import app
+from beyondcam.cli.app import make_app
 from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.metrics import (
@@ -48,7 +49,6 @@ from beyondcam.segmentation import (
     train,
     train_segmenter,
 )
-from beyondcam.segmentation.train import cut_labels, label_loss
 from conftest import complaint, make_folder
 from rows import network_row
 
@@ -71,7 +71,8 @@ def quiet(message: str) -> None:
 
 def call(*words: object) -> int:
     """The command line, in this process."""
-    return app([str(word) for word in words], standalone_mode=False) or 0
+    texts = [str(word) for word in words]
+    return make_app(texts)(texts, standalone_mode=False) or 0
 
 
 @pytest.fixture
@@ -294,7 +295,7 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
 
     complaint(lambda: learn(lambda _: void), "nothing to learn from", "p00: all void")
     complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "p00: its labels are 48×9")
-    complaint(lambda: learn(labels, encoder="resnet51"), "--encoder resnet51")
+    complaint(lambda: learn(labels, encoder="resnet51"), "encoder: resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
 
@@ -545,7 +546,7 @@ def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, 
     ("changes", "named"),
     [
         ({"architecture": "unett"}, "--architecture unett: there are "),
-        ({"encoder": "resnet51"}, "--encoder resnet51"),
+        ({"encoder": "resnet51"}, "encoder: resnet51"),
         ({"architecture": "deeplabv3plus", "size": 40}, "--size 40"),
         ({"weights": "/no.pth"}, "/no.pth"),
     ],

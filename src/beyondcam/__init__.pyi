@@ -4,13 +4,13 @@ from .classifier import (
     folded,
     imagenet_classifier,
     load_classifier,
-    train,
+    train_classifier,
 )
 from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import map_image
-from .maps import MAPS
+from .maps import Map
 from .metrics import Scores, Training, score_split
 from .perturbations import Perturbation
 from .recipes import Cookbook, Recipe, Source
@@ -19,12 +19,12 @@ from .seeds import seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 
 __all__ = [
-    "MAPS",
     "BeyondcamError",
     "Classifier",
     "Cookbook",
     "Evidence",
     "LabelledImages",
+    "Map",
     "Masks",
     "Perturbation",
     "Photo",
@@ -48,6 +48,6 @@ __all__ = [
     "read_photo",
     "score_split",
     "seed_labels",
-    "train",
+    "train_classifier",
     "train_segmenter",
 ]

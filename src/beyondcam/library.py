@@ -7,7 +7,7 @@ from torch import Tensor
 from beyondcam.classifier import Classifier
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.recipes import Cookbook, Item, Recipe, run
+from beyondcam.recipes import Cookbook, Item, Recipe, map_items
 
 
 def map_image(
@@ -31,5 +31,5 @@ def map_image(
             raise BeyondcamError(f"targets: the classifier has no class {name!r}")
     item = Item(image_id, photo, tuple(classifier.classes.index(name) for name in targets))
     chosen = Cookbook().recipe(recipe) if isinstance(recipe, str) else recipe
-    (results,) = run(classifier, [item], {"asked": chosen}, seed=seed, batch=batch)
+    (results,) = map_items(classifier, [item], {"asked": chosen}, seed=seed, batch=batch)
     return results["asked"].maps

@@ -1,8 +1,10 @@
-from .build import build, check_known, imagenet_classifier, load_imagenet, restore
+from .build import build, check_known, imagenet_classifier, load_imagenet
 from .config import TrainConfig, digits_config
+from .evaluation import mean_average_precision
 from .fold import folded
+from .load import load_classifier, read_config
 from .model import Activations, Classifier, Network
-from .train import load_classifier, mean_average_precision, read_config, train, train_run
+from .training import train_classifier, train_run
 
 __all__ = [
     "Activations",
@@ -18,7 +20,6 @@ __all__ = [
     "load_imagenet",
     "mean_average_precision",
     "read_config",
-    "restore",
-    "train",
+    "train_classifier",
     "train_run",
 ]

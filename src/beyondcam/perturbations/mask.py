@@ -1,4 +1,4 @@
-"""Masks: the study's BinaryMask, random blocks of the input set to zero."""
+"""Masks: BinaryMask of arXiv 2308.11052, random blocks of the input set to zero."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Mask(Alteration):
-    """n copies, each with a share `rate` of its blocks dropped to zero, the mean colour."""
+    """n copies, with a share `rate` of the blocks of `block` × `block` pixels set to 0, the mean colour."""
 
     kind: Literal["mask"] = "mask"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.3
     block: Count = 8
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Drop blocks of `block` × `block` pixels of a normalised image (3, H, W)."""
+        """Set random blocks of a normalised image (3, H, W) to 0."""
         import numpy as np
         import torch
 

@@ -18,9 +18,10 @@ class Noise(Alteration):
 
     Parameters
     ----------
-    sigma : the root mean square of the noise, as a fraction of the input's range (its max minus its min).
+    sigma : root mean square of the noise, as a fraction of the input's range (its maximum minus its minimum).
     distribution : "gaussian", "uniform", or "salt-and-pepper": a share 3σ² of the pixels becomes the input's
-        min or max, in all channels alike. Of values spread evenly over the range that is a change of σ.
+        minimum or maximum, in all channels at once. For values spread evenly over the range this is a change
+        of σ.
 
     """
 
@@ -41,7 +42,7 @@ class Noise(Alteration):
         stream = torch.Generator().manual_seed(int(rng.integers(2**63)))
         low, high = x.aminmax()
         if self.distribution == "salt-and-pepper":
-            drawn = torch.rand(x.shape[1:], generator=stream).to(x.device)
+            drawn = torch.rand(x.shape[1:], generator=stream).to(x.device)  # (H, W)
             half = 1.5 * self.sigma**2
             return torch.where(drawn < half, low, torch.where(drawn >= 1 - half, high, x))
         if self.distribution == "uniform":

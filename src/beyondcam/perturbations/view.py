@@ -17,7 +17,7 @@ class View(NamedTuple):
     Attributes
     ----------
     window : (top, left, bottom, right) in pixels of the photo, the last two exclusive.
-    size : side of the square the window is resized to, pixels.
+    size : side of the square that the window is resized to, pixels.
     flip : mirrored left to right.
     alter : changes the normalised input (3, size, size), or None.
 
@@ -29,9 +29,9 @@ class View(NamedTuple):
     alter: Callable[[Tensor], Tensor] | None = None
 
     def cut(self, pixels: Tensor) -> Tensor:
-        """The window of a photo's pixels, uint8 (3, H, W), resized: (3, size, size), whole numbers.
+        """Resize the window of a photo's pixels, uint8 (3, H, W), to (3, size, size), whole numbers.
 
-        uint8 on a CPU; on a GPU, which resizes floats alone, float32.
+        uint8 on a CPU; float32 on a GPU, which resizes floats only.
         """
         import torch
         import torch.nn.functional as F
@@ -44,12 +44,12 @@ class View(NamedTuple):
         return square.flip(-1) if self.flip else square
 
     def altered(self, x: Tensor) -> Tensor:
-        """A normalised input (3, size, size), changed as this view changes it."""
+        """Apply the view's change to a normalised input (3, size, size)."""
         return self.alter(x) if self.alter else x
 
 
 def generator(seed: int, *words: object) -> np.random.Generator:
-    """A random stream that depends on its arguments alone, the same on every machine."""
+    """Make a random stream that depends on its arguments alone, the same on every machine."""
     import numpy as np
 
     digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()

@@ -1,4 +1,4 @@
-"""Segmentation: a network trained on seeds, and what it predicts.
+"""Segmentation: a network trained on label images, and what it predicts.
 
 The names are in `__init__.pyi`; each is loaded when it is first used.
 """

@@ -1,8 +1,8 @@
 from .config import SegmentConfig, digits_segment_config
-from .network import Segmenter, build_segmenter
+from .network import Segmenter, build_segmenter, load_segmenter
 from .onnx import export_onnx
 from .predict import predict_photos, predict_split
-from .train import Labels, load_segmenter, train_segmenter
+from .training import Labels, train_segmenter
 
 __all__ = [
     "Labels",

@@ -13,9 +13,9 @@ from PIL import Image
 from beyondcam.data import LabelledImages, Masks, digits
 from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
+from beyondcam.label_images import encoded
 from beyondcam.metrics import Scores, Training
 from beyondcam.metrics.text import cell, signed
-from beyondcam.seeds import encoded
 from beyondcam.studies.finding import Finding, Table
 from beyondcam.studies.selection import REFINEMENTS, SALIENCIES, UNREFINED, Selection, candidate_recipes
 from beyondcam.studies.workspace import Setup, Workspace

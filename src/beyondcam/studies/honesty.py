@@ -18,7 +18,7 @@ from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
 from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
 from beyondcam.metrics.text import bounded, cell, signed
-from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
+from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, map_items
 from beyondcam.studies.finding import Finding, Plot, Point, Table
 from beyondcam.studies.workspace import Setup, Workspace, mapping_cost
 
@@ -150,7 +150,7 @@ def randomise_cascade(setup: Setup, recipes: Mapping[str, Recipe], draws: int) -
     """Rank correlations with the trained classifier's maps and mIoU, by recipe and step, means over draws."""
     images = setup.images
     items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
-    trained = list(run(setup.classifier, items, recipes))
+    trained = list(map_items(setup.classifier, items, recipes))
 
     def step(name: str, results: Sequence[dict[str, Result]]) -> Step:
         sweep, correlations = Sweep.of((), len(images.classes)), []
@@ -164,7 +164,8 @@ def randomise_cascade(setup: Setup, recipes: Mapping[str, Recipe], draws: int) -
 
     drawn = []
     for draw in range(draws):
-        steps = (list(run(each, items, recipes)) for each in randomised_classifiers(setup.classifier, draw))
+        classifiers = randomised_classifiers(setup.classifier, draw)
+        steps = (list(map_items(each, items, recipes)) for each in classifiers)
         drawn.append([{name: step(name, results) for name in recipes} for results in steps])
     steps_of = {name: [step(name, trained)] for name in recipes}
     for same_step in zip(*drawn, strict=True):

@@ -16,11 +16,11 @@ from beyondcam.classifier import (
     train_run,
 )
 from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images, open_masks
-from beyondcam.devices import to_device
+from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
-from beyondcam.maps import MAPS
+from beyondcam.maps import CAM, Map
 from beyondcam.metrics import Scores, Training, score_split
 from beyondcam.perturbations import Perturbation, Plain
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
@@ -93,6 +93,8 @@ class Workspace:
     left_out: dict[str, str] = field(default_factory=dict)  # images that could not be used, with the reason
 
     def __post_init__(self) -> None:
+        self.fabric = open_fabric()
+        keep_memory(self.fabric.device)
         self.others = [
             Workspace(self.folder / f"beside-{n}", self.budget, run, self.log)
             for n, run in enumerate(self.beside, start=1)
@@ -115,9 +117,7 @@ class Workspace:
             copy = self.folder / "classifier"
             weights = copy / "classifier.safetensors"
             if weights.exists() and checkpoint_hash(copy) != checkpoint_hash(self.run):
-                raise BeyondcamError(
-                    f"{weights}: not the classifier of {self.run}; choose another folder"
-                )
+                raise BeyondcamError(f"{weights}: not the classifier of {self.run}; choose another folder")
             for name in ("config.json", "training.json", "classifier.safetensors"):
                 if not (self.run / name).exists():
                     raise BeyondcamError(f"{self.run / name}: not there; `beyondcam train` makes it")
@@ -135,7 +135,7 @@ class Workspace:
             raise BeyondcamError(f"{run}: trained with other settings; choose another folder")
         if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
             self.log(f"training {name}")
-            self.left_out |= train_run(config, run, self.log)
+            self.left_out |= train_run(config, run, self.fabric, self.log)
         return self.open_setup(run)
 
     def open_setup(self, run: Path, split: str = "val") -> Setup:
@@ -153,7 +153,7 @@ class Workspace:
             if seen:
                 self.notes["images seen in training"] = f"{len(seen)} of {len(chosen)}"
         mean_ap = read_json(run / "training.json", "beyondcam train").get("val_map")
-        classifier = to_device(load_classifier(run))
+        classifier = to_device(load_classifier(run), self.fabric)
         return Setup(run, classifier, replace(images, ids=chosen), masks, mean_ap, chance_ap)
 
     def announce(self, cost: Cost, step: str) -> None:
@@ -168,7 +168,7 @@ class Workspace:
         self.announce(mapping_cost(setup, recipes.values()), step)
         self.left_out |= map_split(
             setup.classifier, setup.images, recipes, setup.run,
-            seed=seed, workers=None, report=self.log,
+            seed=seed, workers=None, log=self.log,
         )  # fmt: skip
         shelf = partial(open_shelf, setup.run, setup.images, targets="labels", precision="float32", seed=seed)
         return {name: shelf(name=name, recipe=recipe) for name, recipe in recipes.items()}
@@ -207,18 +207,18 @@ class Workspace:
 def mapping_cost(setup: Setup, recipes: Collection[Recipe]) -> Cost:
     """The cost of mapping a setup's images; views that nest are computed once for all recipes."""
     largest: dict[object, list[int]] = {}
-    gradients: dict[object, set[str]] = {}
+    gradients: dict[object, set[Map]] = {}
     targets = sum(len(setup.images.labels[i]) for i in setup.images.ids)
-    passes: list[tuple[Perturbation, str]] = [
+    passes: list[tuple[Perturbation, Map]] = [
         *((source.perturbation, source.map) for recipe in recipes for source in recipe.sources()),
-        *((Plain(size=size), "cam") for recipe in recipes for size in recipe.asks()),  # no gradient
-        (Plain(), "cam"),  # of the scores
+        *((Plain(size=size), CAM()) for recipe in recipes for size in recipe.affinity_sizes()),
+        (Plain(), CAM()),  # of the scores
     ]
-    for perturbation, map_name in passes:
+    for perturbation, of in passes:
         nest = perturbation.nest
         sizes = [view.size for view in perturbation.views("", 512, 512, setup.classifier.size, 0)]
         largest[nest] = max(largest.get(nest, []), sizes, key=len)
-        gradients.setdefault(nest, set()).update({map_name} if MAPS[map_name].gradient else ())
+        gradients.setdefault(nest, set()).update({of} if of.needs.input_gradient else ())
     total = Cost()
     for nest, sizes in largest.items():
         megapixels = sum(size**2 for size in sizes) / 1e6
