@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from beyondcam import open_images, open_masks
 from beyondcam.data import LabelledImages, Masks
 from beyondcam.devices import Network, keep_memory, open_fabric, to_device
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import ImageTally, tallies_of
-from beyondcam.seeds import find_shelf
 
 
 @cache

@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
-from beyondcam.evidence import map_witnesses
+from beyondcam.evidence import find_shelf, map_witnesses
 from beyondcam.metrics import (
     REFERENCE,
     NetworkRow,
@@ -35,7 +35,6 @@ from beyondcam.metrics import (
     threshold_of,
 )
 from beyondcam.metrics.text import bounded, cell
-from beyondcam.seeds import find_shelf
 from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
 from inputs import fabric, on_device, open_scored

@@ -15,7 +15,7 @@ import numpy as np
 
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages, Masks
-from beyondcam.evidence import Shelf, level_threshold, threshold_level
+from beyondcam.evidence import Shelf, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,
@@ -25,7 +25,7 @@ from beyondcam.metrics import (
     sample_weights,
     threshold_of,
 )
-from beyondcam.seeds import find_shelf, write_seeds
+from beyondcam.seeds import write_seeds
 from inputs import open_scored, tallies
 from results import change, shown, table, write_section
 

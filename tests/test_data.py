@@ -31,7 +31,8 @@ from beyondcam.data import (
     read_photo,
     voc,
 )
-from beyondcam.data.source import choose_classes, own_split
+from beyondcam.data.source import choose_classes
+from beyondcam.data.source import hash_split as own_split
 from beyondcam.errors import BeyondcamError
 from conftest import complaint
 
@@ -911,26 +912,26 @@ def test_digits_canvases_are_made_of_their_own_splits_digits_alone(monkeypatch: 
     glyphs, names = digits._mnist()
     for split, other in (("train", "val"), ("val", "train")):
         ids = [f"{split}-{n:05}" for n in range(20)]
-        before = [digits._canvas.__wrapped__(i) for i in ids]
+        before = [digits.make_canvas.__wrapped__(i) for i in ids]
         blanked = glyphs.copy()
         blanked[digits.source_digits(other)] = 0.5
         with monkeypatch.context() as patch:
             patch.setattr(digits, "_mnist", lambda blanked=blanked: (blanked, names))
-            after = [digits._canvas.__wrapped__(i) for i in ids]
+            after = [digits.make_canvas.__wrapped__(i) for i in ids]
         for a, b in zip(before, after, strict=True):
             assert np.array_equal(a[0], b[0])
             assert np.array_equal(a[1], b[1])
 
 
 def test_digits_canvas_depends_on_its_id_alone() -> None:
-    once = digits._canvas.__wrapped__("train-00007")
+    once = digits.make_canvas.__wrapped__("train-00007")
     np.random.seed(5)  # noqa: NPY002  (the global stream must not matter)
-    digits._canvas.__wrapped__("train-00003")
-    again = digits._canvas.__wrapped__("train-00007")
+    digits.make_canvas.__wrapped__("train-00003")
+    again = digits.make_canvas.__wrapped__("train-00007")
     assert np.array_equal(once[0], again[0])
     assert np.array_equal(once[1], again[1])
     for other in ("train-00008", "val-00007"):
-        assert not np.array_equal(once[0], digits._canvas.__wrapped__(other)[0])
+        assert not np.array_equal(once[0], digits.make_canvas.__wrapped__(other)[0])
 
 
 def test_digits_masks_hold_exactly_the_labels(canvases: tuple) -> None:

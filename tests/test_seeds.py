@@ -23,6 +23,7 @@ from beyondcam.evidence import (
     Evidence,
     Shelf,
     Winners,
+    find_shelf,
     import_irn,
     irn_bytes,
     level_threshold,
@@ -34,7 +35,7 @@ from beyondcam.evidence.store import write_evidence
 from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
 from beyondcam.metrics.rows import write_records
-from beyondcam.seeds import find_shelf, seed_labels, write_coco, write_npy, write_seeds
+from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 from rows import score_row
 

@@ -24,6 +24,7 @@ from beyondcam import demo
 from beyondcam.cli.app import make_app
 from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import (
     LabelCounts,
     count_labels,
@@ -36,7 +37,6 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.perturbations import View
-from beyondcam.seeds import find_shelf
 from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
 from beyondcam.segmentation import (
     Labels,

@@ -5,6 +5,7 @@ from .classifier import (
     imagenet_classifier,
     load_classifier,
     train_classifier,
+    wrap,
 )
 from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
 from .errors import BeyondcamError
@@ -50,4 +51,5 @@ __all__ = [
     "seed_labels",
     "train_classifier",
     "train_segmenter",
+    "wrap",
 ]

@@ -6,12 +6,12 @@ from pathlib import Path
 from beyondcam.classifier import digits_config, load_classifier, train_run
 from beyondcam.data import open_images, open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
-from beyondcam.evidence import map_split, map_witnesses
+from beyondcam.evidence import find_shelf, map_split, map_witnesses
 from beyondcam.metrics import Training, read_segments, score_split, threshold_of, write_scores
 from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
-from beyondcam.seeds import find_shelf, write_seeds
+from beyondcam.seeds import write_seeds
 from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import digits_segment_config
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from beyondcam.data import LabelledImages, Masks, read_mask
+from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import write_json
+from beyondcam.evidence import find_shelf
+from beyondcam.files import path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
     NetworkRow,
@@ -23,7 +25,7 @@ from beyondcam.metrics import (
     threshold_of,
     write_segment,
 )
-from beyondcam.seeds import find_shelf, seed_labels
+from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -180,7 +182,7 @@ def _labels_of_predictions(
 
 def _labels_in(folder: Path) -> Labels:
     """Label images that were written to a folder."""
-    return lambda i: read_mask(folder / f"{i}.png").numpy()
+    return lambda i: read_mask(path_below(folder, i, ".png")).numpy()
 
 
 def _row(

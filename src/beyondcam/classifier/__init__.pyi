@@ -5,12 +5,14 @@ from .fold import folded
 from .load import load_classifier, read_config
 from .model import Activations, Classifier, Network
 from .training import train_classifier, train_run
+from .wrapping import Wrapped, wrap
 
 __all__ = [
     "Activations",
     "Classifier",
     "Network",
     "TrainConfig",
+    "Wrapped",
     "build",
     "check_known",
     "digits_config",
@@ -22,4 +24,5 @@ __all__ = [
     "read_config",
     "train_classifier",
     "train_run",
+    "wrap",
 ]

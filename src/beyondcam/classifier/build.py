@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
+from beyondcam.classifier.preprocessing import imagenet_names
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -100,12 +101,8 @@ def imagenet_classifier() -> Classifier:
     load_imagenet(whole, backbone)
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
-    from timm.data.imagenet_info import ImageNetInfo
-
-    info = ImageNetInfo()
-    names = [info.index_to_description(c).split(",")[0] for c in range(1000)]
     size = config["input_size"][-1]
-    return Classifier(whole, head, names, config["mean"], config["std"], size, single_label=True)
+    return Classifier(whole, head, imagenet_names(), config["mean"], config["std"], size, single_label=True)
 
 
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -12,66 +13,111 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from beyondcam.classifier.model import Classifier
+from beyondcam.errors import BeyondcamError
+
+SAME = 1e-3
+"""How far the scores of a folded network may be from its own, as a share of the largest; in half, 0.05."""
 
 
 def folded(classifier: Classifier) -> Classifier:
-    """A copy whose batch norms are part of the convolutions before them; itself where it has no norms.
+    """A copy in evaluation mode whose batch norms are part of the convolutions before them.
 
     In evaluation mode a batch norm only scales and shifts each channel, which a convolution's weights can do
     as well: scores, activations and gradients stay the same but for rounding, and passes get faster
     (docs/performance.md). A norm stays where more than it reads the convolution's output, and where either is
-    of a kind that is not known here. The copy is to be used, not trained.
+    of a kind that is not known here. The copy is to be used, not trained; it is checked on an image of noise.
+
+    The classifier itself is returned where it is in evaluation mode and has no batch norms, and where it cannot
+    be copied. Raises `BeyondcamError` where it cannot be copied and is in training mode.
     """
-    if not any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules()):
+    training = classifier.training
+    if not training and not any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules()):
         return classifier
+    try:
+        copy = _evaluating_copy(classifier)
+    except (RuntimeError, TypeError) as error:  # of networks with weight_norm and other derived weights
+        if not training:
+            return classifier
+        raise BeyondcamError(
+            f"classifier: is in training mode and cannot be copied ({error}); call its eval() first"
+        ) from None
+    x = torch.randn(1, 3, copy.size, copy.size, generator=torch.Generator().manual_seed(0)).to(copy.device)
+    pairs, scores = _pairs(copy, x)
+    _fold(copy, pairs)
+    return copy if _gives(copy, x, scores) else _evaluating_copy(classifier)
+
+
+def _evaluating_copy(classifier: Classifier) -> Classifier:
     copy = deepcopy(classifier).requires_grad_(False)
+    for module in copy.modules():
+        module.training = False
+    return copy
+
+
+def _gives(copy: Classifier, x: Tensor, scores: Tensor) -> bool:
+    """Whether a folded copy still gives these scores for an input."""
+    try:
+        with torch.no_grad():
+            difference = (copy(x).scores - scores).abs().max()
+    except BeyondcamError:  # its forward uses a norm in another way than calling it
+        return False
+    tolerance = 0.05 if scores.dtype.itemsize == 2 else SAME
+    return bool(difference <= tolerance * scores.abs().max())
+
+
+def _fold(copy: Classifier, pairs: Mapping[nn.Conv2d, nn.BatchNorm2d]) -> None:
+    """Make norms part of their convolutions."""
     instead: dict[nn.Module, nn.Module] = {}
-    for conv, norm in _pairs(copy).items():
-        instead[norm] = _without(norm)
+    for conv, norm in pairs.items():
+        instead[norm] = _without(norm).eval()
+        device, dtype = conv.weight.device, conv.weight.dtype
         fused = fuse_conv_bn_eval(conv.cpu().double(), norm.cpu().double())  # not all GPUs have float64
         conv.weight, conv.bias = fused.weight, fused.bias
-        conv.to(copy.weight)
+        conv.to(device, dtype)
     for parent in [*copy.modules()]:
         for name, child in [*parent.named_children()]:
             if child in instead:
                 setattr(parent, name, instead[child])
-    return copy
 
 
-def _pairs(classifier: Classifier) -> dict[nn.Conv2d, nn.BatchNorm2d]:
-    """Convolutions and the norms that alone read their outputs, as one pass shows, each run once in it."""
+def _pairs(classifier: Classifier, x: Tensor) -> tuple[dict[nn.Conv2d, nn.BatchNorm2d], Tensor]:
+    """Convolutions and the norms that alone read their outputs, as a pass over `x` shows; and its scores.
+
+    Each must run once in the pass, and be without hooks, which may change its weights.
+    """
     layers = sys.modules.get("timm.layers")  # takes seconds to import, and is there with any of its networks
     convolutions = [nn.Conv2d, layers.Conv2dSame] if layers else [nn.Conv2d]
     norms = [nn.BatchNorm2d, layers.BatchNormAct2d] if layers else [nn.BatchNorm2d]
     reads, runs = _Reads(), Counter[nn.Module]()
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
-    found: list[tuple[nn.Conv2d, Tensor, nn.BatchNorm2d]] = []
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+    pairs: list[tuple[nn.Conv2d, Tensor, nn.BatchNorm2d]] = []
 
     def after(conv: nn.Conv2d, _: object, output: Tensor) -> None:
         runs[conv] += 1
-        made[id(output)] = conv, output  # kept, so that no other tensor takes its id
+        outputs[id(output)] = conv, output  # kept, so that no other tensor takes its id
         reads.of[id(output)] = 0
 
     def before(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         runs[norm] += 1
-        if id(inputs[0]) in made:
-            found.append((*made[id(inputs[0])], norm))
+        if id(inputs[0]) in outputs:
+            pairs.append((*outputs[id(inputs[0])], norm))
 
     hooks = []
     for module in classifier.modules():
-        if module.training:
-            continue  # its function may be another than in eval mode
+        if module._forward_pre_hooks or module._forward_hooks:
+            continue
         if type(module) in convolutions:
             hooks.append(module.register_forward_hook(after))
         elif type(module) in norms and module.running_mean is not None:
             hooks.append(module.register_forward_pre_hook(before))
     with reads, torch.no_grad():
-        classifier(classifier.weight.new_zeros(1, 3, classifier.size, classifier.size))
+        scores = classifier(x).scores
     for hook in hooks:
         hook.remove()
-    return {
-        conv: norm for conv, output, norm in found if runs[conv] == runs[norm] == reads.of[id(output)] == 1
+    alone = {
+        conv: norm for conv, output, norm in pairs if runs[conv] == runs[norm] == reads.of[id(output)] == 1
     }
+    return alone, scores
 
 
 class _Reads(TorchDispatchMode):

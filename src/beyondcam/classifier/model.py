@@ -1,6 +1,8 @@
-"""The classifier as this package sees it: backbone → features → bias-free 1×1 head → pooled scores."""
+"""The classifier as this package sees it: backbone → features → 1×1 head → pooled scores."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -29,7 +31,7 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    classes : their names.
+    classes : their names, each once.
     mean, std : of the input's three channels, for pixels in [0, 1].
     size : side in pixels of the square input it was trained at.
 
@@ -42,19 +44,29 @@ class Network(nn.Module):
         self, classes: Sequence[str], mean: Sequence[float], std: Sequence[float], size: int
     ) -> None:
         super().__init__()
+        check_classes(classes)
+        check_channels(mean, std)
         self.classes = tuple(classes)
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network's input belongs."""
+        return self.mean.device
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (..., 3, H, W) → the network's input, float32."""
-        x = pixels.to(self.mean.device, torch.float32, copy=True)
-        return x.div_(255).sub_(self.mean).div_(self.std)
+        x = pixels.to(self.device, torch.float32, copy=True)
+        return x.div_(255).sub_(self.mean.to(x.device)).div_(self.std.to(x.device))
 
 
 class Classifier(Network):
     """Any convolutional network, seen as backbone, 1×1 head and global average pooling.
+
+    `wrap` makes one of a network as it is; this constructor is for a backbone and a head apart, which it
+    copies.
 
     Parameters
     ----------
@@ -87,7 +99,9 @@ class Classifier(Network):
         super().__init__(classes, mean, std, size)
         weight = head.weight if head.weight.ndim == 4 else head.weight[:, :, None, None]
         if weight.shape[2:] != (1, 1) or len(classes) != len(weight):
-            raise BeyondcamError(f"a 1×1 head of {len(classes)} classes is needed, not {tuple(weight.shape)}")
+            raise BeyondcamError(
+                f"head: a 1×1 head of {len(classes)} classes is needed, not {tuple(weight.shape)}"
+            )
         self.backbone = backbone
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().clone())
@@ -95,13 +109,91 @@ class Classifier(Network):
 
     def forward(self, x: Tensor) -> Activations:
         """Scores and class activations of normalised images (B, 3, H, W)."""
-        features = self.backbone(x)
-        if features.ndim != 4:
-            raise BeyondcamError(f"the backbone gives {tuple(features.shape)}; (B, K, h, w) is needed")
+        with taking(x):
+            features = self.backbone(x.to(self.weight.dtype, copy=True))  # a first layer may work in place
+        if not isinstance(features, Tensor) or features.ndim != 4:
+            raise BeyondcamError(f"backbone: gives {shape_of(features)}; features (B, K, h, w) are needed")
         activations = nn.functional.conv2d(features, self.weight)
         scores = activations.mean((2, 3))
-        return Activations(scores if self.bias is None else scores + self.bias, activations)
+        scores = scores if self.bias is None else scores + self.bias
+        check_gradient(x, scores)
+        return Activations(scores, activations)
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Logits (..., C) → σ(s), or the softmax of a single-label classifier."""
         return scores.softmax(-1) if self.single_label else scores.sigmoid()
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """Raise `BeyondcamError` unless they are names, each once."""
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise BeyondcamError(f"classes: a list of names is needed, not {classes!r}")
+    twice = next((name for n, name in enumerate(classes) if name in classes[:n]), None)
+    if twice is not None:
+        raise BeyondcamError(f"classes: {twice!r} is given twice; each class needs a name of its own")
+
+
+def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise `BeyondcamError` unless they can be the mean and std of three channels of pixels in [0, 1]."""
+    for name, values, low in (("mean", mean, 0.0), ("std", std, math.ulp(0.0))):
+        if len(values) != 3 or not all(low <= value <= 1 for value in values):
+            given = ", ".join(f"{value:g}" for value in values)
+            raise BeyondcamError(
+                f"{name}: ({given}) is no {name} of three channels of pixels in [0, 1]; "
+                "divide by 255 what is of pixels in [0, 255]"
+            )
+
+
+def shape_of(value: object) -> str:
+    """The shape of a tensor, the type of anything else, for messages."""
+    return f"{(*value.shape,)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+@contextmanager
+def taking(x: Tensor) -> Iterator[None]:
+    """Turn what a network raises at an input (B, 3, H, W) into one line; lack of memory is left as it is."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        height, width = x.shape[2:]
+        raise BeyondcamError(
+            f"network: does not take inputs of 3 × {height} × {width} numbers ({reason})"
+        ) from error
+
+
+def check_gradient(x: Tensor, scores: Tensor) -> None:
+    """Raise `BeyondcamError` where the gradient of scores is asked for and does not reach the input `x`."""
+    if not x.requires_grad or not torch.is_grad_enabled():
+        return
+    nodes, seen = [scores.grad_fn], set[object]()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        if getattr(node, "variable", None) is x or node is x.grad_fn:
+            return
+        seen.add(node)
+        nodes += [before for before, _ in node.next_functions]
+    raise BeyondcamError(
+        "network: no gradient reaches its input (is a part of it under no_grad or detached?); "
+        "take a recipe without gradients, such as cam"
+    )
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Have a network in evaluation mode for a while; each of its modules is left in the mode it was in.
+
+    The flags are set rather than `eval()` called, which some networks override to do more.
+    """
+    training = [module for module in network.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

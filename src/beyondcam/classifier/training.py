@@ -37,6 +37,8 @@ def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) 
     Returns the images left out, with the reason; of several processes the first returns them all.
     """
     images = open_images(config.data, config.split, config.classes)
+    if fabric.is_global_zero:
+        log(images.summary())
     val = None
     try:
         val = _validation_images(config, images)

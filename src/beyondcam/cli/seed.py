@@ -38,9 +38,10 @@ def seed_command(
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data import open_masks
+    from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, threshold_of
-    from beyondcam.seeds import find_shelf, write_coco, write_npy, write_seeds
+    from beyondcam.seeds import write_coco, write_npy, write_seeds
 
     images = open_images_of(run, data, split, classes)
     shelf = find_shelf(run, images, recipe)
@@ -51,7 +52,7 @@ def seed_command(
         log(f"the seeds are not compared with masks: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
-    written = write_seeds(images, shelf, tau, out, band=band, masks=masks)
+    written = write_seeds(images, shelf, tau, out, band=band, masks=masks, log=log)
     if coco:
         write_coco(images, written.left_out, out)
     if npy:

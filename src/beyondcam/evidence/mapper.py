@@ -89,7 +89,8 @@ def map_split(
         )
     shelves = {
         name: open_shelf(
-            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed
+            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed,
+            checkpoint=classifier.checkpoint,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
@@ -138,7 +139,9 @@ def _read_chunk(
         labels = images.labels.get(i)
         known = None if targets == "predicted" or labels is None else tuple(sorted(labels))
         unusable = targets == "labels" and labels is None
-        missing[i] = [name for name, shelf in shelves.items() if unusable or not shelf.has(i, known)]
+        missing[i] = [
+            name for name, shelf in shelves.items() if unusable or not shelf.has(i, known, images.file_of(i))
+        ]
     if not any(missing.values()):
         return _Chunk({}, {}, missing)
     photos = Outcome.of((i, _read_photo(images, targets, i)) for i in ids)

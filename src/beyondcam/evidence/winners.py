@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from beyondcam.data import VOID
-from beyondcam.evidence.store import Evidence
+from beyondcam.evidence.levels import Evidence
 
 
 @dataclass(frozen=True)

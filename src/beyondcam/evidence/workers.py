@@ -16,7 +16,8 @@ from typing import Self, TypeVar
 import torch
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Evidence, Shelf, write_evidence
+from beyondcam.evidence.levels import Evidence
+from beyondcam.evidence.store import Shelf, write_evidence
 from beyondcam.recipes import Item, RawMaps, Recipe, finish
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Job:
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
             evidence = Evidence.of(result.maps, targets, scores, size, result.uncovered)
-            write_evidence(shelf, self.item.id, evidence)
+            write_evidence(shelf, self.item.id, evidence, self.item.photo.file)
             shelf.add_cost(1, result.cost)
 
 

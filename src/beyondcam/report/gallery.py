@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
-from beyondcam.files import write_whole
-from beyondcam.label_images import PALETTE, encoded, overlay
+from beyondcam.files import path_below, write_whole
+from beyondcam.label_images import encoded, overlay
 from beyondcam.metrics import NetworkRow, Row
 from beyondcam.report.groups import SHOWN, Group
 from beyondcam.seeds import seed_labels
@@ -137,7 +137,7 @@ def _show(
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
         drawn[f"{n}-seed"] = seed_labels(evidence, row.threshold)
     for n, place in enumerate(predictions):
-        drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
+        drawn[f"{n}-prediction"] = read_mask(path_below(place, image_id, ".png")).numpy()
     for name, labels in drawn.items():
         thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
     address = {name: f"{stem}-{name}.jpg" for name in thumbnails}

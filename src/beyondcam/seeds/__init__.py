@@ -1,13 +1,6 @@
 """Seeds: label images at a threshold."""
 
 from beyondcam.seeds.export import write_coco, write_npy
-from beyondcam.seeds.write import Written, find_shelf, seed_labels, write_seeds
+from beyondcam.seeds.write import Written, seed_labels, write_seeds
 
-__all__ = [
-    "Written",
-    "find_shelf",
-    "seed_labels",
-    "write_coco",
-    "write_npy",
-    "write_seeds",
-]
+__all__ = ["Written", "seed_labels", "write_coco", "write_npy", "write_seeds"]

@@ -1,50 +1,32 @@
 """Seeds: evidence and a threshold → label images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, Evidence, Shelf, shelves, threshold_level, winners_of
-from beyondcam.files import ahead, write_whole
-from beyondcam.label_images import check_out, check_size, class_list, write_labels
+from beyondcam.evidence import Evidence, Shelf, threshold_level, winners_of
+from beyondcam.files import ahead
+from beyondcam.label_images import LabelFolder
+from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
 
 
 def seed_labels(evidence: Evidence, threshold: float, band: float = 0.0) -> NDArray[np.uint8]:
     """The seed of one image: uint8 (H, W) at the picture's size as stored, 0 background, k class k.
 
-    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)². Where v is
-    0, though, is background.
+    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)². Pixels
+    whose v is 0 are background all the same.
     """
     winners = winners_of(evidence)
     low, high = (threshold_level(max(0.0, threshold**0.5 + side) ** 2) for side in (-band, band))
     labels = np.where(winners.levels > high, winners.labels, np.uint8(VOID))
     return np.where(winners.levels > low, labels, np.uint8(0))
-
-
-def find_shelf(run: Path, images: LabelledImages, recipe: str) -> Shelf:
-    """The one shelf of a recipe on a split. Raises `BeyondcamError` where there is none, or several."""
-    found = list(shelves(run, images))
-    named = [shelf for shelf in found if shelf.name == recipe]
-    if not named:
-        have = ", ".join(sorted({shelf.name for shelf in found})) or "none"
-        raise BeyondcamError(
-            f"--recipe {recipe}: no evidence on --split {images.split} (there is: {have}); "
-            f"`beyondcam map` makes it"
-        )
-    named = [shelf for shelf in named if any(shelf.folder.glob("*.png"))] or named[:1]
-    if len(named) > 1:
-        which = ", ".join(f"{s.folder} of {_asked(s)}" for s in named)
-        raise BeyondcamError(f"--recipe {recipe}: several stand under this name: {which}; delete all but one")
-    return named[0]
-
-
-def _asked(shelf: Shelf) -> str:
-    return " ".join(f"--{key} {shelf.manifest[key]}" for key in FAMILY)
 
 
 @dataclass(frozen=True)
@@ -74,30 +56,34 @@ def write_seeds(
     *,
     band: float = 0.0,
     masks: Masks | None = None,
+    log: Callable[[str], None] = print,
 ) -> Written:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
 
-    Raises `BeyondcamError` where `out` is no place for them.
+    Seeds that an earlier call wrote of this split, of photos that have none now, are deleted, and `log` is
+    told. Raises `BeyondcamError` where `out` holds data, label images of other classes, or other programs'
+    files.
     """
-    check_out(out, images.classes, images.data.replace("{split}", images.split))
+    folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
+    before = {name for name, split in folder.names.items() if split == images.split}
+    folder.begin(images.split, images.ids)
 
-    def write(image_id: str) -> tuple[int, ...] | str:
-        try:
-            labels = seed_labels(shelf.read(image_id), threshold, band)
-            photo = images.read(image_id)
-            check_size(photo, labels)
-        except BeyondcamError as error:
-            return str(error)
-        write_labels(out, image_id, labels, photo)
+    def write(image_id: str) -> tuple[int, ...]:
+        """The seed's pixels, its void ones, those that a mask judges, and those of them that are right."""
+        labels = seed_labels(shelf.read(image_id), threshold, band)
+        folder.write(image_id, labels, images.read(image_id))
         return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks)
 
-    found = dict(zip(images.ids, track(ahead(write, images.ids), "seeds", len(images.ids)), strict=True))
-    write_whole(out / "classes.txt", class_list(images.classes).encode())
-    left_out = {i: counts for i, counts in found.items() if isinstance(counts, str)}
-    counted = [counts for counts in found.values() if not isinstance(counts, str)]
+    written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
+    outcome = Outcome.of(zip(images.ids, written, strict=True))
+    gone = sorted(before - outcome.results.keys())
+    folder.drop({*images.ids, *gone} - outcome.results.keys())
+    if gone:
+        log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
+    counted = list(outcome.results.values())
     pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
     masked = sum(counts[2] > 0 for counts in counted)
-    return Written(void / max(1, pixels), masked, right / judged if judged else None, left_out)
+    return Written(void / max(1, pixels), masked, right / judged if judged else None, outcome.left_out)
 
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from beyondcam.data import SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, write_whole
-from beyondcam.label_images import check_out, class_list, encode_labels, write_labels
+from beyondcam.files import ahead, path_below, write_whole
+from beyondcam.label_images import LabelFolder, encode_labels
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
 from beyondcam.segmentation.network import Segmenter
@@ -37,7 +37,7 @@ def predict_split(
             left_out[i] = photo.reason
             continue
         labels = segmenter.label(photo, images.labels[i] if to_labels else None)
-        write_whole(out / f"{i}.png", encode_labels(labels.numpy()))
+        write_whole(path_below(out, i, ".png"), encode_labels(labels.numpy()))
     return left_out
 
 
@@ -46,7 +46,7 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
 
     Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
-    check_out(out, segmenter.classes)
+    folder = LabelFolder(out, segmenter.classes)
     written_to = [(out / kind).resolve() for kind in ("masks", "overlays")]
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
@@ -56,13 +56,15 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
             left_out[str(path)] = f"has the same name as {first}; rename one"
         if path.resolve().parent in written_to:
             raise BeyondcamError(f"out: {path} could be written over in {out}; name another")
+    unread: dict[str, str] = {}
+    folder.begin("predict", files)
     for name, photo in _photos(list(files), lambda name: read_photo(files[name]), "predict"):
         if isinstance(photo, LeftOut):
-            left_out[str(files[name])] = photo.reason
+            unread[name] = photo.reason
             continue
-        write_labels(out, name, segmenter.label(photo).numpy(), photo)
-    write_whole(out / "classes.txt", class_list(segmenter.classes).encode())
-    return left_out
+        folder.write(name, segmenter.label(photo).numpy(), photo)
+    folder.drop(unread)
+    return left_out | {str(files[name]): reason for name, reason in unread.items()}
 
 
 def _files(places: Sequence[Path]) -> Iterator[Path]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import LabelledImages, Masks, digits
+from beyondcam.data import LabelledImages, open_images
 from beyondcam.data.coco import instances
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.files import write_json, write_whole
 from beyondcam.label_images import encoded
 from beyondcam.metrics import Scores, Training
@@ -127,7 +128,7 @@ def write_canvases(workspace: Workspace) -> str:
     for split in (workspace.training_split, "val"):
         file = root / f"instances_{split}.json"
         if not file.exists():
-            write_coco(digits.images("", split, None), digits.masks("", split, None), root / split, file)
+            write_coco(*read_digits(split), root / split, file)
     return f"coco:{root}/{{split}}:{root}/instances_{{split}}.json"
 
 
@@ -145,8 +146,7 @@ def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -
 
 def as_digits(setup: Setup) -> Setup:
     """The same canvases read as `digits`, under COCO's ids, since random draws depend on the id."""
-    split = setup.images.split
-    images, masks = digits.images("", split, None), digits.masks("", split, None)
+    images, masks = read_digits(setup.images.split)
     by_number = {str(canvas_number(i)): i for i in images.ids}
     renamed = replace(
         images,
@@ -155,6 +155,13 @@ def as_digits(setup: Setup) -> Setup:
         read=lambda i: images.read(by_number[i]),
     )
     return replace(setup, images=renamed, masks=replace(masks, read=lambda i: masks.read(by_number[i])))
+
+
+def read_digits(split: str) -> tuple[LabelledImages, Masks]:
+    """The canvases of a split, and their masks."""
+    masks = open_masks("digits", split)
+    assert masks is not None
+    return open_images("digits", split), masks
 
 
 def canvas_number(image_id: str) -> int:
