@@ -1,14 +1,13 @@
-"""The comparison that counts, on real photos: CAM against saliency, each with its own best refinement.
+"""CAM against saliency on real photos, each with its best refinement.
 
     python benchmarks/voc.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals
 
-Trains (unless RUN has a classifier), maps `train` and `val`, chooses each recipe's refinement and τ on
-`train`, scores `val` once, and writes the section `voc` of docs/results.md. Every step can be resumed.
+Trains a classifier unless RUN has one, maps `train` and `val`, chooses each recipe's refinement and τ on
+`train`, scores `val` once, and writes the section `voc` of docs/results.md. It can be stopped and resumed.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from beyondcam import Training, load_classifier, map_split, score_split
@@ -17,18 +16,18 @@ from beyondcam.metrics import write_scores
 from beyondcam.metrics.text import cell
 from beyondcam.studies.finding import Table
 from beyondcam.studies.selection import REFINEMENTS, Selection, candidate_recipes
-from inputs import fabric, on_device, open_scored
+from inputs import fabric, log, on_device, open_scored
 from results import shown, table, write_section
 
 CLASSES = ("cat", "cow", "dog", "horse", "person", "sheep")
 
 
 def main() -> None:
-    """Run it all."""
+    """Train, map, score and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--train-part", type=int, default=1, help="map one N-th of `train` only")
+    parser.add_argument("--train-part", type=int, default=1, help="map only one N-th of `train`")
     arguments = parser.parse_args()
     run, data = arguments.out, arguments.data
 
@@ -51,11 +50,6 @@ def main() -> None:
     command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"
     body = section(run, Selection.choose(on_train, on_val))
     write_section("voc", "VOC animals: CAM against saliency", command, body)
-
-
-def log(message: str) -> None:
-    """Say something on stderr, at once."""
-    print(message, file=sys.stderr, flush=True)
 
 
 def section(run: Path, selection: Selection) -> str:
