@@ -1,9 +1,9 @@
-"""What the recipes that are meant to be seeds reach, beside CAM with the same refinement.
+"""Scores of the recipes that are meant for seeds, beside CAM with the same refinement.
 
     python benchmarks/best.py --run runs/animals [--name animals] [--train-part N]
 
-Maps the RUN's splits `train` and `val`, as far as that is not done, scores `val`, and writes a section of
-docs/results.md: by the rule that sets τ, by class and by the size of the objects.
+Maps the RUN's splits `train` and `val` where evidence is missing, scores `val`, and writes a section of
+docs/results.md: mIoU by threshold rule, by class and by the size of the objects.
 """
 
 import argparse
@@ -36,7 +36,7 @@ RECIPES = (
     "cam-ms",
     "cam",
 )
-SEEDS = ("best", "fast")
+FOR_SEEDS = ("best", "fast")
 RULES = ("oracle", "train", "blind")
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--name", default="animals")
     parser.add_argument("--train", default="train")
     parser.add_argument("--val", default="val")
-    parser.add_argument("--train-part", type=int, default=1, help="map one N-th of the training split only")
+    parser.add_argument("--train-part", type=int, default=1, help="map only one N-th of the training split")
     arguments = parser.parse_args()
     run = arguments.run
     config, classes = read_config(run)
@@ -81,29 +81,30 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
         )
         for name in RECIPES
     ]
-    leads = [
+    differences = [
         (f"`{name}`", *(signed(scores.difference(name, CONTROL, rule=rule)) for rule in RULES))
         for name in RECIPES
         if name != CONTROL
     ]
-    rows = {name: scores.row(name, "train") for name in (*SEEDS, CONTROL)}
+    rows = {name: scores.row(name, "train") for name in (*FOR_SEEDS, CONTROL)}
     by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
     levels = {name: threshold_level(row.threshold) for name, row in rows.items()}
+    by_rule_head = [f"{rule} τ" for rule in RULES]
     return (
         f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU.\n\n"
-        f"{table(*by_rule, head=('recipe', 'megapixels an image', *(f'{rule} τ' for rule in RULES)))}\n\n"
-        f"Less `{CONTROL}`, paired:\n\n{table(*leads, head=('recipe', *(f'{rule} τ' for rule in RULES)))}\n\n"
+        f"{table(*by_rule, head=('recipe', 'megapixels per image', *by_rule_head))}\n\n"
+        f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *by_rule_head))}\n\n"
         f"IoU by class, τ chosen on train:\n\n{table(*by_class, head=('class', *rows))}\n\n"
-        "mIoU by the foreground's share of the image, a third of the images each, τ chosen on train, "
-        f"and less `{CONTROL}`, paired:\n\n{by_size(counted, levels, images, masks)}"
+        "mIoU by the foreground's share of the image, a third of the images per row, τ chosen on train, "
+        f"and minus `{CONTROL}`, paired:\n\n{by_size(counted, levels, images, masks)}"
     )
 
 
 def by_size(
     counted: dict[str, list[ImageTally]], levels: dict[str, int], images: LabelledImages, masks: Masks
 ) -> str:
-    """A row a third of the images, those with the smallest foreground first."""
+    """One row per third of the images, those with the smallest foreground first."""
     truths = [masks.read(i).numpy() for i in images.ids]
     share = np.array([((truth > 0) & (truth < VOID)).mean() for truth in truths])
     rows = []
@@ -113,9 +114,9 @@ def by_size(
             for name in counted
         }
         cells = [f"{samples[name][0]:.3f}" for name in counted]
-        cells += [change(samples[name] - samples[CONTROL]) for name in SEEDS]
+        cells += [change(samples[name] - samples[CONTROL]) for name in FOR_SEEDS]
         rows.append((f"{share[part[0]]:.0%}–{share[part[-1]]:.0%}", *cells))
-    return table(*rows, head=("foreground", *counted, *(f"{name} less {CONTROL}" for name in SEEDS)))
+    return table(*rows, head=("foreground", *counted, *(f"{name} minus {CONTROL}" for name in FOR_SEEDS)))
 
 
 if __name__ == "__main__":

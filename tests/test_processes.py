@@ -125,6 +125,28 @@ def test_two_processes_train_the_classifier_of_one(tmp_path: Path, beyondcam: Co
         assert (weights - second[name]).abs().max() < 1e-5, name
 
 
+def test_a_training_of_two_processes_that_was_killed_ends_with_the_bytes_of_one_that_was_not(
+    tmp_path: Path,
+) -> None:
+    folder = make_folder(tmp_path / "discs", 12)
+    (tmp_path / "start.py").write_text(BEYONDCAM)
+    words = ["train", "--data", f"folder:{folder}", "--split", "all", "--backbone", "convnet", "--size", 32,
+             "--epochs", 8, "--batch", 4]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run_two(*words, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    command = torchrun(tmp_path / "start.py", *words, "--out", killed)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
+        while started.poll() is None and not (killed / "checkpoint.pt").exists():
+            time.sleep(0.005)
+        os.kill(int((tmp_path / "0").read_text()), signal.SIGKILL)
+    assert {path.name for path in killed.iterdir()} == {"checkpoint.pt"}
+    again = run_two(*words, "--out", killed)
+    assert again.returncode == 0, again.stderr
+    files = [{path.name: path.read_bytes() for path in run.iterdir()} for run in (whole, killed)]
+    assert files[0] == files[1]
+
+
 TEACH = """
 import sys
 from pathlib import Path

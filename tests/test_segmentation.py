@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from beyondcam.segmentation.train import cut_labels, label_loss
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image
@@ -38,7 +37,7 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.perturbations import View
-from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
+from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, segment_run
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -47,9 +46,12 @@ from beyondcam.segmentation import (
     export_onnx,
     load_segmenter,
     predict_photos,
-    train,
     train_segmenter,
+    training,
 )
+from beyondcam.segmentation.training import cut_labels, label_loss
+from beyondcam.training.checkpoint import locked
+from beyondcam.training.samples import Batch
 from conftest import complaint, make_folder
 from rows import network_row
 
@@ -68,6 +70,12 @@ def tiny(**changes: object) -> SegmentConfig:
 
 def quiet(message: str) -> None:
     del message
+
+
+def train(
+    images: LabelledImages, labels: Labels, config: SegmentConfig, trained_on: dict[str, object], out: Path
+) -> dict[str, str]:
+    return train_segmenter(images, labels, config, trained_on, out, fabric=CPU, log=quiet)
 
 
 def call(*words: object) -> int:
@@ -135,7 +143,7 @@ def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: 
 def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
     logits = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]]])
-    loss = label_loss(nn.Identity(), logits, y, CPU)
+    loss = label_loss(nn.Identity(), Batch(logits, y, {}), CPU)
     assert loss is not None
     loss.backward()
     by_hand = []
@@ -151,8 +159,9 @@ def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
 
 def test_a_batch_of_void_or_of_one_image_teaches_nothing() -> None:
     logits = torch.zeros(2, 3, 2, 2)
-    assert label_loss(nn.Identity(), logits, torch.full((2, 2, 2), 255), CPU) is None
-    assert label_loss(nn.Identity(), logits[:1], torch.zeros(1, 2, 2, dtype=torch.long), CPU) is None
+    void, one = torch.full((2, 2, 2), 255), torch.zeros(1, 2, 2, dtype=torch.long)
+    assert label_loss(nn.Identity(), Batch(logits, void, {}), CPU) is None
+    assert label_loss(nn.Identity(), Batch(logits[:1], one, {}), CPU) is None
 
 
 def test_labels_are_cut_as_the_photo_is() -> None:
@@ -175,7 +184,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
     discs: Discs, tmp_path: Path
 ) -> None:
     images, labels = discs
-    train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet)
+    train(images, labels, tiny(epochs=3), {}, tmp_path / "whole")
     calls = []
 
     def dying(image_id: str) -> NDArray[np.uint8]:
@@ -185,9 +194,9 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         return labels(image_id)
 
     with pytest.raises(KeyboardInterrupt):
-        train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+        train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     calls.clear()
-    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     assert len(calls) == 2 * 12
     whole, killed = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "killed"))
     assert whole == killed
@@ -197,19 +206,21 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         "images",
         "left_out",
     ]
-    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     assert len(calls) == 2 * 12  # done is done
     for changes, named in (({"epochs": 4}, "epochs 3, not 4"), ({"seed": 1}, "seed 0, not 1")):
         other = tiny(**{"epochs": 3, **changes})
-        complaint(
-            lambda other=other: train_segmenter(images, labels, other, {}, tmp_path / "whole", quiet), named
-        )
+        complaint(lambda other=other: train(images, labels, other, {}, tmp_path / "whole"), named)
     fewer = replace(images, ids=images.ids[:8])
-    complaint(lambda: train_segmenter(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet), "images")
+    complaint(lambda: train(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole"), "images")
+    with locked(tmp_path / "other", CPU):
+        complaint(
+            lambda: train(images, labels, tiny(), {}, tmp_path / "other"), "another training is at work"
+        )
     (tmp_path / "killed" / "training.json").unlink()
     (tmp_path / "killed" / "checkpoint.pt").write_bytes(b"nothing")
     complaint(
-        lambda: train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "killed", quiet),
+        lambda: train(images, labels, tiny(epochs=3), {}, tmp_path / "killed"),
         "checkpoint.pt",
     )
 
@@ -220,7 +231,8 @@ def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
     masks = open_masks(spec, "all")
     assert masks is not None
     config = tiny(size=64, epochs=8, batch=8, lr=3e-3)
-    segment_run(tmp_path / "run", truth_lesson(train, masks), config, Exam(val, masks), say=quiet)
+    source, evaluation = labels_of_masks(train, masks), EvaluationSplit(val, masks)
+    segment_run(tmp_path / "run", source, config, evaluation, CPU, log=quiet)
     (row,) = read_segments(tmp_path / "run")
     assert row.miou > 0.75
     assert row.images == len(val.ids)
@@ -246,15 +258,13 @@ def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path:
             raise BeyondcamError("no evidence")
         return labels(image_id)[: 47 if image_id == "p05" else 48]
 
-    left_out = train_segmenter(images, some, tiny(epochs=1), {}, tmp_path / "run", quiet)
+    left_out = train(images, some, tiny(epochs=1), {}, tmp_path / "run")
     assert left_out == {
         "p03": "no evidence",
         "p05": "its labels are 48×47 pixels, the image 48×48; were they made of another?",
     }
     few = replace(images, ids=images.ids[:1])
-    complaint(
-        lambda: train_segmenter(few, labels, tiny(), {}, tmp_path / "few", quiet), "--batch 4 of 1 images"
-    )
+    complaint(lambda: train(few, labels, tiny(), {}, tmp_path / "few"), "batch: 4 of 1 images")
 
 
 def test_images_that_teach_nothing_leave_no_gaps_in_batches(
@@ -262,19 +272,18 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
 ) -> None:
     images, labels = discs
     rows: list[int] = []
-    as_ever = train.label_loss
 
-    def watched(model: nn.Module, x: Tensor, y: Tensor, fabric: Fabric) -> Tensor | None:
-        rows.append(len(x))
-        return as_ever(model, x, y, fabric)
+    def watched(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
+        rows.append(len(batch.x))
+        return label_loss(model, batch, fabric)
 
     def some(image_id: str) -> NDArray[np.uint8]:
         if image_id not in images.ids[::3]:
             raise BeyondcamError("no mask")
         return labels(image_id)
 
-    monkeypatch.setattr(train, "label_loss", watched)
-    left_out = train_segmenter(images, some, tiny(epochs=2, batch=2), {}, tmp_path, quiet)
+    monkeypatch.setattr(training, "label_loss", watched)
+    left_out = train(images, some, tiny(epochs=2, batch=2), {}, tmp_path)
     assert rows == [2, 2] * 2  # four of twelve images
     assert left_out.keys() == set(images.ids) - set(images.ids[::3])
     assert json.loads((tmp_path / "training.json").read_text())["images"] == 4
@@ -282,8 +291,8 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
 
 def test_rounds_without_a_label_are_refused_before_the_first(discs: Discs, tmp_path: Path) -> None:
     images, labels = discs
-    lesson = Lesson("l", replace(images, labels={}), labels, {})
-    complaint(lambda: segment_run(tmp_path, lesson, tiny(), None, rounds=2, say=quiet), "--rounds 2", "label")
+    source = LabelSource("l", replace(images, labels={}), labels, {})
+    complaint(lambda: segment_run(tmp_path, source, tiny(), None, CPU, rounds=2), "rounds: ", "label")
     assert not (tmp_path / "segment").exists()
 
 
@@ -292,10 +301,10 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
     void = np.full((48, 48), VOID, np.uint8)
 
     def learn(labels: Labels, **changes: object) -> dict[str, str]:
-        return train_segmenter(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run", quiet)
+        return train(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run")
 
-    complaint(lambda: learn(lambda _: void), "nothing to learn from", "p00: all void")
-    complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "p00: its labels are 48×9")
+    complaint(lambda: learn(lambda _: void), "none of the images can be trained on", "p00: all void")
+    complaint(lambda: learn(lambda i: labels(i)[:9]), "can be trained on; p00: its labels are 48×9")
     complaint(lambda: learn(labels, encoder="resnet51"), "encoder: resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
@@ -307,8 +316,10 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
 def test_segmentation_has_no_way_to_a_mask() -> None:
     for path in Path(beyondcam.segmentation.__file__).parent.glob("*.py"):
         tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        names = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
+        imports = [node for node in tree if isinstance(node, ast.ImportFrom)]
+        names = {alias.name for node in imports for alias in node.names}
         assert not names & {"Masks", "open_masks", "read_mask", "truth"}, path
+        assert not {node.module for node in imports} & {"beyondcam.seeds", "beyondcam.metrics"}, path
 
 
 def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
@@ -348,7 +359,7 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
     call("map", run, "--data", data, "--split", "all", "--recipe", "cam")
     words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
     assert call(*words) == 0
-    assert "not scored: --eval-split val" in capsys.readouterr().err
+    assert "not scored: eval_split: " in capsys.readouterr().err
     assert (run / "segment" / "cam-blind-0" / "network.safetensors").exists()
     assert not read_segments(run)
 
@@ -400,7 +411,7 @@ def test_masks_are_not_written_over_those_of_the_data(
     shutil.copytree(trained[0], run)
     call("map", run, "--data", data, "--split", "all", "--recipe", "cam", "--no-witnesses")
     words = ("seed", run, "--data", data, "--split", "all", "--recipe", "cam", "--threshold", 0.3)
-    complaint(lambda: call(*words, "--out", folder), f"--out {folder}: is a folder of data")
+    complaint(lambda: call(*words, "--out", folder), f"out: {folder} is a folder of data")
     complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
     out = tmp_path / "out"
     shutil.copytree(folder / "images", out / "masks")
@@ -485,8 +496,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     images = open_images(f"folder:{make_folder(root / 'discs', 8)}", "all")
     stripes = (np.indices((48, 48)).sum(0) % 3).astype(np.uint8)
-    lesson = Lesson("stripes", images, lambda _: stripes, {"trained_on": "stripes"})
-    segment_run(root / "run", lesson, tiny(epochs=1), None, say=quiet)
+    source = LabelSource("stripes", images, lambda _: stripes, {"trained_on": "stripes"})
+    segment_run(root / "run", source, tiny(epochs=1), None, CPU, log=quiet)
     return root / "run" / "segment" / "stripes-0"
 
 
@@ -546,9 +557,9 @@ def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"architecture": "unett"}, "--architecture unett: there are "),
+        ({"architecture": "unett"}, "architecture: no 'unett'; there are "),
         ({"encoder": "resnet51"}, "encoder: resnet51"),
-        ({"architecture": "deeplabv3plus", "size": 40}, "--size 40"),
+        ({"architecture": "deeplabv3plus", "size": 40}, "size 40"),
         ({"weights": "/no.pth"}, "/no.pth"),
     ],
 )
@@ -556,7 +567,7 @@ def test_a_network_that_cannot_be_is_named(
     changes: dict[str, str], named: str, discs: Discs,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    complaint(lambda: train_segmenter(*discs, tiny(**changes), {}, tmp_path / "x", quiet), named)
+    complaint(lambda: train(*discs, tiny(**changes), {}, tmp_path / "x"), named)
 
 
 @pytest.mark.parametrize(
@@ -567,7 +578,7 @@ def test_a_network_that_cannot_be_is_named(
         (["segment", "RUN", "--recipe", "cam"], "beyondcam map"),
         (["segment", "RUN", "--truth", "--rounds", "2"], "--rounds"),
         (["segment", "RUN", "--truth", "--batch", "1"], "--batch"),
-        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "--eval-split all"),
+        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "eval_split: "),
         (["segment", "/no/run", "--truth"], "beyondcam train"),
         (["predict", "RUN", "a.png", "--out", "/tmp/never"], "beyondcam segment"),
         (["predict", "RUN", "a.png"], "--out"),

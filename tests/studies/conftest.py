@@ -17,7 +17,8 @@ TINY = Budget(train=40, epochs=1, images=6, repeats=2)
 SMALL: dict[str, dict[str, Any]] = {
     "crops": {"counts": (1, 2, 4), "usual_count": 2, "drawn_images": 2, "draws": 2},
     "refinement": {
-        "chains": ("", "smooth", "walk+affinity"), "sigmas": (0.01,), "superpixels": (100,), "backgrounds": (),
+        "chains": ("", "smooth", "walk+affinity"), "sigmas": (0.01,), "superpixels": (100,),
+        "backgrounds": (),
     },
     "honesty": {"images": 2},
     "window": {"kernels": (1, 3), "networks": ()},

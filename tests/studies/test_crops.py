@@ -38,7 +38,7 @@ def test_the_area_table_has_means_over_the_objects_of_a_third() -> None:
 
 
 def test_stability_is_the_deviation_over_draws_divided_by_that_over_pixels() -> None:
-    """Two draws of 2 pixels, v = (1, 0.25) and (0.25, 1): divided by their mean 1.6 and 0.4, ±0.6 over both."""
+    """Two draws of 2 pixels, v = (1, 0.25) and (0.25, 1): by their mean 1.6 and 0.4, ±0.6 over both."""
     draws = [Evidence(np.array([[v]]), (0,), (1.0,), (0.0,), (1, 2)) for v in ((255, 127.5), (127.5, 255))]
     assert deviation(draws) == pytest.approx(1.2 / 2**0.5 / 0.6)
     assert deviation([draws[0], draws[0]]) == 0

@@ -28,5 +28,5 @@ def test_a_finding_says_the_same_in_markdown_and_on_its_page(tmp_path: Path) -> 
 def test_a_difference_without_a_value_is_a_dash() -> None:
     """For example where the reference labels no pixel correctly, so that there is no DR-Recall."""
     none = {"difference": {"dr_recall": None}, "ci": {"dr_recall": None}}
-    scores = Scores([], [comparison("cam", "crops", 0, None, "oracle", **none)])
+    scores = Scores([], [comparison("cam", "crops", 0, None, "oracle").model_copy(update=none)])
     assert signed(scores.difference("crops", "cam", "dr_recall")) == "–"

@@ -45,9 +45,7 @@ def test_images_seen_in_training_are_noted(workspace: Workspace) -> None:
     assert workspace.notes["images seen in training"] == f"{count} of {count}"
 
 
-def test_a_folder_with_another_classifier_is_refused(
-    workspace: Workspace, tmp_path: Path, run: Path
-) -> None:
+def test_a_folder_with_another_classifier_is_refused(workspace: Workspace, tmp_path: Path, run: Path) -> None:
     """For example the classifier of an earlier study in the same folder."""
     earlier = tmp_path / "classifier"
     shutil.copytree(run, earlier)

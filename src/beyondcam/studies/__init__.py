@@ -74,12 +74,12 @@ def run_study(
     Returns what was left out, with the reason.
     """
     if name not in STUDIES:
-        raise BeyondcamError(f"study {name}: unknown; choose one of {', '.join(STUDIES)}")
+        raise BeyondcamError(f"there is no study {name}; there are {', '.join(STUDIES)}", parameter="name")
     study = STUDIES[name]
     if beside and not study.compares:
-        raise BeyondcamError(f"beside: study {name} takes a single RUN")
+        raise BeyondcamError(f"study {name} takes a single RUN", parameter="beside")
     if beside and run is None:
-        raise BeyondcamError("beside: set run too, the RUN to compare these with")
+        raise BeyondcamError("set run too, the RUN to compare these with", parameter="beside")
     workspace = Workspace(out, budget, run, log, beside)
     finding = study.answer(workspace, settings or study.settings)
     cost = sum((other.cost for other in workspace.others), workspace.cost)

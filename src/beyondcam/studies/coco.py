@@ -128,7 +128,7 @@ def write_canvases(workspace: Workspace) -> str:
     for split in (workspace.training_split, "val"):
         file = root / f"instances_{split}.json"
         if not file.exists():
-            write_coco(*_canvases(split), root / split, file)
+            write_coco(*read_digits(split), root / split, file)
     return f"coco:{root}/{{split}}:{root}/instances_{{split}}.json"
 
 
@@ -146,8 +146,7 @@ def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -
 
 def as_digits(setup: Setup) -> Setup:
     """The same canvases read as `digits`, under COCO's ids, since random draws depend on the id."""
-    split = setup.images.split
-    images, masks = _canvases(split)
+    images, masks = read_digits(setup.images.split)
     by_number = {str(canvas_number(i)): i for i in images.ids}
     renamed = replace(
         images,
@@ -158,7 +157,8 @@ def as_digits(setup: Setup) -> Setup:
     return replace(setup, images=renamed, masks=replace(masks, read=lambda i: masks.read(by_number[i])))
 
 
-def _canvases(split: str) -> tuple[LabelledImages, Masks]:
+def read_digits(split: str) -> tuple[LabelledImages, Masks]:
+    """The canvases of a split, and their masks."""
     masks = open_masks("digits", split)
     assert masks is not None
     return open_images("digits", split), masks

@@ -164,9 +164,8 @@ def randomise_cascade(setup: Setup, recipes: Mapping[str, Recipe], draws: int) -
 
     drawn = []
     for draw in range(draws):
-        steps = (
-            list(map_items(each, items, recipes)) for each in randomised_classifiers(setup.classifier, draw)
-        )
+        classifiers = randomised_classifiers(setup.classifier, draw)
+        steps = (list(map_items(each, items, recipes)) for each in classifiers)
         drawn.append([{name: step(name, results) for name in recipes} for results in steps])
     steps_of = {name: [step(name, trained)] for name in recipes}
     for same_step in zip(*drawn, strict=True):

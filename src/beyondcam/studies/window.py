@@ -49,7 +49,7 @@ def study_window(workspace: Workspace, settings: WindowSettings) -> Finding:
     """Train each kernel with several seeds; score CAM and saliency, and find zero gradients at F = 1."""
     budget = workspace.budget
     if workspace.run:
-        raise BeyondcamError("run: study window takes none, it trains its own networks on the digits")
+        raise BeyondcamError("study window trains its own networks; leave it out", parameter="run")
     rows: dict[tuple[int, str], list[Mapping[str, float | None]]] = {}
     mean_aps: dict[int, list[float | None]] = {}
     leads: dict[int, list[float]] = {}
@@ -137,7 +137,7 @@ def count_zero_gradients(setup: Setup) -> dict[str, float]:
     from zero even if A ≤ 0, since scores are pooled without a ReLU; with a ReLU before pooling it is zero.
     """
     counts = dict.fromkeys(("all", "dead", "zero where dead", "A ≤ 0", "zero where A ≤ 0", "with ReLU"), 0.0)
-    classifier, view = setup.classifier, Plain()
+    classifier, view, saliency = setup.classifier, Plain(), Saliency()
     for i in setup.images.ids:
         photo = setup.images.read(i)
         (whole,) = view.views(i, photo.height, photo.width, classifier.size, 0)
@@ -145,10 +145,10 @@ def count_zero_gradients(setup: Setup) -> dict[str, float]:
         dead = (classifier.backbone(x)[0] == 0).all(0)
         for target in setup.images.labels[i]:
             targets = (torch.arange(len(classifier.classes)) == target)[None]
-            forward = run_forward(classifier, x, targets, Saliency().needs)
-            rectified = run_forward(_Rectified(classifier), x, targets, Saliency().needs)
+            forward = run_forward(classifier, x, targets, saliency.needs)
+            rectified = run_forward(_Rectified(classifier), x, targets, saliency.needs)
             low = CAM()(forward)[0] == 0
-            zero, zero_rectified = Saliency()(forward)[0] == 0, Saliency()(rectified)[0] == 0
+            zero, zero_rectified = saliency(forward)[0] == 0, saliency(rectified)[0] == 0
             counts["all"] += dead.numel()
             counts["dead"] += int(dead.sum())
             counts["zero where dead"] += int((zero & dead).sum())

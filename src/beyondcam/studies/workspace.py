@@ -211,7 +211,7 @@ def mapping_cost(setup: Setup, recipes: Collection[Recipe]) -> Cost:
     targets = sum(len(setup.images.labels[i]) for i in setup.images.ids)
     passes: list[tuple[Perturbation, Map]] = [
         *((source.perturbation, source.map) for recipe in recipes for source in recipe.sources()),
-        *((Plain(size=size), CAM()) for recipe in recipes for size in recipe.affinity_sizes()),  # no gradient
+        *((Plain(size=size), CAM()) for recipe in recipes for size in recipe.affinity_sizes()),
         (Plain(), CAM()),  # of the scores
     ]
     for perturbation, of in passes:
