@@ -13,9 +13,8 @@ from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, ope
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import write_whole
-from beyondcam.label_images import PALETTE, encoded, overlay
 from beyondcam.report.groups import SHOWN, Group, Values
-from beyondcam.seeds import seed_labels
+from beyondcam.seeds import PALETTE, encoded, overlay, seed_labels
 
 IMAGES = 12
 """Images shown, spread evenly over the split."""

@@ -1,17 +1,19 @@
 """Seeds: evidence and a threshold → label images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages, Masks, Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Evidence, Shelf, shelves, threshold_level, winners_of
-from beyondcam.files import ahead, write_whole
-from beyondcam.label_images import check_out, check_size, class_list, write_labels
+from beyondcam.files import ahead, read_text, write_whole
 from beyondcam.progress import track
+from beyondcam.seeds.palette import encode_labels, encoded, overlay
 
 
 def seed_labels(evidence: Evidence, threshold: float, band: float = 0.0) -> NDArray[np.uint8]:
@@ -100,6 +102,28 @@ def write_seeds(
     return Written(void / max(1, pixels), masked, right / judged if judged else None, left_out)
 
 
+def check_out(out: Path, classes: Sequence[str], data: str = "") -> None:
+    """See to it that masks written to `out` replace no truth, and stand beside none of other classes.
+
+    `data` is what they are of, as `--data` takes it. Raises `BeyondcamError`.
+    """
+    if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
+        raise BeyondcamError(f"--out {out}: is a folder of data, whose masks are the truth; name another")
+    there = out / "classes.txt"
+    if there.exists() and read_text(there) != class_list(classes):
+        raise BeyondcamError(f"--out {out}: holds masks of other classes; name another")
+
+
+def check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:
+    """See to it that a label image has its photo's size as stored. Raises `BeyondcamError`."""
+    if labels.shape != photo.size:
+        height, width = photo.size
+        raise BeyondcamError(
+            f"its labels are {labels.shape[1]}×{labels.shape[0]} pixels, the image {width}×{height}; "
+            "were they made of another?"
+        )
+
+
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:
     """Pixels that are void neither here nor in the mask, and those of them that are right."""
     try:
@@ -110,3 +134,16 @@ def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tu
         return 0, 0
     judged = (labels != VOID) & (truth != VOID)
     return int(judged.sum()), int((labels == truth)[judged].sum())
+
+
+def write_labels(out: Path, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
+    """Write a label image as `out/masks/NAME.png`, and over its photo as `out/overlays/NAME.jpg`."""
+    write_whole(out / "masks" / f"{name}.png", encode_labels(labels))
+    small = np.asarray(Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST))
+    picture = overlay(photo.pixels.permute(1, 2, 0).numpy(), small)
+    write_whole(out / "overlays" / f"{name}.jpg", encoded(picture, "JPEG", quality=90))
+
+
+def class_list(classes: Sequence[str]) -> str:
+    """Names by line: class k is line k, as in a `folder:`."""
+    return "".join(f"{name}\n" for name in classes)

@@ -99,7 +99,7 @@ def build_segmenter(
     """
     import segmentation_models_pytorch as smp
 
-    check_known(encoder, "--encoder")
+    check_known(encoder, "encoder")
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
         raise BeyondcamError(f"architecture: no {architecture!r}; there are {', '.join(known)}")
@@ -117,7 +117,7 @@ def build_segmenter(
         raise BeyondcamError(f"architecture: {architecture} gives {shape[2:]} pixels for {size} × {size}")
     trunk = network.get_submodule("encoder.model")
     if weights is not None or pretrained:
-        load_imagenet(trunk, encoder, weights, "--encoder")
+        load_imagenet(trunk, encoder, weights, "encoder")
     config: Any = trunk.pretrained_cfg
     return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from beyondcam.data import SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, write_whole
-from beyondcam.label_images import check_out, class_list, encode_labels, write_labels
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
+from beyondcam.seeds import check_out, class_list, encode_labels, write_labels
 from beyondcam.segmentation.network import Segmenter
 
 

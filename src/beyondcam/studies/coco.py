@@ -13,8 +13,8 @@ from PIL import Image
 from beyondcam.data import LabelledImages, Masks, digits
 from beyondcam.data.coco import instances
 from beyondcam.files import write_json, write_whole
-from beyondcam.label_images import encoded
 from beyondcam.metrics import METRICS, Scores, Training
+from beyondcam.seeds import encoded
 from beyondcam.studies.bench import Bench, Subject
 from beyondcam.studies.contest import CAMS, MAPS, Contest, menu
 from beyondcam.studies.finding import Finding, Table, cell, signed
