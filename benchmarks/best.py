@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from beyondcam import Cookbook, Training, load_classifier, map_split, score_split
+from beyondcam import Cookbook, ThresholdSplit, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
-from beyondcam.metrics import ImageTally, Scores
+from beyondcam.metrics import ImageTally, Scores, number
 from beyondcam.metrics.text import cell, signed
-from beyondcam.report.page import number
 from inputs import on_device, open_scored, tallies
 from results import change, shown, table, write_section
 from thresholds import mious
@@ -60,7 +60,7 @@ def main() -> None:
     for images, _ in (train, val):
         map_split(classifier, images, recipes, run, workers=None)
     map_witnesses(classifier, val[0], run, workers=None)
-    scores = score_split(run, *val, training=Training(*train), among=[
+    scores = score_split(run, *val, threshold_split=ThresholdSplit(*train), among=[
         open_shelf(run, val[0], targets="labels", precision="float32", name=name, recipe=recipe, seed=0)
         for name, recipe in recipes.items()
     ])  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from beyondcam import open_images, open_masks
-from beyondcam.data import LabelledImages, Masks
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.devices import Network, keep_memory, open_fabric, to_device
 from beyondcam.evidence import find_shelf
 from beyondcam.metrics import ImageTally, tallies_of

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from beyondcam import score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks, evenly
+from beyondcam.data import VOID, LabelledImages, evenly
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
 from beyondcam.files import ahead
 from inputs import open_scored

@@ -22,7 +22,8 @@ from scipy.stats import spearmanr
 
 from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import find_shelf, map_witnesses
 from beyondcam.metrics import (
     REFERENCE,

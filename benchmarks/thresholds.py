@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import Shelf, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,

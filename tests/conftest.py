@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, open_shelf
 from beyondcam.recipes import Cookbook
+
+if TYPE_CHECKING:
+    from small import SmallRun  # which imports this file
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -123,6 +127,14 @@ def run(trained: tuple[Path, str], tmp_path: Path) -> Path:
     """A copy of the trained RUN that a test may do anything to."""
     shutil.copytree(trained[0], tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> "SmallRun":
+    """A RUN of three 4 × 4 images."""
+    from small import SmallRun
+
+    return SmallRun(tmp_path, ("a", "b", "c"))
 
 
 RECIPES = ("cam", "saliency+smooth", "crops+superpixels")

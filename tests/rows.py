@@ -20,7 +20,9 @@ def score_row(recipe: str, miou: float, rule: str = "train", /, **changes: Any) 
     } | changes)  # fmt: skip
 
 
-def comparison(a: str, b: str, difference: float, ci: Any, rule: str = "train", **changes: Any) -> Comparison:
+def comparison(
+    a: str, b: str, difference: float, ci: Any, rule: str = "train", /, **changes: Any
+) -> Comparison:
     """A comparison of two recipes by mIoU."""
     return Comparison.model_validate(ORIGIN | {
         "a": a, "b": b, "a_hash": hash_of(a), "b_hash": hash_of(b), "threshold_rule": rule,

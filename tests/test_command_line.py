@@ -38,7 +38,7 @@ def test_the_main_job_from_labels_to_report(run: Path, trained: tuple[Path, str]
     beyondcam("seed", run, "--split", "all", "--recipe", "cam", "--threshold", "oracle", "--out", out)
     assert len(list((out / "masks").glob("*.png"))) == len(list((out / "overlays").glob("*.jpg"))) == 24
 
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
 
     masks = open_masks(trained[1], "all", ("blue", "red"))
     assert masks is not None

@@ -129,7 +129,8 @@ TEACH = """
 import sys
 from pathlib import Path
 from torch import nn
-from beyondcam.data import VOID, open_images, open_masks
+from beyondcam.data import VOID, open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.segmentation import SegmentConfig, Segmenter, train_segmenter
 
 def labels(image_id):

@@ -15,7 +15,8 @@ from PIL import Image
 
 import beyondcam as bc
 from beyondcam.cli.options import classes_of_keys
-from beyondcam.data import VOID, Masks
+from beyondcam.data import VOID
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     SAMPLE,
@@ -116,10 +117,14 @@ def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_
     strip = (place >= 24) & (place < 30)
     own = np.where(place < 24, 150, np.where(strip, 120, 90))
     shelf, images = shelf_of(discs, run, {"p01": own, "p05": own})
-    complaint(lambda: threshold_of(run, shelf, images, "blind"), "beyondcam map --targets labels")
+    complaint(
+        lambda: threshold_of(run, shelf, images, "blind"), "`beyondcam map` makes them (with targets labels"
+    )
     one, other = np.where(place < 30, 210, 40), np.where(place < 24, 180, 60)
     witnesses_say(discs, run, {"p01": (one, other)})
-    complaint(lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images are not asked about yet")
+    complaint(
+        lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images of split all have no witnesses yet"
+    )
     witnesses_say(discs, run, {"p05": (one, other)})
     assert threshold_of(run, shelf, images, "blind") == level_threshold(90)  # the strip is void
     witnesses_say(discs, run, {"p05": (other, other)})
@@ -175,8 +180,8 @@ def test_blind_leaves_as_much_void_as_the_witnesses_disagree_about(
     witnesses_say(discs, run, {"p01": (np.where(place < 4, everywhere, 0), everywhere)})
     assert void(band_of(run, shelf, images, "blind", tau)) >= min(44 / 48, (ramp > 0).mean())
     assert band_of(run, shelf, images, "0.3", tau) == 0.3
-    complaint(lambda: band_of(run, shelf, images, "wide", tau), "--void wide: write a value between 0 and 1")
-    complaint(lambda: band_of(run, shelf, images, "1.5", tau), "--void 1.5")
+    complaint(lambda: band_of(run, shelf, images, "wide", tau), "void: wide: write a value between 0 and 1")
+    complaint(lambda: band_of(run, shelf, images, "1.5", tau), "void: 1.5")
 
 
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:
@@ -234,9 +239,9 @@ def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: 
 
     assert tau("train", ("val", "train", 0.25), ("other", "train", 0.25)) == 0.25
     assert tau("train", ("val", "train", 0.25), ("train", "all", 0.5)) == 0.25  # the other saw these masks
-    complaint(lambda: tau("train", ("train", "all", 0.5)), "no such row for own that --split all may take")
+    complaint(lambda: tau("train", ("train", "all", 0.5)), "no such row of own that split all may take")
     complaint(lambda: tau("train", ("val", "", 0.5)), "no such row")  # of an older version
-    complaint(lambda: tau("train", ("val", "train", 0.25), ("val", "part", 0.5)), "0.250 of --split train, τ")
+    complaint(lambda: tau("train", ("val", "train", 0.25), ("val", "part", 0.5)), "0.250 of split train, τ")
     assert tau("few", ("val", "all", 0.5)) == 0.5
     assert tau("oracle", ("val", "", 0.25), ("all", "", 0.5)) == 0.5
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli.app import make_app
-from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, open_images, read_mask, read_photo
+from beyondcam.data.masks import open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
 from beyondcam.metrics import (

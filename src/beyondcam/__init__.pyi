@@ -7,12 +7,13 @@ from .classifier import (
     train_classifier,
     wrap,
 )
-from .data import LabelledImages, Masks, Photo, open_images, open_masks, read_photo
+from .data import LabelledImages, Photo, open_images, read_photo
+from .data.masks import Masks, open_masks
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import map_image
 from .maps import Map
-from .metrics import Scores, Training, score_split
+from .metrics import Scores, ThresholdSplit, score_split
 from .perturbations import Perturbation
 from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement
@@ -35,8 +36,8 @@ __all__ = [
     "SegmentConfig",
     "Segmenter",
     "Source",
+    "ThresholdSplit",
     "TrainConfig",
-    "Training",
     "folded",
     "imagenet_classifier",
     "load_classifier",

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from beyondcam.classifier import digits_config, load_classifier, train_run
-from beyondcam.data import open_images, open_masks
+from beyondcam.data import open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.evidence import find_shelf, map_split, map_witnesses
-from beyondcam.metrics import Training, read_segments, score_split, threshold_of, write_scores
+from beyondcam.metrics import ThresholdSplit, read_segments, score_split, threshold_of, write_scores
 from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
@@ -43,7 +44,7 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     masks, train_masks = open_masks("digits", VAL), open_masks("digits", TRAIN)
     assert masks is not None
     assert train_masks is not None
-    scores = score_split(out, val, masks, training=Training(train, train_masks))
+    scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
     left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out

@@ -166,7 +166,9 @@ def _evaluate(
     if not fabric.is_global_zero:
         return None
     ids = [i for i in evaluation.images.ids if i not in missing]
-    return score_labels(_labels_in(out), ids, evaluation.masks, left_out)
+    counts, unread = score_labels(_labels_in(out), ids, evaluation.masks)
+    left_out |= unread
+    return counts
 
 
 def _labels_of_predictions(

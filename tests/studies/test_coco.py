@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from beyondcam.classifier import read_config
-from beyondcam.data import open_images, open_masks
+from beyondcam.data import open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.studies import Workspace
 from beyondcam.studies.coco import class_counts, write_canvases
 from beyondcam.studies.selection import candidate_recipes

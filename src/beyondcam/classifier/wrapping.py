@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, NoReturn, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from beyondcam.classifier.model import (

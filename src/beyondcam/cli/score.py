@@ -11,7 +11,7 @@ from beyondcam.errors import BeyondcamError
 
 if TYPE_CHECKING:
     from beyondcam.data import LabelledImages
-    from beyondcam.metrics import Training
+    from beyondcam.metrics import ThresholdSplit
 
 
 def score_command(
@@ -35,7 +35,7 @@ def score_command(
     ] = "auto",
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import score_split, write_scores
     from beyondcam.metrics.table import print_table
@@ -48,12 +48,13 @@ def score_command(
     masks = open_masks(images.data, split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data}: has no masks to score against")
-    training = _open_training(run, data, train_split, classes, images, names(few) or ())
-    if few and training is None:
+    threshold_split = _open_threshold_split(run, data, train_split, classes, images, names(few) or ())
+    if few and threshold_split is None:
         raise BeyondcamError(f"needs a --train-split with masks, apart from --split {split}", parameter="few")
     scores = score_split(
         run, images, masks,
-        training=training, threshold=threshold, reference_threshold=reference_threshold, absent=absent,
+        threshold_split=threshold_split, threshold=threshold, reference_threshold=reference_threshold,
+        absent=absent,
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
         log(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` maps them")
@@ -63,17 +64,17 @@ def score_command(
     end(scores.left_out)
 
 
-def _open_training(
+def _open_threshold_split(
     run: Path,
     data: str | None,
     split: str,
     classes: str | None,
     scored: "LabelledImages",
     few: tuple[str, ...],
-) -> "Training | None":
+) -> "ThresholdSplit | None":
     """What the rules train and few choose τ on; None, and the reason shown, where there is no such thing."""
-    from beyondcam.data import open_masks
-    from beyondcam.metrics import Training
+    from beyondcam.data.masks import open_masks
+    from beyondcam.metrics import ThresholdSplit
 
     try:
         images = open_images_of(run, data, split, classes)
@@ -84,4 +85,4 @@ def _open_training(
     if scored.shared(images):
         log(f"no rule train: --split {scored.split} shares images with --train-split {split}")
         return None
-    return None if masks is None else Training(images, masks, few)
+    return None if masks is None else ThresholdSplit(images, masks, few)

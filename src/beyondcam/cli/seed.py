@@ -37,7 +37,7 @@ def seed_command(
     classes: Classes = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, threshold_of

@@ -78,7 +78,7 @@ def _label_source(
     run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str
 ) -> "LabelSource":
     """What is trained on: the seeds of a recipe, or without one the masks."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.segment import labels_of_masks, labels_of_seeds
 
     if recipe is not None:
@@ -91,7 +91,7 @@ def _label_source(
 
 def _evaluation_split(images: "LabelledImages", trained_on: "LabelledImages") -> "EvaluationSplit":
     """The images, none of them trained on, that a network is scored on, and their masks."""
-    from beyondcam.data import open_masks
+    from beyondcam.data.masks import open_masks
     from beyondcam.segment import EvaluationSplit
 
     masks = open_masks(images.data, images.split, images.classes)

@@ -5,7 +5,6 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from beyondcam.data import coco, digits, folder, voc
 from beyondcam.data.palette import PALETTE
@@ -13,9 +12,6 @@ from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, rea
 from beyondcam.data.source import LabelledImages, evenly
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
-
-if TYPE_CHECKING:
-    from beyondcam.data.masks import Masks, open_masks
 
 Source = Callable[[str, str, Sequence[str] | None, int], LabelledImages]
 
@@ -34,24 +30,14 @@ __all__ = [
     "SUFFIXES",
     "VOID",
     "LabelledImages",
-    "Masks",
     "Photo",
     "evenly",
     "is_digits",
     "open_images",
-    "open_masks",
     "parse",
     "read_mask",
     "read_photo",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("Masks", "open_masks"):  # so that what never asks for masks does not load them
-        from beyondcam.data import masks
-
-        return getattr(masks, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def open_images(

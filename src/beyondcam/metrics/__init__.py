@@ -1,10 +1,10 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import estimate, sample_weights
+from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
 from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
+from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
 from beyondcam.metrics.rows import (
     SCORE,
-    Absent,
     Comparison,
     Curve,
     NetworkRow,
@@ -16,27 +16,31 @@ from beyondcam.metrics.rows import (
     read_scores,
     write_scores,
 )
-from beyondcam.metrics.score import METRICS, REFERENCE, Training, score_split
+from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.score import REFERENCE, score_split
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
 from beyondcam.metrics.tally import ImageTally, Sweep, counts_at, iou, mean_iou, resampled_miou, tallies_of
-from beyondcam.metrics.thresholds import band_of, threshold_of
+from beyondcam.metrics.thresholds import ThresholdSplit, band_of, threshold_of
 
 __all__ = [
     "METRICS",
     "REFERENCE",
+    "RULES",
     "SCORE",
-    "Absent",
     "Comparison",
     "Curve",
     "ImageTally",
+    "Interval",
     "LabelCounts",
+    "Metric",
     "NetworkRow",
     "Origin",
+    "Pixels",
     "Row",
     "Scores",
     "Sweep",
+    "ThresholdSplit",
     "TrainedOn",
-    "Training",
     "band_of",
     "count_labels",
     "counts_at",
@@ -45,6 +49,7 @@ __all__ = [
     "iou",
     "label_mious",
     "mean_iou",
+    "number",
     "read_records",
     "read_scores",
     "read_segments",

@@ -5,34 +5,67 @@ pair of recipes, `curves.json` a `Curve` for each recipe, `segments.json` a `Net
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.evidence import checkpoint_hash
 from beyondcam.files import read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
-
-Absent = Literal["auto", "drop", "zero"]
+from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.tally import Absent
 
 SCORE, SEGMENT = "beyondcam score", "beyondcam segment"
 """The commands that write the files."""
 
 
+def _known(rule: str) -> str:
+    if rule not in RULES:
+        raise ValueError(f"no threshold rule is called {rule}")
+    return rule
+
+
+def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    if metrics.get("miou") is None:
+        raise ValueError("miou is missing")
+    return metrics
+
+
+RuleName = Annotated[str, AfterValidator(_known)]
+Values = dict[str, float | None]
+Intervals = dict[str, Interval | None]
+
+
 class Record(BaseModel):
-    """An entry of a result file."""
+    """Typed content of a result file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as it is written; a column that an older file lacks is not added to it."""
+        """What is written; a column that an older file lacks is not added to it."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+class CostPerImage(Record):
+    """Mean cost of an image's maps: passes, megapixels they went over, and seconds of work."""
+
+    forward: float
+    backward: float
+    megapixels: float
+    seconds: float
+
+
+class ChosenOn(Record):
+    """The split whose masks chose a threshold, and its images where these were few."""
+
+    split: str
+    images: tuple[str, ...] | None = None
 
 
 class Origin(Record):
@@ -46,82 +79,39 @@ class Origin(Record):
     precision: str
 
 
-class CostPerImage(BaseModel):
-    """Mean cost of an image's maps: passes, megapixels they went over, seconds of work."""
-
-    model_config = ConfigDict(frozen=True)
-
-    forward: float
-    backward: float
-    megapixels: float
-    seconds: float
-
-
-class ChosenOn(BaseModel):
-    """The split whose masks chose a threshold, and the images of it, where these were few."""
-
-    model_config = ConfigDict(frozen=True)
-
-    split: str
-    images: tuple[str, ...] | None = None
-
-
 class Row(Origin):
-    """One recipe, scored under one threshold rule.
-
-    Attributes
-    ----------
-    threshold, reference_threshold : τ of the recipe, and of the reference CAM under the same rule.
-    metrics : value by name of metric; in the file they stand beside the other keys.
-    iou : by name of class, background first; None for a class that is neither in the truth nor predicted.
-    ci : 95 % interval by name of metric.
-    cost : of an image; None where none was recorded.
-    chosen_on : for rules that take τ from another split.
-    images : how many were scored.
-    absent : how a class that the truth lacks is counted.
-    uncovered : mean share of the pixels that no view covered.
-
-    """
+    """One recipe, scored under one threshold rule. In the file its metrics stand beside the other keys."""
 
     recipe: str
     recipe_hash: str
-    threshold_rule: str
+    threshold_rule: RuleName
     threshold: float
-    metrics: dict[str, float | None]
-    iou: dict[str, float | None]
-    ci: dict[str, Interval | None]
-    cost: CostPerImage | None
-    reference_threshold: float | None
-    chosen_on: ChosenOn | None
+    metrics: Annotated[Values, AfterValidator(_ranked)]  # by name of metric
+    iou: Values  # by class, background first; None for one that is neither in the truth nor predicted
+    ci: Intervals  # 95 %, by name of metric
+    cost: CostPerImage | None  # None where none was recorded
+    reference_threshold: float | None  # of the reference CAM under the same rule
+    chosen_on: ChosenOn | None  # for rules that take τ from another split
     images: int
     absent: Absent
-    uncovered: float
+    uncovered: float  # mean share of the pixels that no view covered
 
     @model_validator(mode="before")
     @classmethod
     def _gather_metrics(cls, content: Any) -> Any:
-        """Every key of the file that is no field is a metric."""
+        """Take every key of a file that is no field for a metric."""
         if not isinstance(content, dict) or "metrics" in content:
             return content
         fields = {key: content[key] for key in content if key in cls.model_fields}
         return fields | {"metrics": {key: content[key] for key in content if key not in fields}}
 
-    @field_validator("metrics")
-    @classmethod
-    def _has_miou(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
-        if metrics.get("miou") is None:
-            raise ValueError("miou: missing")
-        return metrics
-
     @property
     def miou(self) -> float:
         """The metric that rows are ranked by."""
-        value = self.metrics["miou"]
-        assert value is not None
-        return value
+        return self.metrics["miou"] or 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as it is written, with the metrics beside the other keys."""
+        """What is written, the metrics beside the other keys."""
         written: dict[str, Any] = {}
         for key, value in super().to_json().items():
             written |= value if key == "metrics" else {key: value}
@@ -135,56 +125,34 @@ class Comparison(Origin):
     b: str
     a_hash: str
     b_hash: str
-    threshold_rule: str
-    difference: dict[str, float | None]
-    ci: dict[str, Interval | None]
+    threshold_rule: RuleName
+    difference: Values
+    ci: Intervals
 
     def turned(self) -> "Comparison":
         """The same comparison with `a` and `b` exchanged."""
-        return self.model_copy(
-            update={
-                "a": self.b,
-                "b": self.a,
-                "a_hash": self.b_hash,
-                "b_hash": self.a_hash,
-                "difference": {m: None if d is None else -d for m, d in self.difference.items()},
-                "ci": {m: None if i is None else (-i[1], -i[0]) for m, i in self.ci.items()},
-            }
-        )
+        names = {"a": self.b, "b": self.a, "a_hash": self.b_hash, "b_hash": self.a_hash}
+        difference = {m: None if d is None else -d for m, d in self.difference.items()}
+        ci = {m: None if i is None else (-i[1], -i[0]) for m, i in self.ci.items()}
+        return self.model_copy(update=names | {"difference": difference, "ci": ci})
 
 
 class Curve(Origin):
-    """What the report draws of a recipe.
-
-    Attributes
-    ----------
-    threshold, miou : at each level of the evidence.
-    levels, reference_levels : rule → level of the recipe's τ, and of the reference's.
-    dr_recall, ndr_recall : at the recipe's oracle τ, by level of the reference's τ; None without a reference.
-
-    """
+    """What the report draws of a recipe; the last three are left out where there is no reference CAM."""
 
     recipe: str
     recipe_hash: str
     classes: tuple[str, ...]
-    threshold: list[float]
-    miou: list[float]
-    levels: dict[str, int]
-    reference_levels: dict[str, int] | None = None
-    dr_recall: list[float | None] | None = None
+    threshold: list[float]  # of each level of the evidence
+    miou: list[float]  # at each of these thresholds
+    levels: dict[RuleName, int]  # of the recipe's threshold by each rule
+    reference_levels: dict[RuleName, int] | None = None  # of the reference's
+    dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
     ndr_recall: list[float | None] | None = None
 
 
 class TrainedOn(Record):
-    """The labels that a segmentation network was trained on; the truth comes from no recipe.
-
-    Attributes
-    ----------
-    mapped : how many images had evidence.
-    threshold_rule, threshold : of the seeds.
-    void : how close to √τ a pixel's √v was left void.
-
-    """
+    """The labels that a segmentation network was trained on; the truth comes from no recipe."""
 
     trained_on: Literal["seeds", "truth"]
     seeds_split: str
@@ -192,39 +160,30 @@ class TrainedOn(Record):
     recipe_hash: str | None
     checkpoint: str | None = None
     targets: str | None = None
-    mapped: int | None
-    threshold_rule: str | None
+    mapped: int | None  # images with evidence
+    threshold_rule: RuleName | None
     threshold: float | None
-    void: float | None
+    void: float | None  # how close to √τ the √v of a pixel was left void
 
 
 class NetworkRow(TrainedOn):
-    """A segmentation network and its score.
+    """A segmentation network and its score on a split."""
 
-    Attributes
-    ----------
-    name : of its folder in RUN/segment.
-    round : 1 for a network of seeds or the truth, n for one of the predictions of round n - 1.
-    config : settings of the training.
-    data, split : that it was scored on.
-
-    """
-
-    name: str
-    round: int
+    name: str  # of its folder in RUN/segment
+    round: int  # from the second on, trained on the predictions of the round before
     training_seed: int
     architecture: str
     encoder: str
-    config: dict[str, Any]
+    config: dict[str, Any]  # settings of its training
     data: str
     split: str
     miou: float
-    iou: dict[str, float | None]
-    ci: dict[str, Interval | None]
+    iou: Values
+    ci: Intervals
     images: int
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as it is written, the name first."""
+        """What is written, the name first."""
         return {"name": self.name} | super().to_json()
 
 
@@ -232,38 +191,43 @@ R = TypeVar("R", bound=Record)
 
 
 def read_records(path: Path, kind: type[R], made_by: str) -> list[R]:
-    """The entries of a result file. Raises `BeyondcamError` that names the command that makes it."""
+    """Read a result file. Raises `BeyondcamError` that names the command that makes it."""
     content = read_json(path, made_by)
     try:
         return TypeAdapter(list[kind]).validate_python(content)  # type: ignore[valid-type]
     except ValidationError as error:
         where, what = first_complaint(error)
-        place = f"entry {', '.join(where)}: " if where else ""
-        raise BeyondcamError(f"{path}: {place}{what}; `{made_by}` makes it anew") from None
+        raise BeyondcamError(f"{path}: {' '.join((*where, what))}; `{made_by}` makes it anew") from None
 
 
-def write_records(path: Path, records: Sequence[Record]) -> None:
+def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write a result file."""
     write_json(path, [record.to_json() for record in records])
 
 
+def read_scores(run: Path) -> list[Row]:
+    """The rows of RUN/scores.json. Raises `BeyondcamError` where there are none."""
+    path = run / "scores.json"
+    if not (rows := read_records(path, Row, SCORE)):
+        raise BeyondcamError(f"{path}: holds no scores; `{SCORE}` makes it anew")
+    return rows
+
+
 @dataclass(frozen=True)
 class Scores:
-    """What `score_split` returns.
-
-    Attributes
-    ----------
-    rows : one for each recipe and threshold rule.
-    comparisons : one for each pair of recipes and rule.
-    curves : by the name of the evidence's folder.
-    left_out : images and recipes that could not be scored, with the reason.
-
-    """
+    """What `score_split` returns."""
 
     rows: list[Row] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, Curve] = field(default_factory=dict)  # by the name of the evidence's folder
+    left_out: dict[str, str] = field(default_factory=dict)  # images, recipes and rules → the reason
+
+    def extend(self, others: "Scores") -> None:
+        """Add the scores of other recipes."""
+        self.rows.extend(others.rows)
+        self.comparisons.extend(others.comparisons)
+        self.curves.update(others.curves)
+        self.left_out.update(others.left_out)
 
     def row(self, recipe: str, rule: str = "oracle") -> Row:
         """The row of a recipe under a rule."""
@@ -277,17 +241,7 @@ class Scores:
         (found,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
         pair = found if found.b == a else found.turned()
         value, interval = pair.difference[metric], pair.ci[metric]
-        if value is None or interval is None:
-            return math.nan, math.nan, math.nan
-        return value, *interval
-
-
-def read_scores(run: Path) -> list[Row]:
-    """The rows of RUN/scores.json. Raises `BeyondcamError` where there are none."""
-    path = run / "scores.json"
-    if not (rows := read_records(path, Row, SCORE)):
-        raise BeyondcamError(f"{path}: holds no scores; `{SCORE}` makes it anew")
-    return rows
+        return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
 
 
 def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
@@ -302,11 +256,8 @@ def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
         ("curves", Curve, list(scores.curves.values())),
     )
     for name, kind, records in files:
-        path, kept = run / f"{name}.json", list[Origin]()
+        path, old = run / f"{name}.json", list[Origin]()
         with suppress(BeyondcamError):
-            kept = [
-                old
-                for old in read_records(path, kind, SCORE)
-                if (old.data, old.split) != (images.data, images.split) and old.checkpoint == checkpoint
-            ]
+            old = [r for r in read_records(path, kind, SCORE) if r.checkpoint == checkpoint]
+        kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
         write_records(path, [*kept, *records])

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import Masks
-from beyondcam.evidence import LEVELS, Shelf, Winners, level_threshold, winners_of
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import LEVELS, Shelf, Winners, winners_of
 from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
+Absent = Literal["auto", "drop", "zero"]
+"""How a class that the truth lacks counts in the mean IoU: see `mean_iou`."""
 
 
 def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
@@ -45,16 +48,21 @@ class ImageTally:
         truths = np.flatnonzero(counts.any((1, 2)))
         return cls(truths, labels, counts[truths])
 
-    def at(self, level: int, classes: int) -> Counts:
-        """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
-        above = self.counts[:, :, level + 1 :].sum(-1)
-        below = self.counts[:, :, : level + 1].sum((1, 2))
+    def at(self, levels: int | Counts, classes: int) -> Counts:
+        """Intersection, predicted and true pixels of background and each class: (3, classes + 1).
+
+        `levels` is one for all, or (k,), one for each of `labels`; a pixel above it is foreground.
+        """
+        is_above = np.arange(LEVELS) > np.broadcast_to(levels, len(self.labels))[:, None]  # (k, LEVELS)
+        found = (self.counts * is_above).sum(-1)  # (t, k)
+        total = self.counts.sum((1, 2))  # (t,)
         row, column = np.nonzero(self.truths[:, None] == self.labels)
         result = np.zeros((3, classes + 1), np.int64)
-        result[0, self.labels[column]] = above[row, column]
-        result[1, self.labels] = above.sum(0)
-        result[2, self.truths] = self.counts.sum((1, 2))
-        result[:2, 0] = below[self.truths == 0].sum(), below.sum()
+        result[0, self.labels[column]] = found[row, column]
+        result[1, self.labels] = found.sum(0)
+        result[2, self.truths] = total
+        missed = total - found.sum(1)  # (t,), labelled background
+        result[:2, 0] = missed[self.truths == 0].sum(), missed.sum()
         return result
 
 
@@ -102,19 +110,20 @@ class Sweep:
         """Pixels labelled at thresholds on the level: (classes + 1, LEVELS)."""
         return np.concatenate([self.won.cumsum(1).sum(0)[None], above(self.won[1:])])
 
-    def miou(self, absent: str = "auto") -> NDArray[np.float64]:
+    def miou(self, absent: Absent = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
         return mean_iou(
             iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent
         )
 
-    def best_level(self, absent: str = "auto") -> int:
+    def best_level(self, absent: Absent = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
 
-    def best_threshold(self, absent: str = "auto") -> float | None:
-        """The threshold of the best level; None where the truth shows no object, which says nothing of it."""
-        return level_threshold(self.best_level(absent)) if self.true[1:].any() else None
+    @property
+    def has_object(self) -> bool:
+        """Whether the truth shows anything but background; else no threshold is better than another."""
+        return bool(self.true[1:].any())
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:
@@ -160,7 +169,7 @@ def iou(intersection: Counts, predicted: Counts, true: Counts) -> NDArray[np.flo
         return np.where(union > 0, intersection / np.maximum(union, 1), np.nan)
 
 
-def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: str = "auto") -> NDArray[np.float64]:
+def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
     """Mean over the first axis, the classes.
 
     `absent` says what a class absent from the truth does: "auto" leaves it out, or counts it 0 where it is

@@ -1,120 +1,177 @@
-"""Thresholds as a user writes them: a value, or the name of a rule."""
+"""Thresholds that are chosen before a score: on the masks of another split, or as a user writes them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import (
-    FAMILY,
-    LEVELS,
-    Shelf,
-    threshold_level,
-    winners_of,
-)
-from beyondcam.metrics.consensus import ASKED_LIKE, Consensus, best_agreeing, consensus
-from beyondcam.metrics.rows import Row, read_scores
-from beyondcam.metrics.score import within_unit
+from beyondcam.evidence import FAMILY, LEVELS, Shelf, shelves, threshold_level, winners_of
+from beyondcam.metrics.consensus import SHARED, Consensus, consensus
+from beyondcam.metrics.looks import look_at, mapped_in_full
+from beyondcam.metrics.rows import ChosenOn, Row, read_scores
+from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
 from beyondcam.metrics.tally import Sweep, tallies_of
+from beyondcam.outcome import LeftOut, Outcome
 
-_SAME = ("recipe_hash", "checkpoint", *FAMILY)
+
+@dataclass(frozen=True)
+class ThresholdSplit:
+    """A split whose masks choose τ for another: all of them under the rule `train`, `few` under `few`."""
+
+    images: LabelledImages
+    masks: Masks
+    few: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for i in self.few:
+            if i not in self.images.ids:
+                raise BeyondcamError(f"few: split {self.images.split} has no image {i}")
+
+    @property
+    def chosen_on(self) -> dict[str, ChosenOn]:
+        """Rule → what a row says of where τ comes from."""
+        split = self.images.split
+        return {"train": ChosenOn(split=split), "few": ChosenOn(split=split, images=self.few)}
+
+    def count(self, run: Path, family: Sequence[Shelf]) -> Outcome[dict[str, Sweep]]:
+        """Count the recipes of a family on this split: recipe hash → rule → counts.
+
+        Left out are recipes that lack images which another one has, images that cannot be read, and rules
+        whose masks show no object.
+        """
+        split = f"split {self.images.split}"
+        wanted = [shelf.manifest["recipe_hash"] for shelf in family]
+        here = [shelf for shelf in shelves(run, self.images) if shelf.family == family[0].family]
+        one_each = {shelf.manifest["recipe_hash"]: shelf for shelf in reversed(here)}  # of several, the first
+        ids, complete, lacking = mapped_in_full(list(one_each.values()), self.images)
+        left_out = {
+            f"rules train and few of {shelf.name}": reason
+            for shelf, reason in lacking
+            if shelf.manifest["recipe_hash"] in wanted
+        }
+        reason = f"is not mapped on {split}; `beyondcam map` does it"
+        left_out |= {f"{i} of the rule few": reason for i in self.few if i not in ids}
+        by_hash = {shelf.manifest["recipe_hash"]: shelf for shelf in complete}
+        recipes = {key: by_hash[key] for key in wanted if key in by_hash}
+        chosen_on = {"few": set(self.few), "train": set(ids)} if self.few else {"train": set(ids)}
+        classes = len(self.images.classes)
+        counts = {key: {rule: Sweep.of((), classes) for rule in chosen_on} for key in recipes}
+        ids = ids if recipes else []
+        for i, look in look_at(ids, list(recipes.values()), self.masks, label="read train"):
+            if isinstance(look, LeftOut):
+                left_out[f"{i} of {split}"] = look.reason
+                continue
+            for sweeps, recipe in zip(counts.values(), look.recipes, strict=True):
+                for rule, some in chosen_on.items():
+                    if i in some:
+                        sweeps[rule].add(recipe.tally)
+        no_object = f"no object in its masks of {split}"
+        for sweeps in counts.values():  # of all recipes the same, as they share the masks
+            left_out |= {f"rule {rule}": no_object for rule in chosen_on if not sweeps[rule].has_object}
+        return Outcome(counts, left_out)
 
 
 def threshold_of(
-    run: Path, shelf: Shelf, images: LabelledImages, text: str, masks: Masks | None = None
+    run: Path, shelf: Shelf, images: LabelledImages, threshold: str, masks: Masks | None = None
 ) -> float:
-    """A threshold on the evidence of a shelf, as `--threshold` gives it.
+    """A threshold on the evidence of a shelf, as `threshold` describes it.
 
     A value in [0, 1]; `blind`, the best on what the split's witnesses agree on; `few:ID,ID`, the best on the
-    `masks` of these images; or `few`, `train` or `oracle` as `score` has answered them.
+    `masks` of these images; or `few`, `train` or `oracle` as `score` has found them.
     """
-    rule, _, named = text.partition(":")
-    classes = len(images.classes)
-    if text == "blind":
-        agreed = _agreed(run, shelf, images, "--threshold")
-        found = best_agreeing(tallies_of(shelf, agreed.ids, agreed.masks), classes)
-        if found is None:
+    rule, _, named = threshold.partition(":")
+    if threshold == "blind":
+        agreed = _agreed(run, shelf, images, "threshold")
+        sweep = Sweep.of(tallies_of(shelf, agreed.ids, agreed.masks), len(images.classes))
+        if (found := RULES["blind"].choose(ThresholdData(agreed=sweep))) is None:
             raise BeyondcamError(
-                f"--threshold blind: on --split {images.split} witnesses agree on no object; give a value"
+                f"threshold: on split {images.split} the witnesses agree on no object; give a value"
             )
-        return found
+        return found.value
     if rule == "few" and named:
         ids = sorted({name.strip() for name in named.split(",")})
         if masks is None:
-            raise BeyondcamError(f"--threshold {text}: no masks to choose τ by here; take blind or a value")
+            raise BeyondcamError(f"threshold: no masks to choose {threshold} by; take blind or a value")
         if unknown := set(ids) - set(images.ids):
-            raise BeyondcamError(f"--threshold {text}: {images.split} has no image {min(unknown)}")
+            raise BeyondcamError(f"threshold: {threshold}: {images.split} has no image {min(unknown)}")
         if missing := [i for i in ids if not shelf.path(i).exists()]:
-            raise BeyondcamError(f"--threshold {text}: {missing[0]} is not mapped; `beyondcam map` does it")
-        found = Sweep.of(tallies_of(shelf, ids, masks), classes).best_threshold()
-        if found is None:
-            raise BeyondcamError(f"--threshold {text}: no object in these masks; name other images")
-        return found
+            raise BeyondcamError(
+                f"threshold: {threshold}: {missing[0]} is not mapped; `beyondcam map` does it"
+            )
+        sweep = Sweep.of(tallies_of(shelf, ids, masks), len(images.classes))
+        if (found := RULES["few"].choose(ThresholdData(few=sweep))) is None:
+            raise BeyondcamError(f"threshold: {threshold}: no object in these masks; name other images")
+        return found.value
     try:
-        return within_unit(text, "--threshold")
+        return within_unit(threshold, "threshold")
     except ValueError:
-        return _by_rule(run, shelf, images, text)
+        return _scored_threshold(run, shelf, images, threshold)
 
 
-def band_of(run: Path, shelf: Shelf, images: LabelledImages, text: str, threshold: float) -> float:
-    """How close to √τ a pixel's √v is left void, as `--void` gives it.
+def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: float) -> float:
+    """How close to √τ the √v of a pixel is left void, as `void` describes it.
 
     A value in [0, 1]; or `blind`, the least by which as much is void as the split's witnesses disagree about.
     """
-    if text != "blind":
+    if void != "blind":
         try:
-            return within_unit(text, "--void")
+            return within_unit(void, "void")
         except ValueError:
-            raise BeyondcamError(f"--void {text}: write a value between 0 and 1, or blind") from None
-    agreed = _agreed(run, shelf, images, "--void")
-    counts, open_to_doubt = np.zeros(LEVELS, np.int64), 0
+            raise BeyondcamError(f"void: {void}: write a value between 0 and 1, or blind") from None
+    agreed = _agreed(run, shelf, images, "void")
+    counts, disputed = np.zeros(LEVELS, np.int64), 0
     for i in agreed.ids:
         counts += np.bincount(winners_of(shelf.read(i)).levels.ravel(), minlength=LEVELS)
-        open_to_doubt += int((agreed.masks.read(i) == VOID).sum())
+        disputed += int((agreed.masks.read(i) == VOID).sum())
     level, last = np.arange(LEVELS), threshold_level(threshold)
-    steps = np.where(level > last, level - last, last + 1 - level)  # to this many levels either side is void
+    steps = np.where(level > last, level - last, last + 1 - level)  # void from a band of so many levels on
     steps[0] = LEVELS  # no evidence at all is background however wide the band
-    void = np.bincount(steps, counts, LEVELS + 1).cumsum()
-    return float(min(void.searchsorted(open_to_doubt) / (LEVELS - 1), 1.0))
+    pixels = np.bincount(steps, counts, LEVELS + 1).cumsum()  # (LEVELS + 1,), void by the width of the band
+    return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
 
 
-def _agreed(run: Path, shelf: Shelf, images: LabelledImages, option: str) -> Consensus:
+def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:
     found = consensus(run, images, shelf)
     if found is None:
-        how = " ".join(f"--{key} {shelf.manifest[key]}" for key in ASKED_LIKE)
+        settings = ", ".join(f"{key} {shelf.manifest[key]}" for key in SHARED)
         raise BeyondcamError(
-            f"{option} blind: {run} has no witnesses of --split {images.split}; `beyondcam map {how}` asks "
-            "them, or give a value"
+            f"{parameter}: blind needs the witnesses of split {images.split}, which {run} does not have; "
+            f"`beyondcam map` makes them (with {settings}), or give a value"
         )
     return found
 
 
-def _by_rule(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:
+def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:
+    """The threshold that scores.json has for a recipe under a rule."""
     if rule not in ("few", "train", "oracle"):
         raise BeyondcamError(
-            f"--threshold {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
+            f"threshold: {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
         )
-    asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in _SAME))
+    keys = ("recipe_hash", "checkpoint", *FAMILY)
+    asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
     found = {
         row.threshold: row.chosen_on.split if row.chosen_on else row.split
         for row in read_scores(run)
-        if (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in _SAME)) == asked
+        if (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == asked
         and _may_take(row, rule, images)
     }
     if not found:
         raise BeyondcamError(
-            f"--threshold {rule}: {run / 'scores.json'} has no such row for {shelf.name} that --split "
+            f"threshold: {rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
             f"{images.split} may take; `beyondcam score` makes it where there are masks, otherwise take blind"
         )
     if len(found) > 1:
-        answers = ", ".join(f"τ {value:.3f} of --split {split}" for value, split in sorted(found.items()))
-        raise BeyondcamError(f"--threshold {rule}: {shelf.name} has several ({answers}); give a value")
+        answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(found.items()))
+        raise BeyondcamError(f"threshold: {rule}: {shelf.name} has several ({answers}); give a value")
     return next(iter(found))
 
 
 def _may_take(row: Row, rule: str, images: LabelledImages) -> bool:
-    """Whether a row's τ is of its rule for a split: one chosen on the split's own masks is its oracle."""
+    """Whether a split may take a row's τ by its rule: one chosen on the split's own masks is its oracle."""
     if rule == "oracle":
         return row.split == images.split
     on = row.chosen_on

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import PALETTE, VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
 from beyondcam.label_images import encoded, overlay
 from beyondcam.metrics import NetworkRow, Row
+from beyondcam.outcome import Outcome, attempt
 from beyondcam.report.groups import SHOWN, Group
 from beyondcam.seeds import seed_labels
 
@@ -29,7 +31,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: the addresses of its thumbnails, in the order of the gallery's rows and networks."""
+    """One image: addresses of its thumbnails, in the order of the gallery's rows and networks."""
 
     id: str
     targets: Sequence[str]
@@ -38,6 +40,7 @@ class Picture:
     maps: Sequence[str]
     seeds: Sequence[str]
     predictions: Sequence[str]
+    labels: frozenset[int]  # that can be seen in it
 
     @property
     def files(self) -> set[str]:
@@ -45,24 +48,15 @@ class Picture:
         return {f for f in (self.photo, self.truth, *self.maps, *self.seeds, *self.predictions) if f}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gallery:
-    """What is shown of a group.
+    """What is shown of a group."""
 
-    Attributes
-    ----------
-    rows : one a recipe shown, with the rule and τ of its seeds.
-    networks : one a segmentation network shown.
-    legend : the classes that can be seen, with their colours.
-    left_out : what could not be shown, with the reason.
-
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    networks: list[NetworkRow] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    legend: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    rows: Sequence[Row] = ()  # one a recipe, with the rule and τ of its seeds
+    networks: Sequence[NetworkRow] = ()
+    pictures: Sequence[Picture] = ()
+    legend: dict[str, str] = field(default_factory=dict)  # class → colour, of those that can be seen
+    left_out: dict[str, str] = field(default_factory=dict)  # what could not be shown, with the reason
 
     @property
     def files(self) -> set[str]:
@@ -74,85 +68,72 @@ def write_gallery(
     run: Path, group: Group, networks: Sequence[NetworkRow], classes: Sequence[str], folder: Path, prefix: str
 ) -> Gallery:
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
-    gallery = Gallery(networks=[row for row in networks if _predicts(row, group)][:SHOWN])
-    predictions = [run / "segment" / row.name / "predictions" / row.split for row in gallery.networks]
+    data, split = group.origin.data, group.origin.split
+    networks = [row for row in networks if (row.data, row.split) == (data, split)][:SHOWN]
     try:
-        images = open_images(group.key["data"], group.key["split"], classes)
-        masks = open_masks(group.key["data"], group.key["split"], classes)
+        images, masks = open_images(data, split, classes), open_masks(data, split, classes)
     except BeyondcamError as error:
-        gallery.left_out["every image"] = str(error)
-        return gallery
-    found = _found(run, images, group)
-    gallery.rows = [row for row, _ in found]
-    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in found)] if found else []
-    seen: set[int] = set()
-    for number, i in enumerate(evenly(ids, IMAGES)):
-        try:
-            stem = f"gallery/{prefix}-{number:02d}"
-            picture, labels = _show(images, masks, found, predictions, i, folder, stem)
-        except BeyondcamError as error:
-            gallery.left_out[i] = str(error)
-        else:
-            gallery.pictures.append(picture)
-            seen |= labels
+        return Gallery(networks=networks, left_out={"every image": str(error)})
+    here = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
+    keys = [(r.recipe, r.recipe_hash, *(getattr(r, key) for key in FAMILY)) for r in group.shown]
+    evidence = [(row, here[key]) for row, key in zip(group.shown, keys, strict=True) if key in here]
+    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in evidence)] if evidence else []
+    predictions = [run / "segment" / row.name / "predictions" / row.split for row in networks]
+
+    @attempt
+    def show(numbered: tuple[int, str]) -> Picture:
+        stem = f"gallery/{prefix}-{numbered[0]:02d}"
+        return _show(images, masks, evidence, predictions, numbered[1], folder, stem)
+
+    shown = Outcome.of((i, show((n, i))) for n, i in enumerate(evenly(ids, IMAGES)))
+    pictures = list(shown.results.values())
     names = dict(enumerate(classes, start=1)) | {VOID: "void"}
-    gallery.legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
-    return gallery
-
-
-def _predicts(network: NetworkRow, group: Group) -> bool:
-    """Whether a segmentation network was scored on the images of a group."""
-    return (network.data, network.split) == (group.key["data"], group.key["split"])
-
-
-def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Row, Shelf]]:
-    """The evidence that the rows shown were worked out from, where it is still there."""
-    have = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
-    keys = [(row.recipe, row.recipe_hash, *(getattr(row, key) for key in FAMILY)) for row in group.shown]
-    return [(row, have[key]) for row, key in zip(group.shown, keys, strict=True) if key in have]
+    seen = set[int]().union(*(picture.labels for picture in pictures))
+    legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
+    return Gallery([row for row, _ in evidence], networks, pictures, legend, shown.left_out)
 
 
 def _show(
     images: LabelledImages,
     masks: Masks | None,
-    found: Sequence[tuple[Row, Shelf]],
+    evidence: Sequence[tuple[Row, Shelf]],
     predictions: Sequence[Path],
     image_id: str,
     folder: Path,
     stem: str,
-) -> tuple[Picture, set[int]]:
-    """Write the thumbnails of one image; return their addresses and the labels to be seen in them."""
+) -> Picture:
+    """Write the thumbnails of one image."""
     photo = images.read(image_id)
     size = _fit(photo.width, photo.height)
     pixels = _resized(photo.pixels.permute(1, 2, 0).numpy(), size)
     thumbnails = {"photo": Image.fromarray(pixels)}
     pale = np.repeat(140 + 0.42 * pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
-    drawn = {}
+    labels: dict[str, Pixels] = {}
     if masks is not None:
-        drawn["truth"] = masks.read(image_id).numpy()
-    for n, (row, shelf) in enumerate(found):
+        labels["truth"] = masks.read(image_id).numpy()
+    for n, (row, shelf) in enumerate(evidence):
         stored = shelf.read(image_id)
-        evidence = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no growing
-        shades = mpl.colormaps["inferno"](_resized(winners_of(evidence).levels, size), bytes=True)
+        small = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no enlarged evidence
+        shades = mpl.colormaps["inferno"](_resized(winners_of(small).levels, size), bytes=True)
         thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
-        drawn[f"{n}-seed"] = seed_labels(evidence, row.threshold)
+        labels[f"{n}-seed"] = seed_labels(small, row.threshold)
     for n, place in enumerate(predictions):
-        drawn[f"{n}-prediction"] = read_mask(path_below(place, image_id, ".png")).numpy()
-    for name, labels in drawn.items():
-        thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
+        labels[f"{n}-prediction"] = read_mask(path_below(place, image_id, ".png")).numpy()
+    for name, drawn in labels.items():
+        thumbnails[name] = overlay(pale, _resized(drawn, size, Image.Resampling.NEAREST))
     address = {name: f"{stem}-{name}.jpg" for name in thumbnails}
     for name, thumbnail in thumbnails.items():
         write_whole(folder / address[name], encoded(thumbnail, "JPEG", quality=80, subsampling=0))
-    picture = Picture(
+    return Picture(
         image_id,
         [images.classes[t] for t in stored.targets],
         address["photo"],
         address.get("truth"),
-        [address[f"{n}-map"] for n in range(len(found))],
-        [address[f"{n}-seed"] for n in range(len(found))],
+        [address[f"{n}-map"] for n in range(len(evidence))],
+        [address[f"{n}-seed"] for n in range(len(evidence))],
         [address[f"{n}-prediction"] for n in range(len(predictions))],
+        frozenset(int(k) for drawn in labels.values() for k in np.unique(drawn)),
     )
-    return picture, {int(k) for labels in drawn.values() for k in np.unique(labels)}
 
 
 def _fit(width: int, height: int) -> tuple[int, int]:

@@ -1,57 +1,50 @@
-"""The rows of a RUN, sorted into what may be compared, and what they say."""
+"""The rows of a RUN in groups that may be compared, and what they show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import REFERENCE, Comparison, Curve, Origin, Row
+from beyondcam.metrics import REFERENCE, RULES, Comparison, Curve, Interval, Origin, Row
 
 SHOWN = 8
 """Recipes that are drawn; the tables hold them all."""
 
-RULES = {
-    "train": "τ is the best one on the training split's masks",
-    "few": "τ is the best one on a few masked images",
-    "blind": "τ comes from images, maps and image-level labels alone",
-    "fixed": "τ was given beforehand",
-    "oracle": "τ is the best one on the very masks that are scored (an upper bound)",
-}
-"""Threshold rules, the one to be believed first."""
-
-_KEY = ("data", "split", *FAMILY)
+R = TypeVar("R", bound=Origin)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The best recipe beside the reference, under one rule.
+    """The best recipe beside the reference, under one rule."""
 
-    Attributes
-    ----------
-    row : the best row that is not the reference's; the reference's own where it stands alone.
-    difference, interval : of its mIoU to the reference's; None where the two were not compared.
-    rivals : recipes it was picked from.
-
-    """
-
-    row: Row
-    difference: float | None
-    interval: Sequence[float] | None
-    rivals: int
+    row: Row  # of the best that is not the reference; of the reference where it stands alone
+    difference: float | None  # of its mIoU to the reference's; None where the two were not compared
+    interval: Interval | None
+    rivals: int  # recipes it was picked from
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one data set, split, target rule and seed, and what was worked out from them."""
+    """The rows of one data set, split, target rule and seed, and what was computed from them."""
 
-    key: Mapping[str, str]
     rows: Sequence[Row]
     comparisons: Sequence[Comparison]
     curves: Sequence[Curve]
 
     @property
+    def origin(self) -> Origin:
+        """What the rows have in common."""
+        return self.rows[0]
+
+    @property
     def rules(self) -> list[str]:
-        """The rules that have rows, the one to be believed first."""
-        return sorted({row.threshold_rule for row in self.rows}, key=_rank)
+        """The rules that have rows, the most trustworthy first."""
+        return sorted({row.threshold_rule for row in self.rows}, key=trust)
+
+    @property
+    def recipes(self) -> int:
+        """How many recipes there are."""
+        return len({row.recipe for row in self.rows})
 
     def under(self, rule: str) -> list[Row]:
         """The rows of a rule, best first."""
@@ -70,19 +63,11 @@ class Group:
             best[-1] = leading[REFERENCE]
         return best
 
-    @property
-    def recipes(self) -> int:
-        """How many recipes there are."""
-        return len({row.recipe for row in self.rows})
-
     def against_reference(self, rule: str) -> list[Comparison]:
-        """Comparisons of a rule with the reference first, so that + is better than it; best first."""
-        found = []
-        for comparison in self.comparisons:
-            names = (comparison.a, comparison.b)
-            if comparison.threshold_rule == rule and REFERENCE in names:
-                found.append(comparison if names[0] == REFERENCE else comparison.turned())
-        return sorted(found, key=lambda c: -(c.difference.get("miou") or 0))
+        """Comparisons of a rule with the reference as `a`, so that + is better than it; best first."""
+        pairs = [c for c in self.comparisons if c.threshold_rule == rule and REFERENCE in (c.a, c.b)]
+        pairs = [pair if pair.a == REFERENCE else pair.turned() for pair in pairs]
+        return sorted(pairs, key=lambda pair: -(pair.difference.get("miou") or 0))
 
     def others(self, rule: str) -> list[Comparison]:
         """Comparisons of a rule between recipes that are not the reference."""
@@ -95,34 +80,34 @@ class Group:
 
     @property
     def finding(self) -> Finding:
-        """What the leading rule says."""
+        """What the rows of the leading rule show."""
         rows = self.under(self.leading_rule)
         rivals = [row for row in rows if row.recipe != REFERENCE]
         best = (rivals or rows)[0]
-        for comparison in self.against_reference(self.leading_rule):
-            if comparison.b == best.recipe:
-                return Finding(best, comparison.difference["miou"], comparison.ci["miou"], len(rivals))
+        for pair in self.against_reference(self.leading_rule):
+            if pair.b == best.recipe:
+                return Finding(best, pair.difference["miou"], pair.ci["miou"], len(rivals))
         return Finding(best, None, None, len(rivals))
 
 
 def group_rows(
     rows: Sequence[Row], comparisons: Sequence[Comparison], curves: Sequence[Curve]
 ) -> list[Group]:
-    """Sort rows into groups, those under the most believable rule first."""
-    keys = {_key(row): None for row in rows}
-    groups = [
-        Group(
-            dict(zip(_KEY, key, strict=True)),
-            [row for row in rows if _key(row) == key],
-            [comparison for comparison in comparisons if _key(comparison) == key],
-            [curve for curve in curves if _key(curve) == key],
-        )
-        for key in keys
-    ]
-    return sorted(groups, key=lambda group: _rank(group.leading_rule))
+    """Sort results into groups, those under the most trustworthy rule first."""
+
+    def of(key: tuple[str, ...], results: Sequence[R]) -> list[R]:
+        return [result for result in results if _key(result) == key]
+
+    groups = [Group(of(k, rows), of(k, comparisons), of(k, curves)) for k in dict.fromkeys(map(_key, rows))]
+    return sorted(groups, key=lambda group: trust(group.leading_rule))
 
 
-def verdict(interval: Sequence[float] | None) -> str:
+def trust(rule: str) -> tuple[bool, int]:
+    """Sorts rules: those that need more masks of other images first, upper bounds last."""
+    return RULES[rule].upper_bound, -list(RULES).index(rule)
+
+
+def verdict(interval: Interval | None) -> str:
     """What an interval of a difference allows to say of it."""
     if interval is None:
         return "unknown"
@@ -132,8 +117,4 @@ def verdict(interval: Sequence[float] | None) -> str:
 
 def _key(result: Origin) -> tuple[str, ...]:
     """Equal for results that may be compared."""
-    return tuple(getattr(result, name) for name in _KEY)
-
-
-def _rank(rule: str) -> int:
-    return list(RULES).index(rule)
+    return tuple(getattr(result, name) for name in ("data", "split", *FAMILY))

@@ -6,9 +6,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from beyondcam.errors import BeyondcamError, MissingWeightsError
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
 from beyondcam.metrics.text import signed
-from beyondcam.report.page import number
 from beyondcam.studies import map_pairs
 from beyondcam.studies.finding import Finding, Plot, Table
 from beyondcam.studies.map_pairs import MapPair

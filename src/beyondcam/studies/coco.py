@@ -15,7 +15,7 @@ from beyondcam.data.coco import instances
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.files import write_json, write_whole
 from beyondcam.label_images import encoded
-from beyondcam.metrics import Scores, Training
+from beyondcam.metrics import Scores, ThresholdSplit
 from beyondcam.metrics.text import cell, signed
 from beyondcam.studies.finding import Finding, Table
 from beyondcam.studies.selection import REFINEMENTS, SALIENCIES, UNREFINED, Selection, candidate_recipes
@@ -38,9 +38,8 @@ def study_coco(workspace: Workspace, settings: CocoSettings) -> Finding:
         setup = each.main_setup()
         train = each.open_setup(setup.run, each.training_split)
         selections[f"{each.run}"] = selection = select(each, setup, train, settings)
-        sentences.append(
-            f"{each.run}: {verdict(selection)} (classifier: {setup.quality}). {class_counts(setup)}"
-        )
+        classifier = f"(classifier: {setup.quality})"
+        sentences.append(f"{each.run}: {verdict(selection)} {classifier}. {class_counts(setup)}")
     return Finding(" ".join(sentences), selection_tables(selections))
 
 
@@ -68,7 +67,7 @@ def select(workspace: Workspace, setup: Setup, train: Setup, settings: CocoSetti
     """Map both splits with all candidates; choose refinements on `train`, score them on the other."""
     recipes = candidate_recipes(settings.refinements)
     evidence, on_train = workspace.map_images(setup, recipes), workspace.map_images(train, recipes)
-    scores = workspace.score(setup, evidence, training=Training(train.images, train.masks))
+    scores = workspace.score(setup, evidence, threshold_split=ThresholdSplit(train.images, train.masks))
     return Selection.choose(workspace.score(train, on_train), scores, settings.refinements)
 
 

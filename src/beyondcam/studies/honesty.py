@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
+from beyondcam.metrics import ImageTally, Scores, Sweep, ThresholdSplit, estimate, sample_weights
 from beyondcam.metrics.text import bounded, cell, signed
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, map_items
 from beyondcam.studies.finding import Finding, Plot, Point, Table
@@ -49,7 +49,7 @@ def study_honesty(workspace: Workspace, settings: HonestySettings) -> Finding:
     train = workspace.open_setup(setup.run, workspace.training_split)
     workspace.map_images(train, recipes)
     evidence = workspace.map_images(setup, recipes)
-    scores = workspace.score(setup, evidence, training=Training(train.images, train.masks))
+    scores = workspace.score(setup, evidence, threshold_split=ThresholdSplit(train.images, train.masks))
     by_rule = {rule: (scores, rule) for rule in ("oracle", "train")}
     for tau in settings.fixed:
         by_rule[f"fixed {tau}"] = workspace.score(setup, evidence, threshold=tau), "fixed"

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
 from beyondcam.metrics.text import cell, signed
 from beyondcam.perturbations import Crops, Mask, Noise, Perturbation
 from beyondcam.recipes import Recipe, Source
-from beyondcam.report.page import number
 from beyondcam.studies.finding import Finding, Plot, Table, miou_point
 from beyondcam.studies.workspace import Workspace, smoothed
 

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from beyondcam.data.digits import Settings
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
 from beyondcam.metrics.text import signed
 from beyondcam.perturbations import Plain
-from beyondcam.report.page import number
 from beyondcam.studies import map_pairs, rules
 from beyondcam.studies.finding import Finding, Plot, Table
 from beyondcam.studies.image_objects import ImageObject, in_thirds, score_objects

@@ -17,11 +17,11 @@ from beyondcam.classifier import Activations, Classifier, build
 from beyondcam.classifier.convnet import convnet
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import CAM, Saliency, run_forward
+from beyondcam.metrics import METRICS, number
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.text import bounded
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
-from beyondcam.report.page import NAMES, number
 from beyondcam.studies.finding import Finding, Plot, Point, Table
 from beyondcam.studies.workspace import Setup, Workspace
 from beyondcam.windows import contribution_window
@@ -92,9 +92,9 @@ def study_window(workspace: Workspace, settings: WindowSettings) -> Finding:
         f"{share['with ReLU']} of the latter."
     )
     plots = [
-        Plot(f"{label} by F", "F", label,
-             {name: kernel_line({k: rows[k, name] for k in kernels}, metric) for name in RECIPES})
-        for metric, label in NAMES.items()
+        Plot(f"{metric.label} by F", "F", metric.label,
+             {name: kernel_line({k: rows[k, name] for k in kernels}, metric.name) for name in RECIPES})
+        for metric in METRICS.values()
     ]  # fmt: skip
     tables = (kernel_table(rows, mean_aps, leads), window_table(settings), zero_table(counts))
     return Finding(statement, tables, plots)
@@ -108,12 +108,12 @@ def kernel_table(
         (
             f"F = {kernel}, {name}",
             mean_number(mean_aps[kernel]),
-            *(mean_text([row[metric] for row in by_seed]) for metric in NAMES),
+            *(mean_text([row[metric] for row in by_seed]) for metric in METRICS),
             mean_text(leads[kernel]) if name == "saliency+smooth" else "–",
         )
         for (kernel, name), by_seed in rows.items()
     ]
-    head = ("", "mAP", *NAMES.values(), "mIoU minus cam's")
+    head = ("", "mAP", *(metric.label for metric in METRICS.values()), "mIoU minus cam's")
     return Table("Means over trainings with intervals over trainings, oracle τ", head, lines)
 
 

@@ -15,16 +15,16 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
-from beyondcam.data import LabelledImages, Masks, evenly, is_digits, open_images, open_masks
+from beyondcam.data import LabelledImages, evenly, is_digits, open_images
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
 from beyondcam.maps import CAM, Map
-from beyondcam.metrics import Scores, Training, score_split
+from beyondcam.metrics import Scores, ThresholdSplit, number, score_split
 from beyondcam.perturbations import Perturbation, Plain
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
-from beyondcam.report.page import number
 from beyondcam.windows import contribution_window
 
 
@@ -178,14 +178,14 @@ class Workspace:
         setup: Setup,
         evidence: Mapping[str, Shelf],
         *,
-        training: Training | None = None,
+        threshold_split: ThresholdSplit | None = None,
         threshold: float | None = None,
         reference_threshold: float | None = None,
     ) -> Scores:
         """Score evidence at the oracle's τ, and under the other rules that arguments are given for."""
         scores = score_split(
             setup.run, setup.images, setup.masks,
-            training=training, threshold=threshold, reference_threshold=reference_threshold,
+            threshold_split=threshold_split, threshold=threshold, reference_threshold=reference_threshold,
             among=list(evidence.values()),
         )  # fmt: skip
         self.left_out |= scores.left_out

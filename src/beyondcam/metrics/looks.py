@@ -1,0 +1,143 @@
+"""One pass over a split: each image's mask and evidence is read once, counted, and added up by recipe."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import LEVELS, Evidence, Shelf, winners_of
+from beyondcam.files import ahead
+from beyondcam.metrics.consensus import Consensus
+from beyondcam.metrics.metric import Pixels
+from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
+from beyondcam.metrics.rules import Threshold
+from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, resampled
+from beyondcam.outcome import LeftOut, attempt
+from beyondcam.progress import track
+
+
+def mapped_in_full(
+    recipes: Sequence[Shelf], images: LabelledImages
+) -> tuple[list[str], list[Shelf], list[tuple[Shelf, str]]]:
+    """The ids that any recipe has evidence of, the recipes that have it of all these, and the others, why."""
+    mapped = [{i for i in images.ids if shelf.path(i).exists()} for shelf in recipes]
+    any_has = set().union(*mapped)
+    complete, lacking = [], []
+    for shelf, ids in zip(recipes, mapped, strict=True):
+        if ids and ids == any_has:
+            complete.append(shelf)
+        elif any_has:
+            missing = f"{len(any_has) - len(ids)} of {len(any_has)} images of split {images.split}"
+            lacking.append((shelf, f"{missing} are not mapped; run `beyondcam map` again"))
+        else:
+            lacking.append((shelf, f"no image of split {images.split} is mapped yet; run `beyondcam map`"))
+    return [i for i in images.ids if i in any_has], complete, lacking
+
+
+class RecipeLook(NamedTuple):
+    """One recipe's evidence of one image."""
+
+    tally: ImageTally  # counted against the mask
+    agreeing: ImageTally | None  # counted against what the witnesses agree on, if they were asked
+    right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
+    uncovered: float  # share of the pixels that no view covered
+
+
+@dataclass(frozen=True)
+class Look:
+    """An image's mask (H, W), what the witnesses agree on there, and the recipes read so far."""
+
+    mask: NDArray[np.uint8]
+    agreed: NDArray[np.uint8] | None
+    recipes: tuple[RecipeLook, ...] = ()
+
+    def with_evidence(self, evidence: Evidence) -> "Look":
+        """The look with one more recipe."""
+        winners = winners_of(evidence)
+        agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
+        tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
+        return replace(self, recipes=(*self.recipes, RecipeLook(tally, agreeing, right, evidence.uncovered)))
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its pixels."""
+        agreed = () if self.agreed is None else (self.agreed,)
+        return sum(pixels.nbytes for pixels in (self.mask, *agreed, *(r.right for r in self.recipes)))
+
+
+def look_at(
+    ids: Sequence[str],
+    shelves: Sequence[Shelf],
+    masks: Masks,
+    agreed: Consensus | None = None,
+    *,
+    begun: Mapping[str, Look] | None = None,
+    label: str,
+) -> Iterator[tuple[str, Look | LeftOut]]:
+    """Look at images with the evidence of every shelf; `label` is that of the progress bar.
+
+    An image is left out where its mask, or its evidence of any recipe, cannot be read. `begun` has looks at
+    the first few shelves, which are not read again.
+    """
+
+    def read(image_id: str) -> Look:
+        look = begun.get(image_id) if begun else None
+        if look is None:
+            evidence = shelves[0].read(image_id)
+            mask = masks.truth(image_id, evidence.size)
+            look = Look(mask, agreed.truth(image_id, evidence.size) if agreed else None)
+            look = look.with_evidence(evidence)
+        for shelf in shelves[len(look.recipes) :]:
+            look = look.with_evidence(shelf.read(image_id))
+        return look
+
+    yield from zip(ids, track(ahead(attempt(read), ids), label, len(ids)), strict=True)
+
+
+@dataclass
+class RecipeCounts:
+    """What a pass leaves of one recipe: small counts of each image, and sums over all of them."""
+
+    scored: Sweep  # against the masks
+    agreed: Sweep  # against what the witnesses agree on
+    images: dict[str, ImageTally] = field(default_factory=dict)
+    uncovered: list[float] = field(default_factory=list)
+    dr_levels: dict[str, list[Counts]] = field(default_factory=lambda: defaultdict(list))  # by rule
+    joint: Counts = field(default_factory=lambda: np.zeros((LEVELS, LEVELS), np.int64))
+
+    @classmethod
+    def none(cls, classes: int) -> "RecipeCounts":
+        """Of no image yet."""
+        return cls(Sweep.of((), classes), Sweep.of((), classes))
+
+    def add(self, image_id: str, look: RecipeLook) -> None:
+        """Add an image."""
+        self.images[image_id] = look.tally
+        self.uncovered.append(look.uncovered)
+        self.scored.add(look.tally)
+        if look.agreeing is not None:
+            self.agreed.add(look.agreeing)
+
+    def add_regions(
+        self, look: RecipeLook, reference: RecipeLook, thresholds: Mapping[str, Threshold]
+    ) -> None:
+        """Add an image's discriminative regions; `thresholds` are the reference's, by rule."""
+        joint = joint_levels(look.right, reference.right)
+        self.joint += joint
+        for rule, threshold in thresholds.items():
+            self.dr_levels[rule].append(region_levels(joint, threshold.level))
+
+    def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
+        """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""
+        classes = len(self.scored.true) - 1
+        by_image = [t.at(threshold.levels(i, t.labels), classes) for i, t in self.images.items()]
+        regions = None
+        if rule in self.dr_levels:
+            levels = np.array(self.dr_levels[rule])  # (images, LEVELS)
+            regions = weights @ levels[:, threshold.level + 1 :].sum(1), weights @ levels.sum(1)
+        return Pixels(*resampled(np.stack(by_image), weights), regions, absent)
