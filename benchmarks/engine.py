@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import beyondcam as bc
-from beyondcam.classifier import build
+from beyondcam.classifier import build_classifier
 from beyondcam.data import LabelledImages
 from beyondcam.evidence import mapper
 from beyondcam.recipes import Recipe, Source
@@ -150,7 +150,9 @@ def memory(images: LabelledImages, measure: Measure) -> str:
 
 def map_some(images: LabelledImages, count: int, n: int) -> None:
     """Map some images with n crops, and print the peak resident memory."""
-    classifier = on_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
+    classifier = on_device(
+        build_classifier("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval()
+    )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "classifier.safetensors").touch()
         images = bc.open_images(images.data, "train_aug")
@@ -183,7 +185,9 @@ def refining(images: LabelledImages, measure: Measure) -> str:
     # in chunks of 16, of which two processes share the last.
     mapper.CHUNK = 1
     chosen = replace(images, ids=images.ids[:16])
-    classifier = on_device(build("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval())
+    classifier = on_device(
+        build_classifier("tf_efficientnet_lite0", images.classes, 224, pretrained=True).eval()
+    )
     alone = {"crops": crops(32)}
     book = bc.Cookbook()
     steps = [book.recipe(f"crops+{name}").refine[0] for name in ("smooth", "superpixels")]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import beyondcam as bc
-from beyondcam.classifier import build
+from beyondcam.classifier import build_classifier
 from beyondcam.data import LabelledImages
 from beyondcam.maps import CAM, run_forward
 from beyondcam.perturbations import Crops
@@ -31,7 +31,9 @@ def network(size: int, *, fold: bool = True, keep: bool = True) -> bc.Classifier
     With `fold` its batch norms are folded, with `keep` the allocator keeps its memory.
     """
     torch.manual_seed(0)
-    built = build("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
+    built = (
+        build_classifier("tf_efficientnet_lite0", CLASSES, size, pretrained=True).eval().requires_grad_(False)
+    )
     built = bc.folded(built) if fold else built
     if keep:
         return on_device(built)

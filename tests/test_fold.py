@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import beyondcam as bc
-from beyondcam.classifier import build, folded
+from beyondcam.classifier import build_classifier, folded
 from beyondcam.maps import AFFINITY_NEEDS, affinities, run_forward
 
 
@@ -54,7 +54,7 @@ def of(backbone: nn.Module) -> bc.Classifier:
 )
 def test_same_function(backbone: str, left: int) -> None:
     torch.manual_seed(0)
-    classifier = as_trained(build(backbone, ["a", "b"], 64))
+    classifier = as_trained(build_classifier(backbone, ["a", "b"], 64))
     state = {name: value.clone() for name, value in classifier.state_dict().items()}
     copy = folded(classifier)
     assert len(norms(copy)) == left < len(norms(classifier))
@@ -65,7 +65,7 @@ def test_same_function(backbone: str, left: int) -> None:
 
 def test_affinities_do_not_depend_on_folding() -> None:
     torch.manual_seed(0)
-    classifier = as_trained(build("tf_efficientnet_lite0", ["a", "b"], 64))
+    classifier = as_trained(build_classifier("tf_efficientnet_lite0", ["a", "b"], 64))
     x = torch.randn(1, 3, 96, 96, dtype=torch.float64)
     nothing = torch.zeros(1, 2, dtype=torch.bool)
     own, same = (

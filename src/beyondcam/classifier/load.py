@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from beyondcam.classifier.build import build
+from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
 from beyondcam.errors import BeyondcamError
@@ -40,7 +40,7 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
 
 def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = False) -> Classifier:
     """A new classifier by the settings; `pretrained` loads the ImageNet weights that they name."""
-    return build(
+    return build_classifier(
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
         output_stride=config.output_stride, pretrained=pretrained and config.pretrained,
         weights=config.weights if pretrained else None,

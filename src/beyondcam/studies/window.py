@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from beyondcam.classifier import Activations, Classifier, build
+from beyondcam.classifier import Activations, Classifier, build_classifier
 from beyondcam.classifier.convnet import convnet
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import CAM, Saliency, run_forward
@@ -124,7 +124,7 @@ def window_table(settings: WindowSettings) -> Table:
         plain, pooled = (contribution_window(convnet(kernel, pool=p).eval(), 64) for p in (False, True))
         rows.append((f"ConvNet, F = {kernel}", f"{plain.size:g}", f"{pooled.size:g} with its two pools"))
     for name in settings.networks:
-        network = build(name, ["a"], 224).backbone
+        network = build_classifier(name, ["a"], 224).backbone
         rows.append((name, f"{contribution_window(network, 224).size:g}", "of an input of 224"))
     title = "Contribution window of one activation, pixels of the input"
     return Table(title, ("network", "window", ""), rows)
