@@ -20,7 +20,6 @@ from beyondcam.metrics import (
     ImageTally,
     Sweep,
     band_of,
-    counts_at,
     resampled_miou,
     sample_weights,
     threshold_of,
@@ -105,7 +104,8 @@ def rightness(
 
 def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:
     """The mIoU of some images in the full sample, which comes first, and in every resample."""
-    return resampled_miou(counts_at(counts, level, classes), sample_weights(len(counts)))
+    at_level = np.stack([tally.at(level, classes) for tally in counts])
+    return resampled_miou(at_level, sample_weights(len(counts)))
 
 
 if __name__ == "__main__":

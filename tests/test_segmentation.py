@@ -21,11 +21,10 @@ from torch import Tensor, nn
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli import app
-from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, Masks, open_images, open_masks, read_mask, read_photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.metrics import (
     LabelCounts,
-    count_labels,
     counts_of,
     label_mious,
     read_segments,
@@ -34,9 +33,10 @@ from beyondcam.metrics import (
     share_of_truth,
     write_segment,
 )
+from beyondcam.metrics.labels import count_labels
 from beyondcam.perturbations import View
 from beyondcam.seeds import find_shelf
-from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
+from beyondcam.segment import Exam, segment_run, truth_lesson
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -280,7 +280,7 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
 
 def test_rounds_without_a_label_are_refused_before_the_first(discs: Discs, tmp_path: Path) -> None:
     images, labels = discs
-    lesson = Lesson("l", replace(images, labels={}), labels, {})
+    lesson = replace(truth_lesson(replace(images, labels={}), Masks(images.classes, labels)), labels=labels)
     complaint(lambda: segment_run(tmp_path, lesson, tiny(), None, rounds=2, say=quiet), "--rounds 2", "label")
     assert not (tmp_path / "segment").exists()
 
@@ -463,15 +463,13 @@ def test_a_prediction_of_another_size_is_left_out(
     images, labels = discs
     masks = open_masks(images.data, "all")
     assert masks is not None
-    left_out: dict[str, str] = {}
     ids = images.ids[:3]
-    found = score_labels(lambda i: labels(i)[: 40 if i == ids[1] else 48], ids, masks, left_out)
+    found, left_out = score_labels(lambda i: labels(i)[: 40 if i == ids[1] else 48], ids, masks)
     assert found.ids == (ids[0], ids[2])
     assert left_out.keys() == {ids[1]}
     assert label_mious([found])[0, 0] == 1
-    earlier = {"p99": "could not be learnt from"}
     none = lambda i: labels(i)[:40]  # noqa: E731
-    complaint(lambda: score_labels(none, ids, masks, earlier), "none of the images can be scored", "48")
+    complaint(lambda: score_labels(none, ids, masks), "none of the images can be scored", "48")
 
 
 # predicting
@@ -483,7 +481,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     images = open_images(f"folder:{make_folder(root / 'discs', 8)}", "all")
     stripes = (np.indices((48, 48)).sum(0) % 3).astype(np.uint8)
-    lesson = Lesson("stripes", images, lambda _: stripes, {"trained_on": "stripes"})
+    masks = open_masks(images.data, "all")
+    assert masks is not None
+    lesson = replace(truth_lesson(images, masks), name="stripes", labels=lambda _: stripes)
     segment_run(root / "run", lesson, tiny(epochs=1), None, say=quiet)
     return root / "run" / "segment" / "stripes-0"
 
