@@ -2,7 +2,7 @@
 
 from beyondcam.classifier.build import build, check_known, imagenet_classifier, load_imagenet, restore
 from beyondcam.classifier.fold import folded
-from beyondcam.classifier.model import Activations, Classifier, Network
+from beyondcam.classifier.model import Activations, Classifier, Network, evaluating, fingerprint
 from beyondcam.classifier.train import (
     TrainConfig,
     digits_config,
@@ -23,6 +23,8 @@ __all__ = [
     "build",
     "check_known",
     "digits_config",
+    "evaluating",
+    "fingerprint",
     "folded",
     "imagenet_classifier",
     "load_classifier",

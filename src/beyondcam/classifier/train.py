@@ -1,5 +1,6 @@
 """Train a classifier from image-level labels, and nothing else."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -240,8 +241,9 @@ def _begin(config: TrainConfig, classes: Sequence[str]) -> Classifier:
     return load_classifier(config.start)
 
 
-def load_classifier(run: Path) -> Classifier:
+def load_classifier(run: Path | str) -> Classifier:
     """The classifier of a RUN, in eval mode, on the CPU."""
+    run = Path(run)
     config, classes = read_config(run)
     classifier = build(
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
@@ -250,6 +252,7 @@ def load_classifier(run: Path) -> Classifier:
     restore(
         classifier, run / "classifier.safetensors", f"a checkpoint of {config.backbone}", "beyondcam train"
     )
+    classifier.checkpoint = hashlib.sha256((run / "classifier.safetensors").read_bytes()).hexdigest()[:10]
     return classifier.eval()
 
 

@@ -53,7 +53,7 @@ class Photo:
         return cls(pixels, (pixels.shape[1], pixels.shape[2]))
 
 
-def read_photo(path: Path, max_side: int = MAX_SIDE) -> Photo:
+def read_photo(path: Path | str, max_side: int = MAX_SIDE) -> Photo:
     """Read any picture PIL can: grey, 16-bit, palette, RGBA (over white), CMYK, EXIF-rotated."""
     try:
         with Image.open(path) as opened:

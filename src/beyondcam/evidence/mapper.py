@@ -8,11 +8,11 @@ from typing import Literal, TypeVar
 
 import torch
 
-from beyondcam.classifier import Classifier, folded
+from beyondcam.classifier import Classifier, fingerprint, folded
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.devices import spare_cores
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Shelf, open_shelf
+from beyondcam.evidence.store import Shelf, claim, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
 from beyondcam.progress import track
@@ -41,8 +41,10 @@ def map_split(
     workers: int | None = 0,
     report: Callable[[str], None] = print,
 ) -> dict[str, str]:
-    """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
+    """Write the evidence of every image and recipe under `out`, a RUN or any other folder.
 
+    Evidence is kept by the classifier's `fingerprint`, and the folder notes whose it is; in a RUN that is its
+    checkpoint's. The classifier is used in evaluation mode and left as it is.
     `shard` (I, N) takes every N-th chunk, from the I-th. `workers` processes refine, encode and write while
     the network runs; None starts as many as there are cores to spare, up to 8, where that pays.
     Where a GPU runs out of memory the batch is halved for the rest, and `report` is told.
@@ -53,9 +55,12 @@ def map_split(
             f"the classes of the data ({', '.join(images.classes)}) are not the classifier's "
             f"({', '.join(classifier.classes)}); give --classes as in training"
         )
+    checkpoint = fingerprint(classifier)
+    claim(out, checkpoint)
     shelves = {
         name: open_shelf(
-            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed
+            out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed,
+            checkpoint=checkpoint,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip

@@ -23,6 +23,11 @@ from beyondcam.recipes import Cost, Recipe
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
 
+CHECKPOINT = "classifier.safetensors"
+
+CLAIM = "network.json"
+"""Beside evidence of a network that is not in the folder, as a library's user may map with: what it is."""
+
 LEVELS = 256
 """Levels of the stored √v; v = (level / 255)²."""
 
@@ -204,10 +209,12 @@ def open_shelf(
     name: str,
     recipe: Recipe | str,
     seed: int,
+    checkpoint: str | None = None,
 ) -> Shelf:
     """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder.
 
-    Of evidence that other code has made, `recipe` says which.
+    Of evidence that other code has made, `recipe` says which. `checkpoint` names the weights; by default they
+    are those that `checkpoint_hash` finds in `run`.
     """
     written = recipe if isinstance(recipe, str) else json.loads(recipe.model_dump_json())
     manifest = {
@@ -219,7 +226,7 @@ def open_shelf(
         "recipe": written,
         "recipe_hash": hash_of(written),
         "seed": seed,
-        "checkpoint": checkpoint_hash(run),
+        "checkpoint": checkpoint or checkpoint_hash(run),
         "precision": precision,
     }
     key = hash_of(manifest)
@@ -245,12 +252,33 @@ def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
 
 
 def checkpoint_hash(run: Path) -> str:
-    """Ten hexadecimal digits of the RUN's checkpoint."""
-    path = run / "classifier.safetensors"
+    """Ten hexadecimal digits of the network that a folder's evidence is of: its checkpoint, or a claim's."""
+    file = _file_hash(run)
+    path = run / CLAIM
+    if path.exists():
+        claimed = read_json(path, "beyondcam map")
+        if isinstance(claimed, dict) and claimed.get("checkpoint") == file and claimed.get("fingerprint"):
+            return str(claimed["fingerprint"])
+    if file is None:
+        raise BeyondcamError(f"{run / CHECKPOINT}: not there; `beyondcam train` makes it")
+    return file
+
+
+def claim(folder: Path, fingerprint: str) -> None:
+    """Note which network a folder's evidence is of, unless it is the folder's own checkpoint."""
+    file = _file_hash(folder)
+    if fingerprint != file:
+        write_json(folder / CLAIM, {"fingerprint": fingerprint, "checkpoint": file})
+    elif (folder / CLAIM).exists():
+        (folder / CLAIM).unlink(missing_ok=True)
+
+
+def _file_hash(run: Path) -> str | None:
+    """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+        return hashlib.sha256((run / CHECKPOINT).read_bytes()).hexdigest()[:10]
     except OSError:
-        raise BeyondcamError(f"{path}: not there; `beyondcam train` makes it") from None
+        return None
 
 
 def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence) -> None:
