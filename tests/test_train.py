@@ -471,7 +471,7 @@ def test_batches_come_in_order_and_take_nothing_from_the_stream_of_dropout(spec:
     images = open_images(spec, "all")
     for name in ("p02", "p10", "p11"):
         (Path(spec.removeprefix("folder:")) / "images" / f"{name}.png").write_bytes(b"no photo")
-    classifier = build("convnet", images.classes, 32, kernel=3)
+    classifier = build_classifier("convnet", images.classes, 32, kernel=3)
     samples = labelled_samples(images, classifier, random_view(config(spec)))
     torch.manual_seed(0)
     before = torch.get_rng_state()
