@@ -131,9 +131,9 @@ def confusion_of(truth: NDArray[np.uint8], labels: NDArray[np.int64], n: int) ->
 
 def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> None:
     """Raise an error if the loop and the scores do not agree."""
-    curves = score_split(run, images, masks).curves
+    scores = score_split(run, images, masks)
     levels = [threshold_level(threshold) for threshold in THRESHOLDS]
-    by_score = [np.array(curves[shelf.folder.name].miou)[levels] for shelf in family]
+    by_score = [np.array(scores.curve(shelf.name).miou)[levels] for shelf in family]
     np.testing.assert_allclose(loop(images, masks, family)[0], by_score)
 
 

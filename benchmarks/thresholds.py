@@ -21,7 +21,6 @@ from beyondcam.metrics import (
     ImageTally,
     Sweep,
     band_of,
-    counts_at,
     resampled_miou,
     sample_weights,
     threshold_of,
@@ -107,7 +106,8 @@ def void_and_accuracy(
 
 def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:
     """MIoU over images in the full sample, which comes first, and in every resample."""
-    return resampled_miou(counts_at(counts, level, classes), sample_weights(len(counts)))
+    at_level = np.stack([tally.at(level, classes) for tally in counts])
+    return resampled_miou(at_level, sample_weights(len(counts)))
 
 
 if __name__ == "__main__":

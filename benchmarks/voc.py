@@ -41,10 +41,10 @@ def main() -> None:
         shard = (0, arguments.train_part if split == "train" else 1)
         for image, reason in map_split(classifier, images, recipes, run, shard=shard, workers=1).items():
             log(f"left out: {image}: {reason}")
-    training, (val, val_masks) = ThresholdSplit(*scored["train"]), scored["val"]
-    on_train = score_split(run, training.images, training.masks)
-    write_scores(run, training.images, on_train)
-    on_val = score_split(run, val, val_masks, threshold_split=training)
+    train, (val, val_masks) = ThresholdSplit(*scored["train"]), scored["val"]
+    on_train = score_split(run, train.images, train.masks)
+    write_scores(run, train.images, on_train)
+    on_val = score_split(run, val, val_masks, threshold_split=train)
     write_scores(run, val, on_val)
     part = f" --train-part {arguments.train_part}" if arguments.train_part > 1 else ""
     command = f"python benchmarks/voc.py --data {shown(data)} --out {run}{part}"

@@ -109,6 +109,12 @@ def make_folder(root: Path, count: int = 24, *, masks: bool = True, unlabelled: 
     return root
 
 
+@pytest.fixture
+def discs(tmp_path: Path) -> str:
+    """The eight photos of discs that tests map, as data."""
+    return f"folder:{make_folder(tmp_path / 'discs', 8)}"
+
+
 TRAIN = ("--backbone", "convnet", "--kernel", 3, "--size", 48, "--epochs", 8, "--batch", 4, "--lr", 0.01,
          "--head-lr", 1, "--ema", 0.9)  # fmt: skip
 

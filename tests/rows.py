@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from beyondcam.metrics import Comparison, NetworkRow, Row
+from beyondcam.metrics.rows import Comparison, NetworkRow, Row
 from beyondcam.recipes import Cookbook
 
 ORIGIN = {

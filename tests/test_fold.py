@@ -7,6 +7,7 @@ from torch import Tensor, nn
 import beyondcam as bc
 from beyondcam.classifier import build_classifier, folded
 from beyondcam.maps import AFFINITY_NEEDS, affinities, run_forward
+from conftest import complaint
 
 
 def norms(classifier: bc.Classifier) -> list[nn.BatchNorm2d]:
@@ -125,10 +126,26 @@ def test_what_must_not_be_folded_is_not(backbone: nn.Module) -> None:
         assert torch.equal(own, same)
 
 
-def test_a_classifier_in_training_is_left_as_it_is() -> None:
-    classifier = of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
-    assert len(norms(folded(classifier))) == 1
-    norms(classifier)[0].eval()  # as while training that keeps the statistics
-    assert len(norms(folded(classifier))) == 1
-    assert len(norms(folded(classifier.eval()))) == 0
-    assert len(norms(classifier)) == 1
+def test_of_a_classifier_in_training_the_copy_is_in_evaluation_mode() -> None:
+    classifier = of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    expected = answers(classifier)
+    classifier.train()
+    copy = folded(classifier)
+    assert classifier.training
+    assert not any(module.training for module in copy.modules())
+    assert (len(norms(copy)), len(norms(classifier))) == (0, 1)
+    for same, exact in zip(answers(copy), expected, strict=True):
+        torch.testing.assert_close(same, exact)
+
+
+def test_weight_norm_of_old_is_left_alone_and_in_training_mode_refused() -> None:
+    conv = nn.Conv2d(3, 4, 3)
+    with pytest.warns(FutureWarning):
+        nn.utils.weight_norm(conv)
+    classifier = of(nn.Sequential(conv, nn.BatchNorm2d(4)))
+    expected = answers(classifier)
+    for same, exact in zip(answers(folded(classifier)), expected, strict=True):
+        torch.testing.assert_close(same, exact)
+    nn.utils.remove_weight_norm(conv)
+    conv.weight = nn.Parameter(conv.weight.detach()) * 1  # no leaf: such a network cannot be copied
+    complaint(lambda: folded(classifier.train()), "classifier", "eval()")

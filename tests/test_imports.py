@@ -15,7 +15,7 @@ SOURCE = Path(beyondcam.__file__).parent
 FLOORS = (
     "errors",
     "decode outcome devices",
-    "files progress",
+    "files progress plotting",
     "data perturbations",
     "label_images training refinements",
     "classifier",

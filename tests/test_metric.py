@@ -26,7 +26,7 @@ def test_a_metric_that_is_added_is_in_rows_comparisons_the_terminal_and_the_repo
     small.put("crops", winners(SEED))
     write_scores(small.run, small.images(), small.score(threshold=LEVEL_100))
 
-    scores = {(row.recipe, row.threshold_rule): row for row in read_scores(small.run)}
+    scores = {(row.recipe, row.threshold_rule): row for row in read_scores(small.run).rows}
     row = scores["crops", "fixed"]
     assert row.metrics["foreground"] == pytest.approx(8 / 14)
     assert row.ci["foreground"] == pytest.approx((8 / 14, 8 / 14))

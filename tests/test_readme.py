@@ -18,8 +18,10 @@ def test_the_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names: dict[str, object] = {}
     exec(code, names)
     maps = names["maps"]
-    assert maps.shape == (1, 60, 80)
+    assert maps.shape == (2, 60, 80)
     assert maps.max() > 0
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.size[0] > picture.size[1]
 
 
 def test_every_link_to_a_file_of_the_project_leads_somewhere() -> None:

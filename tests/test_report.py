@@ -12,11 +12,11 @@ from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, level_threshold
 from beyondcam.evidence.store import checkpoint_hash, write_evidence
-from beyondcam.metrics import Curve, LabelCounts, write_segment
-from beyondcam.metrics.rows import write_records
+from beyondcam.metrics import LabelCounts, Scores, write_segment
+from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn
-from beyondcam.report.groups import SHOWN, group_rows
+from beyondcam.report.groups import SHOWN, group_scores
 from conftest import complaint, shelf_for
 from rows import ORIGIN, comparison, hash_of, network_row, score_row
 
@@ -287,7 +287,7 @@ def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
 def test_each_recipe_is_drawn_by_its_own_curve():
     heights = {"cam": 0.3, "saliency": 0.4}
     rows = [row(name, height) for name, height in heights.items()]
-    (group,) = group_rows(rows, [], [curve(name, height) for name, height in heights.items()])
+    (group,) = group_scores(Scores(rows, [], [curve(name, height) for name, height in heights.items()]))
     drawn = [(own.recipe, max(line.miou), style.recipe) for own, line, style in _drawn(group)]
     assert drawn == [("saliency", 0.4, "saliency"), ("cam", 0.3, "cam")]
 
@@ -295,7 +295,7 @@ def test_each_recipe_is_drawn_by_its_own_curve():
 def test_the_reference_is_drawn_however_many_are_better():
     names = [f"r{n}" for n in range(SHOWN + 3)]
     rows = [row("cam", 0.2 + n / 100, recipe=name) for n, name in enumerate(names)]
-    (group,) = group_rows([row("cam", 0.1), *rows], [], [])
+    (group,) = group_scores(Scores([row("cam", 0.1), *rows]))
     assert [r.recipe for r in group.shown] == [*reversed(names[-SHOWN + 1 :]), "cam"]
 
 

@@ -116,9 +116,9 @@ def test_scores_replace_those_of_their_split_and_of_another_checkpoint(small: Sm
     ]
     write_records(path, others)
     write_scores(small.run, small.images(), scores)
-    assert read_scores(small.run) == [other_split, *scores.rows]
+    assert read_scores(small.run).rows == [other_split, *scores.rows]
     assert read_records(small.run / "comparisons.json", Comparison, "") == scores.comparisons
-    assert read_records(small.run / "curves.json", Curve, "") == list(scores.curves.values())
+    assert read_records(small.run / "curves.json", Curve, "") == scores.curves
 
 
 def test_a_damaged_file_is_replaced_by_the_command_that_it_names(small: SmallRun) -> None:
@@ -127,7 +127,7 @@ def test_a_damaged_file_is_replaced_by_the_command_that_it_names(small: SmallRun
     for name in ("scores", "comparisons", "curves", "segments"):
         (small.run / f"{name}.json").write_text("[{")
     write_scores(small.run, small.images(), scores)
-    assert read_scores(small.run) == scores.rows
+    assert read_scores(small.run).rows == scores.rows
     write_segment(small.run, network_row("n"), LabelCounts(("a",), np.ones((1, 3, 2), np.int64)))
     assert [row.name for row in read_segments(small.run)] == ["n"]
 

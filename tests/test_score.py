@@ -78,9 +78,9 @@ def test_score_agrees_with_the_seeds_that_are_written(small: SmallRun) -> None:
 
 def test_curves_are_the_sweep_and_the_recalls_at_the_oracle_level(small: SmallRun) -> None:
     small.put("cam", winners(REFERENCE))
-    shelf = small.put("crops", winners(SEED))
+    small.put("crops", winners(SEED))
     scores = small.score()
-    curve = scores.curves[shelf.folder.name]
+    curve = scores.curve("crops")
     assert curve.miou[100] == pytest.approx(MIOU)
     assert curve.threshold[100] == pytest.approx(LEVEL_100)
     assert level_threshold(curve.levels["oracle"]) == scores.row("crops", "oracle").threshold

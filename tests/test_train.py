@@ -29,6 +29,7 @@ from beyondcam.classifier import (
     training,
 )
 from beyondcam.classifier.config import PERTURB
+from beyondcam.classifier.evaluation import labelled_samples
 from beyondcam.data import LabelledImages, Photo, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
@@ -464,6 +465,28 @@ def test_an_epoch_shows_each_image_once_in_an_order_of_its_own_and_shards_share_
     for whole, *parts in zip(epochs[1], *shards, strict=True):
         assert whole[0::2] == parts[0]
         assert whole[1::2] == parts[1]
+
+
+def test_batches_come_in_order_and_take_nothing_from_the_stream_of_dropout(spec: str) -> None:
+    images = open_images(spec, "all")
+    for name in ("p02", "p10", "p11"):
+        (Path(spec.removeprefix("folder:")) / "images" / f"{name}.png").write_bytes(b"no photo")
+    classifier = build_classifier("convnet", images.classes, 32, kernel=3)
+    samples = labelled_samples(images, classifier, random_view(config(spec)))
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    chunks = [[(3, i) for i in images.ids[n : n + 5]] for n in (0, 5, 10)]
+    batches = list(samples.batches(chunks))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [len(batch.x) for batch in batches] == [4, 5, 0]
+    assert [[*batch.left_out] for batch in batches] == [["p02"], [], ["p10", "p11"]]
+    for chunk, batch in zip(chunks, batches, strict=True):
+        rows = [index for index in chunk if index[1] not in batch.left_out]
+        for x, y, index in zip(batch.x, batch.y, rows, strict=True):
+            view = random_view(config(spec))(*index, 48, 48)
+            expected = view.altered(classifier.normalise(view.cut(images.read(index[1]).pixels)))
+            assert torch.equal(x, expected)
+            assert set(y.nonzero().flatten().tolist()) == images.labels[index[1]]
 
 
 def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:

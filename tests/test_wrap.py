@@ -1,4 +1,4 @@
-"""Anybody's networks, wrapped: their own scores, activations that add up to them, and nothing of theirs changed."""
+"""Anybody's networks, wrapped: their own scores, activations that add up to them, nothing changed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +25,14 @@ tv = torchvision.models
 tv_swin: dict[str, Any] = {
     "patch_size": [4, 4], "embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": [4, 4],
 }  # fmt: skip
-tv_vit = {"image_size": 64, "patch_size": 16, "num_layers": 1, "num_heads": 2, "hidden_dim": 32, "mlp_dim": 64}
+tv_vit = {
+    "image_size": 64,
+    "patch_size": 16,
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_dim": 32,
+    "mlp_dim": 64,
+}
 tv_maxvit: dict[str, Any] = {
     "input_size": (64, 64), "stem_channels": 8, "block_channels": [8, 16], "block_layers": [1, 1],
     "head_dim": 8, "stochastic_depth_prob": 0.0, "partition_size": 4,
@@ -77,10 +84,11 @@ NETWORKS: list[tuple[str, Callable[..., nn.Module], str | None]] = [
     ("timm convnext", partial(timm.create_model, "convnext_atto"), None),
     ("timm convnextv2", partial(timm.create_model, "convnextv2_atto"), None),
     ("timm vit", partial(timm.create_model, "vit_tiny_patch16_224", depth=1, **small), TOKEN),
-    ("timm vit avg", partial(timm.create_model, "vit_tiny_patch16_224", depth=1, global_pool="avg", **small), None),
-    ("timm deit", partial(timm.create_model, "deit_tiny_distilled_patch16_224", depth=1, **small), TOKEN),
-    ("timm beit", partial(timm.create_model, "beit_base_patch16_224", depth=1, embed_dim=96, num_heads=3, **small),
+    ("timm vit avg", partial(timm.create_model, "vit_tiny_patch16_224", depth=1, global_pool="avg", **small),
      None),
+    ("timm deit", partial(timm.create_model, "deit_tiny_distilled_patch16_224", depth=1, **small), TOKEN),
+    ("timm beit", partial(timm.create_model, "beit_base_patch16_224", depth=1, embed_dim=96, num_heads=3,
+                          **small), None),
     ("timm eva02", partial(timm.create_model, "eva02_tiny_patch14_224", depth=1, img_size=70), None),
     ("timm cait", partial(timm.create_model, "cait_xxs24_224", depth=1, **small), TOKEN),
     ("timm swin", partial(timm.create_model, "swin_tiny_patch4_window7_224", embed_dim=24, **small), None),
@@ -140,8 +148,8 @@ def test_scores_are_the_networks_own_and_activations_add_up_to_them(
     if reason:
         complaint(lambda: activations[0], "cam", reason, "saliency")
         return
-    rest = (scores - activations.mean((2, 3))).detach()  # the head's bias: the same for every image
-    torch.testing.assert_close(rest[0], rest[1], rtol=1e-9, atol=1e-9 * float(activations.detach().abs().max()))
+    bias = (scores - activations.mean((2, 3))).detach()  # the same for every image
+    torch.testing.assert_close(*bias, rtol=1e-9, atol=1e-9 * float(activations.detach().abs().max()))
     assert activations.shape[2] > 1
     features = classifier.backbone(x)
     assert features.ndim == 4
@@ -288,7 +296,7 @@ def test_other_precisions_give_the_same_but_for_rounding(dtype: torch.dtype) -> 
     net = Plain()
     expected = answers(wrap(net, CLASSES, **PLAIN))
     for ours, exact in zip(answers(wrap(net.to(dtype), CLASSES, **PLAIN)), expected, strict=True):
-        torch.testing.assert_close(ours.float(), exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
+        assert torch.cosine_similarity(ours.float().flatten(), exact.flatten(), dim=0) > 0.999
 
 
 def test_parallel_compiled_frozen_and_weight_normed_networks_work() -> None:
@@ -297,8 +305,8 @@ def test_parallel_compiled_frozen_and_weight_normed_networks_work() -> None:
     expected = answers(wrap(net, CLASSES, **PLAIN))
     normed = Plain()
     normed.load_state_dict(net.state_dict())
-    with pytest.warns(FutureWarning):
-        for layer in (normed.conv1, normed.fc):
+    for layer in (normed.conv1, normed.fc):
+        with pytest.warns(FutureWarning):
             nn.utils.weight_norm(layer)
     parametrized = Plain()
     parametrized.load_state_dict(net.state_dict())
@@ -371,7 +379,8 @@ def test_batch_norms_are_folded_but_not_where_a_network_reads_them() -> None:
         assert sum(isinstance(module, nn.BatchNorm2d) for module in copy.modules()) == left
         assert isinstance(net.norm, nn.BatchNorm2d)
         assert not any(module.training for module in copy.modules())
-        torch.testing.assert_close(copy(noise().float())[0], classifier(noise().float())[0], rtol=1e-4, atol=1e-5)
+        x = noise().float()
+        torch.testing.assert_close(copy(x).scores, classifier(x).scores, rtol=1e-4, atol=1e-5)
 
 
 def test_mean_std_and_size_come_from_where_they_are_known() -> None:

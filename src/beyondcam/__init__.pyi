@@ -1,6 +1,8 @@
 from .classifier import (
     Classifier,
     TrainConfig,
+    Wrapped,
+    fingerprint,
     folded,
     imagenet_classifier,
     load_classifier,
@@ -11,10 +13,11 @@ from .data import LabelledImages, Photo, open_images, read_photo
 from .data.masks import Masks, open_masks
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
-from .library import map_image
+from .library import classify, map_batch, map_image
 from .maps import Map
 from .metrics import Scores, ThresholdSplit, score_split
 from .perturbations import Perturbation
+from .plotting import plot
 from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement
 from .seeds import seed_labels
@@ -38,15 +41,20 @@ __all__ = [
     "Source",
     "ThresholdSplit",
     "TrainConfig",
+    "Wrapped",
+    "classify",
+    "fingerprint",
     "folded",
     "imagenet_classifier",
     "load_classifier",
     "load_segmenter",
+    "map_batch",
     "map_image",
     "map_split",
     "map_witnesses",
     "open_images",
     "open_masks",
+    "plot",
     "read_photo",
     "score_split",
     "seed_labels",

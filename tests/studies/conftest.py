@@ -20,7 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "chains": ("", "smooth", "walk+affinity"), "sigmas": (0.01,), "superpixels": (100,),
         "backgrounds": (),
     },
-    "honesty": {"images": 2},
+    "honesty": {"images": 2, "draws": 1, "fixed": (0.1, 0.5), "reference": (0.2,)},
     "window": {"kernels": (1, 3), "networks": ()},
     "perturbations": {"tuned_on": STUDIES["perturbations"].settings.tuned_on[:1]},
     "coco": {"refinements": ("", "+smooth")},

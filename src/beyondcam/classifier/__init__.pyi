@@ -3,7 +3,7 @@ from .config import TrainConfig, digits_config
 from .evaluation import mean_average_precision
 from .fold import folded
 from .load import load_classifier, read_config
-from .model import Activations, Classifier, Network
+from .model import Activations, Classifier, Network, evaluating, fingerprint
 from .training import train_classifier, train_run
 from .wrapping import Wrapped, wrap
 
@@ -16,6 +16,8 @@ __all__ = [
     "build_classifier",
     "check_known",
     "digits_config",
+    "evaluating",
+    "fingerprint",
     "folded",
     "imagenet_classifier",
     "load_classifier",

@@ -13,8 +13,9 @@ from beyondcam.training.checkpoint import CHECKPOINT, restore
 WEIGHTS = "classifier.safetensors"
 
 
-def load_classifier(run: Path) -> Classifier:
+def load_classifier(run: Path | str) -> Classifier:
     """The classifier of a RUN, in eval mode, on the CPU; its `checkpoint` is the hash of the file read."""
+    run = Path(run)
     config, classes = read_config(run)
     classifier = build_as(config, classes)
     classifier.checkpoint = restore(

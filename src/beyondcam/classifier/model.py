@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from beyondcam.classifier.fingerprint import digest
 from beyondcam.errors import BeyondcamError
 
 
@@ -51,15 +52,10 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the network's input belongs."""
-        return self.mean.device
-
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (..., 3, H, W) → the network's input, float32."""
-        x = pixels.to(self.device, torch.float32, copy=True)
-        return x.div_(255).sub_(self.mean.to(x.device)).div_(self.std.to(x.device))
+        x = pixels.to(self.mean.device, torch.float32, copy=True)
+        return x.div_(255).sub_(self.mean).div_(self.std)
 
 
 class Classifier(Network):
@@ -79,11 +75,11 @@ class Classifier(Network):
 
     Attributes
     ----------
-    checkpoint : ten hexadecimal digits of the hash of the file that it was loaded from, if any.
+    checkpoint : the hash of the file that it was loaded from, as long as its weights are those; else None.
 
     """
 
-    checkpoint: str | None = None
+    _loaded: tuple[str | None, str] | None = None
 
     def __init__(
         self,
@@ -107,6 +103,17 @@ class Classifier(Network):
         self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().clone())
         self.single_label = single_label
 
+    @property
+    def checkpoint(self) -> str | None:  # noqa: D102  (the class says it)
+        if self._loaded is None:
+            return None
+        name, weights = self._loaded
+        return name if digest(self) == weights else None
+
+    @checkpoint.setter
+    def checkpoint(self, name: str | None) -> None:
+        self._loaded = name, digest(self)
+
     def forward(self, x: Tensor) -> Activations:
         """Scores and class activations of normalised images (B, 3, H, W)."""
         with taking(x):
@@ -122,6 +129,15 @@ class Classifier(Network):
     def probabilities(self, scores: Tensor) -> Tensor:
         """Logits (..., C) → σ(s), or the softmax of a single-label classifier."""
         return scores.softmax(-1) if self.single_label else scores.sigmoid()
+
+
+def fingerprint(classifier: Classifier) -> str:
+    """Ten hexadecimal digits that name a classifier: evidence of other digits is not taken for its own.
+
+    Those of the file that it was loaded from, if its weights are still the same; else of all that its
+    function depends on: weights, buffers, the settings of its modules, classes, mean, std and size.
+    """
+    return classifier.checkpoint or digest(classifier)
 
 
 def check_classes(classes: Sequence[str]) -> None:

@@ -39,9 +39,9 @@ class Input(NamedTuple):
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(
-                f"{missing}: the network does not tell its input's {missing}; give mean, std and size, or the "
-                "transform that it was trained with (for ImageNet they often are (0.485, 0.456, 0.406), "
-                "(0.229, 0.224, 0.225) and 224)"
+                f"{missing}: the network does not tell its input's {missing}; give `wrap` mean, std and "
+                "size, or the transform that it was trained with (for ImageNet they often are "
+                "(0.485, 0.456, 0.406), (0.229, 0.224, 0.225) and 224)"
             )
         return mean, std, size
 
@@ -73,15 +73,19 @@ def measure(name: str, transform: Transform) -> Input:
     )
     side, *_ = {*black.shape[1:]}
     if black.shape != (3, side, side):
-        raise BeyondcamError(f"{name}: makes {tuple(black.shape)} of a square picture, not (3, S, S); give size")
+        raise BeyondcamError(
+            f"{name}: makes {tuple(black.shape)} of a square picture, not (3, S, S); give size"
+        )
     low, fifth, high, first = (x[:, side // 2, side // 2].double() for x in (black, grey, white, red))
     straight, swapped = torch.tensor([[True, False, False], [False, False, True]])
     bgr = torch.equal(first, torch.where(swapped, high, low))
     plain = torch.allclose(fifth, low + 0.2 * (high - low), atol=1e-4) and bool((high > low).all())
     if not plain or not (bgr or torch.equal(first, torch.where(straight, high, low))):
-        raise BeyondcamError(f"{name}: does more than to resize and to scale colours; give mean, std and size")
+        raise BeyondcamError(
+            f"{name}: does more than to resize and to scale colours; give mean, std and size"
+        )
     std = 1 / (high - low)
-    mean, std = -low * std, std
+    mean = -low * std
     if bgr:  # ours are in the order of a photo's channels
         mean, std = mean.flip(0), std.flip(0)
     return Input([round(m, 6) + 0.0 for m in mean.tolist()], [round(s, 6) for s in std.tolist()], side, bgr)
@@ -116,7 +120,7 @@ def find_classes(net: nn.Module, weights: Any = None) -> Sequence[str]:
         return unique([str(known[n]) for n in range(len(known))])
     if getattr(net, "pretrained_cfg", None) and getattr(net, "num_classes", None) == 1000:
         return imagenet_names()
-    raise BeyondcamError("classes: the network does not tell their names; give them")
+    raise BeyondcamError("classes: the network does not tell their names; give them to `wrap`")
 
 
 def imagenet_names() -> list[str]:
@@ -133,4 +137,5 @@ def unique(names: Sequence[str]) -> list[str]:
     >>> unique(["crane", "crane"])
     ['crane', 'crane 2']
     """
-    return [f"{name} {again + 1}" if (again := names[:n].count(name)) else name for n, name in enumerate(names)]
+    earlier = [names[:n].count(name) for n, name in enumerate(names)]
+    return [f"{name} {n + 1}" if n else name for name, n in zip(names, earlier, strict=True)]

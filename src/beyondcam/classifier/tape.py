@@ -33,7 +33,7 @@ class Unpooled(NamedTuple):
 
 
 Later = Callable[[], Unpooled]
-"""An `Unpooled` that is worked out when it is asked for: most pooled tensors of a pass are gates, not scores."""
+"""An `Unpooled` that is worked out when asked for: most pooled tensors of a pass are gates, not scores."""
 
 
 class _Derived(NamedTuple):
@@ -113,7 +113,9 @@ class Tape(TorchFunctionMode):
     def _begin(self, features: Tensor, pooled: Tensor) -> None:
         """Follow another mean over places; of those before it none but what may be the scores is kept."""
         start = Unpooled(features, features.new_zeros(1, features.shape[1]))
-        kept = {key: known for key, known in self._derived.items() if known.tensor.shape[1:] == (self.classes,)}
+        kept = {
+            key: known for key, known in self._derived.items() if known.tensor.shape[1:] == (self.classes,)
+        }
         self._derived = kept | {id(pooled): _Derived(pooled, features, lambda: start)}
 
     def _follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
@@ -134,7 +136,7 @@ class Tape(TorchFunctionMode):
         self._derived[id(result)] = _Derived(result, made_of[0].features, later or otherwise)
 
     def _rule(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Later | None:
-        """How a call's result is made of what its arguments were before pooling; None where that is unknown."""
+        """How a result is made of what the arguments were before pooling; None where that is unknown."""
         first, *others = (self._unpooled_of(arg) for arg in args)
         if first is None:
             return None
@@ -144,7 +146,7 @@ class Tape(TorchFunctionMode):
             rule, rest = RULES[func], args[1:]
             return (lambda: rule(first(), *rest, **kwargs)) if _applies(func, args[0], rest, kwargs) else None
         if name in ("add", "__add__") and len(args) == 2 and not kwargs and others[0]:
-            (other,) = others
+            other = others[0]
             return lambda: Unpooled(*(a + b for a, b in zip(first(), other(), strict=True)))
         if name in ("mul", "__mul__", "div", "__truediv__") and len(args) == 2 and not kwargs:
             factor = args[1]
@@ -170,7 +172,8 @@ class Tape(TorchFunctionMode):
 SHAPES = frozenset(
     {
         "flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "contiguous", "clone",
-        "to", "float", "half", "double", "bfloat16", "type_as", "dropout", "dropout2d", "__getitem__", "select",
+        "to", "float", "half", "double", "bfloat16", "type_as", "dropout", "dropout2d", "__getitem__",
+        "select",
     }
 )  # fmt: skip
 """Calls that change a pooled tensor's shape or dtype at most. (All of its channels: what is verified on a
@@ -245,15 +248,15 @@ def _pooled_dims(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     if func in (F.adaptive_avg_pool2d, F.adaptive_avg_pool1d):
         size = args[1] if len(args) > 1 else kwargs["output_size"]
         whole = {*size} == {1} if isinstance(size, tuple | list) else size == 1
-        dims = (2, 3) if func is F.adaptive_avg_pool2d else (2,)
-        return dims if whole and x.ndim == len(dims) + 2 else None
+        dims = range(2, 4 if func is F.adaptive_avg_pool2d else 3)
+        return tuple(dims) if whole and x.ndim == len(dims) + 2 else None
     if func is F.avg_pool2d:
         return (2, 3) if x.ndim == 4 else None
     if func in (torch.mean, Tensor.mean):
         dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
         listed = [dim] if isinstance(dim, int) else dim or ()
-        dims = tuple(sorted(d % x.ndim for d in listed))
-        return dims if dims in {3: ((1,), (2,)), 4: ((1, 2), (2, 3))}[x.ndim] else None
+        places = tuple(sorted(d % x.ndim for d in listed))
+        return places if places in {3: ((1,), (2,)), 4: ((1, 2), (2, 3))}[x.ndim] else None
     return None
 
 
@@ -271,7 +274,7 @@ def _features(x: Tensor, dims: tuple[int, ...], ratio: float) -> Tensor | None:
 
 
 def _restored(features: Tensor, ndim: int, dims: tuple[int, ...]) -> Tensor:
-    """What `_features` was given, made of features: with it a network goes on, so that they are in its graph."""
+    """What `_features` was given, made of features: the network goes on with it, so they are in its graph."""
     if dims == (2, 3):
         return features
     if ndim == 4:

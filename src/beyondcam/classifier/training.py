@@ -94,18 +94,12 @@ def train_classifier(
     seed_everything(config.seed, verbose=False)
     classifier = to_device(_initial(config, images.classes, resumed=state is not None), fabric)
     trainer = Trainer(
-        classifier,
-        _optimizer(classifier, config),
+        classifier, _optimizer(classifier, config),
         labelled_samples(images, classifier, random_view(config, config.perturb)),
         lambda epoch: draw_batches(kept, config.batch, config.seed, epoch, shard),
-        multilabel_loss,
-        config,
-        fabric,
-        log,
-        frozen=classifier if config.frozen_bn else None,
-        ema=config.ema,
+        multilabel_loss, config, fabric, log, frozen=classifier if config.frozen_bn else None, ema=config.ema,
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
-    )
+    )  # fmt: skip
     left_out: dict[str, str] = {}
     with locked(run, fabric):
         progress = trainer.fit(run, key, state)

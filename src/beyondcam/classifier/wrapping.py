@@ -1,7 +1,7 @@
 """Any image classifier, as it is, seen as scores and class activations.
 
-The user's own `forward` makes the scores. `Tape` follows it on the way and reads off where the scores came from.
-So nothing is taken apart, copied or trained again, and what is trained later is seen.
+The user's own `forward` makes the scores. `Tape` follows it on the way and reads off where the scores came
+from. So nothing is taken apart, copied or trained again, and what is trained later is seen.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +21,9 @@ from beyondcam.classifier.model import (
     taking,
 )
 from beyondcam.classifier.preprocessing import Reversed, Transform, find_classes, find_input
+from beyondcam.classifier.probe import fault, is_scrambled, quadrants, tolerance
 from beyondcam.classifier.tape import Tape, Unpooled
 from beyondcam.errors import BeyondcamError
-
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
-"""How far the mean of the activations may be from the scores, as a share of the largest activation."""
-
-LOW_PRECISION = 0.05
-"""The same for all other types, such as half."""
 
 Pass = tuple[Tensor, Tape]
 """The scores of a pass, and what was seen of it."""
@@ -54,7 +49,7 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor, passes: list[Pass] | None = None) -> Tensor:
         """Run the network, in evaluation mode, and take the features out of the pass."""
         like = next(self.net.parameters(), x)
-        with taking(x), evaluating(self.net), Tape(*x.shape[2:], self.classes) as tape:
+        with taking(x), evaluating(self.net), Tape(x.shape[2], x.shape[3], self.classes) as tape:
             output = self.net(x.to(like.device, like.dtype, copy=True))  # a first layer may work in place
         scores = self.logits(output)
         check_gradient(x, scores)
@@ -68,8 +63,8 @@ class Wrapped(Classifier):
     """A network of anybody's as a `Classifier`, referenced, not copied; made by `wrap`.
 
     It is shown images in evaluation mode and is left in the mode it was in; `train()` and `eval()` of this
-    object do nothing. Where its scores are no mean over places, `activations` raise `BeyondcamError` when they
-    are read, and the scores and their gradients are there all the same.
+    object do nothing. Where its scores are no mean over places, `activations` raise `BeyondcamError` when
+    they are read, and the scores and their gradients are there all the same.
 
     Attributes
     ----------
@@ -93,19 +88,15 @@ class Wrapped(Classifier):
         self.backbone = Trunk(net, len(classes), logits)
         self.single_label = single_label
         self.bias = None
-        self._refusals: dict[object, str | None] = {}
+        self._faults: dict[object, str | None] = {}
         self._refusal, weight = self._probe()
         self.weight = weight if isinstance(weight, nn.Parameter) else next(net.parameters())
+        self.mean, self.std = (x.to(self.weight.device) for x in (self.mean, self.std))
 
     @property
     def net(self) -> nn.Module:
         """The network itself."""
         return cast(Trunk, self.backbone).net
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.net.parameters(), self.mean).device
 
     def train(self, mode: bool = True) -> "Wrapped":
         """Leave the network in the mode that its owner chose."""
@@ -113,22 +104,25 @@ class Wrapped(Classifier):
         return self
 
     def forward(self, x: Tensor) -> Activations:
-        """Scores and class activations of normalised images (B, 3, H, W)."""
+        """Scores and class activations of normalised images (B, 3, H, W), on the device of these."""
         passes: list[Pass] = []
         self.backbone(x, passes)
         ((scores, tape),) = passes
         unpooled = self._refusal or tape.unpooled(scores)
-        if isinstance(unpooled, str):
-            return Activations(scores, refused(unpooled))
+        reason = unpooled if isinstance(unpooled, str) else self._fault(x, scores, unpooled)
+        activations = refused(reason) if reason else cast(Unpooled, unpooled).maps.to(x.device)
+        return Activations(scores.to(x.device), activations)
+
+    def _fault(self, x: Tensor, scores: Tensor, unpooled: Unpooled) -> str | None:
+        """What is wrong with the activations of inputs of this size, as the first of them show."""
         key = scores.dtype, *x.shape[2:]
-        if key not in self._refusals:
-            self._refusals[key] = _fault(scores, unpooled)
-        reason = self._refusals[key]
-        return Activations(scores, refused(reason) if reason else unpooled.maps)
+        if key not in self._faults:
+            self._faults[key] = fault(scores, unpooled)
+        return self._faults[key]
 
     def _probe(self) -> tuple[str | None, Tensor | None]:
         """Try the network on noise: why its activations are not to be read, if so, and its head's weight."""
-        x = _quadrants(self.size)
+        x = quadrants(self.size)
         self._refusal, passes = None, list[Pass]()
         with torch.inference_mode(False), torch.no_grad():
             features = self.backbone(x, passes)
@@ -136,15 +130,17 @@ class Wrapped(Classifier):
         ((scores, tape),) = passes
         if not scores.isfinite().all():
             raise BeyondcamError("network: gives NaN or infinite scores for noise")
-        if (scores[:1] - alone).abs().max() > _tolerance(scores) * scores.abs().max():
+        if (scores[:1] - alone).abs().max() > tolerance(scores) * scores.abs().max():
             raise BeyondcamError(
-                "network: its scores of an image change with the other images of a batch or from pass to pass "
-                "(batch norm without running statistics, or dropout that is always on?)"
+                "network: its scores of an image change with the other images of a batch or from pass to "
+                "pass (batch norm without running statistics, or dropout that is always on?)"
             )
         if tape.are_probabilities(scores):
-            raise BeyondcamError("network: its output are probabilities; leave out its last softmax or sigmoid")
+            raise BeyondcamError(
+                "network: its output are probabilities; leave out its last softmax or sigmoid"
+            )
         unpooled = tape.unpooled(scores)
-        if isinstance(unpooled, Unpooled) and _is_scrambled(features):
+        if isinstance(unpooled, Unpooled) and is_scrambled(features):
             return "its places are in another order than the photo's", tape.weight
         return unpooled if isinstance(unpooled, str) else None, tape.weight
 
@@ -172,17 +168,26 @@ def wrap(
 
     Parameters
     ----------
-    net : takes normalised images (B, 3, H, W) and gives logits (B, C): a tensor, the entry `logits` of what it
+    net
+        takes normalised images (B, 3, H, W) and gives logits (B, C): a tensor, the entry `logits` of what it
         gives, or the only tensor of that shape in it.
-    classes : C names, each once; by default those that the network, `weights` or ImageNet's number tell.
-    mean, std : of the input's three channels, for pixels in [0, 1].
-    size : side in pixels of the square input. These three come from timm's `pretrained_cfg` or what follows,
+    classes
+        C names, each once; by default those that the network, `weights` or ImageNet's number tell.
+    mean, std
+        of the input's three channels, for pixels in [0, 1].
+    size
+        side in pixels of the square input. These three come from timm's `pretrained_cfg` or what follows,
         and must be given where none of these is there.
-    weights : the torchvision weights, such as `ResNet50_Weights.DEFAULT`, whose transforms the network takes.
-    processor : transformers' image processor.
-    transform : from a PIL picture to the network's input (3, size, size), as used in validation.
-    single_label : True for one class an image (softmax), False for any number (sigmoid).
-    logits : takes the logits (B, C) out of what the network gives, where that is ambiguous.
+    weights
+        the torchvision weights, such as `ResNet50_Weights.DEFAULT`, whose transforms the network takes.
+    processor
+        transformers' image processor.
+    transform
+        from a PIL picture to the network's input (3, size, size), as used in validation.
+    single_label
+        True for one class an image (softmax), False for any number (sigmoid).
+    logits
+        takes the logits (B, C) out of what the network gives, where that is ambiguous.
 
     Raises
     ------
@@ -203,13 +208,14 @@ def wrap(
         net = net.module
     net = getattr(net, "_orig_mod", net)  # what torch.compile was given
     known = find_input(net, weights, processor, transform)
+    numbers = known.or_given(mean, std, size)
     names = find_classes(net, weights) if classes is None else classes
     shown = Reversed(net) if known.bgr else net
-    return Wrapped(shown, names, *known.or_given(mean, std, size), single_label=single_label, logits=logits)
+    return Wrapped(shown, names, *numbers, single_label=single_label, logits=logits)
 
 
 def logits_of(output: Any, classes: int) -> Tensor:
-    """The logits (B, C) in what a network gives. Raises `BeyondcamError` where it is not clear which they are."""
+    """The logits (B, C) in what a network gives. Raises `BeyondcamError` where several may be it."""
     if isinstance(output, Tensor):
         found = [output]
     elif "logits" in (getattr(output, "_fields", None) or (output if isinstance(output, Mapping) else ())):
@@ -238,7 +244,8 @@ class _Refused:
     def __getattr__(self, name: str) -> NoReturn:
         """Raise the reason."""
         raise BeyondcamError(
-            f"cam: cannot read this network: {self.__dict__['reason']}; take a map of gradients, such as saliency"
+            f"cam: cannot read this network: {self.__dict__['reason']}; "
+            "take a map of gradients, such as saliency"
         )
 
     def __getitem__(self, which: object) -> NoReturn:
@@ -249,48 +256,3 @@ class _Refused:
 def refused(reason: str) -> Tensor:
     """A tensor that is not there: reading it raises `BeyondcamError`."""
     return cast(Tensor, _Refused(reason))
-
-
-def _tolerance(scores: Tensor) -> float:
-    return TOLERANCE.get(scores.dtype, LOW_PRECISION)
-
-
-def _fault(scores: Tensor, unpooled: Unpooled) -> str | None:
-    """What is wrong with activations, by the scores that they should give."""
-    maps = unpooled.maps.detach()
-    if maps.shape[2:] == (1, 1):
-        return "at this size of input its features are one place; show it larger inputs"
-    difference = (unpooled.pooled() - scores).detach().abs().max()
-    if not difference <= _tolerance(scores) * maps.abs().max():
-        return "at this size of input the mean of its activations is not its score"
-    return None
-
-
-def _quadrants(side: int) -> Tensor:
-    """An image of noise, four more that differ from it in one quadrant each, and a white one.
-
-    float (6, 3, side, side)
-    """
-    rng = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 3, side, side, generator=rng).repeat(6, 1, 1, 1)
-    x[5] = 2
-    half = side // 2
-    for n, (top, left) in enumerate(((0, 0), (0, half), (half, 0), (half, half)), start=1):
-        x[n, :, top : top + half, left : left + half] = torch.randn(3, half, half, generator=rng)
-    return x
-
-
-def _is_scrambled(features: Tensor) -> bool:
-    """Whether places of the features (6, K, h, w) of `_quadrants` change with another quadrant than their own.
-
-    Tokens need not be in the order of rows. Where every place changes with every quadrant alike, as in small
-    grids and untrained networks, nothing can be told.
-    """
-    change = (features[1:5] - features[:1]).float().abs().mean(1)  # (4, h, w)
-    share, quadrant = (change / change.sum(0)).max(0)
-    if min(share.shape) < 4 or not share.mean() > 0.35:  # a quarter each says nothing
-        return False
-    below, right = (torch.linspace(-1, 1, side, device=share.device) for side in share.shape)
-    expected = 2 * (below > 0)[:, None] + (right > 0)[None]
-    inside = (below.abs() > 1e-3)[:, None] & (right.abs() > 1e-3)[None]  # of an odd grid, not the middle
-    return bool((quadrant == expected)[inside].float().mean() < 0.75)

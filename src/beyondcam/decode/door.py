@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,11 +40,20 @@ def one_line(error: BaseException) -> str:
     return (text if len(text) <= 200 else f"{text[:200]} …") or type(error).__name__
 
 
+class _Whole(BufferedReader):
+    """A file of which no more is asked for than is left: memory for a read is taken before it is made."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > 0:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading. Raises `OSError` where it is a pipe, a device or a folder."""
     if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
         raise OSError(0, "not a regular file")
-    return path.open("rb")
+    return _Whole(FileIO(path))
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:

@@ -4,6 +4,7 @@ The format is told by a file's first bytes, whatever its name. Pillow left alone
 them PostScript, which runs programs.
 """
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,6 +26,7 @@ from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regul
 from beyondcam.decode.rgb import TURNS, reduced_rgb
 
 # of malformed metadata, without the file's name; to silence them for a while only is not safe in threads
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 MAX_PIXELS = 178_956_970

@@ -13,8 +13,11 @@ BAND = 2**24
 EXTRA_SAMPLES = 338
 """TIFF's tag that says what a fourth channel is: 1 or 2 for transparency."""
 
-OUTLIER = 10
+OUTLIER = 20
 """How many times the span of all other values a single one must lie away from them to count as no data."""
+
+NO_DATA = (-9999, -99999, -32768, -32767, 9999, 32767, 65535)
+"""Values that often mean it, which need only lie away by the span, as need those beyond ±1e30."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -120,9 +123,18 @@ def _span(picture: Image.Image) -> tuple[float, float]:
         highest |= {float(high), float(last_but_one)}
     low, *above = sorted(lowest)
     high, *below = sorted(highest, reverse=True)
-    black = above[0] if above and 0 < OUTLIER * (high - above[0]) < above[0] - low else low
-    white = below[0] if below and 0 < OUTLIER * (below[0] - black) < high - below[0] else high
-    return black, white
+    for _ in range(2):  # there may be one at either end
+        if above and _apart(low, above[0], high):
+            low = above[0]
+        if below and _apart(high, below[0], low):
+            high = below[0]
+    return low, high
+
+
+def _apart(value: float, neighbour: float, other: float) -> bool:
+    """Whether a value stands for no data; all others lie between its `neighbour` and the `other` extreme."""
+    times = 1 if value in NO_DATA or abs(value) > 1e30 else OUTLIER
+    return 0 < times * abs(neighbour - other) < abs(value - neighbour)
 
 
 def _rgb(band: Image.Image, span: tuple[float, float], opaque: bool) -> Image.Image:

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import torch
 
-from beyondcam.classifier import Classifier, folded
+from beyondcam.classifier import Classifier, fingerprint, folded
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.devices import spare_cores
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Shelf, open_shelf
+from beyondcam.evidence.store import Shelf, claim, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
 from beyondcam.outcome import LeftOut, Outcome, attempt
@@ -43,7 +43,10 @@ def map_split(
     workers: int | None = 0,
     log: Callable[[str], None] = print,
 ) -> dict[str, str]:
-    """Write the evidence of every image and recipe under `out`, a RUN with its checkpoint.
+    """Write the evidence of every image and recipe under `out`, a RUN or any other folder.
+
+    Evidence is kept by the classifier's `fingerprint`, and the folder notes whose it is; in a RUN that is its
+    checkpoint's. The classifier is used in evaluation mode and left as it is.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def map_split(
     recipes : Mapping[str, Recipe]
         By the name that the evidence is kept under.
     out : Path
-        The RUN.
+        The RUN, or any other folder.
     targets : "labels" or "predicted"
         Map the classes of the image's labels, or those that the classifier finds in it.
     seed : int
@@ -87,10 +90,12 @@ def map_split(
             f"classes: the data's ({', '.join(images.classes)}) are not the classifier's "
             f"({', '.join(classifier.classes)}); open the data with those of the training"
         )
+    checkpoint = fingerprint(classifier)
+    claim(out, checkpoint)
     shelves = {
         name: open_shelf(
             out, images, targets=targets, precision=precision, name=name, recipe=recipe, seed=seed,
-            checkpoint=classifier.checkpoint,
+            checkpoint=checkpoint,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip

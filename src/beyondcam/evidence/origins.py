@@ -45,12 +45,16 @@ class Origins:
 
     def changed(self, image_id: str, evidence: bytes, photo: Path | None) -> bool:
         """Whether a photo is known to be another than the one that evidence was made of."""
-        if photo is None:
+        if photo is None or self._matches(image_id, evidence, photo):
             return False
-        if digest(evidence) not in self._photos.get(image_id, {}):
-            self._read_on()
-        known = self._photos.get(image_id, {}).get(digest(evidence), set())
-        return bool(known) and not any(one.matches(photo) for one in known)
+        self._read_on()
+        return bool(self._known(image_id, evidence)) and not self._matches(image_id, evidence, photo)
+
+    def _known(self, image_id: str, evidence: bytes) -> set[Fingerprint]:
+        return self._photos.get(image_id, {}).get(digest(evidence), set())
+
+    def _matches(self, image_id: str, evidence: bytes, photo: Path) -> bool:
+        return any(one.matches(photo) for one in self._known(image_id, evidence))
 
     def of(self, image_id: str) -> set[Fingerprint]:
         """All photos that were recorded for an image."""

@@ -22,6 +22,11 @@ from beyondcam.recipes import Cost, Recipe
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
 
+CHECKPOINT = "classifier.safetensors"
+
+CLAIM = "network.json"
+"""Beside evidence of a network that is not in the folder, as a library's user may map with: what it is."""
+
 FAMILY = ("seed", "targets", "precision")
 """What evidence must have in common to be compared."""
 
@@ -147,8 +152,8 @@ def open_shelf(
     """The folder for a recipe's evidence, made where it is missing. Any other setting has another folder.
 
     Data are known by their photos, so that evidence is found again when they were moved. Of evidence that
-    other code has made, `recipe` says which. `checkpoint` names the weights; by default they are those in
-    `run`.
+    other code has made, `recipe` says which. `checkpoint` names the weights; by default they are those that
+    `checkpoint_hash` finds in `run`.
     """
     written = recipe if isinstance(recipe, str) else json.loads(recipe.model_dump_json())
     manifest = {
@@ -211,12 +216,33 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str, targets: str | No
 
 
 def checkpoint_hash(run: Path) -> str:
-    """Ten hexadecimal digits of the RUN's checkpoint. Raises `BeyondcamError`."""
-    path = run / "classifier.safetensors"
+    """Ten hexadecimal digits of the network that a folder's evidence is of: its checkpoint, or a claim's."""
+    file = _file_hash(run)
+    path = run / CLAIM
+    if path.exists():
+        claimed = read_json(path, "beyondcam map")
+        if isinstance(claimed, dict) and claimed.get("checkpoint") == file and claimed.get("fingerprint"):
+            return str(claimed["fingerprint"])
+    if file is None:
+        raise BeyondcamError(f"{run / CHECKPOINT}: not there; `beyondcam train` makes it")
+    return file
+
+
+def claim(folder: Path, fingerprint: str) -> None:
+    """Note which network a folder's evidence is of, unless it is the folder's own checkpoint."""
+    file = _file_hash(folder)
+    if fingerprint != file:
+        write_json(folder / CLAIM, {"fingerprint": fingerprint, "checkpoint": file})
+    elif (folder / CLAIM).exists():
+        (folder / CLAIM).unlink(missing_ok=True)
+
+
+def _file_hash(run: Path) -> str | None:
+    """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
     try:
-        return hash_of_file(path)
-    except OSError as error:
-        raise BeyondcamError(f"{path}: not there; `beyondcam train` makes it") from error
+        return hash_of_file(run / CHECKPOINT)
+    except OSError:
+        return None
 
 
 def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence, photo: Fingerprint | None = None) -> None:

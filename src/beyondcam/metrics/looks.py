@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -99,21 +99,16 @@ def look_at(
     yield from zip(ids, track(ahead(attempt(read), ids), label, len(ids)), strict=True)
 
 
-@dataclass
 class RecipeCounts:
-    """What a pass leaves of one recipe: small counts of each image, and sums over all of them."""
+    """What a pass leaves of a recipe: small counts of each image, and sums over all of them."""
 
-    scored: Sweep  # against the masks
-    agreed: Sweep  # against what the witnesses agree on
-    images: dict[str, ImageTally] = field(default_factory=dict)
-    uncovered: list[float] = field(default_factory=list)
-    dr_levels: dict[str, list[Counts]] = field(default_factory=lambda: defaultdict(list))  # by rule
-    joint: Counts = field(default_factory=lambda: np.zeros((LEVELS, LEVELS), np.int64))
-
-    @classmethod
-    def none(cls, classes: int) -> "RecipeCounts":
-        """Of no image yet."""
-        return cls(Sweep.of((), classes), Sweep.of((), classes))
+    def __init__(self, shelf: Shelf, classes: int) -> None:
+        self.shelf = shelf
+        self.scored, self.agreed = Sweep.of((), classes), Sweep.of((), classes)  # as tally and agreeing are
+        self.images: dict[str, ImageTally] = {}
+        self.uncovered: list[float] = []
+        self.dr_levels = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
+        self.joint = np.zeros((LEVELS, LEVELS), np.int64)  # as `joint_levels` has it
 
     def add(self, image_id: str, look: RecipeLook) -> None:
         """Add an image."""

@@ -37,13 +37,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good a recipe is.
-
-    Examples
-    --------
-    >>> background = Metric("background", "Background IoU", lambda pixels: pixels.iou[:, 0])
-
-    """
+    """A number that says how good a recipe is."""
 
     name: str  # its key in scores.json
     label: str  # its heading in tables

@@ -5,7 +5,7 @@ pair of recipes, `curves.json` a `Curve` for each recipe, `segments.json` a `Net
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,34 +205,31 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
     write_json(path, [record.to_json() for record in records])
 
 
-def read_scores(run: Path) -> list[Row]:
-    """The rows of RUN/scores.json. Raises `BeyondcamError` where there are none."""
-    path = run / "scores.json"
-    if not (rows := read_records(path, Row, SCORE)):
-        raise BeyondcamError(f"{path}: holds no scores; `{SCORE}` makes it anew")
-    return rows
-
-
 @dataclass(frozen=True)
 class Scores:
     """What `score_split` returns."""
 
     rows: list[Row] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)  # by the name of the evidence's folder
+    curves: list[Curve] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # images, recipes and rules → the reason
 
     def extend(self, others: "Scores") -> None:
         """Add the scores of other recipes."""
         self.rows.extend(others.rows)
         self.comparisons.extend(others.comparisons)
-        self.curves.update(others.curves)
+        self.curves.extend(others.curves)
         self.left_out.update(others.left_out)
 
     def row(self, recipe: str, rule: str = "oracle") -> Row:
         """The row of a recipe under a rule."""
         (row,) = (r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule))
         return row
+
+    def curve(self, recipe: str) -> Curve:
+        """The curve of a recipe."""
+        (curve,) = (c for c in self.curves if c.recipe == recipe)
+        return curve
 
     def difference(
         self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
@@ -244,20 +241,33 @@ class Scores:
         return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
 
 
+FILES: dict[str, tuple[str, type[Origin]]] = {
+    "rows": ("scores.json", Row),
+    "comparisons": ("comparisons.json", Comparison),
+    "curves": ("curves.json", Curve),
+}
+"""Field of `Scores` → its file in a RUN, and what that holds."""
+
+
+def read_scores(run: Path) -> Scores:
+    """What `beyondcam score` wrote. Raises `BeyondcamError` where there is none, or a file is damaged."""
+    found: dict[str, Any] = {}
+    for key, (name, kind) in FILES.items():
+        found[key] = read_records(run / name, kind, SCORE)
+    if not found["rows"]:
+        raise BeyondcamError(f"{run / 'scores.json'}: holds no scores; `{SCORE}` makes it anew")
+    return Scores(**found)
+
+
 def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
     """Write the scores of a split; those of other splits stay, if the checkpoint is still the same.
 
     A file that cannot be read is replaced.
     """
     checkpoint = checkpoint_hash(run)
-    files: tuple[tuple[str, type[Origin], Sequence[Origin]], ...] = (
-        ("scores", Row, scores.rows),
-        ("comparisons", Comparison, scores.comparisons),
-        ("curves", Curve, list(scores.curves.values())),
-    )
-    for name, kind, records in files:
-        path, old = run / f"{name}.json", list[Origin]()
+    for key, (name, kind) in FILES.items():
+        old = list[Origin]()
         with suppress(BeyondcamError):
-            old = [r for r in read_records(path, kind, SCORE) if r.checkpoint == checkpoint]
+            old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
         kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
-        write_records(path, [*kept, *records])
+        write_records(run / name, [*kept, *getattr(scores, key)])

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +17,11 @@ from beyondcam.evidence import FAMILY, LEVELS, Shelf, level_threshold, shelves
 from beyondcam.metrics.bootstrap import interval, sample_weights
 from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
-from beyondcam.metrics.metric import METRICS, Pixels
+from beyondcam.metrics.metric import METRICS
 from beyondcam.metrics.regions import recall_curve
 from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row, Scores
 from beyondcam.metrics.rules import RULES, Threshold, ThresholdData, within_unit
-from beyondcam.metrics.tally import Absent, Sweep, tallies_of
+from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit
 from beyondcam.outcome import LeftOut
 
@@ -44,30 +43,14 @@ def score_split(
     absent: Absent = "auto",
     among: Sequence[Shelf] | None = None,
 ) -> Scores:
-    """Score the evidence of a split against its masks.
+    """Score all the evidence that a RUN holds for a split, or that `among` it, against the masks.
 
-    Parameters
-    ----------
-    run
-        The RUN that holds the evidence.
-    images, masks
-        The split. Its masks count pixels, and choose τ under the rule `oracle` alone.
-    threshold_split
-        The split whose masks choose τ under the rules `train` and `few`.
-    threshold
-        τ in [0, 1] of the rule `fixed`.
-    reference_threshold
-        τ of the reference CAM under the rule `fixed`; by default the same.
-    absent
-        How a class that the masks lack counts in the mIoU, see `mean_iou`.
-    among
-        The evidence to score; by default all that the RUN holds for the split.
+    Each rule is answered for which there is something to choose τ on: `oracle` always, `blind` where the
+    witnesses are mapped, `train` and `few` where there is a `threshold_split`, `fixed` where a `threshold`
+    in [0, 1] is given; `reference_threshold` is then that of the reference CAM, by default the same. `absent`
+    is how a class that the masks lack counts in the mIoU, see `mean_iou`.
 
-    Raises
-    ------
-    BeyondcamError
-        Where nothing can be scored, or a threshold is not in [0, 1].
-
+    Raises `BeyondcamError` where nothing can be scored, or a threshold is not in [0, 1].
     """
     for parameter, value in (("threshold", threshold), ("reference_threshold", reference_threshold)):
         if value is not None:
@@ -76,36 +59,33 @@ def score_split(
     for shelf in shelves(run, images) if among is None else among:
         families[shelf.family].append(shelf)
     if not families:
-        raise BeyondcamError(
-            f"{run}: no evidence of split {images.split} of this data; `beyondcam map` makes it"
-        )
+        what = f"no evidence of split {images.split} of this data; `beyondcam map` makes it"
+        raise BeyondcamError(f"{run}: {what}")
     parts = [mapped_in_full(found, images) for found in families.values()]
     if not any(ids for ids, *_ in parts):
         raise BeyondcamError(f"{run}: no image of {images.split} is mapped yet; `beyondcam map` does it")
-    task = _Task(run, images, masks, threshold_split, absent, threshold, reference_threshold)
+    task = _Task(run, images, masks, threshold_split, threshold, reference_threshold, absent)
     scores = Scores()
     for ids, recipes, lacking in parts:
-        if ids:
-            reason = "has no evidence; `beyondcam map` makes it, or says why not"
-            missing = set(images.ids).difference(ids)
-            scores.left_out.update({i: reason for i in images.ids if i in missing})
+        unmapped = set(images.ids).difference(ids) if ids else ()
+        reason = "has no evidence; `beyondcam map` makes it, or says why not"
+        scores.left_out.update({i: reason for i in images.ids if i in unmapped})
         scores.left_out.update({f"recipe {shelf.name}": reason for shelf, reason in lacking})
         if recipes:
             scores.extend(_Family(task, ids, recipes).score())
     return scores
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     """The arguments of `score_split` that all families share."""
 
     run: Path
     images: LabelledImages
     masks: Masks
     threshold_split: ThresholdSplit | None
-    absent: Absent
     threshold: float | None
     reference_threshold: float | None
+    absent: Absent
 
 
 class _Scored(NamedTuple):
@@ -121,9 +101,9 @@ class _Family:
     def __init__(self, task: _Task, ids: Sequence[str], recipes: Sequence[Shelf]) -> None:
         self.task, self.ids, self.recipes = task, ids, recipes
         references = [shelf for shelf in recipes if shelf.name == REFERENCE]
+        self.reference = references[0] if references else None
         if len(references) > 1:
             raise BeyondcamError(f"{task.run}: two recipes are called {REFERENCE}, the reference; delete one")
-        self.reference = references[0] if references else None
         self.left_out: dict[str, str] = {}
         self.unread: dict[str, str] = {}  # images
         self.agreed: Consensus | None = None
@@ -141,18 +121,15 @@ class _Family:
             self.left_out["rule blind"] = str(error)
         references, begun = self._read_reference(self.reference) if self.reference else ({}, {})
         counts = self._count(references, begun)
-        images = len(counts[self.recipes[0].folder].images)
-        if not images:
+        if not counts[0].images:
             reason = self.unread[self.ids[0]]
             raise BeyondcamError(f"none of the {len(self.ids)} images can be scored: {reason}")
-        weights, curves, scored = sample_weights(images), {}, []
-        for shelf in self.recipes:
-            own = counts[shelf.folder]
-            chosen = references if shelf is self.reference else self._thresholds(shelf, own)
-            curves[shelf.folder.name] = self._curve(shelf, own, chosen, references)
+        weights, curves, scored = sample_weights(len(counts[0].images)), [], []
+        for own in counts:
+            chosen = references if own.shelf is self.reference else self._thresholds(own)
+            curves.append(self._curve(own, chosen, references))
             for rule, threshold in chosen.items():
-                pixels = own.pixels(rule, threshold, weights, self.task.absent)
-                scored.append(self._scored(shelf, rule, threshold, references.get(rule), own, pixels))
+                scored.append(self._scored(own, rule, threshold, references.get(rule), weights))
         pairs = combinations(scored, 2)
         comparisons = [_compared(a, b) for a, b in pairs if a.row.threshold_rule == b.row.threshold_rule]
         return Scores([one.row for one in scored], comparisons, curves, self.left_out | self.unread)
@@ -168,119 +145,99 @@ class _Family:
 
     def _read_reference(self, reference: Shelf) -> tuple[dict[str, Threshold], dict[str, Look]]:
         """The reference's thresholds, and as many looks at it as may be kept."""
-        counts, kept, room = RecipeCounts.none(len(self.task.images.classes)), {}, KEPT
+        counts, kept, room = RecipeCounts(reference, len(self.task.images.classes)), {}, KEPT
         for i, look in self._looks([reference], f"read {REFERENCE}"):
             counts.add(i, look.recipes[0])
             room -= look.nbytes
             if room >= 0:
                 kept[i] = look
-        return self._thresholds(reference, counts), kept
+        return self._thresholds(counts), kept
 
-    def _count(
-        self, references: Mapping[str, Threshold], begun: Mapping[str, Look]
-    ) -> dict[Path, RecipeCounts]:
+    def _count(self, references: Mapping[str, Threshold], begun: Mapping[str, Look]) -> list[RecipeCounts]:
         """Count every recipe; `begun` has looks at the reference, `references` its thresholds."""
-        ordered = sorted(self.recipes, key=lambda shelf: shelf is not self.reference)  # as `begun` has it
-        counts = {shelf.folder: RecipeCounts.none(len(self.task.images.classes)) for shelf in ordered}
-        for i, look in self._looks(ordered, "score", begun):
-            for own, recipe in zip(counts.values(), look.recipes, strict=True):
+        counts = [RecipeCounts(shelf, len(self.task.images.classes)) for shelf in self.recipes]
+        reference_first = sorted(counts, key=lambda own: own.shelf is not self.reference)  # as `begun` has it
+        for i, look in self._looks([own.shelf for own in reference_first], "score", begun):
+            for own, recipe in zip(reference_first, look.recipes, strict=True):
                 own.add(i, recipe)
                 if references:
                     own.add_regions(recipe, look.recipes[0], references)
         return counts
 
-    def _thresholds(self, shelf: Shelf, counts: RecipeCounts) -> dict[str, Threshold]:
+    def _thresholds(self, counts: RecipeCounts) -> dict[str, Threshold]:
         """Rule → threshold of a recipe, for the rules that have something to choose it on."""
         if self.agreed:  # blind takes images that cannot be scored, too, unless their evidence is why
             for i in self.unread.keys() & set(self.agreed.ids):
                 with suppress(BeyondcamError):
-                    for tally in tallies_of(shelf, [i], self.agreed.masks):
+                    for tally in tallies_of(counts.shelf, [i], self.agreed.masks):
                         counts.agreed.add(tally)
-        given, of_reference = self.task.threshold, self.task.reference_threshold
-        if shelf is self.reference and of_reference is not None:
-            given = of_reference
+        given = self.task.threshold
+        if counts.shelf is self.reference and self.task.reference_threshold is not None:
+            given = self.task.reference_threshold
         data = ThresholdData(
-            given, counts.agreed, **self.sweeps.get(shelf.manifest["recipe_hash"], {}),
+            given, counts.agreed, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
             scored=counts.scored, absent=self.task.absent,
         )  # fmt: skip
         chosen = {name: rule.choose(data) for name, rule in RULES.items()}
         return {name: threshold for name, threshold in chosen.items() if threshold is not None}
 
     def _recipe(self, shelf: Shelf) -> dict[str, Any]:
-        """What all results say of the recipe and the images that they are of."""
-        images, manifest = self.task.images, shelf.manifest
-        about = {key: manifest[key] for key in ("checkpoint", "recipe_hash", *FAMILY)}
-        return about | {"data": images.data, "split": images.split, "recipe": shelf.name}
+        """What a row or curve says of the recipe and the images."""
+        about = {key: shelf.manifest[key] for key in ("checkpoint", "recipe_hash", *FAMILY)}
+        return about | {"data": self.task.images.data, "split": self.task.images.split, "recipe": shelf.name}
 
     def _scored(
         self,
-        shelf: Shelf,
+        counts: RecipeCounts,
         rule: str,
         threshold: Threshold,
         reference: Threshold | None,
-        counts: RecipeCounts,
-        pixels: Pixels,
+        weights: Counts,
     ) -> _Scored:
         """Measure a recipe under a rule; `reference` is the threshold of the reference under it."""
+        pixels = counts.pixels(rule, threshold, weights, self.task.absent)
         measured = {name: metric.measure(pixels) for name, metric in METRICS.items()}
         samples = {name: values for name, values in measured.items() if values is not None}
         by_class = zip(("background", *self.task.images.classes), pixels.iou[0], strict=True)
-        cost, split = shelf.cost(), self.task.threshold_split
+        cost, split = counts.shelf.cost(), self.task.threshold_split
         row = Row(
-            **self._recipe(shelf),
-            threshold_rule=rule,
-            threshold=threshold.value,
+            **self._recipe(counts.shelf), threshold_rule=rule, threshold=threshold.value,
             metrics=dict.fromkeys(METRICS) | {name: _number(drawn[0]) for name, drawn in samples.items()},
             iou={name: _number(value) for name, value in by_class},
             ci={name: interval(drawn[1:]) for name, drawn in samples.items()},
             cost=CostPerImage(**cost) if cost else None,
             reference_threshold=reference.value if reference else None,
             chosen_on=split.chosen_on.get(rule) if split else None,
-            images=len(counts.images),
-            absent=self.task.absent,
-            uncovered=float(np.mean(counts.uncovered)),
-        )
+            images=len(counts.images), absent=self.task.absent, uncovered=float(np.mean(counts.uncovered)),
+        )  # fmt: skip
         return _Scored(row, samples)
 
     def _curve(
-        self,
-        shelf: Shelf,
-        counts: RecipeCounts,
-        chosen: Mapping[str, Threshold],
-        references: Mapping[str, Threshold],
+        self, counts: RecipeCounts, chosen: Mapping[str, Threshold], references: Mapping[str, Threshold]
     ) -> Curve:
         """mIoU over the threshold; recalls over the reference's threshold, at the recipe's oracle level."""
         recalls: dict[str, Any] = {}
         if references:
             dr, ndr = recall_curve(counts.joint, chosen["oracle"].level)
-            recalls = {
-                "reference_levels": {rule: threshold.level for rule, threshold in references.items()},
-                "dr_recall": [_number(value) for value in dr],
-                "ndr_recall": [_number(value) for value in ndr],
-            }
+            recalls = {"dr_recall": list(map(_number, dr)), "ndr_recall": list(map(_number, ndr))}
+            recalls["reference_levels"] = {rule: threshold.level for rule, threshold in references.items()}
         return Curve(
-            **self._recipe(shelf),
-            classes=self.task.images.classes,
+            **self._recipe(counts.shelf), classes=self.task.images.classes,
             threshold=[level_threshold(level) for level in range(LEVELS)],
             miou=counts.scored.miou(self.task.absent).tolist(),
-            levels={rule: threshold.level for rule, threshold in chosen.items()},
-            **recalls,
-        )
+            levels={rule: threshold.level for rule, threshold in chosen.items()}, **recalls,
+        )  # fmt: skip
 
 
 def _compared(a: _Scored, b: _Scored) -> Comparison:
     """The paired difference b − a of each metric."""
     less = {name: b.samples[name] - a.samples[name] for name in a.samples if name in b.samples}
     return Comparison(
-        **{key: getattr(a.row, key) for key in Origin.model_fields},
-        a=a.row.recipe,
-        b=b.row.recipe,
-        a_hash=a.row.recipe_hash,
-        b_hash=b.row.recipe_hash,
-        threshold_rule=a.row.threshold_rule,
+        **{key: getattr(a.row, key) for key in Origin.model_fields}, threshold_rule=a.row.threshold_rule,
+        a=a.row.recipe, b=b.row.recipe, a_hash=a.row.recipe_hash, b_hash=b.row.recipe_hash,
         difference={name: _number(samples[0]) for name, samples in less.items()},
         ci={name: interval(samples[1:]) for name, samples in less.items()},
-    )
+    )  # fmt: skip
 
 
 def _number(value: float) -> float | None:

@@ -35,14 +35,9 @@ def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:
     lines = []
     for row in sorted(rows, key=lambda r: -r.miou):
         share, bounds = share_of_truth(run, row, rows) or (None, None)
-        cells = (
-            row.name,
-            row.seeds_split,
-            number(row.threshold),
-            number(row.miou),
-            _interval(row.ci["miou"]),
-        )
-        lines.append([*cells, number(share, ".1%"), _interval(bounds)])
+        of_truth = (number(share, ".1%"), _interval(bounds))
+        miou = (number(row.miou), _interval(row.ci["miou"]))
+        lines.append([row.name, row.seeds_split, number(row.threshold), *miou, *of_truth])
     title = "networks trained on the seeds, or on the truth as their upper bound"
     _print(title, ("network",), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
 

@@ -1,6 +1,6 @@
-"""One pass over the evidence: what every threshold, region metric and resample is worked out from."""
+"""Counts of evidence at every threshold, which metrics, curves and resamples are computed from."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,24 +23,16 @@ def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
 
 @dataclass(frozen=True)
 class ImageTally:
-    """Counts of one image over its pixels that are not void.
+    """Counts of one image over its pixels that are not void."""
 
-    Attributes
-    ----------
-    truths : (t,), the labels in the truth.
-    labels : (k,), the labels that win somewhere.
-    counts : (t, k, LEVELS), pixels by truth, winning label and the winner's level.
-
-    """
-
-    truths: Counts
-    labels: Counts
-    counts: Counts
+    truths: Counts  # (t,), the labels in the truth
+    labels: Counts  # (k,), the labels that win somewhere
+    counts: Counts  # (t, k, LEVELS), pixels by truth, winning label and the winner's level
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
         """Count one image; `truth` is uint8 (H, W)."""
-        row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed
+        row = truth + np.uint8(1)  # void wraps around to 0, so that few rows are needed
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
         labels = np.flatnonzero(np.bincount(winners.labels.ravel()))
@@ -68,20 +60,12 @@ class ImageTally:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Counts over a data set at every threshold, from one histogram.
+    """Counts over a data set at every threshold, from one histogram."""
 
-    Attributes
-    ----------
-    won, hits : (classes + 1, LEVELS), pixels by winning label and level: all, and those where it is right.
-    background : (LEVELS,), pixels of background by the winner's level.
-    true : (classes + 1,), pixels of each label.
-
-    """
-
-    won: Counts
-    hits: Counts
-    background: Counts
-    true: Counts
+    won: Counts  # (classes + 1, LEVELS), pixels by winning label and its level
+    hits: Counts  # likewise, those where the label is right
+    background: Counts  # (LEVELS,), pixels of background by the winner's level
+    true: Counts  # (classes + 1,), pixels of each label
 
     @classmethod
     def of(cls, tallies: Iterable[ImageTally], classes: int) -> "Sweep":
@@ -102,7 +86,7 @@ class Sweep:
 
     @property
     def intersection(self) -> Counts:
-        """Pixels rightly labelled at thresholds on the level: (classes + 1, LEVELS)."""
+        """Pixels labelled correctly at thresholds on the level: (classes + 1, LEVELS)."""
         return np.concatenate([self.background.cumsum()[None], above(self.hits[1:])])
 
     @property
@@ -112,9 +96,8 @@ class Sweep:
 
     def miou(self, absent: Absent = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
-        return mean_iou(
-            iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent
-        )
+        true = self.true[:, None]
+        return mean_iou(iou(self.intersection, self.predicted, true), true, absent)
 
     def best_level(self, absent: Absent = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
@@ -134,11 +117,6 @@ def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[Image
         return ImageTally.of(winners_of(evidence), masks.truth(image_id, evidence.size))
 
     yield from ahead(tally, [i for i in ids if shelf.path(i).exists()])
-
-
-def counts_at(tallies: Sequence[ImageTally], level: int, classes: int) -> Counts:
-    """Of each image, intersection, predicted and true pixels at a level: (images, 3, classes + 1)."""
-    return np.stack([tally.at(level, classes) for tally in tallies])
 
 
 def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts]:

@@ -12,7 +12,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, LEVELS, Shelf, shelves, threshold_level, winners_of
 from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
-from beyondcam.metrics.rows import ChosenOn, Row, read_scores
+from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
 from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
 from beyondcam.metrics.tally import Sweep, tallies_of
 from beyondcam.outcome import LeftOut, Outcome
@@ -43,35 +43,30 @@ class ThresholdSplit:
         Left out are recipes that lack images which another one has, images that cannot be read, and rules
         whose masks show no object.
         """
-        split = f"split {self.images.split}"
-        wanted = [shelf.manifest["recipe_hash"] for shelf in family]
+        wanted = {shelf.manifest["recipe_hash"] for shelf in family}
         here = [shelf for shelf in shelves(run, self.images) if shelf.family == family[0].family]
-        one_each = {shelf.manifest["recipe_hash"]: shelf for shelf in reversed(here)}  # of several, the first
-        ids, complete, lacking = mapped_in_full(list(one_each.values()), self.images)
-        left_out = {
-            f"rules train and few of {shelf.name}": reason
-            for shelf, reason in lacking
-            if shelf.manifest["recipe_hash"] in wanted
-        }
+        by_hash = {shelf.manifest["recipe_hash"]: shelf for shelf in reversed(here)}  # of several, the first
+        ids, complete, lacking = mapped_in_full(list(by_hash.values()), self.images)
+        recipes = {key: shelf for key, shelf in by_hash.items() if key in wanted and shelf in complete}
+        rules = {"train": set(ids), "few": set(self.few)} if self.few else {"train": set(ids)}
+        classes, split = len(self.images.classes), f"split {self.images.split}"
+        counts = {key: {rule: Sweep.of((), classes) for rule in rules} for key in recipes}
+        of = "rules train and few of"
+        left_out = {f"{of} {s.name}": why for s, why in lacking if s.manifest["recipe_hash"] in wanted}
         reason = f"is not mapped on {split}; `beyondcam map` does it"
         left_out |= {f"{i} of the rule few": reason for i in self.few if i not in ids}
-        by_hash = {shelf.manifest["recipe_hash"]: shelf for shelf in complete}
-        recipes = {key: by_hash[key] for key in wanted if key in by_hash}
-        chosen_on = {"few": set(self.few), "train": set(ids)} if self.few else {"train": set(ids)}
-        classes = len(self.images.classes)
-        counts = {key: {rule: Sweep.of((), classes) for rule in chosen_on} for key in recipes}
         ids = ids if recipes else []
         for i, look in look_at(ids, list(recipes.values()), self.masks, label="read train"):
             if isinstance(look, LeftOut):
                 left_out[f"{i} of {split}"] = look.reason
                 continue
             for sweeps, recipe in zip(counts.values(), look.recipes, strict=True):
-                for rule, some in chosen_on.items():
+                for rule, some in rules.items():
                     if i in some:
                         sweeps[rule].add(recipe.tally)
-        no_object = f"no object in its masks of {split}"
+        reason = f"no object in its masks of {split}"
         for sweeps in counts.values():  # of all recipes the same, as they share the masks
-            left_out |= {f"rule {rule}": no_object for rule in chosen_on if not sweeps[rule].has_object}
+            left_out |= {f"rule {rule}": reason for rule in rules if not sweeps[rule].has_object}
         return Outcome(counts, left_out)
 
 
@@ -86,30 +81,30 @@ def threshold_of(
     rule, _, named = threshold.partition(":")
     if threshold == "blind":
         agreed = _agreed(run, shelf, images, "threshold")
-        sweep = Sweep.of(tallies_of(shelf, agreed.ids, agreed.masks), len(images.classes))
-        if (found := RULES["blind"].choose(ThresholdData(agreed=sweep))) is None:
-            raise BeyondcamError(
-                f"threshold: on split {images.split} the witnesses agree on no object; give a value"
-            )
-        return found.value
-    if rule == "few" and named:
-        ids = sorted({name.strip() for name in named.split(",")})
+        ids, labels = agreed.ids, agreed.masks
+    elif rule == "few" and named:
+        ids = tuple(sorted({name.strip() for name in named.split(",")}))
         if masks is None:
             raise BeyondcamError(f"threshold: no masks to choose {threshold} by; take blind or a value")
+        labels = masks
         if unknown := set(ids) - set(images.ids):
             raise BeyondcamError(f"threshold: {threshold}: {images.split} has no image {min(unknown)}")
         if missing := [i for i in ids if not shelf.path(i).exists()]:
             raise BeyondcamError(
                 f"threshold: {threshold}: {missing[0]} is not mapped; `beyondcam map` does it"
             )
-        sweep = Sweep.of(tallies_of(shelf, ids, masks), len(images.classes))
-        if (found := RULES["few"].choose(ThresholdData(few=sweep))) is None:
-            raise BeyondcamError(f"threshold: {threshold}: no object in these masks; name other images")
-        return found.value
-    try:
-        return within_unit(threshold, "threshold")
-    except ValueError:
-        return _scored_threshold(run, shelf, images, threshold)
+    else:
+        try:
+            return within_unit(threshold, "threshold")
+        except ValueError:
+            return _scored_threshold(run, shelf, images, threshold)
+    sweep = Sweep.of(tallies_of(shelf, ids, labels), len(images.classes))
+    if (found := RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))) is None:
+        whose = "what the witnesses agree on" if rule == "blind" else "these masks"
+        raise BeyondcamError(
+            f"threshold: {threshold}: no object in {whose}; name other images or give a value"
+        )
+    return found.value
 
 
 def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: float) -> float:
@@ -155,9 +150,9 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
     found = {
         row.threshold: row.chosen_on.split if row.chosen_on else row.split
-        for row in read_scores(run)
+        for row in read_records(run / "scores.json", Row, SCORE)
         if (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == asked
-        and _may_take(row, rule, images)
+        and _may_take(row, images)
     }
     if not found:
         raise BeyondcamError(
@@ -170,9 +165,8 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     return next(iter(found))
 
 
-def _may_take(row: Row, rule: str, images: LabelledImages) -> bool:
-    """Whether a split may take a row's τ by its rule: one chosen on the split's own masks is its oracle."""
-    if rule == "oracle":
-        return row.split == images.split
-    on = row.chosen_on
-    return on is not None and (rule == "few" or on.split != images.split)
+def _may_take(row: Row, images: LabelledImages) -> bool:
+    """Whether a split may take a row's τ: one chosen on the split's own masks is its oracle."""
+    if row.chosen_on is None:
+        return row.threshold_rule == "oracle" and row.split == images.split
+    return row.threshold_rule == "few" or row.chosen_on.split != images.split

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beyondcam.metrics import REFERENCE, Curve, Row
+from beyondcam.metrics import REFERENCE
+from beyondcam.metrics.rows import Curve, Row
 from beyondcam.report.groups import Group
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")

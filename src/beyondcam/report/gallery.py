@@ -1,8 +1,9 @@
 """Some images with their truth, maps and seeds, as small JPEG files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +16,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
 from beyondcam.label_images import encoded, overlay
-from beyondcam.metrics import NetworkRow, Row
+from beyondcam.metrics import NetworkRow, Row, number
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.report.groups import SHOWN, Group
 from beyondcam.seeds import seed_labels
@@ -29,39 +30,35 @@ WIDTH, HEIGHT = 220, 330
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One image: addresses of its thumbnails, in the order of the gallery's rows and networks."""
+class Tile(NamedTuple):
+    """Thumbnails one below the other, and the words above them."""
+
+    caption: str
+    detail: str
+    files: Sequence[tuple[str, str]]  # address, and what it shows
+
+
+class Picture(NamedTuple):
+    """One image of the gallery."""
 
     id: str
     targets: Sequence[str]
-    photo: str
-    truth: str | None
-    maps: Sequence[str]
-    seeds: Sequence[str]
-    predictions: Sequence[str]
-    labels: frozenset[int]  # that can be seen in it
-
-    @property
-    def files(self) -> set[str]:
-        """All addresses."""
-        return {f for f in (self.photo, self.truth, *self.maps, *self.seeds, *self.predictions) if f}
+    tiles: Sequence[Tile]
+    labels: set[int]  # that can be seen
 
 
 @dataclass(frozen=True)
 class Gallery:
     """What is shown of a group."""
 
-    rows: Sequence[Row] = ()  # one a recipe, with the rule and τ of its seeds
-    networks: Sequence[NetworkRow] = ()
     pictures: Sequence[Picture] = ()
     legend: dict[str, str] = field(default_factory=dict)  # class → colour, of those that can be seen
     left_out: dict[str, str] = field(default_factory=dict)  # what could not be shown, with the reason
 
     @property
     def files(self) -> set[str]:
-        """All addresses."""
-        return set().union(*(picture.files for picture in self.pictures))
+        """The addresses of all thumbnails."""
+        return {file for picture in self.pictures for tile in picture.tiles for file, _ in tile.files}
 
 
 def write_gallery(
@@ -69,71 +66,77 @@ def write_gallery(
 ) -> Gallery:
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
     data, split = group.origin.data, group.origin.split
-    networks = [row for row in networks if (row.data, row.split) == (data, split)][:SHOWN]
     try:
         images, masks = open_images(data, split, classes), open_masks(data, split, classes)
     except BeyondcamError as error:
-        return Gallery(networks=networks, left_out={"every image": str(error)})
+        return Gallery(left_out={"every image": str(error)})
     here = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
     keys = [(r.recipe, r.recipe_hash, *(getattr(r, key) for key in FAMILY)) for r in group.shown]
-    evidence = [(row, here[key]) for row, key in zip(group.shown, keys, strict=True) if key in here]
-    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in evidence)] if evidence else []
-    predictions = [run / "segment" / row.name / "predictions" / row.split for row in networks]
+    recipes = [(row, here[key]) for row, key in zip(group.shown, keys, strict=True) if key in here]
+    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in recipes)] if recipes else []
+    predictions = {
+        row.name: run / "segment" / row.name / "predictions" / split
+        for row in [row for row in networks if (row.data, row.split) == (data, split)][:SHOWN]
+    }
 
-    @attempt
-    def show(numbered: tuple[int, str]) -> Picture:
-        stem = f"gallery/{prefix}-{numbered[0]:02d}"
-        return _show(images, masks, evidence, predictions, numbered[1], folder, stem)
+    def show(image_id: str) -> Picture:
+        stem = f"gallery/{prefix}-{chosen.index(image_id):02d}"
+        return _show(images, masks, recipes, predictions, image_id, folder, stem)
 
-    shown = Outcome.of((i, show((n, i))) for n, i in enumerate(evenly(ids, IMAGES)))
+    chosen = evenly(ids, IMAGES)
+    shown = Outcome.of((i, attempt(show)(i)) for i in chosen)
     pictures = list(shown.results.values())
     names = dict(enumerate(classes, start=1)) | {VOID: "void"}
     seen = set[int]().union(*(picture.labels for picture in pictures))
     legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
-    return Gallery([row for row, _ in evidence], networks, pictures, legend, shown.left_out)
+    return Gallery(pictures, legend, shown.left_out)
 
 
 def _show(
     images: LabelledImages,
     masks: Masks | None,
-    evidence: Sequence[tuple[Row, Shelf]],
-    predictions: Sequence[Path],
+    recipes: Sequence[tuple[Row, Shelf]],
+    predictions: Mapping[str, Path],
     image_id: str,
     folder: Path,
     stem: str,
 ) -> Picture:
-    """Write the thumbnails of one image."""
+    """Write the thumbnails of one image; `predictions` are folders of label images by network."""
     photo = images.read(image_id)
     size = _fit(photo.width, photo.height)
     pixels = _resized(photo.pixels.permute(1, 2, 0).numpy(), size)
-    thumbnails = {"photo": Image.fromarray(pixels)}
     pale = np.repeat(140 + 0.42 * pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
-    labels: dict[str, Pixels] = {}
-    if masks is not None:
-        labels["truth"] = masks.read(image_id).numpy()
-    for n, (row, shelf) in enumerate(evidence):
+    seen: set[int] = set()
+
+    def over(labels: Pixels) -> Image.Image:
+        seen.update(np.unique(labels).tolist())
+        return overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
+
+    def tile(caption: str, detail: str, **thumbnails: tuple[str, Image.Image]) -> Tile:
+        for name, (_, picture) in thumbnails.items():
+            write_whole(folder / f"{stem}-{name}.jpg", encoded(picture, "JPEG", quality=80, subsampling=0))
+        files = [(f"{stem}-{name}.jpg", f"{what} {image_id}") for name, (what, _) in thumbnails.items()]
+        return Tile(caption, detail, files)
+
+    truth = {} if masks is None else {"truth": ("truth of", over(masks.read(image_id).numpy()))}
+    tiles = [
+        tile(
+            "photo", "truth below" if truth else "no mask", photo=("photo", Image.fromarray(pixels)), **truth
+        )
+    ]
+    for n, (row, shelf) in enumerate(recipes):
         stored = shelf.read(image_id)
         small = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no enlarged evidence
         shades = mpl.colormaps["inferno"](_resized(winners_of(small).levels, size), bytes=True)
-        thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
-        labels[f"{n}-seed"] = seed_labels(small, row.threshold)
-    for n, place in enumerate(predictions):
-        labels[f"{n}-prediction"] = read_mask(path_below(place, image_id, ".png")).numpy()
-    for name, drawn in labels.items():
-        thumbnails[name] = overlay(pale, _resized(drawn, size, Image.Resampling.NEAREST))
-    address = {name: f"{stem}-{name}.jpg" for name in thumbnails}
-    for name, thumbnail in thumbnails.items():
-        write_whole(folder / address[name], encoded(thumbnail, "JPEG", quality=80, subsampling=0))
-    return Picture(
-        image_id,
-        [images.classes[t] for t in stored.targets],
-        address["photo"],
-        address.get("truth"),
-        [address[f"{n}-map"] for n in range(len(evidence))],
-        [address[f"{n}-seed"] for n in range(len(evidence))],
-        [address[f"{n}-prediction"] for n in range(len(predictions))],
-        frozenset(int(k) for drawn in labels.values() for k in np.unique(drawn)),
-    )
+        drawn = {
+            f"{n}-map": (f"map of {row.recipe} for", Image.fromarray(shades[..., :3])),
+            f"{n}-seed": (f"seed of {row.recipe} for", over(seed_labels(small, row.threshold))),
+        }
+        tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))
+    for n, (name, place) in enumerate(predictions.items()):
+        prediction = over(read_mask(path_below(place, image_id, ".png")).numpy())
+        tiles.append(tile("network", name, **{f"{n}-prediction": (f"prediction of {name} for", prediction)}))
+    return Picture(image_id, [images.classes[t] for t in stored.targets], tiles, seen)
 
 
 def _fit(width: int, height: int) -> tuple[int, int]:

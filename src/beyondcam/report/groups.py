@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import REFERENCE, RULES, Comparison, Curve, Interval, Origin, Row
+from beyondcam.metrics import REFERENCE, RULES, Interval, Scores
+from beyondcam.metrics.rows import Comparison, Curve, Origin, Row
 
 SHOWN = 8
 """Recipes that are drawn; the tables hold them all."""
@@ -90,15 +91,16 @@ class Group:
         return Finding(best, None, None, len(rivals))
 
 
-def group_rows(
-    rows: Sequence[Row], comparisons: Sequence[Comparison], curves: Sequence[Curve]
-) -> list[Group]:
-    """Sort results into groups, those under the most trustworthy rule first."""
+def group_scores(scores: Scores) -> list[Group]:
+    """Sort scores into groups, those under the most trustworthy rule first."""
 
     def of(key: tuple[str, ...], results: Sequence[R]) -> list[R]:
         return [result for result in results if _key(result) == key]
 
-    groups = [Group(of(k, rows), of(k, comparisons), of(k, curves)) for k in dict.fromkeys(map(_key, rows))]
+    groups = [
+        Group(of(key, scores.rows), of(key, scores.comparisons), of(key, scores.curves))
+        for key in dict.fromkeys(map(_key, scores.rows))
+    ]
     return sorted(groups, key=lambda group: trust(group.leading_rule))
 
 

@@ -14,19 +14,15 @@ from beyondcam.metrics import (
     METRICS,
     REFERENCE,
     RULES,
-    SCORE,
-    Comparison,
-    Curve,
     Interval,
     number,
-    read_records,
     read_scores,
     read_segments,
     share_of_truth,
 )
 from beyondcam.report.charts import recall_chart, threshold_chart
 from beyondcam.report.gallery import write_gallery
-from beyondcam.report.groups import SHOWN, group_rows, trust, verdict
+from beyondcam.report.groups import SHOWN, group_scores, trust, verdict
 
 FEW = 30
 """Below this many images a bootstrap interval is too narrow to be taken at its word."""
@@ -34,14 +30,11 @@ FEW = 30
 
 def write_report(run: Path) -> Path:
     """Write `RUN/report/index.html` and its pictures from what `beyondcam score` left; return the page."""
-    rows = read_scores(run)
-    checkpoint = checkpoint_hash(run)
-    if any(row.checkpoint != checkpoint for row in rows):
+    scores, checkpoint = read_scores(run), checkpoint_hash(run)
+    if any(row.checkpoint != checkpoint for row in scores.rows):
         raise BeyondcamError(
             f"{run / 'scores.json'}: is of another classifier; run `beyondcam map` and `beyondcam score`"
         )
-    comparisons = read_records(run / "comparisons.json", Comparison, SCORE)
-    curves = read_records(run / "curves.json", Curve, SCORE)
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
@@ -50,7 +43,7 @@ def write_report(run: Path) -> Path:
     segments.sort(key=lambda row: -row.miou)
     networks = [(row, share_of_truth(run, row, segments)) for row in segments]
     sections = []
-    for n, group in enumerate(group_rows(rows, comparisons, curves)):
+    for n, group in enumerate(group_scores(scores)):
         charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
         sections.append((group, *charts, write_gallery(run, group, segments, classes, folder, str(n))))
     facts = _facts(config, training)

@@ -60,13 +60,20 @@ def train_segmenter(
     fabric = fabric or open_fabric()
     if (out / "training.json").exists():
         if fabric.is_global_zero:
-            log(f"{out}: is trained; to train it anew, delete it or give another name")
+            log(f"{out}: is trained already; to train it again, delete it or give another name")
         left_out: dict[str, str] = read_json(out / "training.json", MADE_BY)["left_out"]
         return left_out if fabric.is_global_zero else {}
     shard = fabric.global_rank, fabric.world_size
     unusable = all_of(_unusable(images.ids[shard[0] :: shard[1]], labels), fabric)
     ids = [i for i in images.ids if i not in unusable]
-    batch = _batch_size(ids, config, fabric.world_size, unusable)
+    if not ids:
+        image, reason = min(unusable.items())
+        raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
+    batch = min(config.batch, len(ids))
+    if batch < 2 * shard[1]:
+        raise BeyondcamError(
+            f"batch: {config.batch} of {len(ids)} images; each of {shard[1]} processes needs two a batch"
+        )
 
     def target(image_id: str, photo: Photo, view: View) -> Tensor:
         """The labels under a view: int64 (S, S)."""
@@ -85,28 +92,21 @@ def train_segmenter(
     segmenter = to_device(segmenter, fabric)
     encoder = segmenter.network.get_submodule("encoder")
     trainer = Trainer(
-        segmenter,
-        _optimizer(segmenter, encoder, config),
+        segmenter, _optimizer(segmenter, encoder, config),
         Samples(images, segmenter.normalise, config.size, random_view(config), target),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
-        label_loss,
-        config,
-        fabric,
-        log,
+        label_loss, config, fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
-    )
+    )  # fmt: skip
     with locked(out, fabric):
         if fabric.is_global_zero:
             write_json(out / "segment.json", about)
         progress = trainer.fit(out, key, state)
         left_out = unusable | progress.left_out
         if fabric.is_global_zero:
-            facts = {
-                "epochs": progress.epochs,
-                "images": len(images.ids) - len(left_out),
-                "left_out": left_out,
-            }
             write_weights(out / "network.safetensors", progress.weights)
+            read = len(images.ids) - len(left_out)
+            facts = {"epochs": progress.epochs, "images": read, "left_out": left_out}
             write_json(out / "training.json", facts)
             (out / CHECKPOINT).unlink()
         fabric.barrier()
@@ -141,21 +141,6 @@ def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
 
     checked = track(ahead(attempt(check), ids), "labels", len(ids))
     return Outcome.of(zip(ids, checked, strict=True)).left_out
-
-
-def _batch_size(
-    ids: Sequence[str], config: SegmentConfig, processes: int, unusable: Mapping[str, str]
-) -> int:
-    """Images a batch. Raises `BeyondcamError` where these are too few for so many processes."""
-    if not ids:
-        image, reason = next(iter(unusable.items()))
-        raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
-    batch = min(config.batch, len(ids))
-    if batch < 2 * processes:
-        raise BeyondcamError(
-            f"batch: {config.batch} of {len(ids)} images; each of {processes} processes needs two a batch"
-        )
-    return batch
 
 
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:

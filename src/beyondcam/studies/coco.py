@@ -38,9 +38,8 @@ def study_coco(workspace: Workspace, settings: CocoSettings) -> Finding:
         setup = each.main_setup()
         train = each.open_setup(setup.run, each.training_split)
         selections[f"{each.run}"] = selection = select(each, setup, train, settings)
-        sentences.append(
-            f"{each.run}: {verdict(selection)} (classifier: {setup.quality}). {class_counts(setup)}"
-        )
+        classifier = f"(classifier: {setup.quality})"
+        sentences.append(f"{each.run}: {verdict(selection)} {classifier}. {class_counts(setup)}")
     return Finding(" ".join(sentences), selection_tables(selections))
 
 

@@ -1,7 +1,8 @@
 """Images as training sees them: a view of each, drawn by (seed, epoch, id), and batches in a fixed order."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -44,30 +45,16 @@ class Batch(NamedTuple):
     left_out: dict[str, str]  # id → reason
 
 
+@dataclass
 class Samples(Dataset[tuple[str, Sample | LeftOut]]):
-    """The images of a data set as inputs and targets of a network, by (epoch, id).
+    """The images of a data set as inputs and targets of a network, by (epoch, id)."""
 
-    Parameters
-    ----------
-    images : where photos are read from.
-    normalise : uint8 (..., 3, S, S) to the network's input, on its device.
-    size : S.
-    draw : the view of an image.
-    target : (id, photo, view) to the target; raises `BeyondcamError` where there is none.
-
-    """
-
-    def __init__(
-        self,
-        images: LabelledImages,
-        normalise: Callable[[Tensor], Tensor],
-        size: int,
-        draw: Draw,
-        target: Callable[[str, Photo, View], Tensor],
-    ) -> None:
-        self.images, self.normalise, self.size = images, normalise, size
-        self.draw, self.target = draw, target
-        self._readers = ThreadPoolExecutor(min(8, max(2, spare_cores())))
+    images: LabelledImages
+    normalise: Callable[[Tensor], Tensor]  # uint8 (..., 3, S, S) to the network's input, on its device
+    size: int  # S
+    draw: Draw
+    target: Callable[[str, Photo, View], Tensor]  # of (id, photo, view); may raise `BeyondcamError`
+    readers: Executor = field(default_factory=lambda: ThreadPoolExecutor(min(8, max(2, spare_cores()))))
 
     def __getitem__(self, index: Index) -> tuple[str, Sample | LeftOut]:
         """Id and sample of an image, or why it has none."""
@@ -75,7 +62,7 @@ class Samples(Dataset[tuple[str, Sample | LeftOut]]):
 
     def __getitems__(self, indices: Sequence[Index]) -> list[tuple[str, Sample | LeftOut]]:
         """The items of a batch, read in threads: decoding and resizing release Python's lock."""
-        return list(self._readers.map(self.__getitem__, indices))
+        return list(self.readers.map(self.__getitem__, indices))
 
     def _sample(self, index: Index) -> Sample:
         photo = self.images.read(index[1])
@@ -84,8 +71,8 @@ class Samples(Dataset[tuple[str, Sample | LeftOut]]):
 
     def batches(self, indices: Sequence[list[Index]]) -> Iterator[Batch]:
         """The batches of these images; the next ones are read while one is worked on."""
-        own = torch.Generator()  # or it would draw from the global one, which is dropout's
-        batches = iter(DataLoader(self, batch_sampler=indices, collate_fn=self._collate, generator=own))
+        unused = torch.Generator()  # or DataLoader would draw from the global stream, which is dropout's
+        batches = iter(DataLoader(self, batch_sampler=indices, collate_fn=self._collate, generator=unused))
         return ahead(lambda _: next(batches), indices, threads=1)
 
     def _collate(self, items: Sequence[tuple[str, Sample | LeftOut]]) -> Batch:
