@@ -15,11 +15,11 @@ from beyondcam.data import LabelledImages, Masks, Photo, open_images, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, map_split, map_witnesses
 from beyondcam.library import map_image
-from beyondcam.maps import Map
+from beyondcam.maps import Map, register_map
 from beyondcam.metrics import Scores, Training, score_split
-from beyondcam.perturbations import Perturbation
+from beyondcam.perturbations import Perturbation, register_perturbation
 from beyondcam.recipes import Cookbook, Recipe, Source
-from beyondcam.refinements import Refinement
+from beyondcam.refinements import Refinement, register_refinement
 from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 
@@ -51,6 +51,9 @@ __all__ = [
     "open_images",
     "open_masks",
     "read_photo",
+    "register_map",
+    "register_perturbation",
+    "register_refinement",
     "score_split",
     "seed_labels",
     "train",
