@@ -14,7 +14,7 @@ SOURCE = Path(beyondcam.__file__).parent
 
 FLOORS = (
     "errors",
-    "decode outcome devices",
+    "decode outcome devices registry",
     "files progress",
     "data perturbations",
     "label_images training refinements",

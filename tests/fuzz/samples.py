@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from beyondcam.seeds.labels import LabelFolder
 from PIL import Image
 
 from beyondcam.data import open_images, open_masks, read_mask, read_photo
@@ -18,7 +19,6 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
 from beyondcam.evidence.levels import targets_in
 from beyondcam.recipes import Cookbook
-from beyondcam.seeds.labels import LabelFolder
 
 Read = Callable[[Path, bytes], None]
 
