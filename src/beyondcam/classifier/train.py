@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from beyondcam.classifier.adopt import load_adopted
 from beyondcam.classifier.build import build, restore
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, open_images
@@ -30,7 +31,7 @@ HELD_OUT = 0.1
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
-NETWORK = ("backbone", "kernel", "pool", "output_stride", "size")
+NETWORK = ("backbone", "kernel", "pool", "output_stride", "size", "mean", "std")
 """What a classifier must have in common with the one it starts from."""
 
 Positive = Annotated[int, Field(ge=1)]
@@ -67,6 +68,9 @@ class TrainConfig(BaseModel):
     start: Path | None = None
     """A RUN whose classifier is tuned further, instead of ImageNet weights."""
     size: Annotated[int, Field(ge=16)] = 384
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    """Of the input, for pixels in [0, 1]; by default what timm has for the backbone."""
     epochs: Positive = 4
     batch: Positive = 16
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -232,6 +236,7 @@ def _begin(config: TrainConfig, classes: Sequence[str]) -> Classifier:
         return build(
             config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
             output_stride=config.output_stride, pretrained=config.pretrained, weights=config.weights,
+            mean=config.mean, std=config.std,
         )  # fmt: skip
     own, known = read_config(config.start)
     pairs = [(name, getattr(own, name), getattr(config, name)) for name in NETWORK]
@@ -245,9 +250,12 @@ def load_classifier(run: Path | str) -> Classifier:
     """The classifier of a RUN, in eval mode, on the CPU."""
     run = Path(run)
     config, classes = read_config(run)
+    adopted = read_json(run / "config.json", "beyondcam train").get("adopted")
+    if adopted is not None:
+        return load_adopted(run, adopted, classes)
     classifier = build(
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
-        output_stride=config.output_stride,
+        output_stride=config.output_stride, mean=config.mean, std=config.std,
     )  # fmt: skip
     restore(
         classifier, run / "classifier.safetensors", f"a checkpoint of {config.backbone}", "beyondcam train"
