@@ -1,7 +1,10 @@
 from .classifier import (
     Classifier,
+    Clip,
     TrainConfig,
     Wrapped,
+    adopt_network,
+    clip,
     fingerprint,
     folded,
     imagenet_classifier,
@@ -26,6 +29,7 @@ from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmen
 __all__ = [
     "BeyondcamError",
     "Classifier",
+    "Clip",
     "Cookbook",
     "Evidence",
     "LabelledImages",
@@ -42,7 +46,9 @@ __all__ = [
     "ThresholdSplit",
     "TrainConfig",
     "Wrapped",
+    "adopt_network",
     "classify",
+    "clip",
     "fingerprint",
     "folded",
     "imagenet_classifier",
