@@ -46,6 +46,12 @@ class TrainConfig(BaseModel):
     weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
     start: Path | None = Field(default=None, description="RUN whose classifier to tune further.")
     size: int = Field(default=384, ge=16, description="Side of the square input, pixels.")
+    mean: tuple[float, float, float] | None = Field(
+        default=None, description="Mean of the input, for pixels from 0 to 1; by default as timm has it."
+    )
+    std: tuple[float, float, float] | None = Field(
+        default=None, description="Standard deviation of the input, likewise."
+    )
     epochs: int = Field(default=4, ge=1, description="Passes over the training images.")
     batch: int = Field(default=16, ge=1, description="Images a batch.")
     optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="adamw or sgd.")

@@ -43,9 +43,9 @@ class AdaptiveThreshold(Threshold):
 
         t = (mean v inside + mean v around) / 2,
 
-    found by iteration as in Ridler and Calvard (1978), whose "around" is the rest of the picture. With as much
-    around as the thing needs, t does not depend on how much of the picture it fills. τ is t drawn a quarter of
-    the way to a constant, since a flat map says little about where it should be cut.
+    found by iteration as in Ridler and Calvard (1978), whose "around" is the rest of the picture. With a
+    ground in proportion to the thing, t does not depend on how much of the picture the thing fills. τ is t
+    drawn a quarter of the way to a constant, since a flat map says little about where it should be cut.
 
     The constants were chosen on masks of training images: 60 magnetic tiles, 48 VOC animals, 100 digits.
 
@@ -67,9 +67,8 @@ class AdaptiveThreshold(Threshold):
 
     def values(self, won: Counts) -> NDArray[np.float64]:  # noqa: D102  (the base says it)
         v = level_threshold(np.arange(LEVELS))[::-1]
-        return np.array(
-            [(1 - self.DRAWN) * self._fall(n, v) + self.DRAWN * self.TYPICAL for n in won[:, ::-1]]
-        )
+        falls = np.array([self._fall(counts, v) for counts in won[:, ::-1]])
+        return (1 - self.DRAWN) * falls + self.DRAWN * self.TYPICAL
 
     def _fall(self, counts: Counts, v: NDArray[np.float64]) -> float:
         """The fixed point t; `counts` (LEVELS,) are pixels of evidence `v`, the most evidence first."""

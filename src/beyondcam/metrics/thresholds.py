@@ -84,8 +84,9 @@ def threshold_of(
 ) -> Threshold:
     """A threshold on the evidence of a shelf, as `threshold` describes it.
 
-    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence; `blind`, the best on what the split's witnesses agree on; `few:ID,ID`, the best on the
-    `masks` of these images; or `few`, `train` or `oracle` as `score` has found them.
+    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence; `blind`, the best on
+    what the split's witnesses agree on; `few:ID,ID`, the best on the `masks` of these images; or `few`,
+    `train` or `oracle` as `score` has found them.
     """
     rule, _, named = threshold.partition(":")
     if threshold == "adaptive":
@@ -133,9 +134,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
     for i in agreed.ids:
         _, won = won_by(winners_of(shelf.read(i)))
         last = threshold.levels(won)[:, None]
-        steps = np.where(
-            level > last, level - last, last + 1 - level
-        )  # void from a band of so many levels on
+        steps = np.where(level > last, level - last, last + 1 - level)  # void from such a band on
         steps[:, 0] = LEVELS  # no evidence at all is background however wide the band
         pixels += np.bincount(steps.ravel(), won.ravel(), LEVELS + 1)
         disputed += int((agreed.masks.read(i) == VOID).sum())
@@ -158,7 +157,7 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     """The threshold that scores.json has for a recipe under a rule."""
     if rule not in ("few", "train", "oracle"):
         raise BeyondcamError(
-            f"threshold: {rule}: write a value between 0 and 1, adaptive, blind, few:ID,ID, few, train or oracle"
+            f"threshold: {rule}: write a value in [0, 1], adaptive, blind, few:ID,ID, few, train or oracle"
         )
     keys = ("recipe_hash", "checkpoint", *FAMILY)
     asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
@@ -172,7 +171,7 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     if not found:
         raise BeyondcamError(
             f"threshold: {rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
-            f"{images.split} may take; `beyondcam score` makes it where there are masks, otherwise take adaptive"
+            f"{images.split} may take; `beyondcam score` makes it where there are masks; or take adaptive"
         )
     if len(found) > 1:
         answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(found.items()))

@@ -128,11 +128,12 @@ def _show(
         stored = shelf.read(image_id)
         small = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no enlarged evidence
         shades = mpl.colormaps["inferno"](_resized(winners_of(small).levels, size), bytes=True)
+        threshold = AdaptiveThreshold() if row.threshold is None else row.threshold
         drawn = {
             f"{n}-map": (f"map of {row.recipe} for", Image.fromarray(shades[..., :3])),
             f"{n}-seed": (
                 f"seed of {row.recipe} for",
-                over(seed_labels(small, AdaptiveThreshold() if row.threshold is None else row.threshold)),
+                over(seed_labels(small, threshold)),
             ),
         }
         tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))
