@@ -71,7 +71,7 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
         "train",
         "oracle",
     }
-    assert len(scores.comparisons) == 3 + 3 + 1 + 1 + 3
+    assert len(scores.comparisons) == 3 + 3 + 3 + 1 + 1 + 3
 
 
 def test_an_image_that_is_none_of_the_training_split_is_not_among_the_few(small: SmallRun) -> None:
