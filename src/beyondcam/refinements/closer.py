@@ -18,9 +18,9 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Closer(Refinement):
     r"""Replace a refined map, where the thing is small, by a walk at the scale of the thing.
 
-    `walk` reaches across small things, and a place of `affinity`'s grid may be larger than they are: both blow
-    them up. So a window W is put around each strong component of the walked map, and inside it the refined
-    map r becomes
+    `walk` reaches across small things, and a place of `affinity`'s grid may be larger than they are: both
+    spread the evidence beyond them. So a window W is put around each strong component of the walked map, and
+    inside it the refined map r becomes
 
     .. math:: r_W = p \cdot \frac{\mathrm{walk}(m_W)}{\max \mathrm{walk}(m_W)},
 
@@ -59,7 +59,10 @@ class Closer(Refinement):
     walk: Walk = Walk()
 
     def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
-        """Refine maps (k, H, W) again; `stages` are the unrefined maps and those after each refinement."""
+        """Refine maps (k, H, W) again; `stages` are the unrefined maps and those after each refinement.
+
+        The result is divided by its maximum.
+        """
         unrefined, refined = stages[0], by_maximum(maps)
         first = by_maximum(stages[:2][-1])
         for m, w, r in zip(unrefined, first, refined, strict=True):
