@@ -89,7 +89,7 @@ def seconds(code: str) -> float:
     [
         ("import sys; from beyondcam.cli import main; sys.argv[1:] = ['--help']; main()",
          "import typer, rich", 2),
-        ("import torch; import beyondcam; beyondcam.map_image", "import torch", 1.3),
+        ("import torch, beyondcam; beyondcam.map_image; beyondcam.load_classifier", "import torch", 1.3),
     ],
 )  # fmt: skip
 def test_start_up_takes_little_more_than_what_it_cannot_do_without(code: str, base: str, bar: float) -> None:

@@ -14,15 +14,15 @@ SOURCE = Path(beyondcam.__file__).parent
 
 FLOORS = (
     "errors",
-    "decode outcome devices",
-    "files progress plotting",
+    "decode outcome devices registry",
+    "files progress",
     "data perturbations",
     "label_images training refinements",
     "classifier",
     "maps",
     "recipes windows",
     "evidence library",
-    "metrics seeds",
+    "metrics plotting seeds",
     "segmentation report",
     "segment studies",
     "demo",

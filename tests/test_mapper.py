@@ -1,5 +1,6 @@
 """Mapping a split in bfloat16, and where the GPU has too little memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import beyondcam as bc
 from beyondcam.evidence import shelves
+from beyondcam.recipes import Item, map_items
 from conftest import complaint
 
 
@@ -56,6 +58,24 @@ def test_too_little_memory_for_one_view_is_one_line(trained: tuple[Path, str], r
         "batch: ",
         "1 view",
     )
+
+
+def test_a_map_of_a_single_module_sees_the_network_as_it_was_built(
+    trained: tuple[Path, str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first convolution: folded, it gives what the batch norm behind it gives."""
+    classifier = bc.load_classifier(trained[0])
+    images = bc.open_images(trained[1], "all")
+    images = replace(images, ids=tuple(i for i in images.ids if images.labels[i])[:3])
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in classifier.modules())
+    recipe = bc.Recipe(source=bc.Source(map={"kind": "hirescam", "layer": "0"}))
+    bc.map_split(classifier, images, {"hirescam": recipe}, run)
+    (shelf,) = shelves(run, images)
+    items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
+    for network, same in ((classifier, True), (bc.folded(classifier), False)):
+        for item, results in zip(items, map_items(network, items, {"hirescam": recipe}), strict=True):
+            expected = bc.Evidence.of(results["hirescam"].maps, item.targets, (), item.photo.size).levels
+            assert np.array_equal(shelf.read(item.id).levels, expected) == same
 
 
 def test_bf16_is_evidence_of_its_own_close_to_that_of_float32(trained: tuple[Path, str], run: Path) -> None:

@@ -356,7 +356,7 @@ def test_crf_gives_an_absent_class_nothing() -> None:
         (CRF, {"background": 0}),
         (CRF, {"background": 1}),
         (CRF, {"steps": 0}),
-        *((refinement, {"unknown": 1}) for refinement in REFINEMENTS),
+        *((refinement, {"unknown": 1}) for refinement in REFINEMENTS.kinds.values()),
     ],
 )
 def test_setting_out_of_range_is_refused_by_name(refinement, setting: dict[str, float]) -> None:

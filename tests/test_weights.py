@@ -60,9 +60,19 @@ def test_smaller_output_stride_gives_a_finer_map_of_the_same_values(
     torch.testing.assert_close(b[:, :, ::every, ::every], a, rtol=1e-5, atol=1e-5)
 
 
-def test_a_backbone_whose_features_have_the_channels_last_is_refused() -> None:
-    small = "swin_tiny_patch4_window7_224,embed_dim=24"
-    complaint(lambda: build_classifier(small, ("a", "b"), 224), "backbone: swin_tiny", "(B, K, h, w)")
+def test_a_backbone_with_its_channels_last_is_turned(x: Tensor) -> None:
+    swin = "swin_tiny_patch4_window7_224,img_size=64,embed_dim=24"
+    classifier = build_classifier(swin, ("a", "b"), 64).eval()
+    with torch.no_grad():
+        scores, activations = classifier(x)
+        theirs = classifier.backbone.trunk(x)  # (B, h, w, K)
+    assert activations.shape == (2, 2, 2, 2)
+    torch.testing.assert_close(activations[:, :, 0, 1], theirs[:, 0, 1] @ classifier.weight[:, :, 0, 0].T)
+    torch.testing.assert_close(scores, activations.mean((2, 3)))
+
+
+def test_a_backbone_without_features_is_refused() -> None:
+    complaint(lambda: build_classifier("efficientvim_m1", ("a", "b"), 224), "backbone: efficientvim_m1")
 
 
 VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=2"

@@ -202,3 +202,46 @@ def test_arrays_that_are_no_maps_are_one_line(tmp_path: Path) -> None:
     complaint(lambda: read_irn(tmp_path / "endless.npy", (4, 4), {1: 0}), "endless.npy", "not finite")
     np.save(tmp_path / "odd.npy", {"keys": [1, 2], "high_res": np.zeros((1, 4, 4))})  # type: ignore[arg-type]
     complaint(lambda: read_irn(tmp_path / "odd.npy", (4, 4), {1: 0}), "odd.npy", "keys")
+
+
+@pytest.mark.parametrize(
+    ("shape", "photo", "fits"),
+    [
+        ((9, 12), (9, 12), True),
+        ((3, 3), (9, 12), True),  # a network's square input
+        ((94, 125), (375, 500), True),
+        ((24, 32), (375, 500), True),
+        ((12, 16), (375, 500), True),
+        ((500, 375), (375, 500), False),
+        ((125, 94), (375, 500), False),
+        ((32, 24), (375, 500), False),
+        ((9, 12), (12, 12), False),
+        ((1, 2), (2, 2), True),  # of two pixels nothing can be said
+    ],
+)
+def test_maps_of_another_shape_are_refused_rather_than_resized(
+    tmp_path: Path, shape: tuple[int, int], photo: tuple[int, int], fits: bool
+) -> None:
+    np.save(tmp_path / "a.npy", {"keys": [1], "cam": np.ones((1, *shape), np.float32)})  # type: ignore[arg-type]
+    if fits:
+        assert read_irn(tmp_path / "a.npy", photo, {1: 0}).levels.shape[1:] == photo
+    else:
+        complaint(lambda: read_irn(tmp_path / "a.npy", photo, {1: 0}), "a.npy", "turned")
+
+
+@pytest.mark.parametrize("maps", [np.ones((2, 2)), np.ones((1, 0, 4)), [[1.0]], "maps", None, 3])
+def test_maps_that_are_no_array_of_maps_are_one_line(tmp_path: Path, maps: object) -> None:
+    np.save(tmp_path / "a.npy", {"keys": [1], "cam": maps})  # type: ignore[arg-type]
+    complaint(lambda: read_irn(tmp_path / "a.npy", (4, 4), {1: 0}), "a.npy")
+
+
+def test_id_that_leads_out_takes_no_file_from_elsewhere(discs: str, tmp_path: Path) -> None:
+    images = bc.open_images(discs, "all")
+    shelf_of(discs, tmp_path / "run", {})
+    (tmp_path / "npy").mkdir()
+    np.save(tmp_path / "p.npy", {"keys": [0], "cam": torch.ones(1, 12, 12)})  # type: ignore[arg-type]
+    renamed = replace(
+        images, ids=("../p",), labels={"../p": frozenset({0})}, read=lambda _: images.read("p01")
+    )
+    left_out = import_irn(tmp_path / "run", renamed, images.classes, tmp_path / "npy", "theirs")
+    assert "leads out" in left_out["../p"]

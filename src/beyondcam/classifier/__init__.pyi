@@ -1,3 +1,4 @@
+from .adopt import adopt_network
 from .build import build_classifier, check_known, imagenet_classifier, load_imagenet
 from .config import TrainConfig, digits_config
 from .evaluation import mean_average_precision
@@ -6,15 +7,19 @@ from .load import load_classifier, read_config
 from .model import Activations, Classifier, Network, evaluating, fingerprint
 from .training import train_classifier, train_run
 from .wrapping import Wrapped, wrap
+from .zero_shot import Clip, clip
 
 __all__ = [
     "Activations",
     "Classifier",
+    "Clip",
     "Network",
     "TrainConfig",
     "Wrapped",
+    "adopt_network",
     "build_classifier",
     "check_known",
+    "clip",
     "digits_config",
     "evaluating",
     "fingerprint",

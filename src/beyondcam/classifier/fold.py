@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from beyondcam.classifier.model import Classifier, fingerprint
+from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.errors import BeyondcamError
 
 SAME = 1e-3
@@ -25,7 +26,8 @@ def folded(classifier: Classifier) -> Classifier:
     In evaluation mode a batch norm only scales and shifts each channel, which a convolution's weights can do
     as well: scores, activations and gradients stay the same but for rounding, and passes get faster
     (docs/performance.md). A norm stays where more than it reads the convolution's output, and where either is
-    of a kind that is not known here. The copy is to be used, not trained; it is checked on an image of noise.
+    of a kind that is not known here. The copy is to be used, not trained; of a wrapped network it is
+    checked on noise.
 
     The classifier itself is returned where it is in evaluation mode and has no batch norms or cannot be
     copied. Raises `BeyondcamError` where it cannot be copied and is in training mode.
@@ -46,7 +48,7 @@ def folded(classifier: Classifier) -> Classifier:
     )
     pairs, scores = _pairs(copy, x)
     _fold(copy, pairs)
-    if not _gives(copy, x, scores):
+    if isinstance(copy, Wrapped) and not _gives(copy, x, scores):
         return _evaluating_copy(classifier)
     copy.checkpoint = fingerprint(classifier)  # its evidence is the classifier's
     return copy

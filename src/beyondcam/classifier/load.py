@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from beyondcam.classifier.adopt import load_adopted
 from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
@@ -17,6 +18,9 @@ def load_classifier(run: Path | str) -> Classifier:
     """The classifier of a RUN, in eval mode, on the CPU; its `checkpoint` is the hash of the file read."""
     run = Path(run)
     config, classes = read_config(run)
+    adopted = read_json(run / "config.json", "beyondcam adopt").get("adopted")
+    if adopted is not None:
+        return load_adopted(run, adopted, classes)
     classifier = build_as(config, classes)
     classifier.checkpoint = restore(
         classifier, run / WEIGHTS, f"a checkpoint of {config.backbone}", "beyondcam train"
@@ -42,6 +46,7 @@ def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = 
     """A new classifier by the settings; `pretrained` loads the ImageNet weights that they name."""
     return build_classifier(
         config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
-        output_stride=config.output_stride, pretrained=pretrained and config.pretrained,
+        output_stride=config.output_stride, mean=config.mean, std=config.std,
+        pretrained=pretrained and config.pretrained,
         weights=config.weights if pretrained else None,
     )  # fmt: skip

@@ -27,7 +27,7 @@ from beyondcam.training.samples import Batch, draw_batches, random_view
 HELD_OUT = 0.1
 """Share of the training images that choose the epoch that is kept."""
 
-NETWORK = ("backbone", "kernel", "pool", "output_stride", "size")
+NETWORK = ("backbone", "kernel", "pool", "output_stride", "size", "mean", "std")
 """What a classifier must have in common with the one it starts from."""
 
 

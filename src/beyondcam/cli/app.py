@@ -10,6 +10,7 @@ import typer
 from typer.models import ArgumentInfo
 
 import beyondcam
+from beyondcam.cli.adopt import adopt_command
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.options import option_of
 from beyondcam.cli.report import explain_command, report_command
@@ -29,6 +30,7 @@ Command = Callable[..., None]
 COMMANDS: Mapping[str, Command] = {
     "demo": demo_command,
     "train": train_command,
+    "adopt": adopt_command,
     "map": map_command,
     "import": import_command,
     "score": score_command,

@@ -34,6 +34,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Batch = Annotated[int, typer.Option(min=1, help="Views in a forward pass.")]
 
 
+PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])
+
+
 def option_of(name: str, field: "FieldInfo") -> inspect.Parameter:
     """The option for a field of settings. What is not given is None, and left to the settings."""
     members = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
@@ -41,7 +44,7 @@ def option_of(name: str, field: "FieldInfo") -> inspect.Parameter:
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if choices:
         kind = type(choices[0])
-    elif others or kind not in (bool, int, float, str, Path, tuple[float, float]):
+    elif others or kind not in (bool, int, float, str, Path, *PAIRS_AND_TRIPLES):
         kind = str
     default = field.get_default()
     if isinstance(default, bool):

@@ -98,7 +98,7 @@ def _entries(content: Any, key: str) -> list[Values]:
         raise ValueError(
             "not a COCO instances file, which is an object with images, annotations and categories"
         )
-    entries = content.get(key) or []
+    entries = [] if content.get(key) is None else content[key]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"not a COCO instances file ({key} is no list of objects)")
     return entries

@@ -6,6 +6,7 @@ of the file's bytes, so that no file takes much more memory than its length. The
 written in Python: the one in C allocates whatever a file claims.
 """
 
+import ast
 import io
 import math
 import pickle
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from beyondcam.decode.door import decoding, read_bytes
+
+MAX_HEADER = 10_000
+"""Bytes, as NumPy has it."""
 
 
 def read_pickled(path: Path) -> dict[str, Any]:
@@ -26,14 +29,15 @@ def read_pickled(path: Path) -> dict[str, Any]:
 
     Raises `BeyondcamError`.
     """
-    headers: Mapping[tuple[int, int], Callable[[Any], tuple[Any, bool, np.dtype[Any]]]] = {
-        (1, 0): npy.read_array_header_1_0,
-        (2, 0): npy.read_array_header_2_0,
-    }
     with decoding(path, "an .npy file of IRN's kind"):
         file = io.BytesIO(read_bytes(path))
-        shape, _, dtype = headers[npy.read_magic(file)](file)
-        outer = _Unpickler(file).load() if not shape and dtype.kind == "O" else None
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it does not begin as one")
+        version, _ = file.read(2)
+        length = int.from_bytes(file.read(2 if version == 1 else 4), "little")
+        header = ast.literal_eval(file.read(min(length, MAX_HEADER)).decode("latin-1"))
+        shape, kind = header["shape"], header["descr"]
+        outer = _Unpickler(file).load() if (shape, kind) == ((), "|O") else None
         content = outer.value[0] if isinstance(outer, _Array) and isinstance(outer.value, list) else None
         if not isinstance(content, dict):
             raise ValueError("it holds no dict")

@@ -4,9 +4,11 @@ The format is told by a file's first bytes, whatever its name. Pillow left alone
 them PostScript, which runs programs.
 """
 
+import ctypes
 import logging
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -25,9 +27,13 @@ from PIL import (
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular
 from beyondcam.decode.rgb import TURNS, reduced_rgb
 
-# of malformed metadata, without the file's name; to silence them for a while only is not safe in threads
+# what decoders say of malformed files names none; to silence them for a while only is not safe in threads
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+with suppress(OSError, AttributeError):  # where Pillow was built in another way
+    _libtiff = ctypes.CDLL(Image.core.__file__)
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
 
 MAX_PIXELS = 178_956_970
 """Pixels of the largest picture that is read where nobody says otherwise, as Pillow has it."""

@@ -51,7 +51,7 @@ def map_split(
     Parameters
     ----------
     classifier : Classifier
-        On its device; its batch norms are folded in a copy.
+        On its device. Its batch norms are folded in a copy, unless a map looks at single modules.
     images : LabelledImages
         The split; its classes must be the classifier's.
     recipes : Mapping[str, Recipe]
@@ -101,7 +101,8 @@ def map_split(
     }  # fmt: skip
     device = classifier.mean.device.type
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
-    network = _Network(folded(classifier), targets, seed, autocast, batch, log)
+    as_built = any(source.map.needs.as_built for recipe in recipes.values() for source in recipe.sources())
+    network = _Network(classifier if as_built else folded(classifier), targets, seed, autocast, batch, log)
     index, count = shard
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][index::count]
     if workers is None:  # a process takes seconds to start
@@ -116,10 +117,10 @@ def map_split(
             if not missing:
                 continue
             pool.start()  # while the network works on the first maps
-            asked = [recipe for name, recipe in recipes.items() if name in missing]
-            for item, raw in network.map(chunk.photos, images.labels, asked):
-                own = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
-                pool.submit(Job(item, raw, own))
+            needed = [recipe for name, recipe in recipes.items() if name in missing]
+            for item, raw in network.map(chunk.photos, images.labels, needed):
+                outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
+                pool.submit(Job(item, raw, outputs))
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)
     return left_out
 
@@ -196,7 +197,7 @@ class _Network:
             logits = classify_photos(classifier, list(photos.values()), **how)  # (N, C)
             targets = [row.nonzero().flatten().tolist() for row in classifier.probabilities(logits) >= 0.5]
         finding = Cost(1, 0, classifier.size**2 / 1e6, (time.perf_counter() - start) / len(photos))
-        items = [Item(i, photos[i], tuple(own)) for i, own in zip(photos, targets, strict=True)]
+        items = [Item(i, photos[i], tuple(classes)) for i, classes in zip(photos, targets, strict=True)]
         scored = self.targets == "labels"
         raws = raw_maps(classifier, items, recipes, seed=self.seed, scored=scored, **how)
         if not scored:

@@ -127,7 +127,7 @@ def _undisturbed(pool: ProcessPoolExecutor, function: Callable[..., T], *words: 
 
 
 def _do(pickled: bytes) -> None:
-    pickle.loads(pickled)()  # noqa: S301  (our own bytes, made by `submit`)
+    pickle.loads(pickled)()  # noqa: S301  (bytes that `submit` has made)
 
 
 def _initialise() -> None:

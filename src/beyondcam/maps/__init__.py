@@ -3,19 +3,42 @@
 from beyondcam.maps.affinity import AFFINITY_NEEDS, affinities
 from beyondcam.maps.base import Map
 from beyondcam.maps.cam import CAM
+from beyondcam.maps.captum import Captum
 from beyondcam.maps.forward import Forward, Needs, run_forward
+from beyondcam.maps.gradcam import GradCAM
+from beyondcam.maps.gradcam_plus_plus import GradCAMPlusPlus
+from beyondcam.maps.hirescam import HiResCAM
+from beyondcam.maps.input_x_gradient import InputXGradient
+from beyondcam.maps.layer import LayerMap
+from beyondcam.maps.layercam import LayerCAM
 from beyondcam.maps.saliency import Saliency
+from beyondcam.maps.visible import Visible
+from beyondcam.registry import Registry
 
-MAPS: dict[str, type[Map]] = {"cam": CAM, "saliency": Saliency}
+MAPS: Registry[Map] = Registry(
+    Map,
+    "map",
+    (CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible, Captum),
+)
+register_map = MAPS.register
 
 __all__ = [
     "AFFINITY_NEEDS",
     "CAM",
     "MAPS",
+    "Captum",
     "Forward",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "InputXGradient",
+    "LayerCAM",
+    "LayerMap",
     "Map",
     "Needs",
     "Saliency",
+    "Visible",
     "affinities",
+    "register_map",
     "run_forward",
 ]

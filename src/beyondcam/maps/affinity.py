@@ -12,7 +12,7 @@ SIDE = 40
 """Most places along each side of the grid: 1,600 places, whose affinities fill 5 MB."""
 
 FINER = 2
-"""Layers count whose features are at most so many times as fine as the CAM."""
+"""Only layers count that are at most so many times as fine as the CAM."""
 
 FLOOR = 1e-4
 """The least cosine, so that one layer in which two places differ does not set their affinity to 0."""

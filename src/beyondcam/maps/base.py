@@ -9,8 +9,9 @@ from beyondcam.maps.forward import Forward, Needs
 class Map(BaseModel):
     """Base of the maps: a `Forward` over P pairs of an input and a target → maps, float (P, h, w).
 
-    A pixel of a map is evidence for the target, more being more. Where a map is negative the pixel speaks
-    against the target; recipes average maps over views first and then set what is negative to 0.
+    Its `kind` is its name in recipes, alone or in a table with its settings. The higher a map at a pixel, the
+    more evidence for the target; where it is negative, the pixel speaks against the target. Recipes average
+    maps over views first, then set what is negative to 0.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

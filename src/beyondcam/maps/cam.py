@@ -9,7 +9,21 @@ from beyondcam.maps.forward import Forward
 
 
 class CAM(Map):
-    """relu(A_c), where the activations A_c = Σ_k w_ck f_k are the head's weights applied at every place."""
+    """relu(A_c), where A_c = Σ_k w_ck f_k is the head applied to the features at every place.
+
+    The score is the mean of A_c over all places, plus the head's bias, which the map leaves out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import beyondcam as bc
+    >>> from beyondcam.maps import CAM, run_forward
+    >>> classifier = bc.imagenet_classifier().eval()
+    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
+    >>> CAM()(run_forward(classifier, inputs, targets, CAM().needs)).shape
+    torch.Size([1, 7, 7])
+
+    """
 
     kind: Literal["cam"] = "cam"
 

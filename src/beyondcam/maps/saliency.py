@@ -9,7 +9,19 @@ from beyondcam.maps.forward import Forward, Needs
 
 
 class Saliency(Map):
-    """max_ch |∂s_c/∂x|: how much the score changes with a pixel, in the colour channel where it does most."""
+    """max_ch |∂s_c/∂x|: how much the score changes with a pixel, in the colour channel where it does most.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import beyondcam as bc
+    >>> from beyondcam.maps import Saliency, run_forward
+    >>> classifier = bc.imagenet_classifier().eval()
+    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
+    >>> Saliency()(run_forward(classifier, inputs, targets, Saliency().needs)).shape
+    torch.Size([1, 224, 224])
+
+    """
 
     kind: Literal["saliency"] = "saliency"
 

@@ -38,7 +38,7 @@ def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
 
 
 RuleName = Annotated[str, AfterValidator(_known)]
-Values = dict[str, float | None]
+Numbers = dict[str, float | None]
 Intervals = dict[str, Interval | None]
 
 
@@ -86,8 +86,8 @@ class Row(Origin):
     recipe_hash: str
     threshold_rule: RuleName
     threshold: float
-    metrics: Annotated[Values, AfterValidator(_ranked)]  # by name of metric
-    iou: Values  # by class, background first; None for one that is neither in the truth nor predicted
+    metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
+    iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
     cost: CostPerImage | None  # None where none was recorded
     reference_threshold: float | None  # of the reference CAM under the same rule
@@ -126,7 +126,7 @@ class Comparison(Origin):
     a_hash: str
     b_hash: str
     threshold_rule: RuleName
-    difference: Values
+    difference: Numbers
     ci: Intervals
 
     def turned(self) -> "Comparison":
@@ -178,7 +178,7 @@ class NetworkRow(TrainedOn):
     data: str
     split: str
     miou: float
-    iou: Values
+    iou: Numbers
     ci: Intervals
     images: int
 

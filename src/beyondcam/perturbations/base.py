@@ -40,7 +40,7 @@ class Perturbation(BaseModel):
 
     @property
     def limit(self) -> float:
-        """How many of the views of its nest are its own: n, or all of them."""
+        """How many of the nested views it takes: n, or all of them."""
         return getattr(self, "n", math.inf)
 
     def stream(self, image_id: str) -> tuple[str, str]:
@@ -55,7 +55,7 @@ class Alteration(Perturbation):
     size: Size = 1.0
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
-        """Yield the whole image n times, each with an alteration of its own."""
+        """Yield the whole image n times, altered differently each time."""
         for i in range(self.n):
             rng = generator(seed, *self.stream(image_id), i)
             yield View((0, 0, height, width), pixels(self.size, side), alter=partial(self.alter, rng=rng))

@@ -20,6 +20,8 @@ class View(NamedTuple):
     size : side of the square that the window is resized to, pixels.
     flip : mirrored left to right.
     alter : changes the normalised input (3, size, size), or None.
+    mask : float (size, size) in [0, 1], multiplied with the normalised input after that, or None.
+    factor : what the view's map is multiplied by before maps are averaged.
 
     """
 
@@ -27,6 +29,8 @@ class View(NamedTuple):
     size: int
     flip: bool = False
     alter: Callable[[Tensor], Tensor] | None = None
+    mask: Tensor | None = None
+    factor: float = 1.0
 
     def cut(self, pixels: Tensor) -> Tensor:
         """Resize the window of a photo's pixels, uint8 (3, H, W), to (3, size, size), whole numbers.
@@ -44,8 +48,9 @@ class View(NamedTuple):
         return square.flip(-1) if self.flip else square
 
     def altered(self, x: Tensor) -> Tensor:
-        """Apply the view's change to a normalised input (3, size, size)."""
-        return self.alter(x) if self.alter else x
+        """Apply the view's changes to a normalised input (3, size, size)."""
+        x = self.alter(x) if self.alter else x
+        return x if self.mask is None else x * self.mask.to(x.device, x.dtype)
 
 
 def generator(seed: int, *words: object) -> np.random.Generator:

@@ -49,13 +49,23 @@ def batches(
 
 def inputs_of(classifier: Classifier, pixels: Mapping[int, Tensor], views: Sequence[BatchView]) -> Tensor:
     """The network's input (B, 3, S, S) for views of photos, uint8 (3, H, W) each."""
-    places = {(n, view[:3]): view for n, _, view in views}  # views that differ in `alter` only share a cut
+    places = {(n, view[:3]): view for n, _, view in views}  # views of one window, size and flip share a cut
     cuts = {(n, place): view.cut(pixels[n]) for (n, place), view in places.items()}
     inputs = normalised(classifier, [cuts[n, view[:3]] for n, _, view in views])
     for row, (_, _, view) in enumerate(views):
-        if view.alter:
-            inputs[row] = view.alter(inputs[row])
+        if view.alter or view.mask is not None:
+            inputs[row] = view.altered(inputs[row])
     return inputs
+
+
+def masks_of(views: Sequence[BatchView]) -> Tensor | None:
+    """The masks (B, S, S) that the inputs were multiplied by, 1 for a view without; None if all are."""
+    masks = [view.mask for _, _, view in views]
+    if all(mask is None for mask in masks):
+        return None
+    return torch.stack(
+        [torch.ones(v.view.size, v.view.size) if v.view.mask is None else v.view.mask for v in views]
+    )
 
 
 def normalised(classifier: Classifier, squares: Sequence[Tensor]) -> Tensor:

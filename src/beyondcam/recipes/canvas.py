@@ -11,6 +11,9 @@ from beyondcam.recipes.recipe import Statistic
 POWERS: dict[Statistic, tuple[int, ...]] = {"mean": (1,), "square": (2,), "variance": (1, 2)}
 """The powers of maps whose means a statistic is made of."""
 
+Place = tuple[tuple[int, int, int, int], int, bool]
+"""Window, size and flip of a view."""
+
 
 class Canvas:
     """Sums, over the views of an image, of one or two powers of its k targets' maps, at the photo's size."""
@@ -21,7 +24,7 @@ class Canvas:
         self.sums = torch.zeros(len(self.powers), len(item.targets), *size, device=device)
         self.views = torch.zeros(size, device=device)
         """How many views cover each pixel."""
-        self.pending: tuple[View, Tensor, int] | None = None
+        self.pending: tuple[Place, Tensor, int] | None = None
 
     def add(self, view: View, maps: Tensor) -> None:
         """Add the maps (k, h, w) of a view.
@@ -29,21 +32,21 @@ class Canvas:
         Successive views of the same window are summed before they are resized, where their sum is all that is
         asked for: resizing commutes with sums, but not with squares.
         """
-        view = view._replace(alter=None)
-        if self.pending and self.pending[0] == view and self.powers == (1,):
+        place = view.window, view.size, view.flip
+        maps = maps if view.factor == 1 else maps * view.factor
+        if self.pending and self.pending[0] == place and self.powers == (1,):
             _, total, views = self.pending
-            self.pending = (view, total.add_(maps), views + 1)
+            self.pending = (place, total.add_(maps), views + 1)
         else:
             self._flush()
-            self.pending = (view, maps.clone(), 1)
+            self.pending = (place, maps.clone(), 1)
 
     def _flush(self) -> None:
         """Resize the pending maps to their window, bilinearly, and add them."""
         if not self.pending:
             return
-        view, maps, views = self.pending
-        top, left, bottom, right = view.window
-        maps = maps.flip(-1) if view.flip else maps
+        ((top, left, bottom, right), _, flip), maps, views = self.pending
+        maps = maps.flip(-1) if flip else maps
         window = F.interpolate(maps[None], (bottom - top, right - left), mode="bilinear", antialias=True)[0]
         for total, power in zip(self.sums, self.powers, strict=True):  # (k, H, W)
             total[:, top:bottom, left:right] += window if power == 1 else window**power

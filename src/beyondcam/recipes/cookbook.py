@@ -1,28 +1,27 @@
 """The cookbook: recipes by name, the built-in ones and those of a user's TOML file."""
 
+import re
 import tomllib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from beyondcam.errors import BeyondcamError, first_complaint
-from beyondcam.maps import MAPS
-from beyondcam.perturbations import PERTURBATIONS, Plain
-from beyondcam.recipes.recipe import Recipe, Source, Statistic, Weight
-from beyondcam.refinements import REFINEMENTS
-
-
-def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
-    """The type of a table whose `kind` says which of the classes it is."""
-    union: Any = classes[0]
-    for c in classes[1:]:
-        union = or_(union, c)
-    return Annotated[union, Field(discriminator="kind")]
+from beyondcam.errors import BeyondcamError
+from beyondcam.perturbations import Plain
+from beyondcam.recipes.recipe import (
+    AnyMap,
+    AnyPerturbation,
+    AnyRefinement,
+    Recipe,
+    Source,
+    Statistic,
+    Weight,
+    complaint,
+)
 
 
 class _Written(BaseModel):
@@ -30,14 +29,14 @@ class _Written(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
-    perturbation: _one_of(PERTURBATIONS) = Plain()  # type: ignore[valid-type]
+    map: AnyMap | None = None
+    perturbation: AnyPerturbation = Plain()
     weight: Weight = "none"
     normalise: bool = False
     statistic: Statistic = "mean"
     combine: Literal["mean", "geometric-mean"] | None = None
     of: tuple[str, ...] = ()
-    refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]
+    refine: tuple[AnyRefinement, ...] = ()
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -49,13 +48,14 @@ class _Written(BaseModel):
 
 
 _Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+_RecipeName = Annotated[str, Field(pattern=r"^\w[\w.-]*(\+\+)?$")]
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    recipes: dict[_Name, _Written] = {}
-    refinements: dict[_Name, _one_of(REFINEMENTS)] = {}  # type: ignore[valid-type]
+    recipes: dict[_RecipeName, _Written] = {}
+    refinements: dict[_Name, AnyRefinement] = {}
 
 
 class Cookbook:
@@ -74,7 +74,7 @@ class Cookbook:
 
         `within` are the combinations that the recipe is looked up for, from the outermost inwards.
         """
-        base, *steps = name.split("+")
+        base, *steps = re.split(r"\+(?=[^+])", name)  # the base may end in two: gradcam++
         where = f"recipe {within[-1]}: `of`" if within else f"recipe: {name}"
         if base in within:
             raise BeyondcamError(f"{where}: {base} leads back to itself")
@@ -93,7 +93,7 @@ class Cookbook:
             source = Source(**{field: getattr(written, field) for field in Source.model_fields})
             return Recipe(source=source, refine=refine)
         except ValidationError as error:
-            raise BeyondcamError(f"recipe {base}: {_first(error)}") from None
+            raise BeyondcamError(f"recipe {base}: {complaint(error)}") from None
 
 
 @cache
@@ -110,10 +110,4 @@ def _parse(read: Callable[..., str], where: str) -> _File:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BeyondcamError(f"{where}: not readable as TOML ({error})") from None
     except ValidationError as error:
-        raise BeyondcamError(f"{where}: {_first(error)}") from None
-
-
-def _first(error: ValidationError) -> str:
-    """The first complaint of pydantic, as `field: what`."""
-    fields, what = first_complaint(error)
-    return f"{'.'.join(fields)}: {what}" if fields else what
+        raise BeyondcamError(f"{where}: {complaint(error)}") from None

@@ -1,8 +1,7 @@
 """The engine: the views of many images, in full batches through the network, once for all recipes.
 
-Recipes whose sources share a perturbation share its passes, also where one takes the first n of another's
-views. Memory grows with the batch and with the number of photos handed over at once, not with the number of
-views.
+Sources with the same perturbation share its passes, also if one takes the first n of another's views. Memory
+grows with the batch and with the number of photos handed over at once, not with the number of views.
 
 In the shapes: B views in a batch, P pairs of a view and a target, k targets of an image, C classes.
 """
@@ -19,7 +18,7 @@ from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
 from beyondcam.maps import Forward, affinities, run_forward
 from beyondcam.perturbations import Plain
-from beyondcam.recipes.batches import BatchView, batches, inputs_of, normalised, targets_of
+from beyondcam.recipes.batches import BatchView, batches, inputs_of, masks_of, normalised, targets_of
 from beyondcam.recipes.canvas import Canvas
 from beyondcam.recipes.cost import Cost, Work
 from beyondcam.recipes.item import Item
@@ -116,56 +115,63 @@ def _run_group(
 ) -> None:
     """Run the views of perturbations that nest through the network, and fill in the raw maps."""
     device, needs, nested = classifier.mean.device, group.needs(), group.nested()
-    asked = [n for n, item in enumerate(items) if item.targets]
-    pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in asked}  # uint8 (3, H, W)
-    canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in asked for s in group.sources}
+    with_targets = [n for n, item in enumerate(items) if item.targets]
+    pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in with_targets}  # uint8 (3, H, W)
+    canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in with_targets for s in group.sources}
     meter = Meter(device, [raw.ledger for raw in raws], [len(item.targets) for item in items])
-    for views in batches(items, asked, nested[-1], classifier.size, seed, batch):
+    for views in batches(items, with_targets, nested[-1], classifier.size, seed, batch):
         images = {p: [view.image for view in views if view.belongs_to(p)] for p in nested}
         inputs = inputs_of(classifier, pixels, views)  # (B, 3, S, S)
+        targets = targets_of(classifier, items, views)  # (B, C)
         with autocast:
-            forward = run_forward(classifier, inputs, targets_of(classifier, items, views), needs)
+            forward = run_forward(classifier, inputs, targets, needs, masks_of(views))
         megapixels = inputs.shape[-1] ** 2 / 1e6
         meter.lap({Work("forward", p): images[p] for p in nested}, len(views), Cost(1, 0, megapixels))
         _keep_whole(group, forward, views, raws, meter)
         for m in group.maps():
             maps = m(forward).float()  # (P, h, w)
             sources = [source for source in group.sources if source.map == m]
-            passes = Cost(0, 1, megapixels) if m.needs.input_gradient else Cost()
             work = {Work("map", s.perturbation, m): images[s.perturbation] for s in sources}
-            meter.lap(work, len(views), per_target=passes)
+            meter.lap(work, len(views), per_target=_passes_since(forward))
             for source in sources:
                 weighted = _weighted(maps, forward, classifier, source)  # (P, h, w)
                 by_view = weighted.split([len(items[view.image].targets) for view in views])
-                for view, own in zip(views, by_view, strict=True):  # (k, h, w)
+                for view, view_maps in zip(views, by_view, strict=True):  # (k, h, w)
                     if view.belongs_to(source.perturbation):
-                        canvases[view.image, source].add(view.view, own)
+                        canvases[view.image, source].add(view.view, view_maps)
                 meter.lap({Work("mean", source=source): images[source.perturbation]}, len(views))
         del forward  # with all that gradients need, before the next pass
     meter.close()
     for (n, source), canvas in canvases.items():
-        raws[n].maps[source] = canvas.statistic()[items[n].ranks()]  # (k, H, W)
+        raws[n].maps[source] = canvas.statistic()[items[n].ranks()].relu_()  # (k, H, W)
         raws[n].uncovered[source.perturbation] = canvas.uncovered()
 
 
 def _keep_whole(
     group: Group, forward: Forward, views: Sequence[BatchView], raws: Sequence[RawMaps], meter: Meter
 ) -> None:
-    """Keep what is asked for of whole images, if the views are that: their logits, their affinities."""
+    """Keep the logits and affinities of whole images, if they are needed and the views show these."""
     if group.scored:
         for view, scores in zip(views, forward.scores.detach().float().cpu(), strict=True):  # (C,)
             raws[view.image].scores = scores
     if group.affinity_size is not None:
-        for view, own in zip(views, affinities(forward).half().cpu(), strict=True):  # (n, n)
-            raws[view.image].affinities[group.affinity_size] = own
+        for view, affinity in zip(views, affinities(forward).half().cpu(), strict=True):  # (n, n)
+            raws[view.image].affinities[group.affinity_size] = affinity
         work = Work("affinities", Plain(size=group.affinity_size))
         meter.lap({work: [view.image for view in views]}, len(views))
+
+
+def _passes_since(forward: Forward) -> Cost:
+    """The passes that the last map made for each pair."""
+    pairs, passes = len(forward.rows), forward.passes.take()
+    ahead, back = passes.forward // pairs, passes.backward // pairs
+    return Cost(ahead, back, (ahead + back) * forward.inputs.shape[-1] ** 2 / 1e6)
 
 
 def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: Source) -> Tensor:
     """Normalise and weigh the maps (P, h, w) of a batch as a source adds them up."""
     if source.normalise:
-        maps = maps / maps.mean((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+        maps = maps / maps.abs().mean((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
     if source.weight == "none":
         return maps
     probabilities = classifier.probabilities(forward.scores.detach().float())  # (B, C)

@@ -1,4 +1,4 @@
-"""What is mapped: an image and the classes asked about."""
+"""What is mapped: an image and its targets."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from beyondcam.errors import BeyondcamError
 
 @dataclass(frozen=True)
 class Item:
-    """An image to be mapped and its targets, the indices of the classes asked about, each once."""
+    """An image to be mapped and its targets: the classes that maps are wanted for, each once."""
 
     id: str
     photo: Photo

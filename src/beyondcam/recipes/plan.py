@@ -13,14 +13,14 @@ from beyondcam.recipes.recipe import Recipe, Source
 
 @dataclass
 class Group:
-    """Perturbations whose views nest, so that they share their passes, and what these passes are for.
+    """Perturbations with nested views, which share their passes, and what these passes are for.
 
     Attributes
     ----------
-    perturbations : those that are asked for.
-    sources : the means of maps that are asked for.
-    affinity_size : if affinities are asked for: the size of the input, of the one view that there is then.
-    scored : whether the logits of the one view are asked for.
+    perturbations : the perturbations.
+    sources : the means of maps over their views that are needed.
+    affinity_size : size of the input, if its affinities are needed; the only view is the whole image then.
+    scored : whether the image's logits are needed; the only view is the whole image then.
 
     """
 

@@ -17,8 +17,8 @@ class RawMaps:
 
     Attributes
     ----------
-    scored : whether its logits are asked for.
-    scores : float32 (C,), the logits of one pass over the whole image, if so.
+    scored : whether a pass over the whole image is made for its logits.
+    scores : float32 (C,), its logits, if so or if its targets were predicted.
     maps : float32 (k, H, W) by source.
     affinities : float16 (n, n) by the size of the input.
     uncovered : share of its pixels that no view covers, by perturbation.
@@ -40,15 +40,15 @@ class RawMaps:
         passes = [*(s.perturbation for s in sources), *whole, *([Plain()] if self.scored else [])]
         work = [Work("targets"), *(Work("forward", p) for p in _largest(passes))]
         for m in {source.map for source in sources}:
-            asked = _largest(s.perturbation for s in sources if s.map == m)
-            work += [Work("map", p, m) for p in asked]
+            perturbations = _largest(s.perturbation for s in sources if s.map == m)
+            work += [Work("map", p, m) for p in perturbations]
         work += [Work("mean", source=source) for source in sources]
         work += [Work("affinities", p) for p in whole]
-        return sum((self.ledger[done] for done in work), Cost())
+        return sum((self.ledger[key] for key in work), Cost())
 
 
 def _largest(perturbations: Iterable[Perturbation]) -> Iterable[Perturbation]:
-    """Of perturbations that nest, the one with most views, whose passes serve the others."""
+    """Of nested perturbations the one with the most views, since its passes serve the others."""
     by_nest: dict[Hashable, Perturbation] = {}
     for p in sorted(perturbations, key=lambda p: p.limit):
         by_nest[p.nest] = p

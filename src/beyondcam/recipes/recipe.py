@@ -9,17 +9,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainSerializer,
     SerializeAsAny,
+    ValidationError,
     model_validator,
 )
 from torch import Tensor
 
 from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.files import hash_of
 from beyondcam.maps import MAPS, Map
-from beyondcam.perturbations import Perturbation, Plain
-from beyondcam.refinements import Refinement, by_maximum
+from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
+from beyondcam.refinements import REFINEMENTS, Refinement, by_maximum
 
 NO_AFFINITIES: Mapping[float, Tensor] = {}
 
@@ -27,24 +30,37 @@ Weight = Literal["none", "score", "share"]
 Statistic = Literal["mean", "square", "variance"]
 
 
-def _read_map(value: object) -> object:
-    return MAPS[value](kind=value) if isinstance(value, str) else value
+def _read_map(value: object) -> Map:
+    """A map from its name, from a table with its settings, or as it is."""
+    read = MAPS.read({"kind": value} if isinstance(value, str) else value)
+    if not isinstance(read, Map):
+        raise ValueError(f"a map's name or table is needed, not {value!r}")
+    return read
 
 
-def _write_map(value: Map) -> str:
-    return value.kind
+def _write_map(value: Map) -> str | dict[str, Any]:
+    """The name alone where all settings are the defaults, so that a new setting changes no old hash."""
+    return value.model_dump(mode="json") if value.model_dump(exclude_defaults=True) else value.kind
 
 
-MapSetting = Annotated[Any, BeforeValidator(_read_map), PlainSerializer(_write_map)]
+AnyMap = Annotated[Any, BeforeValidator(_read_map), PlainSerializer(_write_map)]
+AnyPerturbation = Annotated[SerializeAsAny[Perturbation], BeforeValidator(PERTURBATIONS.read)]
+AnyRefinement = Annotated[SerializeAsAny[Refinement], BeforeValidator(REFINEMENTS.read)]
+
+
+def complaint(error: ValidationError) -> str:
+    """The first complaint of pydantic, as `field: what`."""
+    fields, what = first_complaint(error)
+    return f"{'.'.join(fields)}: {what}" if fields else what
 
 
 class Source(BaseModel):
-    """What is asked of the network: a map, averaged over the views of a perturbation.
+    """What the network is run for: a map, averaged over the views of a perturbation.
 
     Parameters
     ----------
-    map : a `Map`, or the name of one.
-    perturbation : whose views the map is averaged over.
+    map : a `Map`, the name of one, or a table with its `kind` and settings.
+    perturbation : a `Perturbation` or its table; the map is averaged over its views.
     weight : what the map of a view is multiplied by: "score", the class's probability in the view; "share",
         that divided by its sum over the image's targets; "none", nothing.
     normalise : divide the map of each view by its own mean first.
@@ -52,15 +68,28 @@ class Source(BaseModel):
         "variance", the mean of the squares less the square of the mean (VarGrad; Adebayo et al. 2018,
         arXiv 1810.03307).
 
+    Raises
+    ------
+    BeyondcamError
+        In one line that names the field, such as `map: no map 'kam'; there are cam, ...`.
+
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    map: MapSetting
-    perturbation: SerializeAsAny[Perturbation] = Plain()
+    map: AnyMap
+    perturbation: AnyPerturbation = Plain()
     weight: Weight = "none"
     normalise: bool = False
     statistic: Annotated[Statistic, Field(exclude_if=lambda statistic: statistic == "mean")] = "mean"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, value: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise BeyondcamError(complaint(error)) from None
 
 
 class Recipe(BaseModel):
@@ -75,7 +104,7 @@ class Recipe(BaseModel):
     source: Source | None = None
     combine: Literal["mean", "geometric-mean"] | None = None
     of: tuple["Recipe", ...] = ()
-    refine: tuple[SerializeAsAny[Refinement], ...] = ()
+    refine: tuple[AnyRefinement, ...] = ()
 
     @model_validator(mode="after")
     def _either(self) -> Self:

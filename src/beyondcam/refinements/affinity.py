@@ -15,7 +15,7 @@ class Affinity(Refinement):
 
     The result is the weighted geometric mean of the map and of the map after the walk: fine as the first,
     complete as the second. The affinities take one more pass through the network, unless a map of the whole
-    image at that size is asked for too.
+    image at that size is needed too.
 
     Parameters
     ----------

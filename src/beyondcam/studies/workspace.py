@@ -223,7 +223,7 @@ def mapping_cost(setup: Setup, recipes: Collection[Recipe]) -> Cost:
         nest = perturbation.nest
         sizes = [view.size for view in perturbation.views("", 512, 512, setup.classifier.size, 0)]
         largest[nest] = max(largest.get(nest, []), sizes, key=len)
-        gradients.setdefault(nest, set()).update({of} if of.needs.input_gradient else ())
+        gradients.setdefault(nest, set()).update({of} if of.needs.backward else ())
     total = Cost()
     for nest, sizes in largest.items():
         megapixels = sum(size**2 for size in sizes) / 1e6

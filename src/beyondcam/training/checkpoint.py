@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError  # torch.load raises it for code in a file
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
-from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
+
+if TYPE_CHECKING:  # importing it takes as long as importing torch
+    from lightning_fabric import Fabric
 
 if sys.platform != "win32":
     import fcntl
@@ -29,7 +31,7 @@ State = dict[str, Any]
 
 
 @contextmanager
-def locked(folder: Path, fabric: Fabric) -> Iterator[None]:
+def locked(folder: Path, fabric: "Fabric") -> Iterator[None]:
     """Make a folder and keep other trainings out of it until this one ends, even by a kill.
 
     Of several processes the first does so. Raises `BeyondcamError` where another training is at work there.

@@ -1,0 +1,167 @@
+"""A RUN of a network that others trained: all commands work from there."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load, save
+from torch import nn
+
+from beyondcam.classifier.model import Classifier
+from beyondcam.classifier.preprocessing import Reversed
+from beyondcam.classifier.sources import open_source, rebuild
+from beyondcam.classifier.wrapping import Wrapped
+from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
+from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.files import write_json, write_whole
+
+
+class Adopted(BaseModel):
+    """The `adopted` part of `RUN/config.json`: how the network is built, and what its input is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    size: int
+    single_label: bool = True
+    bgr: bool = False
+    config: dict[str, Any] | None = None
+    """Of a network of transformers."""
+
+
+def adopt_network(
+    run: Path | str,
+    model: str,
+    classes: Sequence[str] | None = None,
+    *,
+    weights: Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    size: int | None = None,
+    single_label: bool = True,
+    prompts: Sequence[str] = PROMPTS,
+    data: str = "",
+    log: Callable[[str], None] = print,
+) -> Classifier:
+    """Make a RUN of a network that others trained, and return its classifier.
+
+    Parameters
+    ----------
+    run
+        The folder to make; it must not hold a classifier yet.
+    model
+        `timm:NAME` or `torchvision:NAME`, with published weights or those of a file; `hf:DIR`, an image
+        classifier that transformers saved, or `clip:DIR`, a CLIP; `PACKAGE.MODULE:FUNCTION`, a function
+        without arguments that returns a `torch.nn.Module`, whose module is imported whenever the RUN is read.
+    classes
+        Their names; by default those that the network tells.
+    weights
+        A file of weights; of several state dicts in it, `FILE:KEY` says which.
+    mean, std, size
+        Of the input, as `wrap` has them; by default what the network or its published weights tell.
+    single_label
+        True for one class an image (softmax), False for any number (sigmoid).
+    prompts
+        For CLIP, sentences with `{}` where the class goes.
+    data
+        Data that commands on the RUN use where they are given none.
+    log
+        Takes messages for people.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the network cannot be built, its weights do not fit, or something must be said, in one line.
+
+    """
+    run = Path(run)
+    if (run / "config.json").exists() or (run / "classifier.safetensors").exists():
+        raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
+    classifier: Classifier
+    kind, _, name = model.partition(":")
+    bgr = False
+    if kind == "clip" and name:
+        if classes is None or weights is not None:
+            wrong = (
+                "classes: CLIP knows none of its own; name them" if classes is None else "weights: are in DIR"
+            )
+            raise BeyondcamError(wrong)
+        clipped = clip(name, classes, prompts)
+        classifier, config = clipped, clipped.vision_config
+    else:
+        source = open_source(model, classes, weights, log)
+        bgr, config = source.known.bgr, source.config
+        numbers = source.known.or_given(mean, std, size)
+        names = source.names() if classes is None else classes
+        shown = Reversed(source.net) if bgr else source.net
+        classifier = Wrapped(shown, names, *numbers, single_label=single_label)
+    settings = Adopted(
+        model=model, mean=_floats(classifier.mean), std=_floats(classifier.std), size=classifier.size,
+        single_label=classifier.single_label, bgr=bgr, config=config,
+    )  # fmt: skip
+    _write(run, settings, classifier, data)
+    return classifier
+
+
+def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifier:
+    """The classifier of an adopted RUN, by the `adopted` part of its settings. Raises `BeyondcamError`."""
+    path = run / "classifier.safetensors"
+    try:
+        settings = Adopted.model_validate(content)
+    except ValidationError as error:
+        fields, what = first_complaint(error)
+        raise BeyondcamError(f"{run / 'config.json'}: adopted: {'.'.join(fields)}: {what}") from None
+    try:
+        raw = path.read_bytes()
+        state = load(raw)
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: not there; `beyondcam adopt` makes it") from None
+    except Exception as error:
+        raise BeyondcamError(f"{path}: not weights, or damaged ({error})") from error
+    classifier: Classifier
+    if settings.model.startswith("clip:"):
+        classifier = Clip.empty(settings.config or {}, classes, settings.mean, settings.std, settings.size)
+        _restore(classifier, state, path, settings)
+    else:
+        net = rebuild(settings.model, len(classes), settings.config)
+        _restore(net, state, path, settings)
+        shown = Reversed(net) if settings.bgr else net
+        classifier = Wrapped(
+            shown, classes, settings.mean, settings.std, settings.size, single_label=settings.single_label
+        )
+    classifier.checkpoint = hashlib.sha256(raw).hexdigest()[:10]
+    return classifier
+
+
+def _restore(network: nn.Module, state: Any, path: Path, settings: Adopted) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise BeyondcamError(
+            f"{path}: does not fit {settings.model}, as config.json beside it has it"
+        ) from None
+
+
+def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> None:
+    """Write the RUN, its settings last."""
+    network = classifier.net if isinstance(classifier, Wrapped) else classifier
+    network = network.net if isinstance(network, Reversed) else network
+    state = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in network.state_dict().items()}
+    content = save(state)
+    write_whole(run / "classifier.safetensors", content)
+    classifier.checkpoint = hashlib.sha256(content).hexdigest()[:10]
+    write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
+    described = {"data": data, "backbone": settings.model, "pretrained": False, "size": settings.size}
+    write_json(
+        run / "config.json",
+        {"train": described, "classes": classifier.classes, "adopted": settings.model_dump(mode="json")},
+    )
+
+
+def _floats(channels: Any) -> tuple[float, float, float]:
+    first, second, third = (round(value, 6) for value in channels.flatten().tolist())
+    return first, second, third

@@ -1,0 +1,197 @@
+"""Networks that others trained, by what they are called: `timm:NAME`, `hf:DIR` and so on."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from beyondcam.classifier.build import check_known, load_imagenet, name_and_options
+from beyondcam.classifier.preprocessing import Input, find_classes, find_input
+from beyondcam.classifier.weights import by_name, fitting, read_states
+from beyondcam.classifier.zero_shot import transformers
+from beyondcam.errors import BeyondcamError, MissingWeightsError
+from beyondcam.files import read_json, write_json
+
+KINDS = "timm:NAME, torchvision:NAME, hf:DIR, clip:DIR or PACKAGE.MODULE:FUNCTION"
+
+IMPORTS = "BEYONDCAM_IMPORTS"
+"""Environment variable: functions, by commas, that may be imported to build a RUN's network."""
+
+Log = Callable[[str], None]
+
+
+class Source(NamedTuple):
+    """A network, and what is known of it."""
+
+    net: nn.Module
+    known: Input
+    names: Callable[[], Sequence[str]]
+    config: dict[str, Any] | None = None
+
+
+def _of_timm(name: str, classes: Sequence[str] | None, weights: Path | None) -> Source:
+    net = _timm(name, None if weights is None else _count(classes))
+    if weights is None:
+        load_imagenet(net, name, parameter="model")
+    else:
+        net.load_state_dict(fitting(net, weights, name), strict=False)
+    return Source(net, find_input(net), lambda: find_classes(net))
+
+
+def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | None) -> Source:
+    from torchvision import models
+
+    if weights is not None:
+        net = _torchvision(name, _count(classes))
+        _fill(net, weights)
+        return Source(net, Input(), lambda: find_classes(net))
+    net = _torchvision(name, 1000)
+    published = models.get_model_weights(name).DEFAULT
+    try:
+        net.load_state_dict(published.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MissingWeightsError(
+            f"model: torchvision:{name}: weights could not be downloaded ({reason}); give a file of weights"
+        ) from None
+    return Source(net, find_input(net, published), lambda: find_classes(net, published))
+
+
+def _of_transformers(name: str, _: object, weights: Path | None) -> Source:
+    library = transformers()
+    if weights is not None:
+        raise BeyondcamError("weights: a network of transformers has its own in its folder")
+    try:
+        net = library.AutoModelForImageClassification.from_pretrained(name, local_files_only=True)
+        processor = None
+        if (Path(name) / "preprocessor_config.json").exists():
+            processor = library.AutoImageProcessor.from_pretrained(name, local_files_only=True)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BeyondcamError(
+            f"model: hf:{name}: no image classifier that transformers reads ({reason})"
+        ) from error
+    config = json.loads(net.config.to_json_string(use_diff=False))
+    return Source(net.float(), find_input(net, processor=processor), lambda: find_classes(net), config)
+
+
+def _of_function(model: str, weights: Path | None, log: Log) -> Source:
+    log(f"importing {model.rpartition(':')[0]}, and calling {model.rpartition(':')[2]} of it")
+    net = _called(model)
+    if weights is not None:
+        _fill(net, weights)
+    _trust(model)
+    return Source(net, find_input(net), lambda: find_classes(net))
+
+
+def open_source(model: str, classes: Sequence[str] | None, weights: Path | None, log: Log) -> Source:
+    """The network that is called so, with its weights. Raises `BeyondcamError`."""
+    kind, _, name = model.partition(":")
+    if not name:
+        raise BeyondcamError(f"model: {model}: write {KINDS}")
+    if kind in _OF_KIND:
+        return _OF_KIND[kind](name, classes, weights)
+    return _of_function(model, weights, log)
+
+
+_OF_KIND: dict[str, Callable[..., Source]] = {
+    "timm": _of_timm,
+    "torchvision": _of_torchvision,
+    "hf": _of_transformers,
+}
+
+
+def rebuild(model: str, classes: int, config: Mapping[str, Any] | None) -> nn.Module:
+    """A network without its weights. One of transformers needs its `config`; functions must be trusted."""
+    kind, _, name = model.partition(":")
+    if kind == "timm":
+        return _timm(name, classes)
+    if kind == "torchvision":
+        return _torchvision(name, classes)
+    if kind == "hf":
+        library, settings = transformers(), dict(config or {})
+        described = library.AutoConfig.for_model(settings.pop("model_type", ""), **settings)
+        return library.AutoModelForImageClassification.from_config(described)
+    if model not in _trusted():
+        raise BeyondcamError(
+            f"model: {model} would be imported to build this RUN's network; if you trust it, set "
+            f"{IMPORTS}={model}"
+        )
+    return _called(model)
+
+
+def _timm(name: str, classes: int | None) -> nn.Module:
+    import timm
+
+    plain, options = name_and_options(name, "model")
+    check_known(plain, "model: timm:")
+    heads: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    try:
+        return timm.create_model(plain, pretrained=False, **heads, **options)
+    except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise BeyondcamError(f"model: timm:{name}: timm cannot build it so ({error})") from None
+
+
+def _torchvision(name: str, classes: int) -> nn.Module:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        close = [each for each in known if each.startswith(name[:4])][:3]
+        hint = f"; there are {', '.join(close)}" if close else ""
+        raise BeyondcamError(f"model: torchvision:{name}: no classifier of torchvision{hint}")
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return models.get_model(name, num_classes=classes, **options)
+
+
+def _called(model: str) -> nn.Module:
+    """What a function of a module gives, which is imported, also from the folder one works in."""
+    module, _, function = model.rpartition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        net = getattr(importlib.import_module(module), function)()
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BeyondcamError(f"model: {model}: cannot be imported and called ({reason})") from error
+    if not isinstance(net, nn.Module):
+        raise BeyondcamError(f"model: {model}: returns a {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
+def _fill(net: nn.Module, weights: Path) -> None:
+    """Fill a network with weights of its own names."""
+    found = {key: fits for key, state in read_states(weights).items() if (fits := by_name(net, state))}
+    if len(found) != 1:
+        which = f"several that fit, {' and '.join(found)}; say which: FILE:KEY" if found else "none that fit"
+        raise BeyondcamError(f"weights: {weights}: has {which}")
+    net.load_state_dict(next(iter(found.values())), strict=False)
+
+
+def _count(classes: Sequence[str] | None) -> int:
+    if classes is None:
+        raise BeyondcamError("classes: name those that the weights were trained on, in their order")
+    return len(classes)
+
+
+def _trusted() -> set[str]:
+    """The functions that may be imported: those that were adopted here, and those that `IMPORTS` names."""
+    path = _trust_file()
+    adopted = read_json(path, "beyondcam adopt") if path.exists() else []
+    return {*adopted, *os.environ.get(IMPORTS, "").split(",")}
+
+
+def _trust(model: str) -> None:
+    """Remember, for this user and not in the RUN, that a function may be imported."""
+    if model not in (known := _trusted()):
+        write_json(_trust_file(), sorted((known | {model}) - {""}))
+
+
+def _trust_file() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "beyondcam" / "imports.json"

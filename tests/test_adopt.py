@@ -1,0 +1,186 @@
+"""RUNs of networks that others trained: every command works from there."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+import beyondcam as bc
+from beyondcam.classifier import adopt_network, load_classifier
+from beyondcam.classifier.sources import IMPORTS
+from beyondcam.evidence import checkpoint_hash
+from conftest import Command, complaint, make_folder
+
+PLAIN: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "size": 48, "log": lambda _: None}
+
+MODULE = """
+import torch
+from torch import nn
+
+def net():
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU()
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2))
+
+def number():
+    return 7
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user of their own, who works in a folder of their own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def same(a: bc.Classifier, b: bc.Classifier, side: int = 48) -> None:
+    x = torch.randn(2, 3, side, side)
+    with torch.no_grad():
+        for ours, theirs in zip(a(x), b(x), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_a_function_s_network_becomes_a_run_that_all_commands_work_from(
+    beyondcam: Command, home: Path
+) -> None:
+    Path("mynets.py").write_text(MODULE)
+    data, run = f"folder:{make_folder(home / 'discs')}", home / "run"
+    done = beyondcam(
+        "adopt", run, "--model", "mynets:net", "--classes", "blue,red", "--mean", "0.5,0.5,0.5",
+        "--std", "0.25,0.25,0.25", "--size", 48, "--data", data, "--multi-label",
+    )  # fmt: skip
+    assert "importing mynets" in done.stderr
+    beyondcam("map", run, "--split", "all", "--recipe", "cam", "--recipe", "crops+smooth")
+    beyondcam("score", run, "--split", "all")
+    beyondcam("seed", run, "--split", "all", "--recipe", "crops+smooth", "--out", home / "seeds")
+    beyondcam("report", run)
+    beyondcam("explain", home / "discs" / "images" / "p00.png", "--model", run, "--out", "maps.png")
+    rows = json.loads((run / "scores.json").read_text())
+    assert {row["checkpoint"] for row in rows} == {checkpoint_hash(run)}
+    assert "mynets:net" in (run / "report" / "index.html").read_text()
+    classifier = load_classifier(run)
+    assert bc.fingerprint(classifier) == checkpoint_hash(run)
+    assert not classifier.single_label
+    line = beyondcam("adopt", run, "--model", "mynets:net", "--classes", "blue,red", status=2).stderr
+    assert "another folder" in line
+    line = beyondcam(
+        "train", "--data", data, "--split", "all", "--out", home / "next", "--start", run, status=2
+    ).stderr
+    assert "mynets:net" in line
+
+
+def test_a_module_is_imported_only_where_that_was_agreed_to(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("othernets.py").write_text(MODULE)
+    adopt_network(home / "run", "othernets:net", ["a", "b"], **PLAIN)
+    first = load_classifier(home / "run")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "of-another-user"))
+    del sys.modules["othernets"]
+    complaint(lambda: load_classifier(home / "run"), "othernets:net", "imported", IMPORTS)
+    assert "othernets" not in sys.modules
+    monkeypatch.setenv(IMPORTS, "x:y,othernets:net")
+    same(load_classifier(home / "run"), first)
+
+
+def test_torchvisions_and_timms_networks_with_weights_of_ones_own(home: Path) -> None:
+    for kind, net in (
+        ("torchvision:shufflenet_v2_x0_5", torchvision.models.shufflenet_v2_x0_5(num_classes=3)),
+        ("timm:test_resnet", timm.create_model("test_resnet", num_classes=3)),
+    ):
+        torch.save({"model": {f"module.{k}": x for k, x in net.state_dict().items()}, "epoch": 3}, "mine.pth")
+        run = home / kind.partition(":")[0]
+        classifier = adopt_network(run, kind, ["a", "b", "c"], weights=Path("mine.pth"), **PLAIN)
+        x = torch.randn(1, 3, 48, 48)
+        with torch.no_grad():
+            torch.testing.assert_close(classifier(x).scores, net.eval()(x))
+        same(load_classifier(run), classifier)
+        assert load_classifier(run).classes == ("a", "b", "c")
+        complaint(
+            lambda kind=kind: adopt_network(home / "x", kind, ["a", "b"], weights=Path("mine.pth"), **PLAIN),
+            "mine.pth",
+        )
+
+
+def test_timms_mean_std_and_size_are_known_and_published_weights_have_imagenets_names(home: Path) -> None:
+    adopt_network(home / "run", "timm:tf_efficientnet_lite0", log=lambda _: None)
+    classifier = load_classifier(home / "run")
+    assert (classifier.size, len(classifier.classes)) == (224, 1000)
+    own = bc.imagenet_classifier().eval()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(classifier(x).scores, own(x).scores, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(classifier(x).activations, own(x).activations, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "named"),
+    [
+        ("resnet18", {}, ("model", "timm:NAME")),
+        ("timm:resnet81", {}, ("resnet81",)),
+        ("timm:resnet18,depth=x", {}, ("OPTION=NUMBER",)),
+        ("torchvision:resnet81", {}, ("resnet81", "resnet")),
+        ("mynets:missing", {}, ("mynets:missing",)),
+        ("nowhere.nets:net", {}, ("nowhere",)),
+        ("mynets:number", {}, ("int", "Module")),
+        ("mynets:net", {"mean": None}, ("mean", "give")),
+        ("mynets:net", {"classes": None}, ("classes",)),
+        ("mynets:net", {"classes": ["a"]}, ("classes", "(6, 2)")),
+        ("mynets:net", {"weights": Path("missing.pth")}, ("missing.pth", "no such")),
+        ("timm:resnet18", {"classes": None, "weights": Path("missing.pth")}, ("classes",)),
+    ],
+)
+def test_what_cannot_be_adopted_is_one_line_and_leaves_nothing(
+    model: str, change: dict[str, Any], named: tuple[str, ...], home: Path
+) -> None:
+    Path("mynets.py").write_text(MODULE)
+    sys.modules.pop("mynets", None)
+    settings = PLAIN | {"classes": ["a", "b"]} | change
+    complaint(lambda: adopt_network(home / "run", model, **settings), *named)
+    assert not (home / "run").exists()
+
+
+def test_a_damaged_run_is_one_line(home: Path) -> None:
+    net = torchvision.models.shufflenet_v2_x0_5(num_classes=2)
+    save_file(net.state_dict(), "net.safetensors")
+    run = home / "run"
+    adopt_network(run, "torchvision:shufflenet_v2_x0_5", ["a", "b"], weights=Path("net.safetensors"), **PLAIN)
+    path, config = run / "classifier.safetensors", run / "config.json"
+    content, settings = path.read_bytes(), config.read_text()
+    path.write_bytes(content[: len(content) // 2])
+    complaint(lambda: load_classifier(run), "classifier.safetensors", "damaged")
+    save_file({"x": torch.zeros(1)}, path)
+    complaint(lambda: load_classifier(run), "classifier.safetensors", "is not of torchvision:")
+    path.unlink()
+    complaint(lambda: load_classifier(run), "classifier.safetensors", "beyondcam adopt")
+    config.write_text(settings.replace('"single_label": true', '"single_label": 7'))
+    complaint(lambda: load_classifier(run), "config.json", "single_label")
+
+
+def test_reversed_colours_are_kept(home: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers (the extra hf) is not installed")
+    from transformers import MobileViTConfig, MobileViTForImageClassification, MobileViTImageProcessor
+
+    torch.manual_seed(0)
+    config = MobileViTConfig(image_size=64, hidden_sizes=[16, 24, 32],
+                             neck_hidden_sizes=[8, 8, 16, 16, 24, 24, 32], id2label={0: "a", 1: "b"}, label2id={"a": 0, "b": 1})  # fmt: skip
+    net = MobileViTForImageClassification(config).eval()
+    net.save_pretrained("hf")
+    processor = MobileViTImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    processor.save_pretrained("hf")
+    classifier = adopt_network(home / "run", "hf:hf", log=lambda _: None)
+    assert (classifier.classes, classifier.size) == (("a", "b"), 64)
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(classifier(x).scores, net(x.flip(1)).logits)
+    same(load_classifier(home / "run"), classifier, 64)
