@@ -5,18 +5,21 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from beyondcam import maps
 from beyondcam.data import Photo
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Crops, LinearPath, Mask, Noise, Plain, Rise, Scales
 from beyondcam.recipes import Cookbook, Recipe, Source
-from beyondcam.refinements import REFINEMENTS, Resolve, Smooth, Superpixels, by_maximum
+from beyondcam.refinements import REFINEMENTS, Refinement, Resolve, Smooth, Superpixels, by_maximum
 from conftest import complaint
 
 PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
@@ -82,7 +85,7 @@ def test_best_and_fast_are_what_the_readme_says() -> None:
     ):
         assert recipe.combine == "geometric-mean"
         assert recipe.of == tuple(map(Cookbook().recipe, parts))
-        assert [refinement.kind for refinement in recipe.refine] == ["walk", "affinity"]
+        assert [refinement.kind for refinement in recipe.refine] == ["walk", "affinity", "closer"]
     views = {source.perturbation for source in fast.sources()}
     assert views == {Plain(size=1.25), Plain(size=1.5)}
     assert {
@@ -431,6 +434,31 @@ def test_refinements_run_one_after_the_other() -> None:
     steps = (Smooth(sigma=0.1), Resolve(number=20), Superpixels(number=9))
     by_hand = steps[2](photo, steps[1](photo, steps[0](photo, maps)))
     assert torch.equal(Recipe(source=CAM, refine=steps).finish(photo, {CAM: maps}), by_hand)
+
+
+class Recorder(Refinement):
+    """Adds 1, and keeps what it is given."""
+
+    takes_stages: ClassVar[bool] = True
+    seen: list[list[Tensor]] = []
+
+    def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
+        self.seen.append([*stages, maps])
+        return maps + 1
+
+
+def test_a_refinement_that_takes_stages_gets_the_unrefined_maps_and_those_after_each_refinement() -> None:
+    recorder = Recorder(seen=[])
+    maps = torch.rand(2, 30, 40, generator=torch.Generator().manual_seed(0))
+    photo = Photo.of((torch.arange(3 * 30 * 40) % 251).view(3, 30, 40).to(torch.uint8))
+    smooth = Smooth(sigma=0.1)
+    refined = Recipe(source=CAM, refine=(recorder, smooth, recorder)).finish(photo, {CAM: maps})
+    first, last = recorder.seen
+    smoothed = smooth(photo, maps + 1)
+    assert [torch.equal(stage, maps) for stage in first] == [True, True]
+    for stage, expected in zip(last, (maps, maps + 1, smoothed, smoothed), strict=True):
+        assert torch.equal(stage, expected)
+    assert torch.equal(refined, smoothed + 1)
 
 
 def test_by_maximum_keeps_an_all_zero_map_and_subtracts_no_minimum() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +29,7 @@ from beyondcam.classifier import (
     train_run,
     training,
 )
-from beyondcam.classifier.config import PERTURB
+from beyondcam.classifier.config import PERTURB, digits_config
 from beyondcam.classifier.evaluation import labelled_samples
 from beyondcam.data import LabelledImages, Photo, open_images
 from beyondcam.devices import to_device
@@ -132,6 +133,25 @@ def test_config_json_is_enough_to_repeat_a_run(spec: str, tmp_path: Path) -> Non
     written = json.loads((tmp_path / "a" / "config.json").read_text())["train"]
     train(images, TrainConfig.model_validate(written), tmp_path / "b")
     assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(861, 4), (800, 4), (784, 5), (466, 7), (16, 200), (1, 200)])
+def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None:
+    """The first number is VOC's animals, which stay at 4 epochs: 54 batches of 16 each."""
+    assert TrainConfig(data="folder:x").epochs_for(images) == epochs
+    steps = [math.ceil(images / 16) * passes for passes in (epochs, epochs - 1)]
+    assert steps[0] >= 200
+    assert epochs == 4 or steps[1] < 200
+    assert TrainConfig(data="folder:x", epochs=3).epochs_for(images) == 3
+    assert digits_config().epochs == 14
+
+
+def test_config_json_states_the_number_of_epochs_where_none_was_given(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    settings = config(spec, epochs=None, batch=1)
+    train(images, settings, tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())["train"]
+    assert written["epochs"] == len(read(tmp_path)["epochs"]) == 19  # of 11 images: 12 less the held-out one
 
 
 def test_a_classifier_is_tuned_from_where_another_ended(spec: str, tmp_path: Path) -> None:

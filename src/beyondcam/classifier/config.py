@@ -1,11 +1,15 @@
 """The settings of `train`, with the help that the command line shows for them. Needs no torch."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from beyondcam.perturbations import Mask, Noise
+
+LEAST_EPOCHS, LEAST_STEPS = 4, 200
+"""A training's epochs by default, or more where these would be fewer optimizer steps."""
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
@@ -52,7 +56,12 @@ class TrainConfig(BaseModel):
     std: tuple[float, float, float] | None = Field(
         default=None, description="Standard deviation of the input, likewise."
     )
-    epochs: int = Field(default=4, ge=1, description="Passes over the training images.")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description=f"Passes over the training images; by default {LEAST_EPOCHS}, or as many as make "
+        f"{LEAST_STEPS} optimizer steps where that is more: small data need more passes.",
+    )
     batch: int = Field(default=16, ge=1, description="Images a batch.")
     optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="adamw or sgd.")
     lr: float = Field(default=1e-4, gt=0, description="Highest learning rate of the backbone.")
@@ -76,6 +85,10 @@ class TrainConfig(BaseModel):
         if self.freeze_bn is not None:
             return self.freeze_bn
         return self.backbone != "convnet" and (self.pretrained or self.weights is not None)
+
+    def epochs_for(self, images: int) -> int:
+        """Passes over so many training images: `epochs`, or its default for them."""
+        return self.epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / math.ceil(images / self.batch)))
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -85,7 +85,8 @@ def train_classifier(
     shuffled = np.random.default_rng(config.seed).permutation(len(ids))
     parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
     held, kept = ([ids[n] for n in sorted(part)] for part in parts)
-    settings = json.loads(config.model_dump_json()) | {"data": images.data}
+    epochs = config.epochs_for(len(kept))
+    settings = json.loads(config.model_dump_json()) | {"data": images.data, "epochs": epochs}
     key = hash_of([settings, images.classes, [(i, sorted(images.labels[i])) for i in ids]])
 
     fabric = fabric or open_fabric()
@@ -97,7 +98,8 @@ def train_classifier(
         classifier, _optimizer(classifier, config),
         labelled_samples(images, classifier, random_view(config, config.perturb)),
         lambda epoch: draw_batches(kept, config.batch, config.seed, epoch, shard),
-        multilabel_loss, config, fabric, log, frozen=classifier if config.frozen_bn else None, ema=config.ema,
+        multilabel_loss, config, epochs, fabric, log,
+        frozen=classifier if config.frozen_bn else None, ema=config.ema,
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
     )  # fmt: skip
     left_out: dict[str, str] = {}

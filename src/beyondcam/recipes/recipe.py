@@ -147,10 +147,14 @@ class Recipe(BaseModel):
         `affinities` (n, n) are those of the sizes that `affinity_sizes` names.
         """
         maps = raw[self.source] if self.source else self._combined(photo, raw, affinities)
+        stages = [maps]
         for refinement in self.refine:
             size = refinement.affinity_size
-            maps = refinement(photo, maps, *(() if size is None else (affinities[size],)))
-        return maps
+            extra: list[object] = [] if size is None else [affinities[size]]
+            if refinement.takes_stages:
+                extra.append(stages)
+            stages.append(refinement(photo, stages[-1], *extra))
+        return stages[-1]
 
     def _combined(
         self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor]

@@ -2,6 +2,7 @@
 
 from beyondcam.refinements.affinity import Affinity
 from beyondcam.refinements.base import Refinement, by_maximum
+from beyondcam.refinements.closer import Closer
 from beyondcam.refinements.crf import CRF
 from beyondcam.refinements.smooth import Smooth
 from beyondcam.refinements.superpixels import Resolve, Superpixels
@@ -9,7 +10,7 @@ from beyondcam.refinements.walk import Walk
 from beyondcam.registry import Registry
 
 REFINEMENTS: Registry[Refinement] = Registry(
-    Refinement, "refinement", (Smooth, Superpixels, Resolve, Walk, Affinity, CRF)
+    Refinement, "refinement", (Smooth, Superpixels, Resolve, Walk, Affinity, Closer, CRF)
 )
 register_refinement = REFINEMENTS.register
 
@@ -17,6 +18,7 @@ __all__ = [
     "CRF",
     "REFINEMENTS",
     "Affinity",
+    "Closer",
     "Refinement",
     "Resolve",
     "Smooth",

@@ -13,8 +13,11 @@ from beyondcam.data import Photo
 class Refinement(BaseModel):
     """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1.
 
-    One with an `affinity_size` takes affinities as a third argument.
+    One with an `affinity_size` takes affinities as a third argument. One that `takes_stages` takes, as its
+    last argument, the recipe's maps so far: the unrefined ones, and those after each earlier refinement.
     """
+
+    takes_stages: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -95,7 +95,7 @@ def train_segmenter(
         segmenter, _optimizer(segmenter, encoder, config),
         Samples(images, segmenter.normalise, config.size, random_view(config), target),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
-        label_loss, config, fabric, log,
+        label_loss, config, config.epochs, fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
     )  # fmt: skip
     with locked(out, fabric):

@@ -81,7 +81,7 @@ def networks(workspace: Workspace, settings: BackbonesSettings) -> Iterator[tupl
             if network.slow and not workspace.budget.thorough:
                 workspace.notes[f"without {network.name}"] = "too slow for a quick study"
                 continue
-            epochs = workspace.config.epochs * (network.epochs_factor if workspace.budget.thorough else 1)
+            epochs = workspace.epochs * (network.epochs_factor if workspace.budget.thorough else 1)
             changes[network.name] = {**network.changes, "epochs": epochs}
     else:
         yield workspace.config.backbone, workspace, workspace.main_setup()

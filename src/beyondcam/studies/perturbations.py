@@ -48,7 +48,7 @@ def study_perturbations(workspace: Workspace, settings: PerturbationsSettings) -
     for name, perturbation in ({CONTROL: None} | tuned_on).items():
         tuned_setup = workspace.train_setup(
             f"tuned-{name.replace(' ', '-')}", perturb=perturbation, start=setup.run, weights=None,
-            epochs=max(1, workspace.config.epochs // settings.epochs_divisor),
+            epochs=max(1, workspace.epochs // settings.epochs_divisor),
         )  # fmt: skip
         tuned_recipes = perturbed_recipes({name: perturbation} if perturbation else {})
         evidence = workspace.map_images(tuned_setup, tuned_recipes)

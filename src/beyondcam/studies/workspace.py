@@ -105,6 +105,11 @@ class Workspace:
             self.config = read_config(self.run)[0]
 
     @property
+    def epochs(self) -> int:
+        """Passes over the training images that the classifier under study was trained for."""
+        return self.config.epochs or self.budget.epochs
+
+    @property
     def training_split(self) -> str:
         """The split with masks that contains the classifier's training images."""
         return self.config.split if is_digits(self.config.data) else "train"

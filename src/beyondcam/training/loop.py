@@ -47,7 +47,8 @@ class Trainer:
     samples, batches : the images, and epoch to the batches of this process.
     loss : (network, batch, fabric) to the loss of this process's rows, whose mean over the processes is that
         of all rows; None, in every process, for a batch that nothing can be learnt from.
-    config, fabric, log : the settings; the device and the processes; what gets a line after each epoch.
+    config, epochs : the settings; the number of passes over the images.
+    fabric, log : the device and the processes; what gets a line after each epoch.
     frozen : the part of the network whose batch norms keep their statistics.
     ema : decay of a running average of the weights, which is kept instead of the weights themselves.
     validate : network to its mAP on held-out images, None where none can be read, and those left out. The
@@ -61,6 +62,7 @@ class Trainer:
     batches: Callable[[int], list[list[Index]]]
     loss: Callable[[nn.Module, Batch, Fabric], Tensor | None]
     config: Settings
+    epochs: int
     fabric: Fabric
     log: Log
     frozen: nn.Module | None = None
@@ -90,7 +92,7 @@ class Trainer:
             progress = Progress(**state["progress"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-        for epoch in range(len(progress.epochs), self.config.epochs):
+        for epoch in range(len(progress.epochs), self.epochs):
             loss, left_out = self._train_epoch(model, optimizer, average, epoch)
             progress.left_out |= all_of(left_out, self.fabric)
             if loss is None:
@@ -112,10 +114,10 @@ class Trainer:
         torch.manual_seed(int(generator(config.seed, "dropout", epoch, fabric.global_rank).integers(2**63)))
         total, taken = 0.0, 0
         left_out: dict[str, str] = {}
-        shown = track(self.samples.batches(batches), f"epoch {epoch + 1}/{config.epochs}", len(batches))
+        shown = track(self.samples.batches(batches), f"epoch {epoch + 1}/{self.epochs}", len(batches))
         for step, batch in enumerate(shown, epoch * len(batches)):
             left_out |= batch.left_out
-            rate = learning_rate(step, config.epochs * len(batches), config.warmup)
+            rate = learning_rate(step, self.epochs * len(batches), config.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["initial_lr"]
             self.network.train()

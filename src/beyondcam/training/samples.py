@@ -29,7 +29,6 @@ class Settings(Protocol):
     """The settings that both trainings have."""
 
     size: int
-    epochs: int
     batch: int
     warmup: float
     crop_scale: tuple[float, float]
