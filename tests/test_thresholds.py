@@ -10,11 +10,13 @@ from PIL import Image
 
 from beyondcam.data import open_images
 from beyondcam.evidence import Winners, level_threshold
-from beyondcam.metrics import ThresholdSplit, threshold_of
+from beyondcam.metrics import ThresholdSplit, read_scores, threshold_of, write_scores
 from beyondcam.metrics.rows import ChosenOn
+from beyondcam.metrics.rules import RULES, Rule, Threshold
+from beyondcam.metrics.table import print_table
 from beyondcam.metrics.tally import Absent
 from conftest import complaint
-from small import DR_RECALL, LEVEL_100, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, SmallRun, winners
+from small import DR_RECALL, IOU, LEVEL_100, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, SmallRun, winners
 
 
 def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> None:
@@ -186,3 +188,26 @@ def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(small: SmallRu
     assert (own.metrics["dr_recall"], own.metrics["ndr_recall"]) == pytest.approx((DR_RECALL, NDR_RECALL))
     assert own.threshold == pytest.approx(LEVEL_100)
     assert own.reference_threshold == pytest.approx(level_threshold(60))
+
+
+class ByClass(Threshold):
+    """Cat at level 100, dog at none."""
+
+    def levels(self, image_id: str, labels: np.ndarray) -> np.ndarray:
+        return np.where(labels == 1, 100, 255)
+
+
+def test_a_rule_that_is_added_is_answered_and_may_choose_a_level_for_each_class(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three pixels of the seed that are not void are dog, none of them background in the truth."""
+    monkeypatch.setitem(RULES, "by class", Rule("by class", "τ is by class", lambda data: ByClass(LEVEL_100)))
+    small.put("crops", winners(SEED))
+    scores = small.score()
+    found = scores.row("crops", "by class")
+    assert found.threshold == LEVEL_100
+    assert found.iou == pytest.approx({"background": 4 / 10, "cat": IOU["cat"], "dog": 0})
+    write_scores(small.run, small.images(), scores)
+    assert read_scores(small.run).rows == scores.rows
+    print_table(scores.rows)
+    assert "by class" in capsys.readouterr().out
