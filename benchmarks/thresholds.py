@@ -17,7 +17,7 @@ import numpy as np
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import Threshold, Shelf, find_shelf, level_threshold, threshold_level
+from beyondcam.evidence import Shelf, Threshold, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,

@@ -88,7 +88,7 @@ def plain_windows(v: np.ndarray, closer: Closer) -> list[tuple[Rectangle, float]
             if not touched:
                 break
             groups.remove(touched[0])
-            group = group | touched[0]
+            group |= touched[0]  # noqa: PLW2901
         groups.append(group)
     return [(rectangle(g, v.shape, closer), float(max(v[p] for p in g))) for g in groups]
 

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from beyondcam.evidence import store
+from beyondcam.decode import door, pictures
 from beyondcam.metrics import ThresholdSplit, threshold_of
 from small import DR_RECALL, LEVEL_100, MIOU, REFERENCE, SEED, SmallRun, winners
 
@@ -17,11 +18,11 @@ class Reads(Counter[str]):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        for module, name in ((Image, "open"), (store, "_open")):
-            monkeypatch.setattr(module, name, self.counting(getattr(module, name)))
+        monkeypatch.setattr(door, "open_regular", self.counting(door.open_regular))
+        monkeypatch.setattr(pictures, "open_regular", self.counting(pictures.open_regular))
 
-    def counting(self, opened: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
-        def count(path: Path, *rest, **named) -> Image.Image:
+    def counting(self, opened: Callable[..., Any]) -> Callable[..., Any]:
+        def count(path: Path, *rest, **named) -> Any:
             self[f"{path.parent.name}/{path.name}"] += 1
             return opened(path, *rest, **named)
 

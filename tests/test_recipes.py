@@ -440,7 +440,7 @@ class Recorder(Refinement):
     """Adds 1, and keeps what it is given."""
 
     takes_stages: ClassVar[bool] = True
-    seen: list[list[Tensor]] = []
+    seen: ClassVar[list[list[Tensor]]] = []
 
     def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
         self.seen.append([*stages, maps])

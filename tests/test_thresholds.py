@@ -9,13 +9,15 @@ import pytest
 from PIL import Image
 
 from beyondcam.data import open_images
-from beyondcam.evidence import AdaptiveThreshold, Winners, level_threshold
-from beyondcam.metrics import ThresholdSplit, threshold_of
+from beyondcam.evidence import AdaptiveThreshold, Threshold, Winners, level_threshold
+from beyondcam.metrics import ThresholdSplit, read_scores, threshold_of, write_scores
 from beyondcam.metrics.rows import ChosenOn
+from beyondcam.metrics.rules import RULES, Rule
+from beyondcam.metrics.table import print_table
 from beyondcam.metrics.tally import Absent
 from beyondcam.seeds import seed_labels
 from conftest import complaint
-from small import DR_RECALL, LEVEL_100, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, SmallRun, winners
+from small import DR_RECALL, IOU, LEVEL_100, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, SmallRun, winners
 
 
 def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> None:
@@ -220,3 +222,27 @@ def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path) -> None
     thing = known & (truth > 0)
     for metric, region in (("dr_recall", thing & (cam == truth)), ("ndr_recall", thing & (cam != truth))):
         assert row.metrics[metric] == pytest.approx((crops == truth)[region].mean())
+
+
+class ByClass(Threshold):
+    """Cat at level 100, dog at none."""
+
+    def levels(self, won: np.ndarray) -> np.ndarray:
+        assert len(won) == 2
+        return np.array([100, 255])
+
+
+def test_a_rule_that_is_added_is_answered_and_may_choose_a_level_for_each_class(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three pixels of the seed that are not void are dog, none of them background in the truth."""
+    monkeypatch.setitem(RULES, "by class", Rule("by class", "τ is by class", lambda data: ByClass(LEVEL_100)))
+    small.put("crops", winners(SEED))
+    scores = small.score()
+    found = scores.row("crops", "by class")
+    assert found.threshold == LEVEL_100
+    assert found.iou == pytest.approx({"background": 4 / 10, "cat": IOU["cat"], "dog": 0})
+    write_scores(small.run, small.images(), scores)
+    assert read_scores(small.run).rows == scores.rows
+    print_table(scores.rows)
+    assert "by class" in capsys.readouterr().out
