@@ -7,17 +7,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import imagenet_names
+from beyondcam.decode import decoding, one_line
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -191,23 +190,18 @@ def _published(backbone: str, parameter: str) -> Mapping[str, Tensor]:
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingWeightsError(
-            f"the weights of {backbone} could not be downloaded ({reason}); give a file of them as weights",
+            f"the weights of {backbone} could not be downloaded ({one_line(error)}); give a file as weights",
             parameter=parameter,
         ) from None
 
 
 def load_weights(path: Path) -> Mapping[str, Tensor]:
     """A state dict from .safetensors, or from .pth without running any code in it."""
-    try:
+    with decoding(path, "a weights file"):
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such weights file") from None
-    except (OSError, EOFError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        raise BeyondcamError(f"{path}: not a weights file ({str(error).splitlines()[0]})") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BeyondcamError(f"{path}: holds no state dict")
