@@ -203,6 +203,7 @@ def test_a_checkpoint_of_another_backbone_is_named(run: Path) -> None:
     [
         ("head_lr: too high", "--head-lr: too high"),
         ("run: not there", "RUN: not there"),
+        ("run:folder/file.json: not there", "run:folder/file.json: not there"),
         ("run/config.json: not there", "run/config.json: not there"),
         ("lower head_lr", "lower head_lr"),
         ("other: is none of its parameters", "other: is none of its parameters"),

@@ -126,3 +126,18 @@ def test_a_transformer_takes_its_own_weights_at_another_input_size(tmp_path: Pat
 )
 def test_options_that_are_no_numbers_or_not_the_network_s_are_one_line(backbone: str, named: str) -> None:
     complaint(lambda: build_classifier(backbone, ("a",), 64), "backbone: ", named)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("empty.pth", b""), ("torn.pth", b"PK\3\4" + bytes(99)), ("empty.safetensors", b"")]
+)
+def test_a_damaged_file_of_weights_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    complaint(
+        lambda: build_classifier("resnet18", ("a",), 64, weights=tmp_path / name),
+        f"{name}: not readable as a weights file",
+    )
+    complaint(
+        lambda: build_classifier("resnet18", ("a",), 64, weights=tmp_path / "none.pth"),
+        "none.pth: no such weights file",
+    )

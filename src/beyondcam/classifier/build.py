@@ -16,6 +16,7 @@ from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import imagenet_names
 from beyondcam.classifier.weights import State, by_name, fitting, in_order, read_states
+from beyondcam.decode import one_line
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 
 WHEELS = {
@@ -212,8 +213,7 @@ def _published(backbone: str, parameter: str) -> State:
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingWeightsError(
-            f"the weights of {backbone} could not be downloaded ({reason}); give a file of them as weights",
+            f"the weights of {backbone} could not be downloaded ({one_line(error)}); give a file as weights",
             parameter=parameter,
         ) from None

@@ -77,7 +77,7 @@ class TrainConfig(BaseModel):
     perturb: Annotated[Noise | Mask | None, BeforeValidator(_named)] = Field(
         default=None, description="noise or mask: train on inputs perturbed so."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of every random draw.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of every random draw.")
 
     @property
     def frozen_bn(self) -> bool:

@@ -84,9 +84,9 @@ def _with_flags(command: Command, settings: "type[BaseModel] | None") -> Command
         try:
             command(**given)
         except BeyondcamError as error:
-            name, _, rest = str(error).partition(":")
+            name, _, rest = str(error).partition(": ")
             if rest and name in parameters:
-                raise BeyondcamError(f"{_shown(parameters[name])}:{rest}") from error
+                raise BeyondcamError(f"{_shown(parameters[name])}: {rest}") from error
             raise
 
     shown = {

@@ -9,7 +9,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, printable
 
 MAX_BYTES = 2**31
 """Files above this size are not read into memory as a whole."""
@@ -35,8 +35,7 @@ def one_line(error: BaseException) -> str:
     """What an exception says, as one printable line; its type where it says nothing."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = " ".join(str(error).split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = printable(" ".join(str(error).split()))
     return (text if len(text) <= 200 else f"{text[:200]} …") or type(error).__name__
 
 

@@ -30,7 +30,7 @@ class SegmentConfig(BaseModel):
     flip: bool = Field(
         default=True, description="Mirror images at random, and predict the mean over both sides."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of every random draw.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of every random draw.")
 
 
 def digits_segment_config(**changes: object) -> SegmentConfig:
