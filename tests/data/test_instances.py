@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pycocotools import mask as rle
 
 from beyondcam.data import open_images, open_masks
 from beyondcam.data.painting import _unpacked
+from beyondcam.errors import BeyondcamError
 from conftest import complaint
 
 IMAGES = [{"id": i, "file_name": f"{i:04}.png", "width": 8, "height": 6} for i in (12, 7)]
@@ -269,3 +271,18 @@ def test_truth_whose_turn_cannot_be_told_is_refused(
     data = turned(tmp_path, orientation, np.zeros((*shape, 3), np.uint8), shape, rectangle(2, 1, 5, 3))
     assert present(open_images(data, "all"), "12") == {"cat"}
     complaint(lambda: open_masks(data, "all").read("12"), "EXIF orientation", "save it upright")
+
+
+@pytest.mark.parametrize("key", ["id", "image_id", "category_id", "iscrowd", "area", "segmentation", "bbox"])
+@pytest.mark.parametrize("value", [[], {}, [[]], "x", float("nan"), 10**40, -1, True, None])
+def test_any_value_of_any_kind_in_an_annotation_is_read_or_is_one_line(tmp_path: Path, key: str, value) -> None:
+    data = make_coco(tmp_path, [CAT | {key: value}, CAT | {"image_id": 7}])
+    assert present(open_images(data, "all"), "7") == {"cat"}
+    with suppress(BeyondcamError):
+        open_masks(data, "all").read("12")
+
+
+@pytest.mark.parametrize("value", [[], {}, 3, None])
+def test_supercategory_may_be_anything(tmp_path: Path, value) -> None:
+    data = make_coco(tmp_path, categories=changed(CATEGORIES, supercategory=value))
+    assert open_images(data, "all").classes == ("cat", "dog", "zebra")

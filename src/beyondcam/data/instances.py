@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from beyondcam.data.source import clean_name
-from beyondcam.decode import read_json
+from beyondcam.decode import decoding, read_json
 from beyondcam.errors import BeyondcamError
 
 Values = Mapping[str, Any]
@@ -60,10 +60,8 @@ def read_instances(file: Path) -> Instances:
 @lru_cache(maxsize=2)
 def _read(file: Path, *_: int) -> Instances:
     content = read_json(file, "a COCO instances file")
-    try:
+    with decoding(file, "a COCO instances file"):
         return _checked(content)
-    except ValueError as error:
-        raise BeyondcamError(f"{file}: {error}") from error
 
 
 def _checked(content: Any) -> Instances:
@@ -95,12 +93,10 @@ def _checked(content: Any) -> Instances:
 
 def _entries(content: Any, key: str) -> list[Values]:
     if not isinstance(content, dict) or "images" not in content:
-        raise ValueError(
-            "not a COCO instances file, which is an object with images, annotations and categories"
-        )
+        raise ValueError("it is no object with images, annotations and categories")
     entries = [] if content.get(key) is None else content[key]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError(f"not a COCO instances file ({key} is no list of objects)")
+        raise ValueError(f"{key} is no list of objects")
     return entries
 
 
@@ -150,7 +146,7 @@ def _classes(names: Mapping[int, str], used: set[int], categories: Iterable[Valu
 
     Programs add a root, which no annotation uses and which the others name as what they are kinds of.
     """
-    above = {c.get("supercategory") for c in categories if c.get("supercategory") != c.get("name")}
+    above = [c.get("supercategory") for c in categories if c.get("supercategory") != c.get("name")]
     classes: dict[str, int] = {}
     for number, name in sorted(names.items()):
         other = classes.get(name)
