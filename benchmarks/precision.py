@@ -1,9 +1,9 @@
-"""What bfloat16 does to the maps: the change in mIoU, at the float32 maps' own τ.
+"""The change in mIoU that bfloat16 makes, at the oracle τ of the float32 maps.
 
     python benchmarks/precision.py --run runs/animals --split train --images 48
 
-Some images of the RUN's data are mapped in float32 and in bf16, in a folder that is thrown away. Writes the
-section `precision` of docs/performance.md.
+Maps some images of the RUN's data in float32 and in bf16, in a temporary folder, and writes the section
+`precision` of docs/performance.md.
 """
 
 import argparse
@@ -18,9 +18,8 @@ import numpy as np
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.data import evenly
-from beyondcam.devices import to_device
 from beyondcam.metrics import ImageTally, Sweep
-from inputs import open_scored, tallies
+from inputs import on_device, open_scored, tallies
 from results import table, write_section
 from thresholds import mious
 
@@ -28,7 +27,7 @@ RECIPES = ("cam", "crops+smooth")
 
 
 def main() -> None:
-    """Map in both and compare."""
+    """Map in both precisions and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--split", default="train")
@@ -36,8 +35,8 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
-    some = replace(images, ids=evenly(images.ids, arguments.images))
-    cookbook, classifier = bc.Cookbook(), to_device(bc.load_classifier(arguments.run))
+    images = replace(images, ids=evenly(images.ids, arguments.images))
+    cookbook, classifier = bc.Cookbook(), on_device(bc.load_classifier(arguments.run))
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
     precisions: tuple[Literal["float32", "bf16"], ...] = ("float32", "bf16")
     with tempfile.TemporaryDirectory() as folder:
@@ -45,13 +44,13 @@ def main() -> None:
         for precision, run in runs.items():
             run.mkdir()
             (run / "classifier.safetensors").symlink_to((arguments.run / "classifier.safetensors").resolve())
-            bc.map_split(classifier, some, recipes, run, precision=precision, workers=1)
+            bc.map_split(classifier, images, recipes, run, precision=precision, workers=1)
         rows = []
         for name in RECIPES:
-            float32, bf16 = (tallies(run, some, masks, name) for run in runs.values())
+            float32, bf16 = (tallies(run, images, masks, name) for run in runs.values())
             rows.append((f"`{name}`", *compared(float32, bf16, len(classes))))
     head = ("recipe", "mIoU in float32", "in bf16", "change")
-    body = f"{len(some.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"
+    body = f"{len(images.ids)} images of `{arguments.split}`.\n\n{table(*rows, head=head)}"
     words = f"--run {arguments.run} --split {arguments.split} --images {arguments.images}"
     command = f"python benchmarks/precision.py {words}"
     write_section("precision", "bfloat16: the change in mIoU", command, body, page="performance")

@@ -1,10 +1,11 @@
-"""Does it pay to leave out crops whose score carries little of the weight?
+"""Is it worth leaving out crops that have little weight?
 
     python benchmarks/pruning.py --run runs/animals --split train --images 48
 
-Forward first, without a gradient; then forward and backward only for the pairs of crop and class that hold a
-declared share of the class's weight. Since each crop's map has mean 1, the share of the map that is neglected
-is at most what the pairs left out hold. Writes the section `pruning-DATA` of docs/performance.md.
+Computes the weights of all crops in forward passes without gradient, then maps only the pairs of crop and
+class that together hold a given share of the class's weight. Since each crop's map has mean 1, the part of
+the map that is lost is at most the weight of the pairs left out. Writes the section `pruning-DATA` of
+docs/performance.md.
 """
 
 import argparse
@@ -20,14 +21,13 @@ from torch import Tensor
 import beyondcam as bc
 from beyondcam.classifier import read_config
 from beyondcam.data import evenly
-from beyondcam.devices import to_device
 from beyondcam.evidence import Evidence, winners_of
-from beyondcam.maps import run_forward, saliency
+from beyondcam.maps import Saliency, run_forward
 from beyondcam.metrics import ImageTally, Sweep
 from beyondcam.perturbations import View
 from beyondcam.recipes import Item, Recipe, Source, raw_maps
-from beyondcam.recipes.engine import Canvas
-from inputs import open_scored
+from beyondcam.recipes.canvas import Canvas
+from inputs import on_device, open_scored
 from results import shown, table, write_section
 from timing import geometric_mean
 
@@ -35,7 +35,7 @@ BATCH = 8
 SHARES = (0.99, 0.95)
 
 Pair = tuple[View, Tensor, tuple[int, ...], tuple[float, ...]]
-"""A crop, its input, the targets it is differentiated for, and its weight for each."""
+"""A crop, its input, the ranks of the targets it is kept for, and its weight for each."""
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.split, classes)
-    classifier = to_device(bc.folded(bc.load_classifier(arguments.run)))
+    classifier = on_device(bc.folded(bc.load_classifier(arguments.run)))
     recipe = bc.Cookbook().recipe("crops")
     (source,) = recipe.sources()
     chosen = evenly([i for i in images.ids if images.labels.get(i)], arguments.images)
@@ -56,26 +56,26 @@ def main() -> None:
     seconds: dict[float, list[float]] = defaultdict(list)
     kept: dict[float, list[float]] = defaultdict(list)
     change: dict[float, list[float]] = defaultdict(list)
-    for n, i in enumerate((chosen[0], *chosen)):  # the first once more, uncounted, to warm up
+    for n, i in enumerate((chosen[0], *chosen)):  # the first one twice: its first time is a warm-up
         item = Item(i, images.read(i), tuple(sorted(images.labels[i])))
         truth = masks.read(i).numpy()
-        found: dict[float, Tensor] = {}
-        for share in np.roll((1.0, *SHARES), n).tolist():  # each first in its turn
+        by_share: dict[float, Tensor] = {}
+        for share in np.roll((1.0, *SHARES), n).tolist():  # each comes first in turn
             start = time.perf_counter()
             if share == 1:
-                found[share] = whole(classifier, item, recipe)
+                by_share[share] = whole(classifier, item, recipe)
             else:
-                found[share], of_pairs = pruned(classifier, item, source, share)
-                kept[share].append(of_pairs)
+                by_share[share], share_kept = pruned(classifier, item, source, share)
+                kept[share].append(share_kept)
             seconds[share].append(time.perf_counter() - start)
         if n == 0:
             seconds.clear()
             kept.clear()
             continue
-        for share, maps in found.items():
+        for share, maps in by_share.items():
             evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
             tallies[share].append(ImageTally.of(winners_of(evidence), truth))
-            change[share].append(float((maps - found[1.0]).abs().sum() / found[1.0].sum()))
+            change[share].append(float((maps - by_share[1.0]).abs().sum() / by_share[1.0].sum()))
 
     rows = []
     for share in (1.0, *SHARES):
@@ -97,14 +97,14 @@ def main() -> None:
 
 
 def whole(classifier: bc.Classifier, item: Item, recipe: Recipe) -> Tensor:
-    """The engine's own maps (k, H, W)."""
+    """The engine's maps (k, H, W) of all crops."""
     (raw,) = raw_maps(classifier, [item], [recipe], batch=BATCH)
     (maps,) = raw.maps.values()
     return maps
 
 
 def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) -> tuple[Tensor, float]:
-    """The maps (k, H, W) of the pairs that hold a share of each target's weight; the share of pairs kept."""
+    """Maps (k, H, W) of the pairs that hold a share of each target's weight, and the share of pairs kept."""
     photo, device = item.photo, classifier.weight.device
     views = list(source.perturbation.views(item.id, photo.height, photo.width, classifier.size, 0))
     pixels = photo.pixels.to(device)
@@ -127,7 +127,7 @@ def pruned(classifier: bc.Classifier, item: Item, source: Source, share: float) 
 
 
 def holding(weights: np.ndarray, share: float) -> np.ndarray:
-    """Which of the weights (n,) hold a share of their sum, the heaviest first: bool (n,)."""
+    """The fewest weights of (n,) that hold a share of their sum: bool (n,)."""
     order = np.argsort(-weights, kind="stable")
     enough = np.searchsorted(weights[order].cumsum(), share * weights.sum()) + 1
     keep = np.zeros(len(weights), bool)
@@ -136,7 +136,7 @@ def holding(weights: np.ndarray, share: float) -> np.ndarray:
 
 
 def weights_of(classifier: bc.Classifier, item: Item, inputs: Sequence[Tensor]) -> Tensor:
-    """The weights of some crops for each target, without a gradient: float32 (n, k)."""
+    """The weights of some crops for each target: float32 (n, k)."""
     with torch.no_grad():
         scores = classifier(batch_of(inputs)).scores
     return classifier.probabilities(scores)[:, list(item.targets)].cpu()
@@ -148,22 +148,22 @@ def batch_of(inputs: Sequence[Tensor]) -> Tensor:
 
 
 def full_batches(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
-    """The crops, those with equally many targets together."""
+    """Batches of crops, sorted by their number of targets."""
     ordered = sorted(pairs, key=lambda pair: len(pair[2]))
     for n in range(0, len(ordered), BATCH):
         yield ordered[n : n + BATCH]
 
 
 def add(classifier: bc.Classifier, item: Item, members: Sequence[Pair], canvas: Canvas) -> None:
-    """Add the weighted maps of a batch to the image's, nothing for a target that a crop is not kept for."""
+    """Add the weighted maps of a batch to the canvas, with zero for targets that a crop is not kept for."""
     targets = torch.zeros(len(members), len(classifier.classes), dtype=torch.bool)
     for row, (_, _, ranks, _) in enumerate(members):
         targets[row, [item.targets[rank] for rank in ranks]] = True
     x = batch_of([x for _, x, _, _ in members])
-    maps = saliency(run_forward(classifier, x, targets, gradient=True))
+    maps = Saliency()(run_forward(classifier, x, targets, Saliency().needs))
     maps = maps / maps.mean((1, 2), keepdim=True)
-    own = maps.split([len(ranks) for _, _, ranks, _ in members])
-    for (view, _, ranks, weights), part in zip(members, own, strict=True):
+    parts = maps.split([len(ranks) for _, _, ranks, _ in members])
+    for (view, _, ranks, weights), part in zip(members, parts, strict=True):
         weighted = maps.new_zeros(len(item.targets), *maps.shape[1:])
         weighted[list(ranks)] = part * maps.new_tensor(weights)[:, None, None]
         canvas.add(view, weighted)

@@ -1,4 +1,4 @@
-"""Sections of the pages in docs, each written by the command that made its figures."""
+"""Sections of the pages in docs; each is written by the benchmark that computes its figures."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.metrics import estimate
-from beyondcam.studies.finding import signed
+from beyondcam.metrics.text import signed
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -27,21 +27,21 @@ is met or missed when the whole interval lies on one side of it.
     "scaling": """# Scaling
 
 Images are mapped in fixed chunks of 16, in the order of their ids. `torchrun -m beyondcam map` gives each
-process every N-th chunk, `--shard I/N` each job of an array; they share the RUN folder and nothing else, and
-write the bytes of a single process. Work that was cut off goes on where it stopped when the command is run
-again.
+process every N-th chunk, and `--shard I/N` does so for each job of an array. Processes share only the RUN
+folder, and together they write the same bytes as a single process. A job that was stopped is resumed when the
+command is run again.
 """,
 }
 
 
 def change(differences: NDArray[np.float64]) -> str:
-    """A paired difference with its interval; the full sample comes first, then its resamples."""
-    value, found = estimate(differences)
-    return signed((value, *(found or (value, value))))
+    """A paired difference with its interval, as text; the full sample comes first, then its resamples."""
+    value, interval = estimate(differences)
+    return signed((value, *(interval or (value, value))))
 
 
 def write_section(name: str, title: str, command: str, body: str, page: str = "results") -> None:
-    """Replace or append the section `name` of a page, with the command and the commit that made it."""
+    """Replace or append the section `name` of a page, and state the command and commit that made it."""
     path = DOCS / f"{page}.md"
     text = path.read_text() if path.exists() else HEADS[page]
     section = (
@@ -54,19 +54,19 @@ def write_section(name: str, title: str, command: str, body: str, page: str = "r
 
 
 def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured", "bar")) -> str:
-    """A table of markdown."""
+    """A table in markdown."""
     lines = (head, ["---"] * len(head), *rows)
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def shown(data: str) -> str:
-    """`--data` as a page shows it: without what is this machine's own."""
-    own = os.environ.get("BEYONDCAM_DATA")
-    return data.replace(own, "$BEYONDCAM_DATA") if own else data
+    """The value of `--data` as a page shows it: without paths of this machine."""
+    folder = os.environ.get("BEYONDCAM_DATA")
+    return data.replace(folder, "$BEYONDCAM_DATA") if folder else data
 
 
 def _commit() -> str:
-    """The commit that is checked out; what was changed since in the code is owned up to."""
+    """The commit that is checked out, and whether its code has uncommitted changes."""
     words = ["git", "-C", str(DOCS), "rev-parse", "--short", "HEAD"]
     changes = ["git", "-C", str(DOCS.parent), "status", "--porcelain", "src", "benchmarks"]
     commit, changed = (

@@ -1,9 +1,9 @@
-"""What a score costs, beside reading its files and beside thresholding them again and again.
+"""The time of scoring, compared with reading the files and with a loop over thresholds.
 
     python benchmarks/score.py --run runs/animals --data voc:$BEYONDCAM_DATA/voc2012_animals
 
 Scores `val` of a RUN that has evidence for it, and writes the section `score` of docs/performance.md. Files
-are read as the score reads them, in as many threads; the loop's mIoU is checked to be the score's.
+are read in the same way and with as many threads as in scoring; the loop's mIoU is checked to be the same.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from beyondcam import score_split
 from beyondcam.classifier import read_config
-from beyondcam.data import VOID, LabelledImages, Masks, evenly
+from beyondcam.data import VOID, LabelledImages, evenly
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
 from beyondcam.files import ahead
 from inputs import open_scored
@@ -26,7 +27,7 @@ from timing import ratio
 
 THRESHOLDS = np.linspace(0, 1, 100)
 TAU = 0.3
-"""Of the rule `fixed`, for the recipes and the reference."""
+"""The threshold of the rule `fixed`, for the recipes and the reference."""
 
 
 def main() -> None:
@@ -34,8 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--recipe", nargs="+", default=["cam", "best"], help="`cam` comes first")
-    parser.add_argument("--some", type=int, default=24, help="how many images the loop is timed on")
+    parser.add_argument("--recipe", nargs="+", default=["cam", "best"], help="`cam` must come first")
+    parser.add_argument("--some", type=int, default=24, help="number of images that the loop is timed on")
     parser.add_argument("--seconds", type=float, default=120, help="the longest one ratio may take")
     arguments = parser.parse_args()
     _, classes = read_config(arguments.run)
@@ -69,34 +70,34 @@ def main() -> None:
 
 
 def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) -> list[Shelf]:
-    """A RUN that holds only the recipes, in their order, without copying their evidence."""
+    """Make a RUN `to` with links to the evidence of these recipes alone; return their shelves."""
     (to / "classifier.safetensors").symlink_to((run / "classifier.safetensors").resolve())
     (to / "evidence" / images.split).mkdir(parents=True)
-    found = {shelf.name: shelf for shelf in shelves(run, images)}
+    by_name = {shelf.name: shelf for shelf in shelves(run, images)}
     for name in recipes:
-        folder = found[name].folder
+        folder = by_name[name].folder
         (to / "evidence" / images.split / folder.name).symlink_to(folder.resolve())
     witnesses = Path("evidence", witnessed(images, "labels").split)
     (to / witnesses).symlink_to((run / witnesses).resolve())
-    return [found[name] for name in recipes]
+    return [by_name[name] for name in recipes]
 
 
 def read(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> None:
-    """Read the files of a score, those of the witnesses too, and do nothing with them."""
-    asked = witnessed(images, "labels")
-    witnesses = list(shelves(run, asked))
+    """Read the files that scoring reads, including those of the witnesses, and do nothing with them."""
+    sample = witnessed(images, "labels")
+    witnesses = list(shelves(run, sample))
     for _ in ahead(lambda i: (masks.read(i), [shelf.read(i) for shelf in family]), images.ids):
         pass
-    for _ in ahead(lambda i: [shelf.read(i) for shelf in witnesses], asked.ids):
+    for _ in ahead(lambda i: [shelf.read(i) for shelf in witnesses], sample.ids):
         pass
 
 
 def loop(
     images: LabelledImages, masks: Masks, family: Sequence[Shelf]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Read each file once, make and count its seed at every threshold.
+    """Read each file once; make and count a seed at every threshold.
 
-    Returns mIoU and the right pixels in DR, (recipes, thresholds) each.
+    Returns mIoU and the number of correct pixels in DR, (recipes, thresholds) each.
     """
     n = len(images.classes) + 1
     confusion = np.zeros((len(family), len(THRESHOLDS), n, n), np.int64)
@@ -105,9 +106,9 @@ def loop(
         truth = masks.read(i).numpy()
         evidence = [shelf.read(i) for shelf in family]
         dr = (truth > 0) & (truth != VOID) & (seed(evidence[0], TAU) == truth)
-        for r, own in enumerate(evidence):
+        for r, maps in enumerate(evidence):
             for t, threshold in enumerate(THRESHOLDS):
-                labels = seed(own, threshold)
+                labels = seed(maps, threshold)
                 confusion[r, t] += confusion_of(truth, labels, n)
                 right_in_dr[r, t] += (labels == truth)[dr].sum()
     hits = np.einsum("...kk->...k", confusion)
@@ -116,7 +117,7 @@ def loop(
 
 
 def seed(evidence: Evidence, threshold: float) -> NDArray[np.int64]:
-    """The strongest of background, at the threshold, and the targets: (H, W)."""
+    """The label of the highest map, where background has the threshold everywhere: (H, W)."""
     background = np.full((1, *evidence.size), threshold_level(threshold), np.uint8)
     labels = np.array((0, *(target + 1 for target in evidence.targets)))
     return labels[np.concatenate([background, evidence.levels]).argmax(0)]
@@ -129,10 +130,10 @@ def confusion_of(truth: NDArray[np.uint8], labels: NDArray[np.int64], n: int) ->
 
 
 def check(run: Path, images: LabelledImages, masks: Masks, family: Sequence[Shelf]) -> None:
-    """Raise where the loop and the score do not agree."""
-    curves = score_split(run, images, masks).curves
+    """Raise an error if the loop and the scores do not agree."""
+    scores = score_split(run, images, masks)
     levels = [threshold_level(threshold) for threshold in THRESHOLDS]
-    by_score = [np.array(curves[shelf.folder.name]["miou"])[levels] for shelf in family]
+    by_score = [np.array(scores.curve(shelf.name).miou)[levels] for shelf in family]
     np.testing.assert_allclose(loop(images, masks, family)[0], by_score)
 
 

@@ -1,9 +1,9 @@
-"""Runs a study and puts what it finds into docs/results.md.
+"""Run a study and copy its finding to docs/results.md.
 
     python benchmarks/study.py crops --run runs/animals --images 48 --out studies/crops-animals
 
-Takes what `beyondcam study` takes. The section is named after the folder; run again, the study maps nothing
-twice.
+Takes the arguments of `beyondcam study`. The section is named after the folder. If it is run again, the study
+reuses what is there.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from results import write_section
 
 
 def main() -> None:
-    """Run it as its own command, and copy its words and tables."""
+    """Run the command, and copy its statement and tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, required=True)
     arguments, others = parser.parse_known_args()

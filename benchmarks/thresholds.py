@@ -1,31 +1,32 @@
-"""What it costs to have no masks, or few, to choose τ by.
+"""The loss in mIoU if τ is chosen without masks, or with few.
 
     python benchmarks/thresholds.py --run runs/animals --recipe cam --recipe best [--name animals]
 
-Reads the evidence of the RUN's splits `train` and `val` that best.py has made, scores on `val`, and writes a
-section of docs/results.md. The rule `few` is drawn many times: so many masked images of `train`, at random.
+Reads the evidence of the RUN's splits `train` and `val` that best.py has made, scores `val`, and writes a
+section of docs/results.md. The masked images of the rule `few` are drawn at random from `train`, many times.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 
 from beyondcam.classifier import read_config
-from beyondcam.data import LabelledImages, Masks
-from beyondcam.evidence import Shelf, level_threshold, threshold_level
+from beyondcam.data import LabelledImages
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import Shelf, Threshold, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,
     band_of,
-    counts_at,
     resampled_miou,
     sample_weights,
     threshold_of,
 )
-from beyondcam.seeds import find_shelf, write_seeds
+from beyondcam.seeds import write_seeds
 from inputs import open_scored, tallies
 from results import change, shown, table, write_section
 
@@ -34,7 +35,7 @@ DRAWS = 200
 
 
 def main() -> None:
-    """Read, count and write."""
+    """Score and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--recipe", action="append", required=True)
@@ -49,21 +50,21 @@ def main() -> None:
         train, val = (tallies(arguments.run, *split, recipe) for split in splits)
         shelf = find_shelf(arguments.run, splits[1][0], recipe)
         blind = threshold_of(arguments.run, shelf, splits[1][0], "blind")
-        rules, few = rows(train, val, threshold_level(blind), len(classes))
+        rules, few = rows(train, val, threshold_level(cast(float, blind.value)), len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
         band = band_of(arguments.run, shelf, splits[1][0], "blind", blind)
-        by_band.append((f"`{recipe}`", f"{band:.3f}", *rightness(shelf, *splits[1], blind, band)))
+        by_band.append((f"`{recipe}`", f"{band:.3f}", *void_and_accuracy(shelf, *splits[1], blind, band)))
     options = [f"--{word} {vars(arguments)[word]}" for word in ("name", "train", "val")]
     words = [f"--run {arguments.run}", *(f"--recipe {recipe}" for recipe in arguments.recipe), *options]
-    head = ("recipe", "oracle τ", "mIoU", "blind τ", "less oracle's", "train τ", "less oracle's")
-    counts = ("recipe", *(f"{n} masked" for n in COUNTS))
+    head = ("recipe", "oracle τ", "mIoU", "blind τ", "minus oracle's", "train τ", "minus oracle's")
+    counts_head = ("recipe", *(f"{n} masked" for n in COUNTS))
     body = (
         f"{shown(config.data)}, scored on {len(splits[1][0].ids)} images of `{arguments.val}`; differences "
-        f"in mIoU, paired.\n\n{table(*by_rule, head=head)}\n\nτ from a few masked images of "
-        f"`{arguments.train}`: mIoU less the oracle's, the mean of {DRAWS} draws, and the worst of 20:\n\n"
-        f"{table(*by_count, head=counts)}\n\nWhat `--void blind` leaves out, at blind τ:\n\n"
-        f"{table(*by_band, head=('recipe', 'band', 'void', 'right of the rest', 'right of all without it'))}"
+        f"in mIoU, paired.\n\n{table(*by_rule, head=head)}\n\nτ chosen on a few masked images of "
+        f"`{arguments.train}`: mIoU minus the oracle's, mean and 5 % quantile of {DRAWS} draws:\n\n"
+        f"{table(*by_count, head=counts_head)}\n\nWhat `--void blind` leaves void, at blind τ:\n\n"
+        f"{table(*by_band, head=('recipe', 'band', 'void', 'accuracy of the rest', 'accuracy without void'))}"
     )
     title = f"Thresholds without masks: {arguments.name}"
     command = f"python benchmarks/thresholds.py {' '.join(words)}"
@@ -73,7 +74,7 @@ def main() -> None:
 def rows(
     train: Sequence[ImageTally], val: Sequence[ImageTally], blind: int, classes: int
 ) -> tuple[list[str], list[str]]:
-    """A recipe's cells of both tables."""
+    """A recipe's cells in the first two tables."""
     sweep = Sweep.of(val, classes)
     oracle = sweep.best_level()
     levels = {"blind": blind, "train": Sweep.of(train, classes).best_level()}
@@ -92,20 +93,22 @@ def rows(
     return cells, few
 
 
-def rightness(
-    shelf: Shelf, images: LabelledImages, masks: Masks, threshold: float, band: float
+def void_and_accuracy(
+    shelf: Shelf, images: LabelledImages, masks: Masks, threshold: Threshold, band: float
 ) -> tuple[str, str, str]:
-    """The share of the pixels that the band leaves void, and how right seeds are with it and without."""
+    """The share of void pixels with a band, and the accuracy of seeds with the band and without."""
     with TemporaryDirectory() as folder:
         banded, whole = (
-            write_seeds(images, shelf, threshold, Path(folder), band=own, masks=masks) for own in (band, 0.0)
+            write_seeds(images, shelf, threshold, Path(folder), band=width, masks=masks)
+            for width in (band, 0.0)
         )
     return f"{banded.void:.1%}", f"{banded.right:.1%}", f"{whole.right:.1%}"
 
 
 def mious(counts: Sequence[ImageTally], level: int, classes: int) -> np.ndarray:
-    """The mIoU of some images in the full sample, which comes first, and in every resample."""
-    return resampled_miou(counts_at(counts, level, classes), sample_weights(len(counts)))
+    """MIoU over images in the full sample, which comes first, and in every resample."""
+    at_level = np.stack([tally.at(level, classes) for tally in counts])
+    return resampled_miou(at_level, sample_weights(len(counts)))
 
 
 if __name__ == "__main__":

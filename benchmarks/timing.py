@@ -1,4 +1,4 @@
-"""Time and memory: how many times as long one thing takes as another, measured turn by turn."""
+"""Time and memory: ratios of times, measured in interleaved pairs."""
 
 import subprocess
 import sys
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-PAIRS = 8
-"""The fewest pairs that an interval is worked out from."""
+MIN_PAIRS = 8
+"""The fewest pairs that an interval is computed from."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The geometric mean of a's time over b's, its 95 % interval, and whether that became narrow enough."""
+    """The geometric mean of time ratios, its 95 % interval, and whether that became narrow enough in time."""
 
     value: float
     low: float
@@ -26,7 +26,7 @@ class Ratio:
     settled: bool
 
     def judged(self, *, at_most: float | None = None, at_least: float | None = None) -> str:
-        """The bar, and whether the interval lies wholly on its good side or its bad one."""
+        """The bar, and whether it is met: the whole interval lies on its good side."""
         if at_most is not None:
             met, missed, bar = self.high <= at_most, self.low > at_most, f"≤ {at_most:.3g}"
         else:
@@ -48,11 +48,11 @@ def ratio(
     clock: Callable[[], float] = time.perf_counter,
     timed: Callable[[Callable[[], Any]], float] | None = None,
 ) -> Ratio:
-    """Time a and b in pairs, each first in every other pair, after one call of each that is not counted.
+    """The time of `a` divided by that of `b`, in pairs of alternating order, after one warm-up call each.
 
-    It ends when both ends of the interval are within `tolerance` of the value and on one side of the `bar`,
-    or when `seconds` are up and there are `PAIRS` pairs. (Looking after every pair whether to go on makes an
-    interval a little too narrow.) `timed` says how long a call takes, the clock unless it is given.
+    Measuring ends when both ends of the interval are within `tolerance` of the value and on one side of the
+    `bar`, or when `seconds` are over and there are `MIN_PAIRS` pairs. (Deciding after every pair whether to
+    go on makes the interval slightly too narrow.) `timed` measures a call, with `clock` by default.
     """
 
     def by_clock(function: Callable[[], object]) -> float:
@@ -71,7 +71,7 @@ def ratio(
         else:
             of_a, of_b = timed(a), timed(b)
         logs.append(float(np.log(of_a / of_b)))
-        if len(logs) < PAIRS:
+        if len(logs) < MIN_PAIRS:
             continue
         value, low, high = geometric_mean(logs)
         settled = high / value - 1 <= tolerance and (bar is None or not low < bar < high)
@@ -80,14 +80,14 @@ def ratio(
 
 
 def geometric_mean(logs: Sequence[float]) -> tuple[float, float, float]:
-    """The geometric mean of numbers whose logarithms are given, and Student's 95 % interval."""
+    """The geometric mean of numbers, given their logarithms, and Student's 95 % interval."""
     half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs)
     value, low, high = (float(np.exp(np.mean(logs) + d)) for d in (0, -half, half))
     return value, low, high
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """The shorter of two runs, after one that is not counted."""
+    """The shorter time of two calls, after a warm-up call."""
     work()
     times = []
     for _ in range(2):
@@ -98,20 +98,20 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def resident() -> float:
-    """The most memory that this process has held since `forget_peak`, MB.
+    """The peak resident memory of this process since `forget_peak`, in MB.
 
-    On Linux; `getrusage` would count its parent's too.
+    Linux only; `getrusage` would include the parent process.
     """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024
 
 
 def forget_peak() -> None:
-    """Have `resident` start anew from what is held now."""
+    """Reset the peak that `resident` returns to the current memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def printed(script: str, *words: object) -> float:
-    """The number that a script, run in a process of its own, prints."""
+    """The number that a script prints when run in a separate process."""
     command = [sys.executable, script, *map(str, words)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)

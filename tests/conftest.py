@@ -1,10 +1,12 @@
 """Small data sets and the real command line, for the tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +16,9 @@ from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, open_shelf
 from beyondcam.recipes import Cookbook
+
+if TYPE_CHECKING:
+    from small import SmallRun  # which imports this file
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -104,6 +109,12 @@ def make_folder(root: Path, count: int = 24, *, masks: bool = True, unlabelled: 
     return root
 
 
+@pytest.fixture
+def discs(tmp_path: Path) -> str:
+    """The eight photos of discs that tests map, as data."""
+    return f"folder:{make_folder(tmp_path / 'discs', 8)}"
+
+
 TRAIN = ("--backbone", "convnet", "--kernel", 3, "--size", 48, "--epochs", 8, "--batch", 4, "--lr", 0.01,
          "--head-lr", 1, "--ema", 0.9)  # fmt: skip
 
@@ -115,3 +126,38 @@ def trained(tmp_path_factory: pytest.TempPathFactory, beyondcam: Command) -> tup
     spec = f"folder:{make_folder(root / 'discs')}"
     beyondcam("train", "--data", spec, "--split", "all", "--out", root / "run", *TRAIN)
     return root / "run", spec
+
+
+@pytest.fixture
+def run(trained: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the trained RUN that a test may do anything to."""
+    shutil.copytree(trained[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> "SmallRun":
+    """A RUN of three 4 × 4 images."""
+    from small import SmallRun
+
+    return SmallRun(tmp_path, ("a", "b", "c"))
+
+
+RECIPES = ("cam", "saliency+smooth", "crops+superpixels")
+
+
+def recipe_options(*names: str) -> list[str]:
+    """The options of `map` for these recipes, or for `RECIPES`."""
+    return [word for name in names or RECIPES for word in ("--recipe", name)]
+
+
+def evidence_bytes(run: Path) -> dict[str, bytes]:
+    """The evidence of a RUN: by file, its content."""
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.glob("evidence/*/*/*.png"))}
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a command has shown on stderr."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]

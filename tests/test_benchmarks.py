@@ -1,4 +1,4 @@
-"""What the benchmarks share: ratios of times on a clock that the test turns, and sections of a page."""
+"""What the benchmarks share: ratios of times on a clock that the test controls, and sections of a page."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -9,12 +9,13 @@ import pytest
 from scipy import stats
 
 import results
-from segment import Row, correlations, over_seeds
-from timing import PAIRS, Ratio, ratio
+from rows import score_row
+from segment import TableRow, correlations, over_seeds
+from timing import MIN_PAIRS, Ratio, ratio
 
 
 class Clock:
-    """Stands still but for the work that is called, whose durations are given."""
+    """Advances only when work is called, by the durations given."""
 
     def __init__(self) -> None:
         self.now, self.calls = 0.0, []
@@ -23,17 +24,17 @@ class Clock:
         return self.now
 
     def work(self, name: str, *durations: float) -> Callable[[], None]:
-        turns = cycle(durations)
+        remaining = cycle(durations)
 
         def call() -> None:
             self.calls.append(name)
-            self.now += next(turns)
+            self.now += next(remaining)
 
         return call
 
 
 def test_ratio_goes_on_until_the_interval_is_on_one_side_of_the_bar() -> None:
-    """Durations that alternate by 6 %: narrow after 8 pairs, but 1.03 lies within until many more."""
+    """Durations that alternate by 6 %: narrow after 8 pairs, but a bar of 1.035 is inside for many more."""
 
     def measured(bar: float | None) -> Ratio:
         clock = Clock()
@@ -41,50 +42,50 @@ def test_ratio_goes_on_until_the_interval_is_on_one_side_of_the_bar() -> None:
         return ratio(a, b, seconds=1000, bar=bar, clock=clock)
 
     free, far, near = measured(None), measured(1.2), measured(1.035)
-    assert (free.pairs, far.pairs) == (PAIRS, PAIRS)
+    assert (free.pairs, far.pairs) == (MIN_PAIRS, MIN_PAIRS)
     assert free.low < 1.035 < free.high
-    assert near.pairs > PAIRS
+    assert near.pairs > MIN_PAIRS
     assert near.settled
     assert near.high < 1.035
 
 
 def test_ratio_of_steady_work_is_exact_after_a_few_pairs_and_settled() -> None:
     clock = Clock()
-    found = ratio(clock.work("a", 6), clock.work("b", 2), seconds=1, clock=clock)
-    assert (found.value, found.low, found.high) == pytest.approx((3, 3, 3))
-    assert (found.pairs, found.settled) == (PAIRS, True)
-    assert "".join(clock.calls) == "ab" + "abba" * (
-        PAIRS // 2
-    )  # the warm-up, then each first in every other pair
+    steady = ratio(clock.work("a", 6), clock.work("b", 2), seconds=1, clock=clock)
+    assert (steady.value, steady.low, steady.high) == pytest.approx((3, 3, 3))
+    assert (steady.pairs, steady.settled) == (MIN_PAIRS, True)
+    warm_up, alternating = "ab", "abba" * (MIN_PAIRS // 2)
+    assert "".join(clock.calls) == warm_up + alternating
 
 
-def test_ratio_that_does_not_settle_ends_when_time_is_up_and_gives_student_s_interval() -> None:
+def test_ratio_that_does_not_settle_ends_in_time_with_students_interval() -> None:
     clock = Clock()
-    # a's warm-up takes 100; then it takes 1 and 4 by turns, b always 1
+    # the warm-up of a takes 100; then it takes 1 and 4 in turn, b always 1
     durations = [100.0, *([1.0, 4.0] * 50)]
-    found = ratio(clock.work("a", *durations), clock.work("b", 1), seconds=128, clock=clock)
-    assert not found.settled
-    assert found.pairs == 8  # 101 s of warm-up, then 7 s in every two pairs
+    unsettled = ratio(clock.work("a", *durations), clock.work("b", 1), seconds=128, clock=clock)
+    assert not unsettled.settled
+    assert unsettled.pairs == 8  # 101 s of warm-up, then 7 s in every two pairs
     logs = np.log([1, 4] * 4)
     low, high = stats.t.interval(0.95, 7, logs.mean(), logs.std(ddof=1) / np.sqrt(8))
-    assert (found.value, found.low, found.high) == pytest.approx((2, np.exp(low), np.exp(high)))
-    assert "time was up" in str(found)
+    interval = unsettled.value, unsettled.low, unsettled.high
+    assert interval == pytest.approx((2, np.exp(low), np.exp(high)))
+    assert "time was up" in str(unsettled)
 
 
-def test_ratio_has_a_few_pairs_even_when_time_is_up_before() -> None:
+def test_ratio_has_a_minimum_of_pairs_even_without_time() -> None:
     clock = Clock()
-    assert ratio(clock.work("a", 1, 5), clock.work("b", 1), seconds=0, clock=clock).pairs == PAIRS
+    assert ratio(clock.work("a", 1, 5), clock.work("b", 1), seconds=0, clock=clock).pairs == MIN_PAIRS
 
 
-def test_ratio_settles_at_the_tolerance_asked_for() -> None:
+def test_ratio_settles_at_the_given_tolerance() -> None:
     pairs = []
     for tolerance in (0.03, 0.1):
         clock = Clock()
         work = clock.work("a", 1.0, 1.1), clock.work("b", 1)
-        found = ratio(*work, seconds=1e6, tolerance=tolerance, clock=clock)
-        assert found.settled
-        assert found.high / found.value - 1 <= tolerance
-        pairs.append(found.pairs)
+        settled = ratio(*work, seconds=1e6, tolerance=tolerance, clock=clock)
+        assert settled.settled
+        assert settled.high / settled.value - 1 <= tolerance
+        pairs.append(settled.pairs)
     assert pairs[0] > pairs[1]
 
 
@@ -92,12 +93,12 @@ def test_ratio_settles_at_the_tolerance_asked_for() -> None:
     ("low", "high", "at_most", "at_least"),
     [(1.0, 1.1, "met", "undecided"), (1.04, 1.2, "undecided", "undecided"), (1.16, 1.2, "missed", "met")],
 )
-def test_bar_is_decided_only_where_the_whole_interval_is_on_one_side(
+def test_bar_is_decided_only_if_the_whole_interval_is_on_one_side(
     low: float, high: float, at_most: str, at_least: str
 ) -> None:
-    found = Ratio(low, low, high, PAIRS, settled=True)
-    assert found.judged(at_most=1.15) == f"≤ 1.15: {at_most}"
-    assert found.judged(at_least=1.05) == f"≥ 1.05: {at_least}"
+    measured = Ratio(low, low, high, MIN_PAIRS, settled=True)
+    assert measured.judged(at_most=1.15) == f"≤ 1.15: {at_most}"
+    assert measured.judged(at_least=1.05) == f"≥ 1.05: {at_least}"
 
 
 def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +117,7 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "old" in (tmp_path / "results.md").read_text()
 
 
-def test_the_interval_over_training_seeds_holds_every_mean_of_networks_drawn() -> None:
+def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
     samples = np.array([[0.2] * 2001, [0.6] * 2001])
     drawn = over_seeds(samples)
     assert drawn[0] == pytest.approx(0.4)
@@ -127,13 +128,15 @@ def test_the_interval_over_training_seeds_holds_every_mean_of_networks_drawn() -
     np.testing.assert_array_equal(over_seeds(alone), alone[0])
 
 
-def test_what_predicts_the_final_miou_is_a_rank_correlation_over_the_rows() -> None:
+def test_metrics_of_seeds_are_correlated_with_the_final_miou_by_rank() -> None:
+    metrics = [(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)]
+    names = ("miou", "ndr_recall", "fg_precision")
     rows = [
-        Row(str(n), {"miou": m, "ndr_recall": r, "fg_precision": p}, 0.1, 0.0, [])
-        for n, (m, r, p) in enumerate([(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)])
+        TableRow(f"{n}", score_row("cam", 0, metrics=dict(zip(names, values, strict=True))), 0.1, 0.0, [])
+        for n, values in enumerate(metrics)
     ]
     final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]
-    found = correlations(rows, final)
-    np.testing.assert_allclose(found["miou"], [1, -1])
-    np.testing.assert_allclose(found["ndr_recall"], [-1, 1])
-    np.testing.assert_allclose(found["fg_precision"], [0.5, -0.5])
+    rho = correlations(rows, final)
+    np.testing.assert_allclose(rho["miou"], [1, -1])
+    np.testing.assert_allclose(rho["ndr_recall"], [-1, 1])
+    np.testing.assert_allclose(rho["fg_precision"], [0.5, -0.5])

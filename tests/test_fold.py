@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 import beyondcam as bc
-from beyondcam.classifier import build, folded
-from beyondcam.maps import affinities, run_forward
+from beyondcam.classifier import build_classifier, folded
+from beyondcam.maps import AFFINITY_NEEDS, affinities, run_forward
 from conftest import complaint
 
 
@@ -55,7 +55,7 @@ def of(backbone: nn.Module) -> bc.Classifier:
 )
 def test_same_function(backbone: str, left: int) -> None:
     torch.manual_seed(0)
-    classifier = as_trained(build(backbone, ["a", "b"], 64))
+    classifier = as_trained(build_classifier(backbone, ["a", "b"], 64))
     state = {name: value.clone() for name, value in classifier.state_dict().items()}
     copy = folded(classifier)
     assert len(norms(copy)) == left < len(norms(classifier))
@@ -66,12 +66,11 @@ def test_same_function(backbone: str, left: int) -> None:
 
 def test_affinities_do_not_depend_on_folding() -> None:
     torch.manual_seed(0)
-    classifier = as_trained(build("tf_efficientnet_lite0", ["a", "b"], 64))
+    classifier = as_trained(build_classifier("tf_efficientnet_lite0", ["a", "b"], 64))
     x = torch.randn(1, 3, 96, 96, dtype=torch.float64)
     nothing = torch.zeros(1, 2, dtype=torch.bool)
     own, same = (
-        affinities(run_forward(c, x, nothing, gradient=False, features=True))
-        for c in (folded(classifier), classifier)
+        affinities(run_forward(c, x, nothing, AFFINITY_NEEDS)) for c in (folded(classifier), classifier)
     )
     torch.testing.assert_close(own, same, rtol=1e-4, atol=1e-4)
 

@@ -142,12 +142,12 @@ def test_a_batch_is_mapped_as_the_network_takes_it() -> None:
     assert torch.equal(bc.map_batch(classifier, x, several)[1], bc.map_batch(classifier, x, [2, 2, 2])[0])
     with torch.no_grad():
         best = net(x).argmax(1)
-    cams = bc.map_batch(classifier, x, name="cam")
+    cams = bc.map_batch(classifier, x, method="cam")
     assert cams.shape == (3, 32, 32)
-    assert torch.equal(cams, bc.map_batch(classifier, x, best, name="cam"))
+    assert torch.equal(cams, bc.map_batch(classifier, x, best, method="cam"))
     complaint(lambda: bc.map_batch(classifier, x[0]), "inputs", "(B, 3, H, W)")
     complaint(lambda: bc.map_batch(classifier, x, [1, 2]), "targets", "3 inputs")
-    complaint(lambda: bc.map_batch(classifier, x, name="magic"), "name", "saliency")
+    complaint(lambda: bc.map_batch(classifier, x, method="magic"), "method", "saliency")
 
 
 def test_a_plot_has_the_picture_and_a_panel_for_each_map(

@@ -1,5 +1,6 @@
 """Mapping a split in bfloat16, and where the GPU has too little memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import beyondcam as bc
 from beyondcam.evidence import shelves
+from beyondcam.recipes import Item, map_items
 from conftest import complaint
 
 
@@ -37,10 +39,10 @@ def test_batch_is_halved_until_it_fits_and_stays_so(trained: tuple[Path, str], r
     classifier = bc.load_classifier(trained[0])
     batches = short_of_memory(classifier, 3)
     images = bc.open_images(trained[1], "all")
-    said: list[str] = []
+    messages: list[str] = []
     recipes = {"crops": bc.Cookbook().recipe("crops")}
-    assert bc.map_split(classifier, images, recipes, run, batch=8, report=said.append) == {}
-    assert said == [f"out of GPU memory; going on with --batch {n}" for n in (4, 2)]
+    assert bc.map_split(classifier, images, recipes, run, batch=8, log=messages.append) == {}
+    assert messages == [f"out of GPU memory; going on with batch {n}" for n in (4, 2)]
     assert batches[:3] == [1, 8, 4]
     assert set(batches[3:]) == {2}
     assert len(list(run.glob("evidence/*/*/*.png"))) == len(images.ids)
@@ -52,8 +54,28 @@ def test_too_little_memory_for_one_view_is_one_line(trained: tuple[Path, str], r
     images = bc.open_images(trained[1], "all")
     recipes = {"cam": bc.Cookbook().recipe("cam")}
     complaint(
-        lambda: bc.map_split(classifier, images, recipes, run, batch=4, report=lambda _: None), "--batch 1"
+        lambda: bc.map_split(classifier, images, recipes, run, batch=4, log=lambda _: None),
+        "batch: ",
+        "1 view",
     )
+
+
+def test_a_map_of_a_single_module_sees_the_network_as_it_was_built(
+    trained: tuple[Path, str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first convolution: folded, it gives what the batch norm behind it gives."""
+    classifier = bc.load_classifier(trained[0])
+    images = bc.open_images(trained[1], "all")
+    images = replace(images, ids=tuple(i for i in images.ids if images.labels[i])[:3])
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in classifier.modules())
+    recipe = bc.Recipe(source=bc.Source(map={"kind": "hirescam", "layer": "0"}))
+    bc.map_split(classifier, images, {"hirescam": recipe}, run)
+    (shelf,) = shelves(run, images)
+    items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
+    for network, same in ((classifier, True), (bc.folded(classifier), False)):
+        for item, results in zip(items, map_items(network, items, {"hirescam": recipe}), strict=True):
+            expected = bc.Evidence.of(results["hirescam"].maps, item.targets, (), item.photo.size).levels
+            assert np.array_equal(shelf.read(item.id).levels, expected) == same
 
 
 def test_bf16_is_evidence_of_its_own_close_to_that_of_float32(trained: tuple[Path, str], run: Path) -> None:

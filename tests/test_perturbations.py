@@ -11,10 +11,13 @@ from beyondcam.data import Photo
 from beyondcam.perturbations import (
     PERTURBATIONS,
     Crops,
+    LinearPath,
     Mask,
+    Masking,
     Noise,
     Perturbation,
     Plain,
+    Rise,
     Scales,
     View,
     generator,
@@ -29,17 +32,17 @@ def views(perturbation: Perturbation, *, image: str = "a", side: int = SIDE, see
 
 
 def altered(perturbation: Perturbation, x: Tensor, **where) -> list[Tensor]:
-    return [view.alter(x) for view in views(perturbation, **where)]
+    return [view.altered(x) for view in views(perturbation, side=x.shape[-1], **where)]
 
 
 def signature(perturbation: Perturbation, **where) -> list[object]:
     """What the draws of a random perturbation come to, in a form that can be compared."""
-    drawn = views(perturbation, **where)
+    drawn = views(perturbation, **({"side": 32} | where))
     x = torch.linspace(-2, 2, 3 * 32 * 32).view(3, 32, 32)
-    return [view.window if view.alter is None else view.alter(x).tolist() for view in drawn]
+    return [(view.window, view.altered(x).tolist()) for view in drawn]
 
 
-RANDOM = [Crops(n=6), Noise(n=4), Mask(n=4)]
+RANDOM = [Crops(n=6), Noise(n=4), Mask(n=4), Rise(n=4)]
 
 
 @pytest.mark.parametrize("perturbation", RANDOM, ids=lambda p: p.kind)
@@ -63,7 +66,8 @@ def test_draws_depend_on_seed_and_image_and_on_nothing_that_was_drawn_before(
     assert signature(perturbation) == first
     assert signature(perturbation, seed=1) != first
     assert signature(perturbation, image="b") != first
-    assert signature(perturbation, side=448) == first
+    if not isinstance(perturbation, Masking):  # a mask is drawn at the input's size
+        assert signature(perturbation, side=448) == first
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,8 @@ def test_draws_depend_on_seed_and_image_and_on_nothing_that_was_drawn_before(
         (Noise(n=3), Noise(n=3, distribution="uniform")),
         (Mask(n=3), Mask(n=3, rate=0.4)),
         (Mask(n=3), Mask(n=3, block=4)),
+        (Rise(n=3), Rise(n=3, rate=0.4)),
+        (Rise(n=3), Rise(n=3, cells=5)),
     ],
 )
 def test_draws_of_another_setting_are_a_stream_of_their_own(one: Perturbation, other: Perturbation) -> None:
@@ -216,6 +222,7 @@ def test_noise_of_nothing_is_nothing() -> None:
         Noise(n=1, distribution="uniform"),
         Noise(n=1, distribution="salt-and-pepper", sigma=0.3),
         Mask(n=1, block=2),
+        Rise(n=1),
     ],
 )
 def test_altering_an_input_leaves_the_original_alone(perturbation: Perturbation) -> None:
@@ -250,6 +257,53 @@ def test_mask_drops_its_rate_of_blocks_as_wholes_in_all_channels(rate: float, bl
 def test_mask_of_rate_nought_drops_nothing() -> None:
     x = torch.ones(3, 20, 20)
     assert all(torch.equal(y, x) for y in altered(Mask(n=3, rate=0), x))
+
+
+# Rise
+
+
+@pytest.mark.parametrize(("rate", "cells"), [(0.5, 7), (0.2, 4)])
+def test_rise_masks_are_smooth_and_show_every_pixel_at_their_rate(rate: float, cells: int) -> None:
+    side, count = 50, 600  # no multiple of the cells
+    masks = torch.stack([view.mask for view in views(Rise(n=count, rate=rate, cells=cells), side=side)])
+    assert masks.shape == (count, side, side)
+    assert 0 <= masks.min() < 0.01
+    assert 0.99 < masks.max() <= 1
+    assert (masks.mean(0) - rate).abs().max() < 5 * (rate * (1 - rate) / count) ** 0.5
+    steepest = 1 / -(-side // cells)  # from 0 to 1 over a cell
+    assert masks.diff(dim=1).abs().max() <= steepest + 1e-6
+    assert masks.diff(dim=2).abs().max() <= steepest + 1e-6
+
+
+def test_rise_masks_are_a_grid_resized_as_a_plain_loop_resizes_it() -> None:
+    """Each pixel by hand, from the same draws: the grid, then the shift down and across."""
+    rise = Rise(n=1, rate=0.4, cells=3)
+    (view,) = views(rise, side=10)  # cells of 4 pixels, 16 in all
+    rng = generator(0, *rise.stream("a"), 0)
+    grid = (rng.random((3, 3)) < 0.4).astype(float)
+    top, left = int(rng.integers(4)), int(rng.integers(4))
+    for y in range(10):
+        for x in range(10):
+            down, across = (min(max((p + 0.5) * 3 / 16 - 0.5, 0), 2) for p in (y + top, x + left))
+            value = 0.0
+            for i in range(3):
+                for j in range(3):
+                    value += grid[i, j] * max(0, 1 - abs(i - down)) * max(0, 1 - abs(j - across))
+            assert view.mask[y, x].item() == pytest.approx(value, abs=1e-6)
+    assert view.factor == 1 / 0.4
+
+
+# The path of integrated gradients
+
+
+def test_the_path_goes_in_equal_steps_from_the_mean_colour_to_the_image() -> None:
+    x = torch.linspace(-2, 2, 3 * 16 * 16).view(3, 16, 16)
+    drawn = views(LinearPath(steps=4), side=16)
+    for view, alpha in zip(drawn, (1 / 8, 3 / 8, 5 / 8, 7 / 8), strict=True):
+        assert torch.equal(view.altered(x), x * alpha)
+        assert view.factor == 1 / alpha
+        assert view.window == (0, 0, HEIGHT, WIDTH)
+    assert LinearPath(steps=4).nest != LinearPath(steps=8).nest  # its points are others
 
 
 # Plain and scales
@@ -325,12 +379,16 @@ def test_cut_resizes_as_pillow_does(size: int) -> None:
         (Noise, {"n": 0}),
         (Mask, {"rate": 1.0}),
         (Mask, {"block": 0}),
+        (Rise, {"rate": 0.0}),
+        (Rise, {"rate": 1.0}),
+        (Rise, {"cells": 0}),
+        (LinearPath, {"steps": 0}),
         (Plain, {"size": 0}),
         (Plain, {"size": float("inf")}),
         (Plain, {"size": float("nan")}),
         (Scales, {"sizes": ()}),
         (Scales, {"sizes": (0.5, -1)}),
-        *((perturbation, {"unknown": 1}) for perturbation in PERTURBATIONS),
+        *((perturbation, {"unknown": 1}) for perturbation in PERTURBATIONS.kinds.values()),
     ],
 )
 def test_setting_out_of_range_is_refused_by_name(perturbation, setting: dict[str, object]) -> None:

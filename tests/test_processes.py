@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from beyondcam.cli import _shard
+from beyondcam.cli.map import shard_of
 from beyondcam.files import write_whole
 from conftest import Command, complaint, make_folder
 
@@ -125,11 +125,34 @@ def test_two_processes_train_the_classifier_of_one(tmp_path: Path, beyondcam: Co
         assert (weights - second[name]).abs().max() < 1e-5, name
 
 
+def test_a_training_of_two_processes_that_was_killed_ends_with_the_bytes_of_one_that_was_not(
+    tmp_path: Path,
+) -> None:
+    folder = make_folder(tmp_path / "discs", 12)
+    (tmp_path / "start.py").write_text(BEYONDCAM)
+    words = ["train", "--data", f"folder:{folder}", "--split", "all", "--backbone", "convnet", "--size", 32,
+             "--epochs", 8, "--batch", 4]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run_two(*words, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    command = torchrun(tmp_path / "start.py", *words, "--out", killed)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
+        while started.poll() is None and not (killed / "checkpoint.pt").exists():
+            time.sleep(0.005)
+        os.kill(int((tmp_path / "0").read_text()), signal.SIGKILL)
+    assert {path.name for path in killed.iterdir()} == {"checkpoint.pt"}
+    again = run_two(*words, "--out", killed)
+    assert again.returncode == 0, again.stderr
+    files = [{path.name: path.read_bytes() for path in run.iterdir()} for run in (whole, killed)]
+    assert files[0] == files[1]
+
+
 TEACH = """
 import sys
 from pathlib import Path
 from torch import nn
-from beyondcam.data import VOID, open_images, open_masks
+from beyondcam.data import VOID, open_images
+from beyondcam.data.masks import open_masks
 from beyondcam.segmentation import SegmentConfig, Segmenter, train_segmenter
 
 def labels(image_id):
@@ -163,12 +186,12 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
 
 
 def test_shards_come_from_torchrun_or_from_shard_but_not_from_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _shard(None) == (1, 1)
-    assert _shard("2/3") == (2, 3)
+    assert shard_of(None) == (0, 1)
+    assert shard_of("2/3") == (1, 3)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert _shard(None) == (2, 4)
-    complaint(lambda: _shard("2/3"), "--shard 2/3", "torchrun")
+    assert shard_of(None) == (1, 4)
+    complaint(lambda: shard_of("2/3"), "shard: ", "torchrun")
 
 
 def test_a_file_that_many_write_at_once_is_whole_and_nothing_stays_behind(tmp_path: Path) -> None:

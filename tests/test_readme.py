@@ -28,8 +28,3 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere() -> None:
     for page in (README, *README.parent.glob("*.md"), *(README.parent / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-def test_nothing_speaks_of_where_it_was_made() -> None:
-    for page in (*README.parent.glob("*.md"), *(README.parent / "docs").glob("*.md")):
-        assert "/work" not in page.read_text(), page.name

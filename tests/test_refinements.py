@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.signal import convolve2d
+from skimage import segmentation
 from torch import Tensor
 
 from beyondcam.data import Photo
@@ -119,13 +120,13 @@ def test_tiny_photos_are_refined_too(refinement, shape: tuple[int, int]) -> None
 
 def test_segments_are_worked_out_once_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = superpixels.slic
+    real = segmentation.slic
 
     def counted(*args, **kwargs):
         calls.append(kwargs)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(superpixels, "slic", counted)
+    monkeypatch.setattr(segmentation, "slic", counted)
     photo, maps = quadrants(20, 30)[0], random_maps(1, 20, 30)
     first = Superpixels(number=6)(photo, maps)
     assert torch.equal(Superpixels(number=6)(photo, maps), first)
@@ -355,7 +356,7 @@ def test_crf_gives_an_absent_class_nothing() -> None:
         (CRF, {"background": 0}),
         (CRF, {"background": 1}),
         (CRF, {"steps": 0}),
-        *((refinement, {"unknown": 1}) for refinement in REFINEMENTS),
+        *((refinement, {"unknown": 1}) for refinement in REFINEMENTS.kinds.values()),
     ],
 )
 def test_setting_out_of_range_is_refused_by_name(refinement, setting: dict[str, float]) -> None:

@@ -12,12 +12,13 @@ from beyondcam.data import open_images
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, level_threshold
 from beyondcam.evidence.store import checkpoint_hash, write_evidence
-from beyondcam.metrics import LabelCounts, write_segment
-from beyondcam.recipes import Cookbook
+from beyondcam.metrics import LabelCounts, Scores, write_segment
+from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn
-from beyondcam.report.groups import SHOWN, group_rows
+from beyondcam.report.groups import SHOWN, group_scores
 from conftest import complaint, shelf_for
+from rows import ORIGIN, comparison, hash_of, network_row, score_row
 
 HOSTILE = "<script>alert('cat')</script>"
 METRICS = ("miou", "dr_recall", "ndr_recall", "fg_precision")
@@ -75,36 +76,25 @@ class Page(HTMLParser):
         return " ".join(self.words)
 
 
-FAMILY = {"seed": 0, "targets": "labels", "precision": "float32"}
-
-
-def row(recipe, miou, rule="train", **changes):
+def row(recipe, miou, rule="train", /, **changes):
+    """A row with everything that the page shows."""
     values = dict(zip(METRICS, (miou, 0.8123, 0.2345, 0.6789), strict=True))
-    return {
-        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "split": "all", **FAMILY,
-        "threshold_rule": rule, "threshold": level_threshold(100),
-        "reference_threshold": level_threshold(90), **values,
-        "iou": {"background": 0.9, HOSTILE: miou, "dog": None}, "images": 2,
+    return score_row(recipe, miou, rule, **{
+        "threshold": level_threshold(100), "reference_threshold": level_threshold(90), "metrics": values,
+        "iou": {"background": 0.9, HOSTILE: miou, "dog": None},
         "ci": {m: [v - 0.01, v + 0.02] for m, v in values.items()},
         "cost": {"forward": 1.0, "backward": 1.5, "megapixels": 0.01, "seconds": 0.1234},
-    } | changes  # fmt: skip
-
-
-def comparison(a, b, difference, interval, rule="train"):
-    return {
-        "a": a, "b": b, "split": "all", **FAMILY, "threshold_rule": rule,
-        "difference": {"miou": difference}, "ci": {"miou": interval},
-    }  # fmt: skip
+    } | changes)  # fmt: skip
 
 
 def curve(recipe, height=0.5):
     rising = np.linspace(0, 1, LEVELS)
-    return {
-        "recipe": recipe, "recipe_hash": Cookbook().recipe(recipe).hash, "split": "all", **FAMILY,
+    return Curve.model_validate(ORIGIN | {
+        "recipe": recipe, "recipe_hash": hash_of(recipe), "classes": (HOSTILE, "dog"),
         "threshold": (rising**2).tolist(), "miou": (rising * height).tolist(),
         "levels": {"train": 100, "oracle": 110}, "reference_levels": {"train": 90, "oracle": 95},
         "dr_recall": [*rising[:-1].tolist(), None], "ndr_recall": [None, *rising[1:].tolist()],
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 @pytest.fixture
@@ -147,13 +137,18 @@ def run(tmp_path):
 
 
 def dump(run, **files):
-    """Write JSON files; the rows get the RUN's data and checkpoint."""
-    data = f"folder:{run.parent / 'data'}"
+    """Write JSON files; the rows get the RUN's data and, unless they name one, its checkpoint."""
+    own = {"data": f"folder:{run.parent / 'data'}"}
     for name, content in files.items():
         if name in ("scores", "comparisons", "curves"):
-            own = {"data": data, "checkpoint": checkpoint_hash(run)}
-            content = [{**own, **value, "data": data} for value in content]  # noqa: PLW2901
-        (run / f"{name}.json").write_text(json.dumps(content))
+            rows = [row.model_copy(update=own | checkpoint_of(run, row)) for row in content]
+            write_records(run / f"{name}.json", rows)
+        else:
+            (run / f"{name}.json").write_text(json.dumps(content))
+
+
+def checkpoint_of(run, row):
+    return {"checkpoint": checkpoint_hash(run)} if row.checkpoint == ORIGIN["checkpoint"] else {}
 
 
 def opened(run):
@@ -193,14 +188,13 @@ def test_the_tables_hold_the_numbers_of_the_files(run):
 
 def test_networks_stand_in_a_table_and_their_predictions_beside_the_seeds(run):
     data = f"folder:{run.parent / 'data'}"
-    base = {"data": data, "split": "all", "seeds_split": "more", "config": {"seed": 0}, "images": 2}
+    base = {"data": data, "split": "all", "seeds_split": "more", "ci": {"miou": [0, 1]}}
     hits = {"cam-train-0": 10, "truth-0": 40}  # of 50 pixels of the class, and as many of the background
     for name, of, rule in (("cam-train-0", "seeds", "train"), ("truth-0", "truth", None)):
         miou = hits[name] / (100 - hits[name])
-        row = base | {
-            "name": name, "trained_on": of, "threshold_rule": rule, "threshold": 0.1234 if rule else None,
-            "miou": miou, "ci": {"miou": [0, 1]},
-        }  # fmt: skip
+        row = network_row(
+            name, of, **base, threshold_rule=rule, threshold=0.1234 if rule else None, miou=miou
+        )
         counts = np.array([[[hits[name]] * 2, [50, 50], [50, 50]]] * 2)
         write_segment(run, row, LabelCounts(("a", "b"), counts))
         folder = run / "segment" / name / "predictions" / "all"
@@ -245,7 +239,14 @@ def test_the_oracle_alone_is_called_an_upper_bound(run):
         run,
         scores=[
             row("cam", 0.3, "oracle"),
-            row("saliency", 0.4, "oracle", cost=None, ndr_recall=None, ci={"miou": None}),
+            row(
+                "saliency",
+                0.4,
+                "oracle",
+                cost=None,
+                metrics={"miou": 0.4},
+                ci={"miou": None},
+            ),
         ],
         comparisons=[comparison("cam", "saliency", 0.1, [0.05, 0.2], "oracle")],
     )
@@ -285,27 +286,24 @@ def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
 
 def test_each_recipe_is_drawn_by_its_own_curve():
     heights = {"cam": 0.3, "saliency": 0.4}
-    rows = [row(name, height, data="d") for name, height in heights.items()]
-    (group,) = group_rows(rows, [], [curve(name, height) | {"data": "d"} for name, height in heights.items()])
-    drawn = [(own["recipe"], max(line["miou"]), style.recipe) for own, line, style in _drawn(group)]
+    rows = [row(name, height) for name, height in heights.items()]
+    (group,) = group_scores(Scores(rows, [], [curve(name, height) for name, height in heights.items()]))
+    drawn = [(own.recipe, max(line.miou), style.recipe) for own, line, style in _drawn(group)]
     assert drawn == [("saliency", 0.4, "saliency"), ("cam", 0.3, "cam")]
 
 
 def test_the_reference_is_drawn_however_many_are_better():
     names = [f"r{n}" for n in range(SHOWN + 3)]
-    rows = [row("cam", 0.2 + n / 100, data="d") | {"recipe": name} for n, name in enumerate(names)]
-    (group,) = group_rows([row("cam", 0.1, data="d"), *rows], [], [])
-    assert [r["recipe"] for r in group.shown] == [*reversed(names[-SHOWN + 1 :]), "cam"]
+    rows = [row("cam", 0.2 + n / 100, recipe=name) for n, name in enumerate(names)]
+    (group,) = group_scores(Scores([row("cam", 0.1), *rows]))
+    assert [r.recipe for r in group.shown] == [*reversed(names[-SHOWN + 1 :]), "cam"]
 
 
 def test_scores_and_networks_of_another_classifier_are_not_shown(run):
-    base = {
-        "data": f"folder:{run.parent / 'data'}", "split": "all", "seeds_split": "more", "config": {"seed": 0},
-        "images": 1, "threshold_rule": None, "threshold": None, "miou": 0.5, "ci": {"miou": None},
-    }  # fmt: skip
+    base = {"data": f"folder:{run.parent / 'data'}", "split": "all"}
     counts = LabelCounts(("a",), np.array([[[1, 1], [2, 2], [2, 2]]]))
     for name, of, checkpoint in (("old", "seeds", "another"), ("truth-0", "truth", None)):
-        write_segment(run, base | {"name": name, "trained_on": of, "checkpoint": checkpoint}, counts)
+        write_segment(run, network_row(name, of, **base, checkpoint=checkpoint), counts)
     (table,) = (t for t in opened(run).tables if t[0][0] == "network")
     assert [cells[0] for cells in table] == ["network", "truth-0"]
     dump(run, scores=[row("cam", 0.3, checkpoint="another")])

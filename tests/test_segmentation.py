@@ -20,12 +20,13 @@ from torch import Tensor, nn
 
 import beyondcam.segmentation
 from beyondcam import demo
-from beyondcam.cli import app
-from beyondcam.data import VOID, LabelledImages, open_images, open_masks, read_mask, read_photo
+from beyondcam.cli.app import make_app
+from beyondcam.data import VOID, LabelledImages, open_images, read_mask, read_photo
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import (
     LabelCounts,
-    count_labels,
     counts_of,
     label_mious,
     read_segments,
@@ -34,9 +35,9 @@ from beyondcam.metrics import (
     share_of_truth,
     write_segment,
 )
+from beyondcam.metrics.labels import count_labels
 from beyondcam.perturbations import View
-from beyondcam.seeds import find_shelf
-from beyondcam.segment import Exam, Lesson, segment_run, truth_lesson
+from beyondcam.segment import EvaluationSplit, labels_of_masks, segment_run
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -45,11 +46,14 @@ from beyondcam.segmentation import (
     export_onnx,
     load_segmenter,
     predict_photos,
-    train,
     train_segmenter,
+    training,
 )
-from beyondcam.segmentation.train import cut_labels, label_loss
+from beyondcam.segmentation.training import cut_labels, label_loss
+from beyondcam.training.checkpoint import locked
+from beyondcam.training.samples import Batch
 from conftest import complaint, make_folder
+from rows import network_row
 
 TINY = {"architecture": "unet", "encoder": "test_efficientnet", "pretrained": False, "size": 32}
 OPTIONS = ("--architecture", "unet", "--encoder", "test_efficientnet", "--no-pretrained", "--size", 32,
@@ -68,9 +72,16 @@ def quiet(message: str) -> None:
     del message
 
 
+def train(
+    images: LabelledImages, labels: Labels, config: SegmentConfig, trained_on: dict[str, object], out: Path
+) -> dict[str, str]:
+    return train_segmenter(images, labels, config, trained_on, out, fabric=CPU, log=quiet)
+
+
 def call(*words: object) -> int:
     """The command line, in this process."""
-    return app([str(word) for word in words], standalone_mode=False) or 0
+    texts = [str(word) for word in words]
+    return make_app(texts)(texts, standalone_mode=False) or 0
 
 
 @pytest.fixture
@@ -132,7 +143,7 @@ def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: 
 def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
     logits = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]]])
-    loss = label_loss(nn.Identity(), logits, y, CPU)
+    loss = label_loss(nn.Identity(), Batch(logits, y, {}), CPU)
     assert loss is not None
     loss.backward()
     by_hand = []
@@ -148,8 +159,9 @@ def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
 
 def test_a_batch_of_void_or_of_one_image_teaches_nothing() -> None:
     logits = torch.zeros(2, 3, 2, 2)
-    assert label_loss(nn.Identity(), logits, torch.full((2, 2, 2), 255), CPU) is None
-    assert label_loss(nn.Identity(), logits[:1], torch.zeros(1, 2, 2, dtype=torch.long), CPU) is None
+    void, one = torch.full((2, 2, 2), 255), torch.zeros(1, 2, 2, dtype=torch.long)
+    assert label_loss(nn.Identity(), Batch(logits, void, {}), CPU) is None
+    assert label_loss(nn.Identity(), Batch(logits[:1], one, {}), CPU) is None
 
 
 def test_labels_are_cut_as_the_photo_is() -> None:
@@ -172,7 +184,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
     discs: Discs, tmp_path: Path
 ) -> None:
     images, labels = discs
-    train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet)
+    train(images, labels, tiny(epochs=3), {}, tmp_path / "whole")
     calls = []
 
     def dying(image_id: str) -> NDArray[np.uint8]:
@@ -182,9 +194,9 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         return labels(image_id)
 
     with pytest.raises(KeyboardInterrupt):
-        train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+        train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     calls.clear()
-    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     assert len(calls) == 2 * 12
     whole, killed = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "killed"))
     assert whole == killed
@@ -194,19 +206,21 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         "images",
         "left_out",
     ]
-    train_segmenter(images, dying, tiny(epochs=3), {}, tmp_path / "killed", quiet)
+    train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     assert len(calls) == 2 * 12  # done is done
     for changes, named in (({"epochs": 4}, "epochs 3, not 4"), ({"seed": 1}, "seed 0, not 1")):
         other = tiny(**{"epochs": 3, **changes})
-        complaint(
-            lambda other=other: train_segmenter(images, labels, other, {}, tmp_path / "whole", quiet), named
-        )
+        complaint(lambda other=other: train(images, labels, other, {}, tmp_path / "whole"), named)
     fewer = replace(images, ids=images.ids[:8])
-    complaint(lambda: train_segmenter(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole", quiet), "images")
+    complaint(lambda: train(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole"), "images")
+    with locked(tmp_path / "other", CPU):
+        complaint(
+            lambda: train(images, labels, tiny(), {}, tmp_path / "other"), "another training is at work"
+        )
     (tmp_path / "killed" / "training.json").unlink()
     (tmp_path / "killed" / "checkpoint.pt").write_bytes(b"nothing")
     complaint(
-        lambda: train_segmenter(images, labels, tiny(epochs=3), {}, tmp_path / "killed", quiet),
+        lambda: train(images, labels, tiny(epochs=3), {}, tmp_path / "killed"),
         "checkpoint.pt",
     )
 
@@ -217,10 +231,11 @@ def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
     masks = open_masks(spec, "all")
     assert masks is not None
     config = tiny(size=64, epochs=8, batch=8, lr=3e-3)
-    segment_run(tmp_path / "run", truth_lesson(train, masks), config, Exam(val, masks), say=quiet)
+    source, evaluation = labels_of_masks(train, masks), EvaluationSplit(val, masks)
+    segment_run(tmp_path / "run", source, config, evaluation, CPU, log=quiet)
     (row,) = read_segments(tmp_path / "run")
-    assert row["miou"] > 0.75
-    assert row["images"] == len(val.ids)
+    assert row.miou > 0.75
+    assert row.images == len(val.ids)
     folder = tmp_path / "run" / "segment" / "truth-0"
     counts = np.zeros((3, 3), int)
     for i in val.ids:
@@ -230,9 +245,9 @@ def test_a_network_learns_the_discs_from_their_labels(tmp_path: Path) -> None:
             both = (found == k) & (truth == k)
             counts[:, k] += both.sum(), (found == k).sum(), (truth == k).sum()
     by_class = counts[0] / (counts[1] + counts[2] - counts[0])
-    assert row["miou"] == pytest.approx(by_class.mean())
-    assert list(row["iou"].values()) == pytest.approx(by_class)
-    assert row["ci"]["miou"][0] <= row["miou"] <= row["ci"]["miou"][1]
+    assert row.miou == pytest.approx(by_class.mean())
+    assert list(row.iou.values()) == pytest.approx(by_class)
+    assert row.ci["miou"][0] <= row.miou <= row.ci["miou"][1]
 
 
 def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path: Path) -> None:
@@ -243,15 +258,13 @@ def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path:
             raise BeyondcamError("no evidence")
         return labels(image_id)[: 47 if image_id == "p05" else 48]
 
-    left_out = train_segmenter(images, some, tiny(epochs=1), {}, tmp_path / "run", quiet)
+    left_out = train(images, some, tiny(epochs=1), {}, tmp_path / "run")
     assert left_out == {
         "p03": "no evidence",
         "p05": "its labels are 48×47 pixels, the image 48×48; were they made of another?",
     }
     few = replace(images, ids=images.ids[:1])
-    complaint(
-        lambda: train_segmenter(few, labels, tiny(), {}, tmp_path / "few", quiet), "--batch 4 of 1 images"
-    )
+    complaint(lambda: train(few, labels, tiny(), {}, tmp_path / "few"), "batch: 4 of 1 images")
 
 
 def test_images_that_teach_nothing_leave_no_gaps_in_batches(
@@ -259,19 +272,18 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
 ) -> None:
     images, labels = discs
     rows: list[int] = []
-    as_ever = train.label_loss
 
-    def watched(model: nn.Module, x: Tensor, y: Tensor, fabric: Fabric) -> Tensor | None:
-        rows.append(len(x))
-        return as_ever(model, x, y, fabric)
+    def watched(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
+        rows.append(len(batch.x))
+        return label_loss(model, batch, fabric)
 
     def some(image_id: str) -> NDArray[np.uint8]:
         if image_id not in images.ids[::3]:
             raise BeyondcamError("no mask")
         return labels(image_id)
 
-    monkeypatch.setattr(train, "label_loss", watched)
-    left_out = train_segmenter(images, some, tiny(epochs=2, batch=2), {}, tmp_path, quiet)
+    monkeypatch.setattr(training, "label_loss", watched)
+    left_out = train(images, some, tiny(epochs=2, batch=2), {}, tmp_path)
     assert rows == [2, 2] * 2  # four of twelve images
     assert left_out.keys() == set(images.ids) - set(images.ids[::3])
     assert json.loads((tmp_path / "training.json").read_text())["images"] == 4
@@ -279,8 +291,8 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
 
 def test_rounds_without_a_label_are_refused_before_the_first(discs: Discs, tmp_path: Path) -> None:
     images, labels = discs
-    lesson = Lesson("l", replace(images, labels={}), labels, {})
-    complaint(lambda: segment_run(tmp_path, lesson, tiny(), None, rounds=2, say=quiet), "--rounds 2", "label")
+    source = labels_of_masks(replace(images, labels={}), Masks(images.classes, labels))
+    complaint(lambda: segment_run(tmp_path, source, tiny(), None, CPU, rounds=2), "rounds: ", "label")
     assert not (tmp_path / "segment").exists()
 
 
@@ -289,11 +301,11 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
     void = np.full((48, 48), VOID, np.uint8)
 
     def learn(labels: Labels, **changes: object) -> dict[str, str]:
-        return train_segmenter(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run", quiet)
+        return train(images, labels, tiny(epochs=1, **changes), {}, tmp_path / "run")
 
-    complaint(lambda: learn(lambda _: void), "nothing to learn from", "p00: all void")
-    complaint(lambda: learn(lambda i: labels(i)[:9]), "nothing to learn from", "p00: its labels are 48×9")
-    complaint(lambda: learn(labels, encoder="resnet51"), "--encoder resnet51")
+    complaint(lambda: learn(lambda _: void), "none of the images can be trained on", "p00: all void")
+    complaint(lambda: learn(lambda i: labels(i)[:9]), "can be trained on; p00: its labels are 48×9")
+    complaint(lambda: learn(labels, encoder="resnet51"), "encoder: resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
 
@@ -329,7 +341,7 @@ def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
     assert networks["right"] == networks["turned"]
     assert networks["right-round2"] == networks["turned-round2"]
     assert networks["right"] != networks["right-round2"]
-    rows = {row["name"]: row for row in read_segments(run)}
+    rows = {row.name: row for row in read_segments(run)}
     assert rows.keys() == networks.keys()
     images = open_images(data, "train")
     for i in images.ids:
@@ -345,7 +357,7 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
     call("map", run, "--data", data, "--split", "all", "--recipe", "cam")
     words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
     assert call(*words) == 0
-    assert "not scored: --eval-split val" in capsys.readouterr().err
+    assert "not scored: eval_split: " in capsys.readouterr().err
     assert (run / "segment" / "cam-blind-0" / "network.safetensors").exists()
     assert not read_segments(run)
 
@@ -372,22 +384,20 @@ def test_a_network_of_part_of_the_maps_is_not_taken_for_one_of_all(
 
 def test_a_network_that_was_deleted_is_no_row(tmp_path: Path) -> None:
     for name in ("kept", "gone"):
-        row = {"name": name, "data": "d", "split": "val"}
-        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+        write_segment(tmp_path, network_row(name), LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
     shutil.rmtree(tmp_path / "segment" / "gone")
-    assert [row["name"] for row in read_segments(tmp_path)] == ["kept"]
+    assert [row.name for row in read_segments(tmp_path)] == ["kept"]
 
 
 def test_rows_of_a_classifier_that_was_trained_anew_go(tmp_path: Path) -> None:
     def write(name: str, **facts: str) -> None:
-        row = {"name": name, "data": "d", "split": "val"} | facts
-        write_segment(tmp_path, row, LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
+        write_segment(tmp_path, network_row(name, **facts), LabelCounts(("a",), np.ones((1, 3, 3), np.int64)))
 
     write("old", checkpoint="1")
     write("truth")
     write("new", checkpoint="2")
     write("newer", checkpoint="2")
-    assert [row["name"] for row in read_segments(tmp_path)] == ["truth", "new", "newer"]
+    assert [row.name for row in read_segments(tmp_path)] == ["truth", "new", "newer"]
 
 
 def test_masks_are_not_written_over_those_of_the_data(
@@ -439,14 +449,13 @@ def test_mious_are_of_the_images_that_all_rows_have() -> None:
 
 
 def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
-    base = {"data": "d", "split": "val", "seeds_split": "train"}
     for name, of, config, counts in (
         ("seeds", "seeds", {"epochs": 2, "seed": 0}, scored(3, 3)),
         ("truth-0", "truth", {"epochs": 2, "seed": 0}, scored(4, 4)),
         ("truth-1", "truth", {"epochs": 2, "seed": 1}, scored(5, 5)),
         ("long", "truth", {"epochs": 9, "seed": 0}, scored(5, 5)),
     ):
-        write_segment(tmp_path, {"name": name, "trained_on": of, "config": config, **base}, counts)
+        write_segment(tmp_path, network_row(name, of, config=config), counts)
     rows = read_segments(tmp_path)
     share = share_of_truth(tmp_path, rows[0], rows)
     assert share is not None
@@ -455,7 +464,7 @@ def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
     assert share_of_truth(tmp_path, rows[1], rows) is None
     assert share_of_truth(tmp_path, rows[0], rows[:1]) is None
     write_segment(tmp_path, rows[0], scored(5, 5))
-    assert [row["name"] for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
+    assert [row.name for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
     np.testing.assert_array_equal(counts_of(tmp_path, rows[0]).counts, scored(5, 5).counts)
 
 
@@ -465,15 +474,13 @@ def test_a_prediction_of_another_size_is_left_out(
     images, labels = discs
     masks = open_masks(images.data, "all")
     assert masks is not None
-    left_out: dict[str, str] = {}
     ids = images.ids[:3]
-    found = score_labels(lambda i: labels(i)[: 40 if i == ids[1] else 48], ids, masks, left_out)
+    found, left_out = score_labels(lambda i: labels(i)[: 40 if i == ids[1] else 48], ids, masks)
     assert found.ids == (ids[0], ids[2])
     assert left_out.keys() == {ids[1]}
     assert label_mious([found])[0, 0] == 1
-    earlier = {"p99": "could not be learnt from"}
     none = lambda i: labels(i)[:40]  # noqa: E731
-    complaint(lambda: score_labels(none, ids, masks, earlier), "none of the images can be scored", "48")
+    complaint(lambda: score_labels(none, ids, masks), "none of the images can be scored", "48")
 
 
 # predicting
@@ -485,8 +492,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     images = open_images(f"folder:{make_folder(root / 'discs', 8)}", "all")
     stripes = (np.indices((48, 48)).sum(0) % 3).astype(np.uint8)
-    lesson = Lesson("stripes", images, lambda _: stripes, {"trained_on": "stripes"})
-    segment_run(root / "run", lesson, tiny(epochs=1), None, say=quiet)
+    masks = open_masks(images.data, "all")
+    assert masks is not None
+    source = replace(labels_of_masks(images, masks), name="stripes", labels=lambda _: stripes)
+    segment_run(root / "run", source, tiny(epochs=1), None, CPU, log=quiet)
     return root / "run" / "segment" / "stripes-0"
 
 
@@ -546,9 +555,9 @@ def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"architecture": "unett"}, "--architecture unett: there are "),
-        ({"encoder": "resnet51"}, "--encoder resnet51"),
-        ({"architecture": "deeplabv3plus", "size": 40}, "--size 40"),
+        ({"architecture": "unett"}, "architecture: no 'unett'; there are "),
+        ({"encoder": "resnet51"}, "encoder: resnet51"),
+        ({"architecture": "deeplabv3plus", "size": 40}, "size 40"),
         ({"weights": "/no.pth"}, "/no.pth"),
     ],
 )
@@ -556,7 +565,7 @@ def test_a_network_that_cannot_be_is_named(
     changes: dict[str, str], named: str, discs: Discs,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    complaint(lambda: train_segmenter(*discs, tiny(**changes), {}, tmp_path / "x", quiet), named)
+    complaint(lambda: train(*discs, tiny(**changes), {}, tmp_path / "x"), named)
 
 
 @pytest.mark.parametrize(
@@ -567,7 +576,7 @@ def test_a_network_that_cannot_be_is_named(
         (["segment", "RUN", "--recipe", "cam"], "beyondcam map"),
         (["segment", "RUN", "--truth", "--rounds", "2"], "--rounds"),
         (["segment", "RUN", "--truth", "--batch", "1"], "--batch"),
-        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "--eval-split all"),
+        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "eval_split: "),
         (["segment", "/no/run", "--truth"], "beyondcam train"),
         (["predict", "RUN", "a.png", "--out", "/tmp/never"], "beyondcam segment"),
         (["predict", "RUN", "a.png"], "--out"),
@@ -602,6 +611,6 @@ def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
     monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
     assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
     rows = read_segments(tmp_path)
-    assert [(row["trained_on"], row["recipe"]) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
-    assert all((row["seeds_split"], row["split"], row["images"]) == ("train_20", "val_4", 4) for row in rows)
+    assert [(row.trained_on, row.recipe) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
+    assert all((row.seeds_split, row.split, row.images) == ("train_20", "val_4", 4) for row in rows)
     assert "fast-blind-0" in (tmp_path / "report" / "index.html").read_text()

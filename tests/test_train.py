@@ -1,44 +1,74 @@
-"""Training: what it sees, what it keeps, and that it repeats."""
+"""Training a classifier: what it sees, what it keeps, that it repeats and goes on after a kill."""
 
+import hashlib
 import json
-import sys
+import math
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from pydantic import ValidationError
 from sklearn.metrics import average_precision_score
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from beyondcam import files as files_module
 from beyondcam.classifier import (
     Classifier,
     TrainConfig,
-    build,
+    build_classifier,
+    load,
     load_classifier,
     mean_average_precision,
-    train,
+    train_classifier,
+    train_run,
+    training,
 )
-from beyondcam.classifier.train import _augmented
-from beyondcam.data import open_images
+from beyondcam.classifier.config import PERTURB, digits_config
+from beyondcam.classifier.evaluation import labelled_samples
+from beyondcam.data import LabelledImages, Photo, open_images
+from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.perturbations import View, generator
-from beyondcam.training import learning_rate
-from conftest import complaint, make_folder
+from beyondcam.files import write_whole
+from beyondcam.perturbations import View, augmented, generator
+from beyondcam.segmentation import SegmentConfig
+from beyondcam.training import checkpoint
+from beyondcam.training.checkpoint import CHECKPOINT, locked
+from beyondcam.training.loop import learning_rate
+from beyondcam.training.samples import draw_batches, random_view
+from conftest import Command, complaint, make_folder
 
-training = sys.modules["beyondcam.classifier.train"]  # the function of this name hides the module
+CPU = Fabric(accelerator="cpu", devices=1)
 
 
 def config(spec: str, **changes: object) -> TrainConfig:
-    own = {"data": spec, "backbone": "convnet", "kernel": 3, "size": 32, "epochs": 2, "batch": 4}
-    return TrainConfig.model_validate(own | changes)
+    settings = {"data": spec, "backbone": "convnet", "kernel": 3, "size": 32, "epochs": 2, "batch": 4}
+    return TrainConfig.model_validate(settings | changes)
 
 
 def quiet(message: str) -> None:
     del message
 
 
+def train(images: LabelledImages, settings: TrainConfig, run: Path) -> dict[str, str]:
+    return train_classifier(images, settings, run, fabric=CPU, log=quiet)
+
+
 def read(run: Path) -> dict:
     return json.loads((run / "training.json").read_text())
+
+
+def content(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir()}
+
+
+def sha(file: bytes) -> str:
+    return hashlib.sha256(file).hexdigest()[:10]
 
 
 @pytest.fixture
@@ -46,51 +76,112 @@ def spec(tmp_path: Path) -> str:
     return f"folder:{make_folder(tmp_path / 'discs', 12)}"
 
 
+# what is trained
+
+
+def test_the_weights_are_those_of_a_plain_loop_with_a_scheduler_of_torch(spec: str, tmp_path: Path) -> None:
+    """One image at a time read in this thread, `LambdaLR` for the schedule, all else written out."""
+    images = open_images(spec, "all")
+    settings = config(spec, epochs=3, perturb="mask", ema=0.7, warmup=0.3)
+    train(images, settings, tmp_path / "run")
+    order = np.random.default_rng(0).permutation(12)
+    kept = [images.ids[n] for n in sorted(order[1:])]
+    torch.manual_seed(0)
+    net = to_device(build_classifier("convnet", images.classes, 32, kernel=3), CPU)
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.7), use_buffers=True)
+    groups = [{"params": net.backbone.parameters()}, {"params": [net.weight], "lr": 30 * 1e-4}]
+    optimizer = torch.optim.AdamW(groups, 1e-4, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: learning_rate(n, 9, 0.3))
+    saved = {}
+    for epoch in range(3):
+        net.train()
+        order = generator(0, "order", epoch).permutation(11)
+        for rows in (order[:4], order[4:8], order[8:]):
+            inputs = []
+            for i in (kept[n] for n in rows):
+                rng = generator(0, "augment", epoch, i)
+                view = augmented(rng, 48, 48, 32, (0.4, 1.0), flip=True)
+                x = view.altered(net.normalise(view.cut(images.read(i).pixels)))
+                inputs.append(PERTURB["mask"].alter(x, rng))
+            y = torch.tensor([[float(c in images.labels[kept[n]]) for c in range(2)] for n in rows])
+            x = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
+            optimizer.zero_grad()
+            nn.functional.binary_cross_entropy_with_logits(net(x).scores, y).backward()
+            optimizer.step()
+            schedule.step()
+            averaged.update_parameters(net)
+        saved[epoch] = {k: v.clone() for k, v in averaged.module.state_dict().items()}
+    maps = [epoch["held_out_map"] for epoch in read(tmp_path / "run")["epochs"]]
+    best = max(range(3), key=lambda n: (maps[n], n))
+    found = load_classifier(tmp_path / "run").state_dict()
+    for name, value in saved[best].items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(spec: str, tmp_path: Path) -> None:
     images = open_images(spec, "all")
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train(images, config(spec, seed=seed), tmp_path / name, quiet)
-    a, b, c = ((tmp_path / name / "classifier.safetensors").read_bytes() for name in "abc")
+        train(images, config(spec, seed=seed), tmp_path / name)
+    a, b, c = (content(tmp_path / name) for name in "abc")
     assert a == b
-    assert a != c
+    assert a["classifier.safetensors"] != c["classifier.safetensors"]
 
 
 def test_config_json_is_enough_to_repeat_a_run(spec: str, tmp_path: Path) -> None:
     images = open_images(spec, "all")
-    train(images, config(spec, perturb="mask", optimizer="sgd", lr=0.01), tmp_path / "a", quiet)
+    train(images, config(spec, perturb="mask", optimizer="sgd", lr=0.01), tmp_path / "a")
     written = json.loads((tmp_path / "a" / "config.json").read_text())["train"]
-    train(images, TrainConfig.model_validate(written), tmp_path / "b", quiet)
-    first, second = ((tmp_path / n / "classifier.safetensors").read_bytes() for n in "ab")
-    assert first == second
+    train(images, TrainConfig.model_validate(written), tmp_path / "b")
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(861, 4), (800, 4), (784, 5), (466, 7), (16, 200), (1, 200)])
+def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None:
+    """The first number is VOC's animals, which stay at 4 epochs: 54 batches of 16 each."""
+    assert TrainConfig(data="folder:x").epochs_for(images) == epochs
+    steps = [math.ceil(images / 16) * passes for passes in (epochs, epochs - 1)]
+    assert steps[0] >= 200
+    assert epochs == 4 or steps[1] < 200
+    assert TrainConfig(data="folder:x", epochs=3).epochs_for(images) == 3
+    assert digits_config().epochs == 14
+
+
+def test_config_json_states_the_number_of_epochs_where_none_was_given(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    settings = config(spec, epochs=None, batch=1)
+    train(images, settings, tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())["train"]
+    assert written["epochs"] == len(read(tmp_path)["epochs"]) == 19  # of 11 images: 12 less the held-out one
 
 
 def test_a_classifier_is_tuned_from_where_another_ended(spec: str, tmp_path: Path) -> None:
     images = open_images(spec, "all")
-    train(images, config(spec, seed=3), tmp_path / "first", quiet)
+    train(images, config(spec, seed=3), tmp_path / "first")
     tuned = config(spec, start=tmp_path / "first", lr=1e-9, head_lr=1)
-    train(images, tuned, tmp_path / "second", quiet)
+    train(images, tuned, tmp_path / "second")
     first, second = (load_classifier(tmp_path / name) for name in ("first", "second"))
-    for own, other in zip(first.parameters(), second.parameters(), strict=True):
-        torch.testing.assert_close(own, other, atol=1e-6, rtol=0)
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
     assert any(not torch.equal(a, b) for a, b in zip(first.buffers(), second.buffers(), strict=True))
     for word in ("kernel", "size"):
         other = tuned.model_copy(update={word: 7})
-        complaint(lambda c=other: train(images, c, tmp_path / "third", quiet), "--start", word)
+        complaint(lambda c=other: train(images, c, tmp_path / "third"), "start: ", word)
     two = replace(images, classes=images.classes[::-1])
-    complaint(lambda: train(two, tuned, tmp_path / "third", quiet), "--start", "classes")
+    complaint(lambda: train(two, tuned, tmp_path / "third"), "start: ", "classes")
+    assert not (tmp_path / "third").exists()
 
 
-def test_the_checkpoint_is_the_epoch_with_the_best_held_out_map(
+def test_the_weights_kept_are_of_the_epoch_with_the_best_held_out_map(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, torch.Tensor]] = []
 
-    def scripted(classifier: Classifier, *_: object) -> float:
+    def scripted(classifier: Classifier, *_: object) -> tuple[float, dict[str, str]]:
         seen.append({k: v.clone() for k, v in classifier.state_dict().items()})
-        return (0.2, 0.9, 0.5)[len(seen) - 1]
+        return (0.2, 0.9, 0.5)[len(seen) - 1], {}
 
     monkeypatch.setattr(training, "mean_average_precision", scripted)
-    train(open_images(spec, "all"), config(spec, epochs=3), tmp_path, quiet)
+    train(open_images(spec, "all"), config(spec, epochs=3), tmp_path)
     kept = load_classifier(tmp_path).state_dict()
     assert all(torch.equal(kept[k], seen[1][k]) for k in kept)
     assert not all(torch.equal(kept[k], seen[2][k]) for k in kept)
@@ -99,55 +190,40 @@ def test_the_checkpoint_is_the_epoch_with_the_best_held_out_map(
 def test_a_held_out_photo_that_cannot_be_read_is_left_out_and_the_last_epoch_kept(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = open_images(spec, "all")
     kept: list[dict[str, torch.Tensor]] = []
     average = training.mean_average_precision
 
-    def watched(classifier: Classifier, images, ids, left_out):
+    def watched(
+        classifier: Classifier, images: LabelledImages, ids: list[str]
+    ) -> tuple[float | None, dict[str, str]]:
         kept.append({k: v.clone() for k, v in classifier.state_dict().items()})
         for i in ids:
             (Path(spec.removeprefix("folder:")) / "images" / f"{i}.png").write_bytes(b"no photo")
-        return average(classifier, images, ids, left_out)
+        return average(classifier, images, ids)
 
     monkeypatch.setattr(training, "mean_average_precision", watched)
-    left_out = train(images, config(spec, epochs=3), tmp_path, quiet)
+    left_out = train(open_images(spec, "all"), config(spec, epochs=3), tmp_path)
     assert len(left_out) == 1
     assert [epoch["held_out_map"] for epoch in read(tmp_path)["epochs"]] == [None] * 3
     found = load_classifier(tmp_path).state_dict()
     assert all(torch.equal(found[k], kept[2][k]) for k in found)
 
 
-def test_a_training_that_is_killed_leaves_no_classifier_of_other_settings(
-    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(open_images(spec, "all"), config(spec), tmp_path, quiet)
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "_training_batches", killed)
-    with pytest.raises(KeyboardInterrupt):
-        train(open_images(spec, "all", ["red", "blue"]), config(spec), tmp_path, quiet)
-    complaint(lambda: load_classifier(tmp_path), "classifier.safetensors", "beyondcam train")
-
-
-def test_images_that_choose_the_checkpoint_are_not_trained_on(
+def test_images_that_choose_the_epoch_are_not_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = open_images(f"folder:{make_folder(tmp_path / 'discs', 40)}", "all")
     chosen_by: set[str] = set()
     trained_on: set[str] = set()
     monkeypatch.setattr(
-        training, "mean_average_precision", lambda _c, _i, ids, _l: chosen_by.update(ids) or 0.5
+        training, "mean_average_precision", lambda _c, _i, ids: (chosen_by.update(ids) or 0.5, {})
     )
-    batches = training._training_batches
 
-    def watched(images, ids, *rest):
-        trained_on.update(ids)
-        return batches(images, ids, *rest)
+    def watched(image_id: str) -> Photo:
+        trained_on.add(image_id)
+        return images.read(image_id)
 
-    monkeypatch.setattr(training, "_training_batches", watched)
-    train(images, config(images.data, epochs=1), tmp_path / "run", quiet)
+    train(replace(images, read=watched), config(images.data, epochs=1), tmp_path / "run")
     assert len(chosen_by) == 4
     assert trained_on == set(images.ids) - chosen_by
 
@@ -157,12 +233,12 @@ def test_a_training_whose_photos_cannot_be_read_makes_no_classifier(spec: str, t
     place = Path(spec.removeprefix("folder:")) / "images"
     for i in images.ids[:6]:
         (place / f"{i}.png").write_bytes(b"no photo")
-    assert len(train(images, config(spec), tmp_path / "half", quiet)) == 6
+    assert len(train(images, config(spec), tmp_path / "half")) == 6
     assert read(tmp_path / "half")["images"] in (5, 6)  # one of the 12 is held out
     for i in images.ids:
         (place / f"{i}.png").unlink()
-    complaint(lambda: train(images, config(spec), tmp_path / "none", quiet), "none of its images", "p0")
-    assert not (tmp_path / "none" / "classifier.safetensors").exists()
+    complaint(lambda: train(images, config(spec), tmp_path / "none"), "none of the images", "p0")
+    assert not content(tmp_path / "none")
 
 
 def test_batch_norm_keeps_the_statistics_of_any_weights_that_it_starts_from() -> None:
@@ -171,23 +247,209 @@ def test_batch_norm_keeps_the_statistics_of_any_weights_that_it_starts_from() ->
         "weights": config("d", backbone="resnet18", pretrained=False, weights="r.pth"),
         "asked": config("d", freeze_bn=True),
     }
-    assert all(own.frozen_bn for own in frozen.values())
+    assert all(settings.frozen_bn for settings in frozen.values())
     assert not config("d", backbone="resnet18", pretrained=False).frozen_bn
     assert not config("d").frozen_bn
     assert not config("d", backbone="resnet18", freeze_bn=False).frozen_bn
 
 
-def test_a_loss_that_diverges_is_one_line(spec: str, tmp_path: Path) -> None:
-    with pytest.raises(BeyondcamError, match=r"epoch \d: the loss is (nan|inf); lower --lr"):
-        train(open_images(spec, "all"), config(spec, lr=1e18, epochs=5), tmp_path, quiet)
+@pytest.mark.parametrize(("batch", "updates"), [(5, 2), (1, 0)])
+def test_a_batch_of_one_value_a_channel_goes_by_the_statistics_that_batch_norm_has(
+    batch: int, updates: int, spec: str, tmp_path: Path
+) -> None:
+    """The last layers of this network see 1 × 1 pixels: 11 images are batches of 5, 5 and 1, or of 1 each."""
+    settings = config(spec, backbone="resnet10t", pretrained=False, epochs=1, batch=batch, ema=0)
+    train(open_images(spec, "all"), settings, tmp_path)
+    state = load_classifier(tmp_path).state_dict()
+    last = state["backbone.layer4.0.bn2.num_batches_tracked"]
+    first = state["backbone.bn1.num_batches_tracked"]
+    assert (first, last) == (-(-11 // batch), updates)
+
+
+# what survives
+
+
+class Killed(BaseException):
+    """A kill, as far as one can be had inside a process."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`kill_at(n)` kills whoever is about to write the n-th file from now, the first being 0."""
+    left = [1000]
+
+    def write(path: Path, content: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        write_whole(path, content)
+
+    for module in (checkpoint, files_module):
+        monkeypatch.setattr(module, "write_whole", write)
+    return lambda count: left.__setitem__(0, count)
+
+
+def test_a_training_killed_at_any_write_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
+    spec: str, tmp_path: Path, kill_at: Callable[[int], None]
+) -> None:
+    """In the place of another classifier, whose files stay whole until those of the new one are there."""
+    images, settings = open_images(spec, "all"), config(spec, epochs=3)
+    train(images, config(spec, seed=1), tmp_path / "old")
+    train(images, settings, tmp_path / "whole")
+    old, whole = content(tmp_path / "old"), content(tmp_path / "whole")
+    assert old.keys() == whole.keys() == {"classifier.safetensors", "config.json", "training.json"}
+    for count in range(6):  # three checkpoints, settings, weights, facts
+        run = tmp_path / str(count)
+        shutil.copytree(tmp_path / "old", run)
+        kill_at(count)
+        with pytest.raises(Killed):
+            train(images, settings, run)
+        kill_at(1000)
+        found = content(run)
+        assert (CHECKPOINT in found) == (count > 0)
+        found.pop(CHECKPOINT, None)
+        if count < 3:
+            assert found == old
+        elif count < 5:
+            complaint(lambda run=run: load_classifier(run), "is not finished", "`beyondcam train` again")
+        else:
+            assert load_classifier(run).checkpoint == sha(whole["classifier.safetensors"])
+        train(images, settings, run)
+        assert content(run) == whole
+
+
+def test_a_resumed_training_reads_no_epoch_again_and_no_weights_to_start_from(
+    spec: str, tmp_path: Path, kill_at: Callable[[int], None]
+) -> None:
+    images, settings = open_images(spec, "all"), config(spec, epochs=3)
+    train(images, config(spec, seed=3), tmp_path / "start")
+    settings = settings.model_copy(update={"start": tmp_path / "start"})
+    train(images, settings, tmp_path / "whole")
+    kill_at(2)
+    with pytest.raises(Killed):
+        train(images, settings, tmp_path / "killed")
+    kill_at(1000)
+    shutil.rmtree(tmp_path / "start")
+    reads: list[str] = []
+    watched = replace(images, read=lambda i: reads.append(i) or images.read(i))
+    train(watched, settings, tmp_path / "killed")
+    assert len(reads) == 12  # of the third epoch, with its held-out image
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_a_checkpoint_of_other_settings_or_images_is_not_gone_on_from(
+    spec: str, tmp_path: Path, kill_at: Callable[[int], None]
+) -> None:
+    images, settings = open_images(spec, "all"), config(spec)
+    labels = {**images.labels, "p00": frozenset({0, 1})}
+    others = ((images, config(spec, seed=1)), (replace(images, labels=labels), settings))
+    for n, (data, other) in enumerate(others):
+        run = tmp_path / str(n)
+        kill_at(1)
+        with pytest.raises(Killed):
+            train(images, settings, run)
+        kill_at(1000)
+        train(data, other, run)
+        train(data, other, tmp_path / f"{n}-alone")
+        assert content(run) == content(tmp_path / f"{n}-alone")
+
+
+def test_a_damaged_checkpoint_is_named_and_runs_no_code(spec: str, tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"key": Code()}, tmp_path / CHECKPOINT)
+    complaint(
+        lambda: train(open_images(spec, "all"), config(spec), tmp_path), f"{CHECKPOINT}: not a checkpoint"
+    )
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_killed_first_training_is_not_taken_for_finished(
+    spec: str, tmp_path: Path, kill_at: Callable[[int], None], beyondcam: Command
+) -> None:
+    kill_at(1)
+    with pytest.raises(Killed):
+        train(open_images(spec, "all"), config(spec), tmp_path / "run")
+    for words in (
+        ("map", "--recipe", "cam"),
+        ("score",),
+        ("seed", "--recipe", "cam", "--out", tmp_path / "s"),
+    ):
+        command, *rest = words
+        done = beyondcam(command, tmp_path / "run", *rest, status=2)
+        assert "run: training is not finished; run `beyondcam train` again to go on" in done.stderr
+    assert set(content(tmp_path / "run")) == {CHECKPOINT}
+
+
+def test_a_training_that_fails_leaves_the_classifier_that_was_there(spec: str, tmp_path: Path) -> None:
+    images = open_images(spec, "all")
+    train(images, config(spec), tmp_path / "run")
+    before = content(tmp_path / "run")
+    place = Path(spec.removeprefix("folder:")) / "images"
+    with pytest.raises(BeyondcamError, match=r"^lr: .* epoch \d; lower it$"):
+        train(images, config(spec, lr=1e18, epochs=5), tmp_path / "run")
+    complaint(lambda: train(images, config(spec, backbone="resnet19"), tmp_path / "run"), "resnet19")
+    with pytest.raises(ValidationError, match=r"lr\n.*finite"):
+        config(spec, lr=np.inf)
+    for path in place.iterdir():
+        path.write_bytes(b"no photo")
+    complaint(lambda: train(images, config(spec, seed=4), tmp_path / "run"), "none of the images")
+    after = content(tmp_path / "run")
+    after.pop(CHECKPOINT, None)
+    assert after == before
+
+
+def test_a_second_training_in_the_same_folder_is_refused_while_the_first_is_at_work(
+    spec: str, tmp_path: Path
+) -> None:
+    images = open_images(spec, "all")
+    with locked(tmp_path / "run", CPU):
+        complaint(lambda: train(images, config(spec), tmp_path / "run"), "run: another training is at work")
+        assert not content(tmp_path / "run")
+    train(images, config(spec), tmp_path / "run")
+
+
+def test_a_classifier_that_is_trained_anew_while_it_is_loaded_is_not_mixed(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = open_images(spec, "all")
+    train(images, config(spec), tmp_path)
+    restore = load.restore
+
+    def late(*words: object) -> str:
+        train(images, config(spec, seed=1), tmp_path)
+        return restore(*words)
+
+    monkeypatch.setattr(load, "restore", late)
+    complaint(lambda: load_classifier(tmp_path), "another training has just ended")
+
+
+# scores, schedule and draws
+
+
+def test_train_run_scores_the_labelled_images_of_val(spec: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert train_run(config(spec), tmp_path / "run", CPU, said.append) == {}
+    val = open_images(spec, "val")
+    expected, _ = mean_average_precision(load_classifier(tmp_path / "run"), val, val.ids)
+    assert read(tmp_path / "run")["val_map"] == expected
+    assert said[-1] == f"mAP on val: {expected:.4f}"
+    said.clear()
+    train_run(config(spec, split="all"), tmp_path / "all", CPU, said.append)
+    assert read(tmp_path / "all")["val_map"] is None
+    assert said[0] == "no mAP on val: it has no labelled image that was not trained on"
 
 
 def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) -> None:
     images = open_images(spec, "all")
-    classifier = build("convnet", images.classes, 32, kernel=3).eval()
-    found = mean_average_precision(classifier, images, images.ids, {}, batch=5)
+    (Path(spec.removeprefix("folder:")) / "images" / "p11.png").write_bytes(b"no photo")
+    classifier = build_classifier("convnet", images.classes, 32, kernel=3).eval()
+    found, left_out = mean_average_precision(classifier, images, images.ids, batch=5)
+    assert left_out.keys() == {"p11"}
     scores, truth = [], []
-    for i in images.ids:
+    for i in images.ids[:11]:
         pixels = torch.nn.functional.interpolate(
             images.read(i).pixels[None], (32, 32), mode="bilinear", antialias=True
         )
@@ -196,6 +458,10 @@ def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) ->
         truth.append([c in images.labels[i] for c in range(2)])
     s, t = np.array(scores), np.array(truth)
     assert found == pytest.approx(np.mean([average_precision_score(t[:, c], s[:, c]) for c in range(2)]))
+    assert mean_average_precision(classifier, images, ["p11"])[0] is None
+    with torch.no_grad():
+        classifier.weight.fill_(np.nan)
+    complaint(lambda: mean_average_precision(classifier, images, images.ids), "not finite")
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
@@ -206,10 +472,47 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
     assert rates[99] == pytest.approx(0.5 * (1 + np.cos(np.pi * 89 / 90)))
 
 
+def test_an_epoch_shows_each_image_once_in_an_order_of_its_own_and_shards_share_its_batches() -> None:
+    ids = [f"p{n}" for n in range(11)]
+    epochs = [draw_batches(ids, 4, 0, epoch, (0, 1)) for epoch in (0, 1, 1)]
+    assert epochs[0] != epochs[1] == epochs[2]
+    for n, batches in enumerate(epochs[:2]):
+        assert [len(batch) for batch in batches] == [4, 4, 3]
+        assert sorted(i for batch in batches for _, i in batch) == sorted(ids)
+        assert {epoch for batch in batches for epoch, _ in batch} == {n}
+    assert draw_batches(ids, 4, 0, 1, (0, 1), full=True) == epochs[1][:2]
+    shards = [draw_batches(ids, 4, 0, 1, (index, 2)) for index in range(2)]
+    for whole, *parts in zip(epochs[1], *shards, strict=True):
+        assert whole[0::2] == parts[0]
+        assert whole[1::2] == parts[1]
+
+
+def test_batches_come_in_order_and_take_nothing_from_the_stream_of_dropout(spec: str) -> None:
+    images = open_images(spec, "all")
+    for name in ("p02", "p10", "p11"):
+        (Path(spec.removeprefix("folder:")) / "images" / f"{name}.png").write_bytes(b"no photo")
+    classifier = build_classifier("convnet", images.classes, 32, kernel=3)
+    samples = labelled_samples(images, classifier, random_view(config(spec)))
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    chunks = [[(3, i) for i in images.ids[n : n + 5]] for n in (0, 5, 10)]
+    batches = list(samples.batches(chunks))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [len(batch.x) for batch in batches] == [4, 5, 0]
+    assert [[*batch.left_out] for batch in batches] == [["p02"], [], ["p10", "p11"]]
+    for chunk, batch in zip(chunks, batches, strict=True):
+        rows = [index for index in chunk if index[1] not in batch.left_out]
+        for x, y, index in zip(batch.x, batch.y, rows, strict=True):
+            view = random_view(config(spec))(*index, 48, 48)
+            expected = view.altered(classifier.normalise(view.cut(images.read(index[1]).pixels)))
+            assert torch.equal(x, expected)
+            assert set(y.nonzero().flatten().tolist()) == images.labels[index[1]]
+
+
 def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:
-    settings = config("x", crop_scale=(0.4, 0.5), flip=False)
+    draw = random_view(config("x", crop_scale=(0.4, 0.5), flip=False))
     for n in range(200):
-        view = _augmented(generator(0, n), 120, 100, settings)
+        view = draw(0, str(n), 120, 100)
         top, left, bottom, right = view.window
         assert 0 <= top < bottom <= 120
         assert 0 <= left < right <= 100
@@ -218,13 +521,9 @@ def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:
 
 
 def test_perturbed_training_perturbs_each_input() -> None:
-    plain, masked = (config("x", perturb=p) for p in (None, "mask"))
     x = torch.ones(3, 32, 32)
-    first = _augmented(generator(0), 40, 40, plain).alter
-    second = _augmented(generator(0), 40, 40, masked).alter
-    assert first is not None
-    assert second is not None
-    whole, dropped = first(x), second(x)
+    first, second = (random_view(config("x"), p)(0, "a", 40, 40) for p in (None, PERTURB["mask"]))
+    whole, dropped = first.altered(x), second.altered(x)
     assert whole.unique().numel() == 1
     share = (dropped == 0).float().mean().item()
     assert 0 < share < 0.8
@@ -235,17 +534,13 @@ def test_a_classifier_trained_on_masked_inputs_loses_less_by_them(tmp_path: Path
     images = open_images(f"folder:{make_folder(tmp_path / 'discs', 40)}", "all")
     losses = {}
     for name in (None, "mask"):
-        train(
-            images,
-            config(images.data, perturb=name, epochs=12, lr=0.005, head_lr=1, ema=0.9),
-            tmp_path / str(name),
-            quiet,
-        )
+        settings = config(images.data, perturb=name, epochs=12, lr=0.005, head_lr=1, ema=0.9)
+        train(images, settings, tmp_path / str(name))
         classifier = load_classifier(tmp_path / str(name))
         inputs, labels = [], []
         for i in images.ids:
             x = classifier.normalise(View((0, 0, 48, 48), 32).cut(images.read(i).pixels))
-            inputs.append(training.PERTURB["mask"].alter(x, generator(9, i)))
+            inputs.append(PERTURB["mask"].alter(x, generator(9, i)))
             labels.append(torch.tensor([float(c in images.labels[i]) for c in range(2)]))
         with torch.no_grad():
             scores = classifier(torch.stack(inputs)).scores
@@ -253,3 +548,8 @@ def test_a_classifier_trained_on_masked_inputs_loses_less_by_them(tmp_path: Path
             scores, torch.stack(labels)
         ).item()
     assert losses["mask"] < 0.9 * losses[None]
+
+
+def test_every_setting_has_help() -> None:
+    for settings in (TrainConfig, SegmentConfig):
+        assert all(field.description for field in settings.model_fields.values())

@@ -9,7 +9,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from beyondcam.classifier import build
+from beyondcam.classifier import build_classifier
 from conftest import complaint
 
 
@@ -30,7 +30,7 @@ def x() -> Tensor:
 def test_torchvisions_file_gives_timms_network_torchvisions_features(tmp_path: Path, x: Tensor) -> None:
     theirs = shuffled(torchvision.models.resnet18())
     torch.save(theirs.state_dict(), tmp_path / "resnet18.pth")
-    ours = build("resnet18", ("a", "b"), 64, weights=tmp_path / "resnet18.pth").eval()
+    ours = build_classifier("resnet18", ("a", "b"), 64, weights=tmp_path / "resnet18.pth").eval()
     features = nn.Sequential(*list(theirs.children())[:-2])
     with torch.no_grad():
         torch.testing.assert_close(ours.backbone(x), features(x))
@@ -39,7 +39,7 @@ def test_torchvisions_file_gives_timms_network_torchvisions_features(tmp_path: P
 def test_timms_safetensors_give_timms_features(tmp_path: Path, x: Tensor) -> None:
     theirs = shuffled(timm.create_model("resnet18"))
     save_file(theirs.state_dict(), tmp_path / "resnet18.safetensors")
-    ours = build("resnet18", ("a", "b"), 64, weights=tmp_path / "resnet18.safetensors").eval()
+    ours = build_classifier("resnet18", ("a", "b"), 64, weights=tmp_path / "resnet18.safetensors").eval()
     with torch.no_grad():
         torch.testing.assert_close(ours.backbone(x), theirs.forward_features(x))
 
@@ -50,7 +50,7 @@ def test_smaller_output_stride_gives_a_finer_map_of_the_same_values(
 ) -> None:
     torch.save(shuffled(torchvision.models.resnet18()).state_dict(), tmp_path / "resnet18.pth")
     coarse, fine = (
-        build("resnet18", ("a",), 64, weights=tmp_path / "resnet18.pth", output_stride=s).eval()
+        build_classifier("resnet18", ("a",), 64, weights=tmp_path / "resnet18.pth", output_stride=s).eval()
         for s in (32, stride)
     )
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_smaller_output_stride_gives_a_finer_map_of_the_same_values(
 
 def test_a_backbone_with_its_channels_last_is_turned(x: Tensor) -> None:
     swin = "swin_tiny_patch4_window7_224,img_size=64,embed_dim=24"
-    classifier = build(swin, ("a", "b"), 64).eval()
+    classifier = build_classifier(swin, ("a", "b"), 64).eval()
     with torch.no_grad():
         scores, activations = classifier(x)
         theirs = classifier.backbone.trunk(x)  # (B, h, w, K)
@@ -72,7 +72,7 @@ def test_a_backbone_with_its_channels_last_is_turned(x: Tensor) -> None:
 
 
 def test_a_backbone_without_features_is_refused() -> None:
-    complaint(lambda: build("efficientvim_m1", ("a", "b"), 224), "--backbone efficientvim_m1")
+    complaint(lambda: build_classifier("efficientvim_m1", ("a", "b"), 224), "backbone: efficientvim_m1")
 
 
 VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=2"
@@ -82,7 +82,7 @@ def test_a_transformer_s_activations_are_its_tokens_by_the_head_and_their_mean_i
     x: Tensor,
 ) -> None:
     torch.manual_seed(0)
-    classifier = build(VIT, ("a", "b", "c"), 64).eval()
+    classifier = build_classifier(VIT, ("a", "b", "c"), 64).eval()
     theirs = timm.create_model("vit_tiny_patch16_224", img_size=64, patch_size=8, depth=2, num_classes=0)
     theirs.load_state_dict(classifier.backbone.trunk.state_dict())
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_a_transformer_s_activations_are_its_tokens_by_the_head_and_their_mean_i
 
 
 def test_a_transformer_s_grid_covers_inputs_of_any_size(x: Tensor) -> None:
-    classifier = build("vit_tiny_patch16_224,depth=1", ("a",), 64).eval()
+    classifier = build_classifier("vit_tiny_patch16_224,depth=1", ("a",), 64).eval()
     for side, grid in ((64, 4), (96, 6), (72, 4), (88, 6), (8, 1)):
         inputs = torch.nn.functional.interpolate(x, side).requires_grad_()
         scores, activations = classifier(inputs)
@@ -109,7 +109,7 @@ def test_a_transformer_s_grid_covers_inputs_of_any_size(x: Tensor) -> None:
 def test_a_transformer_takes_its_own_weights_at_another_input_size(tmp_path: Path) -> None:
     theirs = timm.create_model("vit_tiny_patch16_224", depth=1)
     save_file(theirs.state_dict(), tmp_path / "vit.safetensors")
-    ours = build("vit_tiny_patch16_224,depth=1", ("a",), 64, weights=tmp_path / "vit.safetensors")
+    ours = build_classifier("vit_tiny_patch16_224,depth=1", ("a",), 64, weights=tmp_path / "vit.safetensors")
     assert torch.equal(ours.backbone.trunk.pos_embed, theirs.pos_embed)
 
 
@@ -125,4 +125,4 @@ def test_a_transformer_takes_its_own_weights_at_another_input_size(tmp_path: Pat
     ],
 )
 def test_options_that_are_no_numbers_or_not_the_network_s_are_one_line(backbone: str, named: str) -> None:
-    complaint(lambda: build(backbone, ("a",), 64), "--backbone", named)
+    complaint(lambda: build_classifier(backbone, ("a",), 64), "backbone: ", named)

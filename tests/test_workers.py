@@ -124,7 +124,7 @@ def test_worker_that_dies_is_one_line_that_says_what_to_do() -> None:
             pool.submit(fail)
 
     for call in (run, run_on):
-        complaint(call, "worker process died", "--workers")
+        complaint(call, "workers: ", "process died")
 
 
 def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:

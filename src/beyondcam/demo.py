@@ -4,15 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from beyondcam.classifier import digits_config, load_classifier, train_run
-from beyondcam.data import open_images, open_masks
-from beyondcam.devices import to_device
-from beyondcam.evidence import map_split, map_witnesses
-from beyondcam.metrics import Training, read_segments, score_split, threshold_of, write_scores
+from beyondcam.data import open_images
+from beyondcam.data.masks import open_masks
+from beyondcam.devices import keep_memory, open_fabric, to_device
+from beyondcam.evidence import AdaptiveThreshold, find_shelf, map_split, map_witnesses
+from beyondcam.metrics import ThresholdSplit, read_segments, score_split, write_scores
 from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
-from beyondcam.seeds import find_shelf, write_seeds
-from beyondcam.segment import Exam, seeds_lesson, segment_run, truth_lesson
+from beyondcam.seeds import write_seeds
+from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import digits_segment_config
 
 RECIPES = (
@@ -25,13 +26,15 @@ TAUGHT, TEACHER = "train_2000", "fast"
 """What segmentation networks are trained on, and the recipe of its seeds."""
 
 
-def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
+def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
     """Train, map, score, seed and report; returns the images left out, of which there are none.
 
     `full` closes the loop: a segmentation network trained on seeds, beside one trained on the masks.
     """
-    left_out = train_run(digits_config(seed=seed), out, say)
-    classifier = to_device(load_classifier(out))
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    left_out = train_run(digits_config(seed=seed), out, fabric, log)
+    classifier = to_device(load_classifier(out), fabric)
     cookbook = Cookbook()
     recipes = {name: cookbook.recipe(name) for name in RECIPES}
     train, val = open_images("digits", TRAIN), open_images("digits", VAL)
@@ -41,10 +44,10 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = F
     masks, train_masks = open_masks("digits", VAL), open_masks("digits", TRAIN)
     assert masks is not None
     assert train_masks is not None
-    scores = score_split(out, val, masks, training=Training(train, train_masks))
+    scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
-    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out
+    left_out |= write_seeds(val, shelf, AdaptiveThreshold(), out / "seeds").left_out
     print_table(scores.rows)
     if full:
         taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)
@@ -52,9 +55,10 @@ def run_demo(out: Path, seed: int, say: Callable[[str], None], *, full: bool = F
         recipes = {TEACHER: cookbook.recipe(TEACHER)}
         left_out |= map_split(classifier, taught, recipes, out, seed=seed, workers=None)
         left_out |= map_witnesses(classifier, taught, out)
-        for lesson in (seeds_lesson(out, taught, TEACHER), truth_lesson(taught, taught_masks)):
-            left_out |= segment_run(out, lesson, digits_segment_config(seed=seed), Exam(val, masks), say=say)
+        config, evaluation = digits_segment_config(seed=seed), EvaluationSplit(val, masks)
+        for source in (labels_of_seeds(out, taught, TEACHER), labels_of_masks(taught, taught_masks)):
+            left_out |= segment_run(out, source, config, evaluation, fabric, log=log)
         print_segments(out, read_segments(out))
-    say(f"seeds: {out / 'seeds'}")
-    say(f"report: {write_report(out).resolve()}")
+    log(f"seeds: {out / 'seeds'}")
+    log(f"report: {write_report(out).resolve()}")
     return left_out | scores.left_out

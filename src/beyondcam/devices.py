@@ -1,22 +1,24 @@
-"""Where the network runs, and the other processes at the same work: those that torchrun started."""
+"""Where the network runs, and the other processes that torchrun started for the same job."""
+
+from __future__ import annotations
 
 import ctypes
 import logging
 import os
 import sys
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed, nn
 
 from beyondcam.errors import BeyondcamError
 
+if TYPE_CHECKING:  # importing it takes as long as importing torch
+    from lightning_fabric import Fabric
+
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others; one whose part was small may have to for days."""
+"""How long a process waits for the others, which may take days longer than one with a small shard."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -28,14 +30,14 @@ def processes() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-def keep_memory() -> None:
-    """Have glibc keep the memory of large tensors for the next ones, in this process.
+def keep_memory(device: torch.device) -> None:
+    """Have glibc keep the memory of large tensors for the next ones, in this process, if `device` is a CPU.
 
-    Left alone it hands each block over 32 MB back to the system as soon as it is free, and takes the next one
-    page by page, which is a large part of a network's time on a CPU (docs/performance.md). Elsewhere nothing
-    changes.
+    By default it returns each block over 32 MB to the system as soon as it is free, and gets the next one
+    page by page, which is a large part of a network's time on a CPU (docs/performance.md). Commands and
+    benchmarks call this once, after `open_fabric`; it changes nothing with a GPU or another allocator.
     """
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+    if device.type == "cpu" and sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
         mallopt = ctypes.CDLL(None).mallopt
         trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them
         mallopt(mmap_max, 0)
@@ -43,16 +45,21 @@ def keep_memory() -> None:
 
 
 def spare_cores() -> int:
-    """The cores that the network can do without: all but one, shared with the other processes here."""
+    """The cores that the network does not need: all but one, shared with the processes on this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(0, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
 
 
 def open_fabric(backend: str | None = None) -> Fabric:
-    """One device, a GPU where there is one; under torchrun each process its own, and all connected.
+    """One device, a GPU where there is one; under torchrun each process gets its own, and all are connected.
 
-    `backend` connects them: by default nccl between GPUs, gloo between CPUs.
+    Opened once, where a command begins, and passed on. `backend` connects the processes: by default nccl
+    between GPUs, gloo between CPUs.
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
     _, world = processes()
     if world == 1:
         return Fabric(accelerator="auto", devices=1)
@@ -67,23 +74,21 @@ def open_fabric(backend: str | None = None) -> Fabric:
     return fabric
 
 
-def to_device(network: Network, fabric: Fabric | None = None) -> Network:
-    """A network on the GPU where there is one, in the memory format that is fastest for convolutions."""
-    device = (fabric or open_fabric()).device
-    if device.type == "cpu":
-        keep_memory()
-    return network.to(device).to(memory_format=torch.channels_last)
+def to_device(network: Network, fabric: Fabric) -> Network:
+    """A network on its device, in the memory format that is fastest for convolutions."""
+    return network.to(fabric.device).to(memory_format=torch.channels_last)
 
 
-def total_of(own: torch.Tensor, fabric: Fabric) -> float:
-    """The sum of the processes' numbers."""
-    return cast(torch.Tensor, fabric.all_reduce(own, reduce_op="sum")).item()
+def total_of(number: torch.Tensor | float, fabric: Fabric) -> float:
+    """The sum of a number over the processes."""
+    tensor = torch.as_tensor(number, device=fabric.device)
+    return cast(torch.Tensor, fabric.all_reduce(tensor, reduce_op="sum")).item()
 
 
-def all_of(own: dict[str, str], fabric: Fabric) -> dict[str, str]:
+def all_of(part: dict[str, str], fabric: Fabric) -> dict[str, str]:
     """The dictionaries of all processes in one."""
     if fabric.world_size == 1:
-        return own
+        return part
     parts: list[dict[str, str]] = [{}] * fabric.world_size
-    distributed.all_gather_object(parts, own)
-    return {key: value for part in parts for key, value in part.items()}
+    distributed.all_gather_object(parts, part)
+    return {key: value for each in parts for key, value in each.items()}

@@ -1,4 +1,4 @@
-"""The one error this package raises at people: a single line that names the file or field and what to do."""
+"""The one error meant for people: a single line that names the file or parameter, and what to do."""
 
 from typing import TYPE_CHECKING
 
@@ -7,11 +7,31 @@ if TYPE_CHECKING:  # importing it takes a while
 
 
 class BeyondcamError(Exception):
-    """Unusable arguments, data or files. The message is one line, meant to be read by a person."""
+    """Unusable arguments, data or files. The message is one printable line, meant to be read by a person.
+
+    Parameters
+    ----------
+    message : what is wrong, and what to do about it.
+    parameter : the name of the parameter that is wrong, which the message is then made to begin with.
+
+    """
+
+    def __init__(self, message: str, *, parameter: str | None = None) -> None:
+        super().__init__(printable(message if parameter is None else f"{parameter}: {message}"))
+        self.parameter = parameter
 
 
 class MissingWeightsError(BeyondcamError):
     """Pretrained weights that are neither installed nor to be downloaded."""
+
+
+def printable(text: str) -> str:
+    r"""The text as one line that is safe to show: what a terminal would act on is written as an escape.
+
+    >>> printable("two\nlines")
+    'two\\nlines'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def first_complaint(error: "ValidationError") -> tuple[list[str], str]:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import MAPS, run_forward
-from beyondcam.recipes import Cookbook, Item, Recipe, run, scores
+from beyondcam.maps import MAPS, Map, run_forward
+from beyondcam.recipes import Cookbook, Item, Recipe, classify_photos, map_items
 
 Picture = Photo | str | PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A photo in any of the forms that `as_photo` takes."""
@@ -84,7 +84,7 @@ def map_image(
             listed = [targets] if isinstance(targets, str | int) else targets
             chosen = [class_index(classifier, target) for target in listed]
         cooked = Cookbook().recipe(recipe) if isinstance(recipe, str) else recipe
-        (results,) = run(
+        (results,) = map_items(
             classifier, [Item(image_id, photo, tuple(chosen))], {"": cooked}, seed=seed, batch=batch
         )
     maps = results[""].maps
@@ -105,7 +105,7 @@ def map_batch(
     net: nn.Module,
     inputs: Tensor,
     targets: Tensor | Sequence[Target] | None = None,
-    name: str = "saliency",
+    method: str | Map = "saliency",
 ) -> Tensor:
     """Map a batch as a network takes it, such as one from a `DataLoader`: one pass, no perturbation.
 
@@ -118,8 +118,8 @@ def map_batch(
     targets
         a class for each input, by name or index; or bool (B, C), any number for each; by default the one
         with the highest score.
-    name
-        of a map in `MAPS`.
+    method
+        a map, or the name of one such as "cam", "saliency" or "gradcam".
 
     Returns
     -------
@@ -134,12 +134,13 @@ def map_batch(
     classifier = _classifier(net)
     if inputs.ndim != 4 or inputs.shape[1] != 3 or not inputs.is_floating_point():
         raise BeyondcamError(f"inputs: float (B, 3, H, W) is needed, not {inputs.dtype} {(*inputs.shape,)}")
-    if name not in MAPS:
-        raise BeyondcamError(f"name: no map {name!r}; there are {', '.join(MAPS)}")
+    try:
+        chosen = MAPS.find(method)(kind=method) if isinstance(method, str) else method
+    except ValueError as error:
+        raise BeyondcamError(str(error), parameter="method") from None
     with evaluating(classifier), torch.inference_mode(False):
         pairs = _pairs(classifier, inputs, targets)
-        forward = run_forward(classifier, inputs.clone(), pairs, gradient=MAPS[name].gradient)
-        maps = MAPS[name].of(forward).float()  # (P, h, w)
+        maps = chosen(run_forward(classifier, inputs.clone(), pairs, chosen.needs)).float()  # (P, h, w)
     if maps.shape[1:] == inputs.shape[2:]:
         return maps
     return F.interpolate(maps[None], inputs.shape[2:], mode="bilinear", antialias=True)[0]
@@ -207,7 +208,7 @@ def _classifier(net: nn.Module) -> Classifier:
 
 def _top(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
     """The most probable classes with their probabilities."""
-    probabilities = classifier.probabilities(scores(classifier, [photo])[0])  # (C,)
+    probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])  # (C,)
     best = probabilities.topk(min(top, len(probabilities)))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 

@@ -7,14 +7,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from beyondcam.devices import processes
+from beyondcam.errors import printable
 
 T = TypeVar("T")
 
 
-def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     """Iterate with a progress bar, where stderr is a terminal; of several processes the first shows one."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    text = TextColumn("{task.description}", markup=False)
     console = Console(stderr=True)
     rank, _ = processes()
-    with Progress(*columns, console=console, disable=rank > 0 or not console.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=what)
+    with Progress(
+        text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, disable=rank > 0 or not console.is_terminal,
+    ) as bar:  # fmt: skip
+        yield from bar.track(items, total=total, description=printable(description))

@@ -8,12 +8,16 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from beyondcam.data import LabelledImages, Masks, read_mask
-from beyondcam.devices import all_of, open_fabric, to_device
+from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data.masks import Masks
+from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import write_json
+from beyondcam.evidence import find_shelf
+from beyondcam.files import path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
+    NetworkRow,
+    TrainedOn,
     band_of,
     estimate,
     label_mious,
@@ -21,7 +25,7 @@ from beyondcam.metrics import (
     threshold_of,
     write_segment,
 )
-from beyondcam.seeds import find_shelf, seed_labels
+from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -31,16 +35,14 @@ from beyondcam.segmentation import (
     train_segmenter,
 )
 
-Values = dict[str, Any]
-
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a network is trained on.
+class LabelSource:
+    """Images with the label images that a network is trained on.
 
     Attributes
     ----------
-    name : of what is learnt, a part of the network's own name.
+    name : of the source; the network's name begins with it.
     images : the images.
     labels : id → label image.
     facts : what a row of `RUN/segments.json` says of them.
@@ -50,146 +52,158 @@ class Lesson:
     name: str
     images: LabelledImages
     labels: Labels
-    facts: Values
+    facts: TrainedOn
 
 
 @dataclass(frozen=True)
-class Exam:
+class EvaluationSplit:
     """The images that networks are scored on, and their masks."""
 
     images: LabelledImages
     masks: Masks
 
     def check(self, trained_on: LabelledImages) -> None:
-        """See to it that no image is both trained on and scored. Raises `BeyondcamError`."""
+        """Raise `BeyondcamError` where an image would be both trained on and scored."""
         if seen := self.images.shared(trained_on):
             raise BeyondcamError(
-                f"--eval-split {self.images.split}: {len(seen)} of its images are in "
-                f"--seeds-split {trained_on.split}, which is trained on"
+                f"eval_split: {len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
+                "which is trained on; name another"
             )
 
 
-def seeds_lesson(
-    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", void: str = "0"
-) -> Lesson:
-    """The seeds of a recipe, as `seed_labels` has them; both are values or the names of rules."""
+def labels_of_seeds(
+    run: Path, images: LabelledImages, recipe: str, threshold: str = "adaptive", void: str = "0"
+) -> LabelSource:
+    """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules."""
     shelf = find_shelf(run, images, recipe)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
-    facts = {
-        "trained_on": "seeds",
-        "seeds_split": images.split,
-        "recipe": recipe,
+    facts = TrainedOn(
+        trained_on="seeds",
+        seeds_split=images.split,
+        recipe=recipe,
         **{key: shelf.manifest[key] for key in ("recipe_hash", "checkpoint", "targets")},
-        "mapped": sum(shelf.path(i).exists() for i in images.ids),
-        "threshold_rule": threshold if threshold.isalpha() else "fixed",
-        "threshold": value,
-        "void": band,
-    }
+        mapped=sum(shelf.path(i).exists() for i in images.ids),
+        threshold_rule=threshold if threshold.isalpha() else "fixed",
+        threshold=value.value,
+        void=band,
+    )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
-    return Lesson(name, images, lambda i: seed_labels(shelf.read(i), value, band), facts)
+    return LabelSource(name, images, lambda i: seed_labels(shelf.read(i), value, band), facts)
 
 
-def truth_lesson(images: LabelledImages, masks: Masks) -> Lesson:
-    """The masks themselves: the upper bound of what seeds can teach."""
-    facts: Values = {"trained_on": "truth", "seeds_split": images.split}
-    facts |= dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void"))
-    return Lesson("truth", images, lambda i: masks.read(i).numpy(), facts)
+def labels_of_masks(images: LabelledImages, masks: Masks) -> LabelSource:
+    """The masks themselves: the upper bound for networks trained on seeds."""
+    facts = TrainedOn(
+        trained_on="truth",
+        seeds_split=images.split,
+        **dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void")),
+    )
+    return LabelSource("truth", images, lambda i: masks.read(i).numpy(), facts)
 
 
 def segment_run(
     run: Path,
-    lesson: Lesson,
+    source: LabelSource,
     config: SegmentConfig,
-    exam: Exam | None,
+    evaluation: EvaluationSplit | None,
+    fabric: Fabric,
     *,
     rounds: int = 1,
     name: str | None = None,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, str]:
-    """Train a network on the lesson as `RUN/segment/NAME`, and score it in the exam, if there is one.
+    """Train a network on the source's labels as `RUN/segment/NAME`, and score it on `evaluation`, if given.
 
-    Each further round trains another, `NAME-roundN`, on what the one before predicts for the lesson's images,
-    kept to their image-level labels. Returns the images left out, with the reason; of several processes the
-    first returns them all.
+    Each further round trains another, `NAME-roundN`, on what the one before predicts for the source's images,
+    limited to their image-level labels. Returns the images left out, with the reason; of several processes
+    the first returns them all.
     """
-    if exam:
-        exam.check(lesson.images)
-    if rounds > 1 and not any(i in lesson.images.labels for i in lesson.images.ids):
+    if evaluation:
+        evaluation.check(source.images)
+    if rounds > 1 and not any(i in source.images.labels for i in source.images.ids):
         raise BeyondcamError(
-            f"--rounds {rounds}: no image of --seeds-split {lesson.images.split} has a label, to which a "
-            "further round is kept"
+            f"rounds: no image of {source.images.split} has a label, to which the predictions of a round are "
+            "limited; leave out rounds"
         )
-    fabric = open_fabric()
-    name = name or f"{lesson.name}-{config.seed}"
+    name = name or f"{source.name}-{config.seed}"
     left_out: dict[str, str] = {}
     scored: list[LabelCounts] = []
     for number in range(1, rounds + 1):
-        own = name if number == 1 else f"{name}-round{number}"
-        folder, facts = run / "segment" / own, lesson.facts | {"round": number}
-        left_out |= train_segmenter(lesson.images, lesson.labels, config, facts, folder, say)
+        network = name if number == 1 else f"{name}-round{number}"
+        folder, facts = run / "segment" / network, source.facts.to_json() | {"round": number}
+        left_out |= train_segmenter(
+            source.images, source.labels, config, facts, folder, fabric=fabric, log=log
+        )
         segmenter = to_device(load_segmenter(folder), fabric)
-        if exam:
-            counts = _examine(segmenter, exam, folder / "predictions" / exam.images.split, fabric, left_out)
+        if evaluation:
+            out = folder / "predictions" / evaluation.images.split
+            counts = _evaluate(segmenter, evaluation, out, fabric, left_out)
             if counts:
-                write_segment(run, {"name": own} | facts | _row(exam, config, counts), counts)
+                write_segment(run, _row(network, facts, evaluation, config, counts), counts)
                 scored.append(counts)
         if number < rounds:
-            kept = folder / "predictions" / lesson.images.split
-            lesson = _next(lesson, segmenter, kept, fabric, left_out)
+            out = folder / "predictions" / source.images.split
+            source = _labels_of_predictions(source, segmenter, out, fabric, left_out)
     if len(scored) > 1:
         first, *_, last = label_mious(scored)
         difference, interval = estimate(last - first)
         low, high = interval or (difference, difference)
-        say(f"round {rounds} less round 1: mIoU {difference:+.3f} [{low:+.3f}, {high:+.3f}]")
+        log(f"round {rounds} less round 1: mIoU {difference:+.3f} [{low:+.3f}, {high:+.3f}]")
     if fabric.is_global_zero:
         write_json(run / "left_out" / f"segment-{name}.json", left_out)
     fabric.barrier()
     return left_out if fabric.is_global_zero else {}
 
 
-def _examine(
-    segmenter: Segmenter, exam: Exam, folder: Path, fabric: Fabric, left_out: dict[str, str]
+def _evaluate(
+    segmenter: Segmenter, evaluation: EvaluationSplit, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelCounts | None:
-    """Write the predictions and count them; of several processes the first counts."""
-    share = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, exam.images, folder, share=share), fabric)
+    """Write the predictions and count them against the masks; of several processes the first counts."""
+    shard = fabric.global_rank, fabric.world_size
+    missing = all_of(predict_split(segmenter, evaluation.images, out, shard=shard), fabric)
     left_out |= missing
     if not fabric.is_global_zero:
         return None
-    ids = [i for i in exam.images.ids if i not in missing]
-    return score_labels(_stored(folder), ids, exam.masks, left_out)
+    ids = [i for i in evaluation.images.ids if i not in missing]
+    counts, unread = score_labels(_labels_in(out), ids, evaluation.masks)
+    left_out |= unread
+    return counts
 
 
-def _next(
-    lesson: Lesson, segmenter: Segmenter, folder: Path, fabric: Fabric, left_out: dict[str, str]
-) -> Lesson:
-    """The lesson of the round to come: what the network predicts, kept to the image-level labels."""
-    share = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, lesson.images, folder, to_labels=True, share=share), fabric)
+def _labels_of_predictions(
+    source: LabelSource, segmenter: Segmenter, out: Path, fabric: Fabric, left_out: dict[str, str]
+) -> LabelSource:
+    """The labels of the next round: what the network predicts, limited to the image-level labels."""
+    shard = fabric.global_rank, fabric.world_size
+    missing = all_of(predict_split(segmenter, source.images, out, to_labels=True, shard=shard), fabric)
     left_out |= missing
-    ids = tuple(i for i in lesson.images.ids if i not in missing)
-    return replace(lesson, images=replace(lesson.images, ids=ids), labels=_stored(folder))
+    ids = tuple(i for i in source.images.ids if i not in missing)
+    return replace(source, images=replace(source.images, ids=ids), labels=_labels_in(out))
 
 
-def _stored(folder: Path) -> Labels:
-    """Predictions on disk."""
-    return lambda i: read_mask(folder / f"{i}.png").numpy()
+def _labels_in(folder: Path) -> Labels:
+    """Label images that were written to a folder."""
+    return lambda i: read_mask(path_below(folder, i, ".png")).numpy()
 
 
-def _row(exam: Exam, config: SegmentConfig, counts: LabelCounts) -> Values:
-    """What a row of `RUN/segments.json` says of the network and its score."""
+def _row(
+    name: str, facts: dict[str, Any], evaluation: EvaluationSplit, config: SegmentConfig, counts: LabelCounts
+) -> NetworkRow:
+    """The row of a network and its score."""
     miou, interval = estimate(label_mious([counts])[0])
-    by_class = zip(("background", *exam.images.classes), counts.by_class().tolist(), strict=True)
-    return {
-        "training_seed": config.seed,
-        "architecture": config.architecture,
-        "encoder": config.encoder,
-        "config": config.model_dump(mode="json"),
-        "data": exam.images.data,
-        "split": exam.images.split,
-        "miou": miou,
-        "iou": {label: None if math.isnan(value) else value for label, value in by_class},
-        "ci": {"miou": interval},
-        "images": len(counts.ids),
-    }
+    by_class = zip(("background", *evaluation.images.classes), counts.by_class().tolist(), strict=True)
+    return NetworkRow(
+        name=name,
+        **facts,
+        training_seed=config.seed,
+        architecture=config.architecture,
+        encoder=config.encoder,
+        config=config.model_dump(mode="json"),
+        data=evaluation.images.data,
+        split=evaluation.images.split,
+        miou=miou,
+        iou={label: None if math.isnan(value) else value for label, value in by_class},
+        ci={"miou": interval},
+        images=len(counts.ids),
+    )

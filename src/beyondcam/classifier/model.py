@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from beyondcam.classifier.fingerprint import digest
+from beyondcam.classifier.hashing import digest
 from beyondcam.errors import BeyondcamError
 
 

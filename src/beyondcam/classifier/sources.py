@@ -37,7 +37,7 @@ class Source(NamedTuple):
 def _of_timm(name: str, classes: Sequence[str] | None, weights: Path | None) -> Source:
     net = _timm(name, None if weights is None else _count(classes))
     if weights is None:
-        load_imagenet(net, name, option="model: timm:")
+        load_imagenet(net, name, parameter="model")
     else:
         net.load_state_dict(fitting(net, weights, name), strict=False)
     return Source(net, find_input(net), lambda: find_classes(net))
@@ -128,7 +128,7 @@ def rebuild(model: str, classes: int, config: Mapping[str, Any] | None) -> nn.Mo
 def _timm(name: str, classes: int | None) -> nn.Module:
     import timm
 
-    plain, options = name_and_options(name, "model: timm:")
+    plain, options = name_and_options(name, "model")
     check_known(plain, "model: timm:")
     heads: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     try:

@@ -1,49 +1,70 @@
-"""Where images, labels and masks come from. `open_images` and `open_masks` are the two doors.
+"""Where images and labels come from: `open_images`. Masks come from `beyondcam.data.masks`, loaded apart.
 
-A new source is one module with `images` and `masks`, and one line in `SOURCES`.
+A new source is a module with a function `images`, one line in `SOURCES`, and one in `MASKS` of
+`data/masks.py`.
 """
 
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Callable, Sequence
 
 from beyondcam.data import coco, digits, folder, voc
+from beyondcam.data.palette import PALETTE
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
-from beyondcam.data.source import LabelledImages, Masks, evenly
+from beyondcam.data.source import LabelledImages, evenly
+from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
 
-SOURCES: dict[str, ModuleType] = {"digits": digits, "voc": voc, "coco": coco, "folder": folder}
+Source = Callable[[str, str, Sequence[str] | None, int], LabelledImages]
+
+SOURCES: dict[str, Source] = {
+    "digits": digits.images,
+    "voc": voc.images,
+    "coco": coco.images,
+    "folder": folder.images,
+}
 
 __all__ = [
+    "MAX_PIXELS",
     "MAX_SIDE",
+    "PALETTE",
     "SOURCES",
     "SUFFIXES",
     "VOID",
     "LabelledImages",
-    "Masks",
     "Photo",
     "evenly",
     "is_digits",
     "open_images",
-    "open_masks",
+    "parse",
     "read_mask",
     "read_photo",
 ]
 
 
-def open_images(data: str, split: str, classes: Sequence[str] | None = None) -> LabelledImages:
-    """Images and image-level labels of `data`, such as `voc:PATH`. Raises `BeyondcamError`."""
-    source, place = _parse(data)
-    return source.images(place, split, classes)
+def open_images(
+    data: str, split: str, classes: Sequence[str] | None = None, max_pixels: int = MAX_PIXELS
+) -> LabelledImages:
+    """Images and image-level labels.
 
+    Parameters
+    ----------
+    data
+        `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON` or `folder:PATH`.
+    split
+        Its name.
+    classes
+        Those to keep, in this order; by default all.
+    max_pixels
+        Of a photo, as for `read_photo`.
 
-def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
-    """The masks of `data`, None where it has none.
+    Raises
+    ------
+    BeyondcamError
+        Where there are no such data, or something in them is surely a mistake. A photo that cannot be read
+        raises when it is.
 
-    To score by, and for what says of itself that it has seen them: the rules `train`, `few` and `oracle`, and
-    `segment --truth`.
     """
-    source, place = _parse(data)
-    return source.masks(place, split, classes)
+    kind, place = parse(data)
+    return SOURCES[kind](place, split, classes, max_pixels)
 
 
 def is_digits(data: str) -> bool:
@@ -51,11 +72,12 @@ def is_digits(data: str) -> bool:
     return data.partition(":")[0] == "digits"
 
 
-def _parse(data: str) -> tuple[ModuleType, str]:
+def parse(data: str) -> tuple[str, str]:
+    """The kind of the data, a key of `SOURCES`, and the place that follows it. Raises `BeyondcamError`."""
     kind, _, place = data.partition(":")
     if kind not in SOURCES or (not place and kind != "digits"):
         raise BeyondcamError(
-            f"--data {data}: write digits, digits:KEY=VALUE,..., voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON "
+            f"data: {data}: write digits, digits:KEY=VALUE,..., voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON "
             "or folder:PATH"
         )
-    return SOURCES[kind], place
+    return kind, place

@@ -5,74 +5,98 @@
 train, val (a fifth, by a hash of the id) and all.
 """
 
-import contextlib
-import os
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from torch import Tensor
 
-from beyondcam.data.photo import VOID, read_photo
-from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes, own_split
+from beyondcam.data.instances import Instances, Picture, read_instances
+from beyondcam.data.photo import VOID, Photo, read_photo
+from beyondcam.data.source import LabelledImages, choose_classes, hash_split, index_labels, listed_name
 from beyondcam.errors import BeyondcamError
+from beyondcam.files import path_below
 
 
-def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
+class Place(NamedTuple):
+    """The two paths of the data for a split, and the data by its absolute paths."""
+
+    folder: Path
+    file: Path
+    data: str
+
+
+def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int) -> LabelledImages:
     """Images of a split; an image's labels are the categories of its annotations."""
-    folder, file = _paths(place, split)
-    coco = _load(file)
-    names = {i: coco.imgs[int(i)]["file_name"] for i in _ids(place, split, coco)}
-    files = {i: folder / name for i, name in names.items()}
-    known = _category_names(coco)
+    folder, file, data = find(place, split)
+    content = read_instances(file)
+    known = class_names(content, file, wanted)
     classes = choose_classes(wanted, known)
-    labels = {i: {coco.cats[a["category_id"]]["name"] for a in coco.imgToAnns[int(i)]} for i in names}
-    numbers: dict[str, int] = {category["name"]: category["id"] for category in coco.cats.values()}
+    pictures = {str(i): content.pictures[i] for i in _ids(place, split, content)}
+    problems = {str(i): f"{file}: image {i}: {why}" for i, why in content.problems.items()}
+    if not content.labelled:
+        problems = dict.fromkeys(pictures, f"{file}: has no annotations")
+    labels = {
+        i: {content.categories[a["category_id"]] for a in content.annotations.get(int(i), ())}
+        for i in pictures
+        if i not in problems
+    }
+    numbers = {name: number for number, name in content.categories.items()}
+
+    def path(image_id: str) -> Path:
+        return photo_path(folder, file, image_id, pictures[image_id])
+
+    def read(image_id: str) -> Photo:
+        return read_photo(path(image_id), max_pixels=max_pixels)
+
     return LabelledImages(
-        data="coco:" + ":".join(str(Path(part).resolve()) for part in place.split(":", 1)),
+        data=data,
         split=split,
         classes=classes,
-        ids=tuple(names),
+        ids=tuple(pictures),
         labels=index_labels(labels, classes),
-        read=lambda i: read_photo(files[i]),
-        file_name=names.__getitem__,
-        photo=lambda i: str(files[i]),  # each file numbers its own images
-        category_ids=tuple(numbers[name] for name in classes),
+        unlabelled={i: why for i, why in problems.items() if i in pictures},
+        read=read,
+        file_name=lambda i: str(pictures[i].file_name),
+        path=path,
+        photo=lambda i: f"{folder}/{pictures[i].file_name or i}",  # each file numbers its own images
+        category_ids=tuple(numbers[name] for name in classes) if numbers else None,
     )
 
 
-def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
-    """Class masks painted from the instances: larger ones first, so that none hides a smaller one.
+def photo_path(folder: Path, file: Path, image_id: str, picture: Picture) -> Path:
+    """Where a photo is. Raises `BeyondcamError` where the file does not say, or says a place elsewhere."""
+    if picture.file_name is None:
+        raise BeyondcamError(f"{file}: image {image_id} has no file_name")
+    literal = "\\" in picture.file_name and (folder / picture.file_name).is_file()
+    return path_below(folder, picture.file_name if literal else listed_name(folder, picture.file_name))
 
-    Crowd regions become void where nothing else is.
-    """
-    _, file = _paths(place, split)
-    coco = _load(file)
-    known = _category_names(coco)
-    classes = choose_classes(wanted, known)
-    value = {c["name"]: k for k, c in enumerate(_categories(coco), start=1)}
 
-    def read(image_id: str) -> Tensor:
-        image = coco.imgs[int(image_id)]
-        mask = np.zeros((image["height"], image["width"]), np.uint8)
-        annotations = coco.imgToAnns[int(image_id)]
-        try:
-            painted = [(a, coco.annToMask(a) > 0) for a in annotations]
-        except Exception as error:  # pycocotools raises bare ones
-            raise BeyondcamError(f"{file}: image {image_id}: unusable segmentation ({error!r})") from None
-        for a, inside in sorted(
-            painted, key=lambda p: (not p[0].get("iscrowd", 0), -p[0].get("area", p[1].sum()))
-        ):
-            mask[inside] = VOID if a.get("iscrowd", 0) else value[coco.cats[a["category_id"]]["name"]]
-        return keep_classes(torch.from_numpy(mask), classes, known, f"{file}: image {image_id}")
+def class_names(content: Instances, file: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """All classes; those asked for where the file has no categories, as a list of photos to predict."""
+    known = tuple(content.categories.values()) or tuple(wanted or ())
+    if not known:
+        raise BeyondcamError(f"{file}: has no categories; name the classes by classes")
+    return known
 
-    return Masks(classes, read)
+
+def find(place: str, split: str) -> Place:
+    """The paths in `IMAGES_DIR:INSTANCES_JSON`, which may themselves hold colons. Raises `BeyondcamError`."""
+    ends = [n for n, character in enumerate(place) if character == ":"]
+    if not ends:
+        raise BeyondcamError(f"data: coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON")
+    places = []
+    for n in ends:
+        folder, file = (Path(part.replace("{split}", split)) for part in (place[:n], place[n + 1 :]))
+        data = ":".join(str(Path(part).resolve()) for part in (place[:n], place[n + 1 :]))
+        places.append(Place(folder, file, f"coco:{data}"))
+    there = [p for p in places if p.folder.is_dir()] or places
+    best = next((p for p in there if p.file.is_file()), there[0])
+    if not best.folder.is_dir():
+        raise BeyondcamError(f"{best.folder}: no such folder of images; say where it is by data")
+    return best
 
 
 def instances(
@@ -82,8 +106,8 @@ def instances(
 ) -> dict[str, Any]:
     """The content of an instances file for label images (H, W), each with its id and its photo's file name.
 
-    One run-length encoded annotation an image and class; void pixels are in none. Class k is of category k,
-    where no `category_ids` say otherwise.
+    One run-length encoded annotation an image and class, its id made of theirs; void pixels are in none.
+    Class k is of category k where no `category_ids` say otherwise.
     """
     category_ids = category_ids or range(1, len(classes) + 1)
     pictures: list[dict[str, Any]] = []
@@ -94,57 +118,17 @@ def instances(
         for k in np.setdiff1d(labels, (0, VOID)).tolist():
             runs = rle.encode(np.asfortranarray(labels == k, np.uint8))
             annotations.append({
-                "id": len(annotations) + 1, "image_id": number, "category_id": category_ids[k - 1],
+                "id": number * 256 + k, "image_id": number, "category_id": category_ids[k - 1],
                 "iscrowd": 0, "area": int(rle.area(runs)), "bbox": rle.toBbox(runs).tolist(),
                 "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
             })  # fmt: skip
-    categories = [{"id": own, "name": name} for own, name in zip(category_ids, classes, strict=True)]
+    categories = [{"id": number, "name": name} for number, name in zip(category_ids, classes, strict=True)]
     return {"images": pictures, "annotations": annotations, "categories": categories}
 
 
-def _paths(place: str, split: str) -> tuple[Path, Path]:
-    folder, separator, file = place.replace("{split}", split).partition(":")
-    if not separator:
-        raise BeyondcamError(f"--data coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON")
-    if not Path(folder).is_dir():
-        raise BeyondcamError(f"{folder}: no such folder of images")
-    return Path(folder), Path(file)
-
-
-@lru_cache(maxsize=2)
-def _load(file: Path) -> COCO:
-    try:
-        with Path(os.devnull).open("w") as quiet, contextlib.redirect_stdout(quiet):
-            coco = COCO(str(file))
-        for image in coco.imgs.values():
-            missing = {"file_name", "height", "width"} - image.keys()
-            if missing or not isinstance(image["id"], int):
-                raise ValueError(
-                    f"image {image['id']!r} needs {min(missing, default='a whole number as id')}"
-                )
-        for a in coco.anns.values():
-            if a["category_id"] not in coco.cats:
-                raise ValueError(
-                    f"annotation {a['id']} is of category {a['category_id']}, which is not there"
-                )
-        return coco
-    except FileNotFoundError:
-        raise BeyondcamError(f"{file}: no such file") from None
-    except (OSError, KeyError, AssertionError, TypeError, ValueError) as error:
-        raise BeyondcamError(f"{file}: not a COCO instances file ({error!r})") from None
-
-
-def _ids(place: str, split: str, coco: COCO) -> tuple[str, ...]:
-    ids = [str(i) for i in sorted(coco.imgs)]
-    chosen = tuple(ids) if "{split}" in place else own_split(ids, split, f"coco:{place}")
+def _ids(place: str, split: str, content: Instances) -> tuple[int, ...]:
+    ids = [str(i) for i in sorted(content.pictures)]
+    chosen = tuple(ids) if "{split}" in place else hash_split(ids, split, f"coco:{place}")
     if not chosen:
         raise BeyondcamError(f"coco:{place}: the split {split} is empty")
-    return chosen
-
-
-def _categories(coco: COCO) -> list[dict[str, str]]:
-    return [coco.cats[c] for c in sorted(coco.cats)]
-
-
-def _category_names(coco: COCO) -> list[str]:
-    return [c["name"] for c in _categories(coco)]
+    return tuple(map(int, chosen))

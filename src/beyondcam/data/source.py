@@ -1,20 +1,21 @@
-"""What every data source gives: images with image-level labels, and, apart from them, masks.
-
-Training and maps are handed `LabelledImages`, which hold no way to a mask. `Masks` are for scoring.
-"""
+"""What every data source gives: images with image-level labels. Masks are in `beyondcam.data.masks` alone."""
 
 import difflib
 import hashlib
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.data.photo import VOID, Photo
 from beyondcam.errors import BeyondcamError
+
+BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
+"""What is no class, as programs that number the background write it."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,15 @@ class LabelledImages:
 
     Attributes
     ----------
-    data : the data as `--data` takes it, with absolute paths; evidence is kept under it.
+    data : the data as `open_images` takes it, with absolute paths.
     classes : class c of `labels` is `classes[c]`.
     ids : the images of the split, in a fixed order.
     labels : id → indices of the classes present. An id without an entry is unlabelled.
-    unlabelled : id → why it has no label.
     read : id → `Photo`; raises `BeyondcamError` naming the file.
     file_name : id → the file's name, for tools that are handed our results.
+    path : id → the photo's file, None where it has none; raises `BeyondcamError` for an id that has no file.
     photo : id → what the photo is known by in all splits of the data, where that is not its id.
+    unlabelled : id → why it has no label.
     category_ids : of the classes, as COCO's files number them.
 
     """
@@ -42,56 +44,79 @@ class LabelledImages:
     labels: Mapping[str, frozenset[int]]
     read: Callable[[str], Photo]
     file_name: Callable[[str], str] = str
+    path: Callable[[str], Path | None] = lambda _: None
     photo: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     category_ids: tuple[int, ...] | None = None
+
+    def file_of(self, image_id: str) -> Path | None:
+        """The photo's file; None also where its name is none that is read."""
+        try:
+            return self.path(image_id)
+        except BeyondcamError:
+            return None
 
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""
         theirs = set(map(others.photo, others.ids))
         return {i for i in self.ids if self.photo(i) in theirs}
 
+    def summary(self) -> str:
+        """One line for people: how many photos there are, and how many of each class."""
+        counts = [0] * len(self.classes)
+        for i in self.ids:
+            for c in self.labels.get(i, ()):
+                counts[c] += 1
+        by_class = ", ".join(f"{name} {count}" for name, count in zip(self.classes, counts, strict=True))
+        unlabelled = sum(i not in self.labels for i in self.ids)
+        rest = f"; {unlabelled} without a label" if unlabelled else ""
+        return f"{self.split}: {len(self.ids)} photos, by class: {by_class}{rest}"
 
-@dataclass(frozen=True)
-class Masks:
-    """The truth, for scoring. `read(id)` gives uint8 (H, W): 0 background, k class k, 255 void."""
 
-    classes: tuple[str, ...]
-    read: Callable[[str], Tensor]
+def clean_name(name: str) -> str:
+    """The name of a class without what cannot be seen: spaces around it and zero-width characters.
 
-    def truth(self, image_id: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
-        """The mask of an image of (height, width) `size`. Raises `BeyondcamError` where it has another."""
-        mask = self.read(image_id).numpy()
-        if mask.shape != size:
-            raise BeyondcamError(
-                f"the mask of {image_id} is {mask.shape[1]}×{mask.shape[0]} pixels, "
-                f"the image {size[1]}×{size[0]}"
-            )
-        return mask
+    Accents are composed, since some systems take them apart. Joiners inside a word stay.
+    """
+    visible = "".join(c for c in name if c not in "\u200b\u2060\ufeff\u00ad")
+    return unicodedata.normalize("NFC", visible).strip().strip("\u200c\u200d\u200e\u200f").strip()
+
+
+def listed_name(folder: Path, name: str) -> str:
+    """The name of a file of `folder` as lists have it: with backslashes, `./` or the folder in front."""
+    name = name.replace("\\", "/")
+    for prefix in (f"{folder.as_posix()}/", f"{folder.resolve().as_posix()}/", "./"):
+        name = name.removeprefix(prefix)
+    return name
 
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
-    """The classes to keep: all that the data knows, or the wanted ones in the order asked for."""
+    """The classes to keep: all that the data has, or the wanted ones in the order asked for.
+
+    Raises `BeyondcamError`.
+    """
+    chosen = tuple(known) if wanted is None else tuple(wanted)
     if len(known) > VOID - 1:
-        raise BeyondcamError(f"{len(known)} classes: a mask can number at most {VOID - 1}")
-    if "background" in (known if wanted is None else wanted):
-        raise BeyondcamError(
-            "a class is called background, as is what belongs to none; leave it out by --classes"
-        )
-    if wanted is None:
-        return tuple(known)
-    for name in wanted:
+        raise BeyondcamError(f"classes: there are {len(known)}; a mask can number at most {VOID - 1}")
+    for name in wanted or ():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
-            raise BeyondcamError(f"--classes: no class named {name!r} in this data{hint}")
-    if len(set(wanted)) < len(wanted):
-        raise BeyondcamError("--classes: a class is named twice")
-    return tuple(wanted)
+            raise BeyondcamError(f"classes: no class named {name!r} in this data{hint}")
+    for name in chosen:
+        if name.casefold() in BACKGROUND:
+            raise BeyondcamError(
+                f"classes: a class is called {name}, as are the pixels of none; name the others by classes"
+            )
+        if not name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+            raise BeyondcamError(f"classes: {name!r} is no name, since it is empty or has control characters")
+        if chosen.count(name) > 1:
+            raise BeyondcamError(f"classes: {name!r} is there twice")
+    return chosen
 
 
 def index_labels(names: Mapping[str, Collection[str]], classes: Sequence[str]) -> dict[str, frozenset[int]]:
-    """Class names an image → indices into `classes`; names that were not kept drop out."""
+    """Class names of each image → indices into `classes`; names that were not kept drop out."""
     index = {name: c for c, name in enumerate(classes)}
     return {i: frozenset(index[n] for n in present if n in index) for i, present in names.items()}
 
@@ -119,13 +144,16 @@ def evenly(ids: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(ids[n * len(ids) // count] for n in range(count))
 
 
-def own_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
-    """The splits of data that brings none: `train`, `val` (a fifth, by a hash of the id) and `all`."""
+def hash_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
+    """The splits of data that brings none: `train`, `val` (a fifth, by a hash of the id) and `all`.
+
+    Raises `BeyondcamError`.
+    """
     if split not in ("train", "val", "all"):
         raise BeyondcamError(f"{where}: no split {split!r}; this data has train, val and all")
     if split == "all":
         return tuple(ids)
-    return tuple(i for i in ids if (_in_val(i)) == (split == "val"))
+    return tuple(i for i in ids if _in_val(i) == (split == "val"))
 
 
 def _in_val(image_id: str) -> bool:

@@ -1,17 +1,23 @@
-"""PASCAL VOC 2012 and folders laid out like it: `voc:PATH`."""
+"""PASCAL VOC 2012, and data of other classes in the same folders: `voc:PATH`."""
 
-import xml.etree.ElementTree as ET
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from beyondcam.data.photo import read_mask, read_photo
-from beyondcam.data.source import LabelledImages, Masks, choose_classes, index_labels, keep_classes
+from beyondcam.data.folder import composed, files_by_name
+from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
+from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, index_labels
+from beyondcam.data.table import read_classes
+from beyondcam.decode import read_text, read_xml
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import read_text
+from beyondcam.files import path_below
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -19,47 +25,113 @@ CLASSES = (
 )  # fmt: skip
 
 
-def images(place: str, split: str, wanted: Sequence[str] | None) -> LabelledImages:
-    """Images of a split; labels from `Annotations/ID.xml` where there is one, else from the mask."""
+class Split(NamedTuple):
+    """What is known of a split's images.
+
+    Attributes
+    ----------
+    ids : in the order of the split's list.
+    files : id → photo.
+    labels : id → names of classes.
+    problems : id → why there is no label.
+    known : all classes; VOC's own, or those of `classes.txt`, or else those that are found.
+
+    """
+
+    ids: tuple[str, ...]
+    files: Mapping[str, Path]
+    labels: Mapping[str, frozenset[str]]
+    problems: Mapping[str, str]
+    known: tuple[str, ...]
+
+
+def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int) -> LabelledImages:
+    """Images of a split; labels from `Annotations/ID.xml` where there is one, else from the mask.
+
+    The classes are VOC's, unless `classes.txt` lists others, `wanted` names others, or none of VOC's is
+    found.
+    """
     root = Path(place)
-    ids = _split_ids(root, split)
-    classes = choose_classes(wanted, CLASSES)
-    names, unlabelled = _label_table(root, ids)
+    ids, files, labels, problems, known = read_split(root, split, wanted)
+    classes = choose_classes(wanted, known)
     folder = root / "JPEGImages"
+
+    def path(image_id: str) -> Path:
+        return files.get(image_id) or path_below(folder, image_id, ".jpg")
+
+    def read(image_id: str) -> Photo:
+        return read_photo(path(image_id), max_pixels=max_pixels)
+
     return LabelledImages(
         data=f"voc:{root.resolve()}",
         split=split,
         classes=classes,
         ids=ids,
-        labels=index_labels(names, classes),
-        unlabelled=unlabelled,
-        read=lambda i: read_photo(folder / f"{i}.jpg"),
-        file_name=lambda i: f"{i}.jpg",
+        labels=index_labels(labels, classes),
+        unlabelled=problems,
+        read=read,
+        file_name=lambda i: path(i).relative_to(folder).as_posix(),
+        path=path,
     )
 
 
-def masks(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
-    """The masks of `SegmentationClass`, or None where there is no such folder."""
-    root = Path(place)
-    _split_ids(root, split)
-    folder = root / "SegmentationClass"
-    if not folder.is_dir():
-        return None
-    classes = choose_classes(wanted, CLASSES)
+def read_split(root: Path, split: str, wanted: Sequence[str] | None, most: int | None = None) -> Split:
+    """The images of a split, or so many of them, their labels and all classes. Raises `BeyondcamError`."""
+    files = _photos(root / "JPEGImages")
+    ids = _split_ids(root, split, files)
+    ids = evenly(ids, most or len(ids))
+    listed = tuple(read_classes(root / "classes.txt"))
+    found, problems = {}, {}
+    for i in ids:
+        try:
+            found[i] = _names(root, i, listed or CLASSES)
+        except BeyondcamError as error:
+            problems[i] = str(error)
+    known = listed or _known(root, frozenset().union(*found.values()), wanted or ())
+    for i, names in found.items():
+        if strays := sorted(names.difference(known)):
+            problems[i] = (
+                f"{root / 'Annotations' / i}.xml: {strays[0]!r} is none of the classes; where they are not "
+                "VOC's, list them in classes.txt or name them by classes"
+            )
+    return Split(ids, files, {i: found[i] for i in found if i not in problems}, problems, known)
 
-    def read(image_id: str) -> Tensor:
-        path = folder / f"{image_id}.png"
-        return keep_classes(read_mask(path), classes, CLASSES, str(path))
 
-    return Masks(classes, read)
+def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """VOC's classes, or those that the annotations name: where `wanted` are among these, or none is VOC's.
+
+    Where all names are close to some of VOC's, they are taken to be misspelt.
+    """
+    others = {*wanted} - {*CLASSES}
+    if not others <= used:  # of a split that does not show them all
+        for xml in sorted((root / "Annotations").glob("*.xml")):
+            with suppress(BeyondcamError):
+                used |= _names_in_xml(xml)
+    strange = used.isdisjoint(CLASSES) and any(not get_close_matches(name, CLASSES) for name in used)
+    if not (strange or (others and others <= used)):
+        return CLASSES
+    known = sorted(used)
+    for name, other in pairwise(sorted(known, key=str.casefold)):
+        if name.casefold() == other.casefold():
+            raise BeyondcamError(
+                f"{root / 'Annotations'}: {name!r} is also written {other!r}; write one of them"
+            )
+    return tuple(known)
 
 
-def _split_ids(root: Path, split: str) -> tuple[str, ...]:
-    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+def _photos(folder: Path) -> dict[str, Path]:
+    """Id → photo; where there are several, the JPEG is VOC's own."""
+    others = tuple(suffix for suffix in SUFFIXES if suffix != ".jpg")
+    return files_by_name(folder, others) | files_by_name(folder, (".jpg",))
+
+
+def _split_ids(root: Path, split: str, files: Mapping[str, Path]) -> tuple[str, ...]:
+    path = path_below(root / "ImageSets" / "Segmentation", split, ".txt")
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
         raise BeyondcamError(f"{path}: no such split; there are: {', '.join(have) or 'none'}")
-    ids = tuple(line.split()[0] for line in read_text(path).splitlines() if line.strip())
+    lines = (composed(line.strip()) for line in read_text(path).splitlines())
+    ids = tuple(_id_in(line, files) for line in lines if line)
     if not ids:
         raise BeyondcamError(f"{path}: the split is empty")
     if twice := [i for i, times in Counter(ids).items() if times > 1]:
@@ -67,30 +139,26 @@ def _split_ids(root: Path, split: str) -> tuple[str, ...]:
     return ids
 
 
-def _label_table(root: Path, ids: Sequence[str]) -> tuple[dict[str, set[str]], dict[str, str]]:
-    """Class names present in each image, and the reason for each image that has none on record."""
-    table, missing = {}, {}
-    for i in ids:
-        xml = root / "Annotations" / f"{i}.xml"
-        try:
-            table[i] = _names_in_xml(xml) if xml.is_file() else _names_in_mask(root, i)
-        except BeyondcamError as error:
-            missing[i] = str(error)
-    return table, missing
+def _id_in(line: str, files: Mapping[str, Path]) -> str:
+    """The id in a line of a list: the whole of it, or what stands before VOC's mark of a class's presence."""
+    marked = re.fullmatch(r"(.*\S)\s+(?:-1|0|1)", line)
+    return marked[1] if marked and line not in files and marked[1] in files else line
 
 
-def _names_in_xml(path: Path) -> set[str]:
-    try:
-        tree = ET.parse(path)  # noqa: S314  (expat here neither resolves external entities nor runs code)
-    except ET.ParseError as error:
-        raise BeyondcamError(f"{path}: not readable as XML ({error})") from None
-    names = {(name.text or "").strip() for name in tree.iterfind("object/name")}
-    strays = sorted(names - set(CLASSES))
-    if strays:
-        raise BeyondcamError(f"{path}: {strays[0]!r} is none of the VOC classes")
-    return names
+def _names(root: Path, image_id: str, numbered: Sequence[str]) -> frozenset[str]:
+    """The names of the classes in an image, those of a mask by `numbered`. Raises `BeyondcamError`."""
+    xml = path_below(root / "Annotations", image_id, ".xml")
+    if xml.is_file():
+        return _names_in_xml(xml)
+    values = torch.unique(read_mask(path_below(root / "SegmentationClass", image_id, ".png"))).tolist()
+    return frozenset(numbered[v - 1] for v in values if 1 <= v <= len(numbered))
 
 
-def _names_in_mask(root: Path, image_id: str) -> set[str]:
-    values = torch.unique(read_mask(root / "SegmentationClass" / f"{image_id}.png")).tolist()
-    return {CLASSES[v - 1] for v in values if 1 <= v <= len(CLASSES)}
+def _names_in_xml(path: Path) -> frozenset[str]:
+    annotation = read_xml(path)
+    if annotation.tag.rpartition("}")[2] != "annotation":
+        raise BeyondcamError(f"{path}: its root element is not annotation")
+    names = [clean_name(item.findtext("{*}name") or "") for item in annotation.iterfind("{*}object")]
+    if "" in names:
+        raise BeyondcamError(f"{path}: an object has no name")
+    return frozenset(names)

@@ -1,19 +1,18 @@
 """Evidence: maps of a whole split, made once, kept small, scored and seeded from many times."""
 
 from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
+from beyondcam.evidence.levels import LEVELS, Evidence, level_threshold, read_evidence, threshold_level
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
 from beyondcam.evidence.store import (
     FAMILY,
-    LEVELS,
-    Evidence,
     Shelf,
     checkpoint_hash,
-    level_threshold,
+    find_shelf,
     open_shelf,
-    read_evidence,
     shelves,
-    threshold_level,
+    write_evidence,
 )
+from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, won_by
 from beyondcam.evidence.winners import Winners, level_at_size, winners_of
 from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
@@ -23,11 +22,14 @@ __all__ = [
     "LEVELS",
     "SAMPLE",
     "WITNESSES",
+    "AdaptiveThreshold",
     "Evidence",
     "Shelf",
     "Targets",
+    "Threshold",
     "Winners",
     "checkpoint_hash",
+    "find_shelf",
     "import_irn",
     "irn_bytes",
     "level_at_size",
@@ -41,4 +43,6 @@ __all__ = [
     "threshold_level",
     "winners_of",
     "witnessed",
+    "won_by",
+    "write_evidence",
 ]

@@ -1,23 +1,22 @@
-"""Evidence on disk: for every target of an image √v as uint8, in one lossless PNG with its facts inside."""
+"""Shelves: the folders of a RUN in which evidence is kept, one for each recipe and split."""
 
 import hashlib
-import io
 import json
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
-from torch import Tensor
 
 from beyondcam.data import LabelledImages
+from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import hash_of, read_json, write_json, write_whole
+from beyondcam.evidence.levels import Evidence, content_of, decode_evidence, targets_in
+from beyondcam.evidence.origins import PROCESS, Origins
+from beyondcam.files import hash_of, hash_of_file, path_below, read_json, write_json, write_whole
 from beyondcam.recipes import Cost, Recipe
 
 VERSION = 2
@@ -28,98 +27,15 @@ CHECKPOINT = "classifier.safetensors"
 CLAIM = "network.json"
 """Beside evidence of a network that is not in the folder, as a library's user may map with: what it is."""
 
-LEVELS = 256
-"""Levels of the stored √v; v = (level / 255)²."""
-
 FAMILY = ("seed", "targets", "precision")
 """What evidence must have in common to be compared."""
 
 _COST = ("forward", "backward", "megapixels", "seconds")
-_PROCESS = uuid.uuid4().hex[:16]
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """The evidence of one image.
-
-    Attributes
-    ----------
-    levels : uint8 (k, H, W), √v of each target, v being its map divided by its own maximum.
-    targets : the k classes.
-    maxima : of the k raw maps.
-    scores : the classifier's logits of the k classes, for the whole image.
-    size : (height, width) of the picture as stored; H, W may be smaller.
-    uncovered : share of the pixels that no view covered.
-
-    """
-
-    levels: NDArray[np.uint8]
-    targets: tuple[int, ...]
-    maxima: tuple[float, ...]
-    scores: tuple[float, ...]
-    size: tuple[int, int]
-    uncovered: float = 0.0
-
-    @classmethod
-    def of(
-        cls, maps: Tensor, targets: tuple[int, ...], scores: tuple[float, ...], size: tuple[int, int],
-        uncovered: float = 0.0,
-    ) -> "Evidence":  # fmt: skip
-        """Evidence from maps (k, H, W), none of them negative."""
-        values = maps.numpy().astype(np.float64)
-        maxima = values.max((1, 2), initial=0.0)
-        v = values / np.where(maxima > 0, maxima, 1)[:, None, None]
-        levels = np.rint(np.sqrt(v.clip(0, 1)) * (LEVELS - 1)).astype(np.uint8)
-        return cls(levels, targets, tuple(maxima.tolist()), scores, size, uncovered)
-
-    def encode(self) -> bytes:
-        """A grey PNG of the targets' levels one below the other, the facts in a text chunk."""
-        facts = asdict(self)
-        facts["shape"] = self.levels.shape
-        del facts["levels"]
-        text = PngImagePlugin.PngInfo()
-        text.add_text("beyondcam", json.dumps(facts))
-        k, height, width = self.levels.shape
-        rows = self.levels.reshape(k * height, width) if k else np.zeros((1, 1), np.uint8)
-        out = io.BytesIO()
-        Image.fromarray(rows).save(out, "PNG", pnginfo=text, compress_level=2)
-        return out.getvalue()
-
-
-def read_evidence(path: Path) -> Evidence:
-    """Read what `Evidence.encode` wrote. Raises `BeyondcamError`."""
-    try:
-        with _open(path) as opened:
-            facts = _facts(opened)
-            shape = tuple(facts.pop("shape"))
-            levels = np.asarray(opened).reshape(shape) if shape[0] else np.zeros(shape, np.uint8)
-        lists = {k: tuple(facts.pop(k)) for k in ("targets", "maxima", "scores", "size")}
-        return Evidence(levels, **lists, uncovered=float(facts["uncovered"]))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: no evidence; `beyondcam map` makes it, or says why not") from None
-    except (OSError, LookupError, TypeError, ValueError, SyntaxError) as error:
-        raise BeyondcamError(
-            f"{path}: not evidence ({error}); delete it and run `beyondcam map` again"
-        ) from None
-
-
-def _open(path: Path) -> PngImagePlugin.PngImageFile:
-    """A file of evidence, whose many targets of a large photo `Image.open` would take for a bomb."""
-    return PngImagePlugin.PngImageFile(path)
-
-
-def _facts(opened: Image.Image) -> dict[str, Any]:
-    return json.loads(opened.info["beyondcam"])  # `text` would decode the pixels too
-
-
-def threshold_level(threshold: float) -> int:
-    """The highest level that is not above a threshold on v: `level > it` is `v > threshold`."""
-    return int(np.floor(np.sqrt(np.clip(threshold, 0, 1)) * (LEVELS - 1) + 1e-9))
-
-
-def level_threshold(level: int) -> float:
-    """The threshold on v that a level stands for."""
-    return (level / (LEVELS - 1)) ** 2
+_MANIFEST: Mapping[str, type | tuple[type, ...]] = {
+    "version": int, "data": str, "classes": list, "split": str, "targets": str, "recipe": (dict, str),
+    "recipe_hash": str, "seed": int, "checkpoint": str, "precision": str, "name": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,15 +46,20 @@ class Shelf:
     ----------
     folder, name : where it is, and the recipe's name.
     manifest : all that it depends on.
-    labels : id → the classes that its evidence must be of; None where that is not asked: the classifier has
-        chosen them, or `map` is at it.
+    images : the images whose photos, and labels where these were asked about, evidence must be of to be read;
+        None for a shelf that is being filled.
+    origins : which photos the evidence was made of.
 
     """
 
     folder: Path
     name: str
     manifest: dict[str, Any]
-    labels: Mapping[str, frozenset[int]] | None = None
+    images: LabelledImages | None = None
+    origins: Origins = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origins", Origins(self.folder))
 
     @property
     def family(self) -> tuple[Any, ...]:
@@ -153,27 +74,35 @@ class Shelf:
         return self.folder / f"{name}.png"
 
     def read(self, image_id: str) -> Evidence:
-        """The evidence of an image. Raises `BeyondcamError`, also where it is of labels that are no more."""
-        path = self.path(image_id)
-        if self.labels is not None and image_id not in self.labels:
-            raise BeyondcamError(f"{image_id}: has no label, so no evidence is of it")
-        evidence = read_evidence(path)
-        if self.labels is not None and self.labels[image_id] != set(evidence.targets):
+        """The evidence of an image. Raises `BeyondcamError`, also where its labels or photo have changed."""
+        path, labels = self.path(image_id), None
+        if self.images is not None and self.manifest["targets"] == "labels":
+            labels = self.images.labels.get(image_id)
+            if labels is None:
+                raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
+        content = content_of(path)
+        if self.images is not None and self.origins.changed(image_id, content, self.images.file_of(image_id)):
+            raise BeyondcamError(f"{path}: is of another photo of this name; `beyondcam map` makes it anew")
+        evidence = decode_evidence(path, content)
+        if labels is not None and labels != set(evidence.targets):
             raise BeyondcamError(f"{path}: its image has other labels now; `beyondcam map` makes it anew")
         return evidence
 
-    def has(self, image_id: str, targets: tuple[int, ...] | None) -> bool:
-        """Whether an image's evidence is there and, where `targets` are given, is of these."""
+    def has(self, image_id: str, targets: tuple[int, ...] | None, photo: Path | None = None) -> bool:
+        """Whether an image's evidence is there, of these `targets` and this photo where they are given."""
         try:
-            with _open(self.path(image_id)) as opened:
-                own = tuple(_facts(opened)["targets"])
-        except (OSError, LookupError, TypeError, ValueError, SyntaxError):
+            content = content_of(self.path(image_id))
+        except BeyondcamError:
             return False
-        return targets is None or own == targets
+        there = targets_in(content)
+        if there is None or (targets is not None and there != targets):
+            return False
+        return not self.origins.changed(image_id, content, photo)
 
     def cost(self) -> dict[str, float] | None:
-        """Mean cost an image, over all that was mapped; None where none is recorded."""
-        lines = [line for path in self.folder.glob("cost*.csv") for line in path.read_text().splitlines()]
+        """Mean cost of an image, over all that were mapped; None where none is recorded."""
+        texts = (path.read_bytes().decode("ascii", "replace") for path in self.folder.glob("cost*.csv"))
+        lines = [line for text in texts for line in text.splitlines()]
         rows = np.array([cells for cells in map(_numbers, lines) if len(cells) == len(_COST) + 1])
         if not len(rows):
             return None
@@ -184,20 +113,29 @@ class Shelf:
         """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
         facts = asdict(cost)
         line = ",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST)))
-        path = self.folder / f"cost-{_PROCESS}.csv"  # lines of several machines could run into each other
+        path = self.folder / f"cost-{PROCESS}.csv"
         try:
             with path.open("a") as file:
                 file.write(f"{line}\n")
         except OSError as error:
             raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
+    def holds(self, images: LabelledImages) -> bool:
+        """Whether the evidence is of these data: at the same place, or with a photo in common."""
+        if self.manifest["data"] == images.data:
+            return True
+        known = [(i, photos) for i in images.ids if (photos := self.origins.of(i))]
+        files = ((images.file_of(i), photos) for i, photos in known[:16])
+        return any(one.matches(file) for file, photos in files if file is not None for one in photos)
+
 
 def _numbers(line: str) -> list[float]:
     """The numbers of a line; none where it was cut off in the middle of one."""
     try:
-        return [float(cell) for cell in line.split(",")]
+        numbers = [float(cell) for cell in line.split(",")]
     except ValueError:
         return []
+    return numbers if np.isfinite(numbers).all() else []
 
 
 def open_shelf(
@@ -211,10 +149,11 @@ def open_shelf(
     seed: int,
     checkpoint: str | None = None,
 ) -> Shelf:
-    """The folder for a recipe's evidence, made where it is missing. Anything else asked is another folder.
+    """The folder for a recipe's evidence, made where it is missing. Any other setting has another folder.
 
-    Of evidence that other code has made, `recipe` says which. `checkpoint` names the weights; by default they
-    are those that `checkpoint_hash` finds in `run`.
+    Data are known by their photos, so that evidence is found again when they were moved. Of evidence that
+    other code has made, `recipe` says which. `checkpoint` names the weights; by default they are those that
+    `checkpoint_hash` finds in `run`.
     """
     written = recipe if isinstance(recipe, str) else json.loads(recipe.model_dump_json())
     manifest = {
@@ -229,26 +168,51 @@ def open_shelf(
         "checkpoint": checkpoint or checkpoint_hash(run),
         "precision": precision,
     }
-    key = hash_of(manifest)
-    folder = run / "evidence" / images.split / f"{name}-{key}"
+    folder = path_below(run / "evidence", images.split) / f"{name}-{hash_of(manifest)}"
     if not (folder / "manifest.json").exists():
+        for path in folder.parent.glob("*/manifest.json"):
+            with suppress(BeyondcamError):  # of another recipe, perhaps
+                moved = Shelf(path.parent, name, _read_manifest(path))
+                if moved.manifest == manifest | {
+                    "name": name,
+                    "data": moved.manifest["data"],
+                } and moved.holds(images):
+                    return moved
         write_json(folder / "manifest.json", manifest | {"name": name})
     return Shelf(folder, name, manifest)
 
 
 def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
     """Every recipe's evidence for a split of the data, by name, made with the RUN's present checkpoint."""
-    asked = {
-        "version": VERSION,
-        "data": images.data,
-        "classes": list(images.classes),
-        "checkpoint": checkpoint_hash(run),
-    }
-    for path in sorted((run / "evidence" / images.split).glob("*/manifest.json")):
-        manifest = read_json(path, "beyondcam map")
-        if asked.items() <= manifest.items():
-            labels = images.labels if manifest["targets"] == "labels" else None
-            yield Shelf(path.parent, manifest["name"], manifest, labels)
+    asked = {"version": VERSION, "classes": list(images.classes), "checkpoint": checkpoint_hash(run)}
+    for path in sorted(path_below(run / "evidence", images.split).glob("*/manifest.json")):
+        manifest = _read_manifest(path)
+        shelf = Shelf(path.parent, manifest["name"], manifest, images)
+        if asked.items() <= manifest.items() and shelf.holds(images):
+            yield shelf
+
+
+def find_shelf(run: Path, images: LabelledImages, recipe: str, targets: str | None = None) -> Shelf:
+    """The one shelf of a recipe on a split, with these `targets` where several stand under its name.
+
+    Raises `BeyondcamError` where there is none, or several.
+    """
+    there = list(shelves(run, images))
+    named = [s for s in there if s.name == recipe and targets in (None, s.manifest["targets"])]
+    if not named:
+        have = ", ".join(sorted({shelf.name for shelf in there})) or "none"
+        raise BeyondcamError(
+            f"recipe: {recipe}: no evidence on {images.split} (there is {have}); `beyondcam map` makes it"
+        )
+    named = [shelf for shelf in named if any(shelf.folder.glob("*.png"))] or named[:1]
+    if len(named) > 1:
+        which = ", ".join(
+            f"{s.folder} of {', '.join(f'{key} {s.manifest[key]}' for key in FAMILY)}" for s in named
+        )
+        raise BeyondcamError(
+            f"recipe: {recipe}: several have this name: {which}; say which by targets, or delete the others"
+        )
+    return named[0]
 
 
 def checkpoint_hash(run: Path) -> str:
@@ -276,11 +240,25 @@ def claim(folder: Path, fingerprint: str) -> None:
 def _file_hash(run: Path) -> str | None:
     """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
     try:
-        return hashlib.sha256((run / CHECKPOINT).read_bytes()).hexdigest()[:10]
+        return hash_of_file(run / CHECKPOINT)
     except OSError:
         return None
 
 
-def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence) -> None:
-    """Write an image's evidence, whole or not at all."""
-    write_whole(shelf.path(image_id), evidence.encode())
+def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence, photo: Fingerprint | None = None) -> None:
+    """Write an image's evidence, whole or not at all, and which `photo` it was made of."""
+    content = evidence.encode()
+    if photo is not None:
+        shelf.origins.add(image_id, content, photo)
+    write_whole(shelf.path(image_id), content)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path, "beyondcam map")
+    if not isinstance(manifest, dict) or any(
+        not isinstance(manifest.get(key), kind) for key, kind in _MANIFEST.items()
+    ):
+        raise BeyondcamError(
+            f"{path}: says not what its evidence is; delete its folder, `beyondcam map` makes it anew"
+        )
+    return manifest

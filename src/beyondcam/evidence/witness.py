@@ -1,4 +1,4 @@
-"""Two unlike recipes, refined alike, whose agreement stands in for masks that nobody drew."""
+"""Two different recipes, refined in the same way, whose agreement stands in for masks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,24 +10,25 @@ from beyondcam.evidence.mapper import Targets, map_split
 from beyondcam.recipes import Cookbook
 
 WITNESSES = ("witness-saliency", "witness-cam")
-"""Saliency goes too far where CAM stops short: what one gets wrong the other seldom gets wrong too."""
+"""Saliency goes too far where CAM stops short: they are seldom wrong at the same pixels."""
 
 SAMPLE = 128
-"""Images that are asked about; of fewer than 64 photos, two or three would decide."""
+"""Images that are mapped by them; of fewer than 64 photos, two or three would decide."""
 
 
 def map_witnesses(
     classifier: Classifier, images: LabelledImages, out: Path, *, targets: Targets = "labels", **options: Any
 ) -> dict[str, str]:
-    """Write the evidence of both witnesses, of up to `SAMPLE` images of a split; `options` of `map_split`.
+    """Write both witnesses' evidence for up to `SAMPLE` images of a split; `options` are `map_split`'s.
 
-    It is kept as that of a split of its own, so that neither scores nor seeds take it for a recipe's.
+    It is kept under a split of its own, so that scores and seeds do not take it for a recipe's. Returns the
+    images left out, with the reason.
     """
     recipes = {name: Cookbook().recipe(name) for name in WITNESSES}
     return map_split(classifier, witnessed(images, targets), recipes, out, targets=targets, **options)
 
 
 def witnessed(images: LabelledImages, targets: str) -> LabelledImages:
-    """The images of a split that the witnesses are asked about: some that have a target, evenly spread."""
-    known = images.ids if targets == "predicted" else [i for i in images.ids if images.labels.get(i)]
-    return replace(images, ids=evenly(known, SAMPLE), split=f"{images.split}-witnesses")
+    """The images of a split that the witnesses map: up to `SAMPLE` that have a target, evenly spread."""
+    with_targets = images.ids if targets == "predicted" else [i for i in images.ids if images.labels.get(i)]
+    return replace(images, ids=evenly(with_targets, SAMPLE), split=f"{images.split}-witnesses")

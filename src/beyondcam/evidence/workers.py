@@ -1,8 +1,9 @@
-"""Worker processes: they refine, encode and write evidence while the network goes on with the next images."""
+"""Worker processes: they refine, encode and write evidence while the network maps the next images."""
 
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,67 +11,70 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.store import Evidence, Shelf, write_evidence
-from beyondcam.recipes import Item, Raw, Recipe, finish
+from beyondcam.evidence.levels import Evidence
+from beyondcam.evidence.store import Shelf, write_evidence
+from beyondcam.recipes import Item, RawMaps, Recipe, finish
+
+T = TypeVar("T")
 
 WAITING = 16
-"""Jobs that may wait: those of one chunk, so that the network need not wait before it goes on."""
+"""Jobs that may wait: those of one chunk, so that the network goes on without waiting for them."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image whose raw maps are there.
+    """One image whose raw maps are computed.
 
     Attributes
     ----------
-    item, raw : the image, its raw maps and its scores.
-    recipes : what is to be made of the maps, and where it goes.
+    item, raw : the image; its raw maps and its logits.
+    recipes : what is to be made of the maps, and where it is to be written.
 
     """
 
     item: Item
-    raw: Raw
+    raw: RawMaps
     recipes: Sequence[tuple[Recipe, Shelf]]
 
     def __call__(self) -> None:
         """Refine, encode and write."""
         targets, size, logits = self.item.targets, self.item.photo.size, self.raw.scores
-        own = () if logits is None else tuple(logits[list(targets)].tolist())
+        scores = () if logits is None else tuple(logits[list(targets)].tolist())
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
-            evidence = Evidence.of(result.maps, targets, own, size, result.uncovered)
-            write_evidence(shelf, self.item.id, evidence)
+            evidence = Evidence.of(result.maps, targets, scores, size, result.uncovered)
+            write_evidence(shelf, self.item.id, evidence, self.item.photo.file)
             shelf.add_cost(1, result.cost)
 
 
 class Workers:
-    """So many processes to hand jobs to; with none, jobs are done on the spot.
+    """A pool of `count` processes that do jobs; with 0, jobs are done at once in this process.
 
-    At most `WAITING` jobs wait, so that memory does not grow: one more is done on the spot, as are, when the
-    `with` block is left, those that no process has begun. What a job raises is raised at a later `submit`, or
-    when the block is left.
+    At most `WAITING` jobs wait, so that memory does not grow: the next one is done in this process, and so
+    are, when the `with` block is left, those that no process has begun. An error of a job is raised by a
+    later `submit`, or when the block is left.
     """
 
     def __init__(self, count: int) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self.count = count
-        self.pool = ProcessPoolExecutor(count, spawn, initializer=_begin) if count else None
+        self.pool = ProcessPoolExecutor(count, spawn, initializer=_initialise) if count else None
         self.unstarted = count
         self.waiting: deque[tuple[Future[None], bytes]] = deque()
 
     def start(self) -> None:
-        """Start the processes, which takes seconds; else the first jobs do, and wait for it."""
+        """Start the processes, which takes seconds; otherwise the first jobs start them, and wait."""
         while self.pool and self.unstarted:
-            self.pool.submit(os.getpid)  # the pool starts a process when it is first needed
+            _undisturbed(self.pool, os.getpid)  # the pool starts a process when it is first needed
             self.unstarted -= 1
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have a job done."""
+        """Have a job done, now or later."""
         while self.waiting and self.waiting[0][0].done():
             self.waiting.popleft()[0].result()
         if self.pool is None or len(self.waiting) == WAITING:
@@ -78,10 +82,10 @@ class Workers:
             return
         # pickled here, since the pool would pass tensors through shared memory, which containers are short of
         pickled = pickle.dumps(job)
-        self.waiting.append((self.pool.submit(_do, pickled), pickled))
+        self.waiting.append((_undisturbed(self.pool, _do, pickled), pickled))
 
     def _finish(self) -> None:
-        """Do, from the last on, what no process has begun; wait for the rest."""
+        """Do, last first, the jobs that no process has begun; wait for the others."""
         while self.waiting:
             future, pickled = self.waiting.pop()
             if future.cancel():
@@ -107,16 +111,27 @@ class Workers:
                     error = broken
         if isinstance(error, BrokenProcessPool):
             raise BeyondcamError(
-                "a worker process died, of too little memory perhaps; run again, with fewer --workers"
+                "a worker process died, perhaps for lack of memory; run again with fewer", parameter="workers"
             ) from None
 
 
+def _undisturbed(pool: ProcessPoolExecutor, function: Callable[..., T], *words: object) -> Future[T]:
+    """Have the pool do it. A process that it starts for this never gets the SIGINT of a Ctrl-C."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return pool.submit(function, *words)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
+    try:
+        return pool.submit(function, *words)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _do(pickled: bytes) -> None:
-    pickle.loads(pickled)()  # noqa: S301  (our own bytes, made by `submit`)
+    pickle.loads(pickled)()  # noqa: S301  (bytes that `submit` has made)
 
 
-def _begin() -> None:
-    """Leave the other cores to the network, and do not outlive the process that hands out the jobs."""
+def _initialise() -> None:
+    """Leave the other cores to the network, and end with the process that hands out the jobs."""
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
 

@@ -1,29 +1,44 @@
-"""Maps: where the evidence for a class lies, from one forward pass.
+"""Maps: where the evidence for a class lies, from one forward pass."""
 
-A new map is one function `Forward -> (P, h, w)` in a file of its own, and one line in `MAPS`.
-"""
+from beyondcam.maps.affinity import AFFINITY_NEEDS, affinities
+from beyondcam.maps.base import Map
+from beyondcam.maps.cam import CAM
+from beyondcam.maps.captum import Captum
+from beyondcam.maps.forward import Forward, Needs, run_forward
+from beyondcam.maps.gradcam import GradCAM
+from beyondcam.maps.gradcam_plus_plus import GradCAMPlusPlus
+from beyondcam.maps.hirescam import HiResCAM
+from beyondcam.maps.input_x_gradient import InputXGradient
+from beyondcam.maps.layer import LayerMap
+from beyondcam.maps.layercam import LayerCAM
+from beyondcam.maps.saliency import Saliency
+from beyondcam.maps.visible import Visible
+from beyondcam.registry import Registry
 
-from collections.abc import Callable
-from typing import NamedTuple
+MAPS: Registry[Map] = Registry(
+    Map,
+    "map",
+    (CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible, Captum),
+)
+register_map = MAPS.register
 
-from torch import Tensor
-
-from beyondcam.maps.affinity import affinities
-from beyondcam.maps.cam import cam
-from beyondcam.maps.forward import Forward, run_forward
-from beyondcam.maps.saliency import saliency
-
-
-class Map(NamedTuple):
-    """A map and whether it asks for gradients."""
-
-    of: Callable[[Forward], Tensor]
-    gradient: bool
-
-
-MAPS = {
-    "cam": Map(cam, gradient=False),
-    "saliency": Map(saliency, gradient=True),
-}
-
-__all__ = ["MAPS", "Forward", "Map", "affinities", "cam", "run_forward", "saliency"]
+__all__ = [
+    "AFFINITY_NEEDS",
+    "CAM",
+    "MAPS",
+    "Captum",
+    "Forward",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "InputXGradient",
+    "LayerCAM",
+    "LayerMap",
+    "Map",
+    "Needs",
+    "Saliency",
+    "Visible",
+    "affinities",
+    "register_map",
+    "run_forward",
+]

@@ -1,13 +1,38 @@
 """Gradient saliency (Simonyan et al. 2014, arXiv 1312.6034)."""
 
+from typing import Literal
+
 from torch import Tensor
 
-from beyondcam.maps.forward import Forward
+from beyondcam.maps.base import Map
+from beyondcam.maps.forward import Forward, Needs
 
 
-def saliency(forward: Forward) -> Tensor:
-    """max over colour channels of abs(∂s_c/∂x) of each pair: float (P, H, W)."""
-    maps = forward.inputs.new_empty((len(forward.rows), *forward.inputs.shape[2:]))
-    for which, gradient in forward.gradients():
-        maps[which] = gradient.abs().amax(1)
-    return maps
+class Saliency(Map):
+    """max_ch |∂s_c/∂x|: how much the score changes with a pixel, in the colour channel where it does most.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import beyondcam as bc
+    >>> from beyondcam.maps import Saliency, run_forward
+    >>> classifier = bc.imagenet_classifier().eval()
+    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
+    >>> Saliency()(run_forward(classifier, inputs, targets, Saliency().needs)).shape
+    torch.Size([1, 224, 224])
+
+    """
+
+    kind: Literal["saliency"] = "saliency"
+
+    @property
+    def needs(self) -> Needs:
+        """The gradient of the input."""
+        return Needs(input_gradient=True)
+
+    def __call__(self, forward: Forward) -> Tensor:
+        """Maps (P, H, W) at the input's resolution."""
+        maps = forward.inputs.new_empty((len(forward.rows), *forward.inputs.shape[2:]))
+        for pairs, gradient in forward.gradients():  # (R,), (R, 3, H, W)
+            maps[pairs] = gradient.abs().amax(1)
+        return maps

@@ -1,28 +1,36 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import estimate, sample_weights
-from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
-from beyondcam.metrics.results import band_of, threshold_of, write_scores
-from beyondcam.metrics.score import METRICS, REFERENCE, Scores, Training, score_split
+from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
+from beyondcam.metrics.labels import LabelCounts, label_mious, score_labels
+from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
+from beyondcam.metrics.rows import NetworkRow, Row, Scores, TrainedOn, read_scores, write_scores
+from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.score import REFERENCE, score_split
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
-from beyondcam.metrics.tally import ImageTally, Sweep, counts_at, iou, mean_iou, resampled_miou, tallies_of
+from beyondcam.metrics.tally import ImageTally, Sweep, resampled_miou, tallies_of
+from beyondcam.metrics.thresholds import ThresholdSplit, band_of, threshold_of
 
 __all__ = [
     "METRICS",
     "REFERENCE",
+    "RULES",
     "ImageTally",
+    "Interval",
     "LabelCounts",
+    "Metric",
+    "NetworkRow",
+    "Pixels",
+    "Row",
     "Scores",
     "Sweep",
-    "Training",
+    "ThresholdSplit",
+    "TrainedOn",
     "band_of",
-    "count_labels",
-    "counts_at",
     "counts_of",
     "estimate",
-    "iou",
     "label_mious",
-    "mean_iou",
+    "number",
+    "read_scores",
     "read_segments",
     "resampled_miou",
     "sample_weights",

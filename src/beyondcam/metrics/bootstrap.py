@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 
+Interval = tuple[float, float]
+
 
 def sample_weights(images: int) -> NDArray[np.int64]:
     """How often each image counts in the full sample, which comes first, and in each resample.
@@ -15,12 +17,12 @@ def sample_weights(images: int) -> NDArray[np.int64]:
     return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 
-def estimate(samples: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
+def estimate(samples: NDArray[np.float64]) -> tuple[float, Interval | None]:
     """A metric in the full sample, which comes first, and its interval over the resamples."""
     return float(samples[0]), interval(samples[1:])
 
 
-def interval(samples: NDArray[np.float64]) -> tuple[float, float] | None:
+def interval(samples: NDArray[np.float64]) -> Interval | None:
     """The 2.5 % and 97.5 % quantiles of a metric's resamples, None where it has no value."""
     finite = samples[np.isfinite(samples)]
     if not len(finite):

@@ -1,4 +1,4 @@
-"""What the two witnesses of a split agree on: where both find the same, that is taken for the truth."""
+"""What the two witnesses of a split agree on, which takes the place of masks that nobody drew."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -10,25 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from beyondcam.data import VOID, LabelledImages, Masks
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import (
-    LEVELS,
-    WITNESSES,
-    Shelf,
-    Winners,
-    shelves,
-    winners_of,
-    witnessed,
-)
+from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
 from beyondcam.files import ahead
-from beyondcam.metrics.tally import Counts, ImageTally, Sweep, above, iou
+from beyondcam.metrics.tally import Counts, above, iou
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
 
-ASKED_LIKE = ("targets", "precision")
-"""What the witnesses share with a recipe that they bear on; not its seed, since they draw nothing."""
+SHARED = ("targets", "precision")
+"""What witnesses have in common with the recipes that they choose τ for; they draw nothing from a seed."""
 
 KEPT = 2**28
 """Bytes of winners that are kept until it is known where they agree; the others are read twice."""
@@ -36,97 +29,91 @@ KEPT = 2**28
 
 @dataclass(frozen=True)
 class Consensus:
-    """What the witnesses agree on, void elsewhere, for some images of a split."""
+    """Masks of some images of a split that are void wherever the witnesses disagree."""
 
     ids: tuple[str, ...]
     masks: Masks
 
     def truth(self, image_id: str, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-        """What stands in for the mask of an image of (height, width) `size`; None where nobody was asked."""
+        """The mask of an image of (height, width) `size`; None for an image without witnesses."""
         return self.masks.truth(image_id, size) if image_id in self.ids else None
 
 
-def consensus(run: Path, images: LabelledImages, like: Shelf) -> Consensus | None:
-    """What the witnesses of a split agree on, asked as the evidence of a shelf was; None without any.
+def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | None:
+    """What the witnesses of a split agree on in the images of a shelf; None where there are no witnesses.
 
-    Raises `BeyondcamError` where some images were not asked about yet, or a file is none of evidence.
+    Raises `BeyondcamError` where some of these images have no witnesses yet, or a file is not evidence.
     """
-    asked = witnessed(images, like.manifest["targets"])
-    how = {key: like.manifest[key] for key in ASKED_LIKE}
-    found = {s.manifest["recipe_hash"]: s for s in shelves(run, asked) if how.items() <= s.manifest.items()}
+    asked = witnessed(images, shelf.manifest["targets"])
+    shared = {key: shelf.manifest[key] for key in SHARED}
+    by_recipe = {
+        s.manifest["recipe_hash"]: s for s in shelves(run, asked) if shared.items() <= s.manifest.items()
+    }
     try:
-        a, b = (found[Cookbook().recipe(name).hash] for name in WITNESSES)
+        a, b = (by_recipe[Cookbook().recipe(name).hash] for name in WITNESSES)
     except KeyError:
         return None
-    ids = tuple(i for i in asked.ids if like.path(i).exists())
+    ids = tuple(i for i in asked.ids if shelf.path(i).exists())
     if missing := [i for i in ids if not (a.path(i).exists() and b.path(i).exists())]:
         raise BeyondcamError(
-            f"witnesses of --split {images.split}: {len(missing)} of {len(ids)} images are not asked about "
-            "yet; run `beyondcam map` again"
+            f"{run}: {len(missing)} of {len(ids)} images of split {images.split} have no witnesses yet; run "
+            "`beyondcam map` again"
         )
 
     kept: dict[str, Pair] = {}
 
-    def both(image_id: str) -> Pair:
+    def read(image_id: str) -> Pair:
         return winners_of(a.read(image_id)), winners_of(b.read(image_id))
 
-    def keeping() -> Iterator[Pair]:
+    def read_all() -> Iterator[Pair]:
         room = KEPT
-        for i, pair in zip(ids, ahead(both, ids), strict=True):
+        for i, pair in zip(ids, ahead(read, ids), strict=True):
             room -= 4 * pair[0].labels.nbytes
             if room >= 0:
                 kept[i] = pair
             yield pair
 
-    levels = agreed_levels(keeping())
+    levels = agreed_levels(read_all())
     known = {i: agreed(pair, levels) for i, pair in kept.items()}
     kept.clear()
 
-    def read(image_id: str) -> Tensor:
-        found = known.get(image_id)
-        return torch.from_numpy(agreed(both(image_id), levels) if found is None else found)
+    def mask(image_id: str) -> Tensor:
+        labels = known.get(image_id)
+        return torch.from_numpy(agreed(read(image_id), levels) if labels is None else labels)
 
-    return Consensus(ids, Masks(images.classes, read))
+    return Consensus(ids, Masks(images.classes, mask))
 
 
 def agreed(pair: Pair, levels: tuple[int, int]) -> NDArray[np.uint8]:
-    """The labels (H, W) that two seeds share, void where they differ."""
-    one, other = (
+    """The labels (H, W) on which two seeds agree, void elsewhere."""
+    a, b = (
         np.where(winners.levels > level, winners.labels, np.uint8(0))
         for winners, level in zip(pair, levels, strict=True)
     )
-    return np.where(one == other, one, np.uint8(VOID))
-
-
-def best_agreeing(tallies: Iterable[ImageTally], classes: int) -> float | None:
-    """The best threshold on what is agreed on; None where that is no object at all.
-
-    A class of which nothing is agreed on has a say only where it takes the place of what is.
-    """
-    return Sweep.of(tallies, classes).best_threshold("drop")
+    return np.where(a == b, a, np.uint8(VOID))
 
 
 def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:
     """The levels at which the seeds of two recipes agree best, over images.
 
-    That is where the IoU of the two, its mean over the classes, times that of their backgrounds is highest.
-    The mean of both would be highest where neither has any background left.
+    There the IoU of the two, its mean over the classes, times the IoU of their backgrounds is highest. The
+    mean over background and classes would be highest where neither has any background left.
     """
-    every = np.zeros((LEVELS, LEVELS), np.int64)
-    same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))
-    won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))
+    pixels = np.zeros((LEVELS, LEVELS), np.int64)  # by the level of a and that of b
+    same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))  # where both have k
+    won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))  # where a or b has k
     for a, b in pairs:
         cells = a.levels.astype(np.intp) * LEVELS + b.levels
-        every += np.bincount(cells.ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+        pixels += np.bincount(cells.ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
         winning = np.bincount(a.labels.ravel(), minlength=256) + np.bincount(b.labels.ravel(), minlength=256)
-        for label in (np.flatnonzero(winning[1:]) + 1).tolist():
-            one, other = a.labels == label, b.labels == label
-            same[label] += np.bincount(cells[one & other], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
-            won[label] += [np.bincount(w.levels[own], minlength=LEVELS) for w, own in ((a, one), (b, other))]
+        for k in (np.flatnonzero(winning[1:]) + 1).tolist():
+            of_a, of_b = a.labels == k, b.labels == k
+            same[k] += np.bincount(cells[of_a & of_b], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+            won[k] += [np.bincount(w.levels[of], minlength=LEVELS) for w, of in ((a, of_a), (b, of_b))]
     if not won:
         return 0, 0
     ious = [_iou(above(above(same[k]).T).T, *above(won[k])) for k in won]
-    background = _iou(every.cumsum(0).cumsum(1), every.sum(1).cumsum(), every.sum(0).cumsum())
+    background = _iou(pixels.cumsum(0).cumsum(1), pixels.sum(1).cumsum(), pixels.sum(0).cumsum())
     best = int((np.mean(ious, 0) * background).argmax())
     return best // LEVELS, best % LEVELS
 

@@ -1,4 +1,4 @@
-"""Score label images: a prediction has no threshold, so an image is one small table of counts."""
+"""Scores of label images: a prediction has no threshold, so an image is one small table of counts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,27 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, Masks
+from beyondcam.data import VOID
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import sample_weights
 from beyondcam.metrics.tally import Counts, iou, resampled_miou
+from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
 
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """Counts of some images, from which their mIoU and its resamples are worked out.
-
-    Attributes
-    ----------
-    ids : the images.
-    counts : (images, 3, classes + 1), intersection, predicted and true pixels of background and each class.
-
-    """
+    """Counts of some images, from which their mIoU and its resamples are computed."""
 
     ids: tuple[str, ...]
-    counts: Counts
+    counts: Counts  # (images, 3, classes + 1), as `count_labels` has them
 
     def by_class(self) -> NDArray[np.float64]:
         """IoU of background and each class: (classes + 1,)."""
@@ -45,42 +40,35 @@ def count_labels(prediction: NDArray[np.uint8], truth: NDArray[np.uint8], classe
 
 
 def score_labels(
-    predicted: Callable[[str], NDArray[np.uint8]], ids: Sequence[str], masks: Masks, left_out: dict[str, str]
-) -> LabelCounts:
-    """Count each image's prediction against its mask; what cannot be read goes to `left_out`."""
+    predicted: Callable[[str], NDArray[np.uint8]], ids: Sequence[str], masks: Masks
+) -> tuple[LabelCounts, dict[str, str]]:
+    """Count each image's prediction against its mask; also returns the images left out, with the reason.
 
-    def count(image_id: str) -> Counts | str:
-        try:
-            prediction = predicted(image_id)
-            truth = masks.truth(image_id, prediction.shape)
-        except BeyondcamError as error:
-            return str(error)
-        return count_labels(prediction, truth, len(masks.classes))
+    Raises `BeyondcamError` where no image can be scored.
+    """
 
-    found = {}
-    for i, counts in zip(ids, track(ahead(count, ids), "score", len(ids)), strict=True):
-        if isinstance(counts, str):
-            left_out[i] = counts
-        else:
-            found[i] = counts
-    if not found:
-        reason = left_out[ids[0]] if ids else "there is none"
+    def count(image_id: str) -> Counts:
+        prediction = predicted(image_id)
+        return count_labels(prediction, masks.truth(image_id, prediction.shape), len(masks.classes))
+
+    outcomes = zip(ids, track(ahead(attempt(count), ids), "score", len(ids)), strict=True)
+    counted = Outcome.of(outcomes)
+    if not counted.results:
+        reason = counted.left_out[ids[0]] if ids else "there is none"
         raise BeyondcamError(f"none of the images can be scored: {reason}")
-    return LabelCounts(tuple(found), np.stack(list(found.values())))
+    return LabelCounts(tuple(counted.results), np.stack(list(counted.results.values()))), counted.left_out
 
 
 def label_mious(scored: Sequence[LabelCounts]) -> NDArray[np.float64]:
     """The mIoU of each, over the images that all of them have: (len(scored), samples).
 
-    The full sample comes first; the resamples are the same for all, so that rows can be compared.
+    The full sample comes first; the resamples are the same for all, so that they can be compared.
     """
     common = set.intersection(*(set(one.ids) for one in scored))
     shared = [i for i in scored[0].ids if i in common]
     weights = sample_weights(len(shared))
-    places = [{i: n for n, i in enumerate(one.ids)} for one in scored]
-    return np.stack(
-        [
-            resampled_miou(one.counts[[place[i] for i in shared]], weights)
-            for one, place in zip(scored, places, strict=True)
-        ]
-    )
+    mious = []
+    for one in scored:
+        place = {i: n for n, i in enumerate(one.ids)}
+        mious.append(resampled_miou(one.counts[[place[i] for i in shared]], weights))
+    return np.stack(mious)

@@ -1,4 +1,4 @@
-"""Region metrics: how much of what the reference CAM finds, and misses, a recipe finds.
+"""Discriminative regions (DR): how much of what the reference CAM finds, and misses, a recipe finds.
 
 The names are the study's (arXiv 2308.11052); the formulas are this project's, see docs/metrics.md.
 """
@@ -12,7 +12,7 @@ from beyondcam.metrics.tally import Counts, histogram
 
 
 def right_levels(winners: Winners, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The level below which a threshold finds each foreground pixel right, 0 where none does: (n,)."""
+    """The level below which a threshold labels each foreground pixel correctly, 0 for never: (n,)."""
     return winners.right(truth)[(truth > 0) & (truth != VOID)]
 
 
@@ -26,17 +26,6 @@ def region_levels(joint: Counts, reference_level: int) -> Counts:
     return joint[:, reference_level + 1 :].sum(1)
 
 
-def regions(
-    right_in_dr: Counts, dr: Counts, right: Counts, foreground: Counts, predicted: Counts
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """DR-Recall, NDR-Recall and FG-Precision from counts of pixels, of any one shape."""
-    return (
-        _share(right_in_dr, dr),
-        _share(right - right_in_dr, foreground - dr),
-        _share(right, predicted),
-    )
-
-
 def recall_curve(joint: Counts, level: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """DR-Recall and NDR-Recall of a recipe at `level`, over the reference's level: (LEVELS,) each."""
     by_reference = joint.sum(0)
@@ -44,9 +33,10 @@ def recall_curve(joint: Counts, level: int) -> tuple[NDArray[np.float64], NDArra
     dr = by_reference.sum() - by_reference.cumsum()
     right_in_dr = right_by_reference.sum() - right_by_reference.cumsum()
     right, foreground = right_by_reference.sum(), by_reference.sum()
-    return _share(right_in_dr, dr), _share(right - right_in_dr, foreground - dr)
+    return share(right_in_dr, dr), share(right - right_in_dr, foreground - dr)
 
 
-def _share(part: Counts, whole: Counts) -> NDArray[np.float64]:
+def share(part: Counts, whole: Counts) -> NDArray[np.float64]:
+    """Part over whole, NaN where the whole is 0; of any one shape."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)

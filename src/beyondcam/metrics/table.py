@@ -2,58 +2,56 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.metric import METRICS, number
+from beyondcam.metrics.rows import NetworkRow, Row
+from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.segments import share_of_truth
 
 
-def print_table(rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows of `scores.json`, the best of each rule first."""
-    table = Table(title="oracle thresholds are chosen on the scored masks themselves")
-    for column in ("rule", "recipe"):
-        table.add_column(column, no_wrap=True)
-    for column in ("τ", "mIoU", "95 %", "DR-\nRecall", "NDR-\nRecall", "FG-\nPrecision", "s per\nimage"):
-        table.add_column(column, justify="right", no_wrap=True)
-    rules = ("fixed", "blind", "few", "train", "oracle")
-    for row in sorted(rows, key=lambda r: (rules.index(r["threshold_rule"]), -r["miou"])):
-        low, high = row["ci"]["miou"]
-        table.add_row(
-            row["threshold_rule"],
-            row["recipe"],
-            f"{row['threshold']:.3f}",
-            f"{row['miou']:.3f}",
-            f"{low:.3f}–{high:.3f}",
-            *(_share(row[metric]) for metric in ("dr_recall", "ndr_recall", "fg_precision")),
-            f"{row['cost']['seconds']:.3f}" if row["cost"] else "–",
-        )
-    Console(width=max(112, Console().width)).print(table)
+def print_table(rows: Sequence[Row]) -> None:
+    """Print rows of `scores.json`, the best of each rule first; the mIoU with its interval."""
+    columns = ["τ"]
+    for name, metric in METRICS.items():
+        columns += [metric.heading.replace("-", "-\n"), *(["95 %"] if name == "miou" else [])]
+    lines = []
+    for row in sorted(rows, key=lambda r: (list(RULES).index(r.threshold_rule), -r.miou)):
+        cells = [row.threshold_rule, row.recipe, number(row.threshold)]
+        for name, metric in METRICS.items():
+            cells.append(number(row.metrics.get(name), metric.form))
+            if name == "miou":
+                cells.append(_interval(row.ci["miou"]))
+        lines.append([*cells, number(row.cost.seconds if row.cost else None)])
+    title = "oracle thresholds are chosen on the scored masks themselves"
+    _print(title, ("rule", "recipe"), (*columns, "s per\nimage"), lines)
 
 
-def print_segments(run: Path, rows: Sequence[dict[str, Any]]) -> None:
+def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:
     """Print rows of `segments.json`, the best first."""
-    table = Table(title="networks trained on the seeds, or on the truth as their upper bound")
-    table.add_column("network", no_wrap=True)
-    for column in ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in sorted(rows, key=lambda r: -r["miou"]):
-        share = share_of_truth(run, row, rows)
-        table.add_row(
-            row["name"],
-            row["seeds_split"],
-            _share(row["threshold"]),
-            f"{row['miou']:.3f}",
-            _interval(row["ci"]["miou"]),
-            *((f"{share[0]:.1%}", _interval(share[1])) if share else ("–", "–")),
-        )
+    lines = []
+    for row in sorted(rows, key=lambda r: -r.miou):
+        share, bounds = share_of_truth(run, row, rows) or (None, None)
+        of_truth = (number(share, ".1%"), _interval(bounds))
+        miou = (number(row.miou), _interval(row.ci["miou"]))
+        lines.append([row.name, row.seeds_split, number(row.threshold), *miou, *of_truth])
+    title = "networks trained on the seeds, or on the truth as their upper bound"
+    _print(title, ("network",), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
+
+
+def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
     Console(width=max(112, Console().width)).print(table)
 
 
-def _interval(bounds: Sequence[float] | None) -> str:
+def _interval(bounds: Interval | None) -> str:
     return "–" if bounds is None else f"{bounds[0]:.3f}–{bounds[1]:.3f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -1,16 +1,19 @@
-"""One pass over the evidence: what every threshold, region metric and resample is worked out from."""
+"""Counts of evidence at every threshold, which metrics, curves and resamples are computed from."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import Masks
-from beyondcam.evidence import LEVELS, Shelf, Winners, level_threshold, winners_of
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import LEVELS, Shelf, Winners, winners_of
 from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
+Absent = Literal["auto", "drop", "zero"]
+"""How a class that the truth lacks counts in the mean IoU: see `mean_iou`."""
 
 
 def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
@@ -20,60 +23,51 @@ def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
 
 @dataclass(frozen=True)
 class ImageTally:
-    """Counts of one image over its pixels that are not void.
+    """Counts of one image over its pixels that are not void."""
 
-    Attributes
-    ----------
-    truths : (t,), the labels in the truth.
-    labels : (k,), the labels that win somewhere.
-    counts : (t, k, LEVELS), pixels by truth, winning label and the winner's level.
-
-    """
-
-    truths: Counts
-    labels: Counts
-    counts: Counts
+    truths: Counts  # (t,), the labels in the truth
+    labels: Counts  # (k,), the labels that win somewhere
+    counts: Counts  # (t, k, LEVELS), pixels by truth, winning label and the winner's level
+    won: Counts  # (k, LEVELS), pixels by winning label and level, with those that are void in the truth
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
         """Count one image; `truth` is uint8 (H, W)."""
-        row = truth + np.uint8(1)  # void comes round to 0, so that few rows are needed
+        row = truth + np.uint8(1)  # void wraps around to 0, so that few rows are needed
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
         labels = np.flatnonzero(np.bincount(winners.labels.ravel()))
-        counts = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)[1:]
+        every = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)
+        counts = every[1:]
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, labels, counts[truths])
+        return cls(truths, labels, counts[truths], every.sum(0))
 
-    def at(self, level: int, classes: int) -> Counts:
-        """Intersection, predicted and true pixels of background and each class: (3, classes + 1)."""
-        above = self.counts[:, :, level + 1 :].sum(-1)
-        below = self.counts[:, :, : level + 1].sum((1, 2))
+    def at(self, levels: int | Counts, classes: int) -> Counts:
+        """Intersection, predicted and true pixels of background and each class: (3, classes + 1).
+
+        `levels` is one for all, or (k,), one for each of `labels`; a pixel above it is foreground.
+        """
+        is_above = np.arange(LEVELS) > np.broadcast_to(levels, len(self.labels))[:, None]  # (k, LEVELS)
+        found = (self.counts * is_above).sum(-1)  # (t, k)
+        total = self.counts.sum((1, 2))  # (t,)
         row, column = np.nonzero(self.truths[:, None] == self.labels)
         result = np.zeros((3, classes + 1), np.int64)
-        result[0, self.labels[column]] = above[row, column]
-        result[1, self.labels] = above.sum(0)
-        result[2, self.truths] = self.counts.sum((1, 2))
-        result[:2, 0] = below[self.truths == 0].sum(), below.sum()
+        result[0, self.labels[column]] = found[row, column]
+        result[1, self.labels] = found.sum(0)
+        result[2, self.truths] = total
+        missed = total - found.sum(1)  # (t,), labelled background
+        result[:2, 0] = missed[self.truths == 0].sum(), missed.sum()
         return result
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Counts over a data set at every threshold, from one histogram.
+    """Counts over a data set at every threshold, from one histogram."""
 
-    Attributes
-    ----------
-    won, hits : (classes + 1, LEVELS), pixels by winning label and level: all, and those where it is right.
-    background : (LEVELS,), pixels of background by the winner's level.
-    true : (classes + 1,), pixels of each label.
-
-    """
-
-    won: Counts
-    hits: Counts
-    background: Counts
-    true: Counts
+    won: Counts  # (classes + 1, LEVELS), pixels by winning label and its level
+    hits: Counts  # likewise, those where the label is right
+    background: Counts  # (LEVELS,), pixels of background by the winner's level
+    true: Counts  # (classes + 1,), pixels of each label
 
     @classmethod
     def of(cls, tallies: Iterable[ImageTally], classes: int) -> "Sweep":
@@ -94,7 +88,7 @@ class Sweep:
 
     @property
     def intersection(self) -> Counts:
-        """Pixels rightly labelled at thresholds on the level: (classes + 1, LEVELS)."""
+        """Pixels labelled correctly at thresholds on the level: (classes + 1, LEVELS)."""
         return np.concatenate([self.background.cumsum()[None], above(self.hits[1:])])
 
     @property
@@ -102,19 +96,19 @@ class Sweep:
         """Pixels labelled at thresholds on the level: (classes + 1, LEVELS)."""
         return np.concatenate([self.won.cumsum(1).sum(0)[None], above(self.won[1:])])
 
-    def miou(self, absent: str = "auto") -> NDArray[np.float64]:
+    def miou(self, absent: Absent = "auto") -> NDArray[np.float64]:
         """The mean IoU at every level: (LEVELS,)."""
-        return mean_iou(
-            iou(self.intersection, self.predicted, self.true[:, None]), self.true[:, None], absent
-        )
+        true = self.true[:, None]
+        return mean_iou(iou(self.intersection, self.predicted, true), true, absent)
 
-    def best_level(self, absent: str = "auto") -> int:
+    def best_level(self, absent: Absent = "auto") -> int:
         """The level with the highest mean IoU, the lowest of several."""
         return int(self.miou(absent).argmax())
 
-    def best_threshold(self, absent: str = "auto") -> float | None:
-        """The threshold of the best level; None where the truth shows no object, which says nothing of it."""
-        return level_threshold(self.best_level(absent)) if self.true[1:].any() else None
+    @property
+    def has_object(self) -> bool:
+        """Whether the truth shows anything but background; else no threshold is better than another."""
+        return bool(self.true[1:].any())
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:
@@ -125,11 +119,6 @@ def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[Image
         return ImageTally.of(winners_of(evidence), masks.truth(image_id, evidence.size))
 
     yield from ahead(tally, [i for i in ids if shelf.path(i).exists()])
-
-
-def counts_at(tallies: Sequence[ImageTally], level: int, classes: int) -> Counts:
-    """Of each image, intersection, predicted and true pixels at a level: (images, 3, classes + 1)."""
-    return np.stack([tally.at(level, classes) for tally in tallies])
 
 
 def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts]:
@@ -160,7 +149,7 @@ def iou(intersection: Counts, predicted: Counts, true: Counts) -> NDArray[np.flo
         return np.where(union > 0, intersection / np.maximum(union, 1), np.nan)
 
 
-def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: str = "auto") -> NDArray[np.float64]:
+def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
     """Mean over the first axis, the classes.
 
     `absent` says what a class absent from the truth does: "auto" leaves it out, or counts it 0 where it is

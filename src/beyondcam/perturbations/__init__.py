@@ -1,27 +1,35 @@
-"""Perturbations: which copies of an image a map is averaged over.
-
-A new one is a subclass of `Perturbation` in a file of its own, and one line in `PERTURBATIONS`.
-"""
+"""Perturbations: which copies of an image a map is averaged over."""
 
 from beyondcam.perturbations.augment import augmented
-from beyondcam.perturbations.base import Perturbation
+from beyondcam.perturbations.base import Alteration, Perturbation
 from beyondcam.perturbations.crops import Crops
-from beyondcam.perturbations.mask import Mask
+from beyondcam.perturbations.mask import Mask, Masking
 from beyondcam.perturbations.noise import Noise
+from beyondcam.perturbations.path import LinearPath
 from beyondcam.perturbations.plain import Plain, Scales
+from beyondcam.perturbations.rise import Rise
 from beyondcam.perturbations.view import View, generator
+from beyondcam.registry import Registry
 
-PERTURBATIONS: tuple[type[Perturbation], ...] = (Plain, Scales, Noise, Mask, Crops)
+PERTURBATIONS: Registry[Perturbation] = Registry(
+    Perturbation, "perturbation", (Plain, Scales, Noise, Mask, Crops, LinearPath, Rise)
+)
+register_perturbation = PERTURBATIONS.register
 
 __all__ = [
     "PERTURBATIONS",
+    "Alteration",
     "Crops",
+    "LinearPath",
     "Mask",
+    "Masking",
     "Noise",
     "Perturbation",
     "Plain",
+    "Rise",
     "Scales",
     "View",
     "augmented",
     "generator",
+    "register_perturbation",
 ]

@@ -1,17 +1,17 @@
-"""Random crops, the study's own perturbation (arXiv 2308.11052): it needs no fine-tuning."""
+"""Random crops, the perturbation of arXiv 2308.11052, which needs no fine-tuning."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from beyondcam.perturbations.base import Count, Perturbation, Size, pixels
 from beyondcam.perturbations.view import View, generator
 
-_STEPS = 1 / 1.2207440846057596 ** np.arange(1, 4)  # the R3 sequence: 1/g, 1/g², 1/g³ with g⁴ = g + 1
-
 Share = Annotated[float, Field(gt=0, le=1)]
+
+_G = 1.2207440846057596
+"""The root of g⁴ = g + 1: steps of 1/g, 1/g², 1/g³ (the R3 sequence) fill three dimensions evenly."""
 
 
 class Crops(Perturbation):
@@ -21,8 +21,8 @@ class Crops(Perturbation):
     ----------
     n : number of windows.
     scale : range of a window's height and width as shares of the image's.
-    aspect : "image" keeps the image's proportions; "square" takes windows as wide as high, the share being
-        of the shorter side.
+    aspect : "image" keeps the image's proportions; "square" takes square windows, the share being of the
+        image's shorter side.
     size : side of the network's input.
 
     """
@@ -40,14 +40,17 @@ class Crops(Perturbation):
         return self
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
-        """Windows whose centres and scales fill their ranges evenly.
+        """Yield windows whose centres and scales fill their ranges evenly.
 
-        Centres follow an additive low-discrepancy sequence over the whole image and windows are pushed back
-        inside it, so that the border is covered: independent windows inside the image leave most of it out.
+        Centres follow an additive low-discrepancy sequence over the whole image, and a window that crosses
+        the border is moved back inside: windows drawn inside the image would seldom cover its border.
         """
+        import numpy as np
+
+        steps = 1 / _G ** np.arange(1, 4)
         start = generator(seed, *self.stream(image_id)).random(3)
         for i in range(self.n):
-            down, across, share = (start + i * _STEPS) % 1
+            down, across, share = (start + i * steps) % 1
             scale = self.scale[0] + share * (self.scale[1] - self.scale[0])
             base = (height, width) if self.aspect == "image" else (min(height, width),) * 2
             h, w = (max(1, round(scale * extent)) for extent in base)

@@ -1,25 +1,57 @@
-"""Masks: the study's BinaryMask, random blocks of the input set to zero."""
+"""Masks: BinaryMask of arXiv 2308.11052, random blocks of the input set to zero."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
 
-import numpy as np
-import torch
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from pydantic import Field
-from torch import Tensor
 
-from beyondcam.perturbations.base import Alteration, Count
+from beyondcam.perturbations.base import Alteration, Count, pixels
+from beyondcam.perturbations.view import View, generator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
-class Mask(Alteration):
-    """n copies, each with a share `rate` of its blocks dropped to zero, the mean colour."""
+class Masking(Alteration):
+    """Base of the alterations that multiply the input by a random mask in [0, 1]; 0 is the mean colour."""
+
+    @property
+    def factor(self) -> float:
+        """What the views' maps are multiplied by."""
+        return 1.0
+
+    def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
+        """Yield the whole image n times, with another mask each time."""
+        size = pixels(self.size, side)
+        for i in range(self.n):
+            mask = self.mask(size, size, generator(seed, *self.stream(image_id), i))
+            yield View((0, 0, height, width), size, mask=mask, factor=self.factor)
+
+    def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """Multiply a normalised image (3, H, W) by a mask."""
+        height, width = x.shape[1:]
+        return x * self.mask(height, width, rng).to(x.device, x.dtype)
+
+    def mask(self, height: int, width: int, rng: np.random.Generator) -> Tensor:
+        """Draw a mask (height, width)."""
+        raise NotImplementedError
+
+
+class Mask(Masking):
+    """n copies, with a share `rate` of the blocks of `block` × `block` pixels set to 0, the mean colour."""
 
     kind: Literal["mask"] = "mask"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.3
     block: Count = 8
 
-    def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Drop blocks of `block` × `block` pixels of a normalised image (3, H, W)."""
-        height, width = x.shape[1:]
+    def mask(self, height: int, width: int, rng: np.random.Generator) -> Tensor:
+        """Draw a mask (height, width) of blocks."""
+        import numpy as np
+        import torch
+
         blocks = rng.random((-(-height // self.block), -(-width // self.block))) >= self.rate
-        kept = np.kron(blocks, np.ones((self.block, self.block), bool))[:height, :width]
-        return x * torch.from_numpy(kept).to(x.device, x.dtype)
+        visible = np.kron(blocks, np.ones((self.block, self.block), bool))[:height, :width]
+        return torch.from_numpy(visible).float()

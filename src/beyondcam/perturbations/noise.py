@@ -1,13 +1,16 @@
 """Noise: SmoothGrad's perturbation (Smilkov et al. 2017, arXiv 1706.03825)."""
 
-from typing import Annotated, Literal, Self
+from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from beyondcam.perturbations.base import Alteration
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 class Noise(Alteration):
@@ -15,9 +18,10 @@ class Noise(Alteration):
 
     Parameters
     ----------
-    sigma : the root mean square of the noise, as a fraction of the input's range (its max minus its min).
+    sigma : root mean square of the noise, as a fraction of the input's range (its maximum minus its minimum).
     distribution : "gaussian", "uniform", or "salt-and-pepper": a share 3σ² of the pixels becomes the input's
-        min or max, in all channels alike. Of values spread evenly over the range that is a change of σ.
+        minimum or maximum, in all channels at once. For values spread evenly over the range this is a change
+        of σ.
 
     """
 
@@ -33,10 +37,12 @@ class Noise(Alteration):
 
     def alter(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Add noise to a normalised image (3, H, W)."""
+        import torch
+
         stream = torch.Generator().manual_seed(int(rng.integers(2**63)))
         low, high = x.aminmax()
         if self.distribution == "salt-and-pepper":
-            drawn = torch.rand(x.shape[1:], generator=stream).to(x.device)
+            drawn = torch.rand(x.shape[1:], generator=stream).to(x.device)  # (H, W)
             half = 1.5 * self.sigma**2
             return torch.where(drawn < half, low, torch.where(drawn >= 1 - half, high, x))
         if self.distribution == "uniform":

@@ -1,4 +1,4 @@
-"""The image itself: one view, or the same at several scales and mirrored."""
+"""The image itself: once, or at several scales and mirrored."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ class Plain(Perturbation):
     size: Size = 1.0
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
-        """One view of everything."""
+        """Yield one view of the whole image."""
         del image_id, seed
         yield View((0, 0, height, width), pixels(self.size, side))
 
@@ -29,7 +29,7 @@ class Scales(Perturbation):
     flip: bool = True
 
     def views(self, image_id: str, height: int, width: int, side: int, seed: int) -> Iterator[View]:
-        """Each size, straight and, with `flip`, mirrored."""
+        """Yield the image at each size and, with `flip`, its mirror image too."""
         del image_id, seed
         for size in self.sizes:
             for flip in (False, True)[: 1 + self.flip]:

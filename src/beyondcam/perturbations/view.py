@@ -1,13 +1,14 @@
 """A view: what one forward pass is shown of an image, and where its map belongs."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:  # settings hold perturbations, and are read before numpy and torch are loaded
+    import numpy as np
+    from torch import Tensor
 
 
 class View(NamedTuple):
@@ -16,9 +17,11 @@ class View(NamedTuple):
     Attributes
     ----------
     window : (top, left, bottom, right) in pixels of the photo, the last two exclusive.
-    size : side of the square the window is resized to, pixels.
+    size : side of the square that the window is resized to, pixels.
     flip : mirrored left to right.
     alter : changes the normalised input (3, size, size), or None.
+    mask : float (size, size) in [0, 1], multiplied with the normalised input after that, or None.
+    factor : what the view's map is multiplied by before maps are averaged.
 
     """
 
@@ -26,12 +29,17 @@ class View(NamedTuple):
     size: int
     flip: bool = False
     alter: Callable[[Tensor], Tensor] | None = None
+    mask: Tensor | None = None
+    factor: float = 1.0
 
     def cut(self, pixels: Tensor) -> Tensor:
-        """The window of a photo's pixels, uint8 (3, H, W), resized: (3, size, size), whole numbers.
+        """Resize the window of a photo's pixels, uint8 (3, H, W), to (3, size, size), whole numbers.
 
-        uint8 on a CPU; on a GPU, which resizes floats alone, float32.
+        uint8 on a CPU; float32 on a GPU, which resizes floats only.
         """
+        import torch
+        import torch.nn.functional as F
+
         top, left, bottom, right = self.window
         # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
         window = pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
@@ -40,11 +48,14 @@ class View(NamedTuple):
         return square.flip(-1) if self.flip else square
 
     def altered(self, x: Tensor) -> Tensor:
-        """A normalised input (3, size, size), changed as this view changes it."""
-        return self.alter(x) if self.alter else x
+        """Apply the view's changes to a normalised input (3, size, size)."""
+        x = self.alter(x) if self.alter else x
+        return x if self.mask is None else x * self.mask.to(x.device, x.dtype)
 
 
 def generator(seed: int, *words: object) -> np.random.Generator:
-    """A random stream that depends on its arguments alone, the same on every machine."""
+    """Make a random stream that depends on its arguments alone, the same on every machine."""
+    import numpy as np
+
     digest = hashlib.sha256("\0".join(map(str, (seed, *words))).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

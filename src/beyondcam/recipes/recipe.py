@@ -1,68 +1,101 @@
-"""Recipes: map + perturbation + refinements, or a combination of recipes, written in TOML."""
+"""Recipes: a map averaged over a perturbation, or a combination of recipes, then refined."""
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
-from operator import or_
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from torch import Tensor
 
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.files import hash_of
-from beyondcam.maps import MAPS
+from beyondcam.maps import MAPS, Map
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
 from beyondcam.refinements import REFINEMENTS, Refinement, by_maximum
 
-
-def _one_of(classes: tuple[type[BaseModel], ...]) -> Any:
-    """The type of a table whose `kind` says which of the classes it is."""
-    union: Any = classes[0]
-    for c in classes[1:]:
-        union = or_(union, c)
-    return Annotated[union, Field(discriminator="kind")]
-
-
-NONE: Mapping[float, Tensor] = {}
-"""The affinities of recipes that ask for none."""
+NO_AFFINITIES: Mapping[float, Tensor] = {}
 
 Weight = Literal["none", "score", "share"]
 Statistic = Literal["mean", "square", "variance"]
 
 
+def _read_map(value: object) -> Map:
+    """A map from its name, from a table with its settings, or as it is."""
+    read = MAPS.read({"kind": value} if isinstance(value, str) else value)
+    if not isinstance(read, Map):
+        raise ValueError(f"a map's name or table is needed, not {value!r}")
+    return read
+
+
+def _write_map(value: Map) -> str | dict[str, Any]:
+    """The name alone where all settings are the defaults, so that a new setting changes no old hash."""
+    return value.model_dump(mode="json") if value.model_dump(exclude_defaults=True) else value.kind
+
+
+AnyMap = Annotated[Any, BeforeValidator(_read_map), PlainSerializer(_write_map)]
+AnyPerturbation = Annotated[SerializeAsAny[Perturbation], BeforeValidator(PERTURBATIONS.read)]
+AnyRefinement = Annotated[SerializeAsAny[Refinement], BeforeValidator(REFINEMENTS.read)]
+
+
+def complaint(error: ValidationError) -> str:
+    """The first complaint of pydantic, as `field: what`."""
+    fields, what = first_complaint(error)
+    return f"{'.'.join(fields)}: {what}" if fields else what
+
+
 class Source(BaseModel):
-    """What is asked of the network: a map, over the views of a perturbation.
+    """What the network is run for: a map, averaged over the views of a perturbation.
 
     Parameters
     ----------
-    map : name of a map.
-    perturbation : whose views the map is averaged over.
-    weight : what the map of a view is multiplied by: "score", the class's probability in it; "share", that
-        divided by the sum over the image's targets; "none", nothing.
+    map : a `Map`, the name of one, or a table with its `kind` and settings.
+    perturbation : a `Perturbation` or its table; the map is averaged over its views.
+    weight : what the map of a view is multiplied by: "score", the class's probability in the view; "share",
+        that divided by its sum over the image's targets; "none", nothing.
     normalise : divide the map of each view by its own mean first.
-    statistic : "mean" of the views' maps, "square" for the mean of their squares (SmoothGrad's variant),
-        "variance" (VarGrad; Adebayo et al. 2018, arXiv 1810.03307) for what the two differ by.
+    statistic : "mean" of the views' maps; "square", the mean of their squares (SmoothGrad's variant);
+        "variance", the mean of the squares less the square of the mean (VarGrad; Adebayo et al. 2018,
+        arXiv 1810.03307).
+
+    Raises
+    ------
+    BeyondcamError
+        In one line that names the field, such as `map: no map 'kam'; there are cam, ...`.
 
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    map: str
-    perturbation: SerializeAsAny[Perturbation] = Plain()
+    map: AnyMap
+    perturbation: AnyPerturbation = Plain()
     weight: Weight = "none"
     normalise: bool = False
     statistic: Annotated[Statistic, Field(exclude_if=lambda statistic: statistic == "mean")] = "mean"
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, value: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise BeyondcamError(complaint(error)) from None
+
 
 class Recipe(BaseModel):
-    """A named way from an image to its maps: one source or several recipes combined, then refined.
+    """A way from an image to its maps: one source, or several recipes combined, then refined.
 
-    Raw maps of its sources go in, refined maps come out; the network is asked elsewhere, once for all
+    A recipe turns raw maps of its sources into refined maps. The network is run elsewhere, once for all
     recipes that share a source.
     """
 
@@ -71,7 +104,7 @@ class Recipe(BaseModel):
     source: Source | None = None
     combine: Literal["mean", "geometric-mean"] | None = None
     of: tuple["Recipe", ...] = ()
-    refine: tuple[SerializeAsAny[Refinement], ...] = ()
+    refine: tuple[AnyRefinement, ...] = ()
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -81,7 +114,7 @@ class Recipe(BaseModel):
 
     @property
     def hash(self) -> str:
-        """Ten hexadecimal digits that change with anything the recipe says."""
+        """Ten hexadecimal digits that change with any setting of the recipe."""
         return hash_of(self.model_dump(mode="json"))
 
     @property
@@ -90,125 +123,41 @@ class Recipe(BaseModel):
         return bool(self.refine) or any(part.refines for part in self.of)
 
     def sources(self) -> set[Source]:
-        """The raw maps it needs."""
-        own = {self.source} if self.source else set()
-        return own.union(*(part.sources() for part in self.of))
+        """The sources whose raw maps it needs."""
+        sources = {self.source} if self.source else set()
+        return sources.union(*(part.sources() for part in self.of))
 
-    def asks(self) -> set[float]:
-        """The input sizes that its refinements need affinities of."""
-        own = {refinement.asks for refinement in self.refine if refinement.asks is not None}
-        return own.union(*(part.asks() for part in self.of))
+    def affinity_sizes(self) -> set[float]:
+        """The input sizes at which its refinements need affinities."""
+        sizes = {step.affinity_size for step in self.refine if step.affinity_size is not None}
+        return sizes.union(*(part.affinity_sizes() for part in self.of))
 
     def prepare(self, photo: Photo) -> None:
-        """Have its refinements do what recipes share."""
+        """Do what its refinements share with those of other recipes."""
         for part in self.of:
             part.prepare(photo)
         for refinement in self.refine:
             refinement.prepare(photo)
 
     def finish(
-        self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor] = NONE
+        self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor] = NO_AFFINITIES
     ) -> Tensor:
-        """Combine and refine: raw maps (k, H, W) of each source → maps (k, H, W).
+        """Combine and refine: raw maps (k, H, W) by source → maps (k, H, W).
 
-        `affinities` (n, n) are those of each size that `asks` names.
+        `affinities` (n, n) are those of the sizes that `affinity_sizes` names.
         """
         maps = raw[self.source] if self.source else self._combined(photo, raw, affinities)
+        stages = [maps]
         for refinement in self.refine:
-            asked = () if refinement.asks is None else (affinities[refinement.asks],)
-            maps = refinement(photo, maps, *asked)
-        return maps
+            size = refinement.affinity_size
+            extra: list[object] = [] if size is None else [affinities[size]]
+            if refinement.takes_stages:
+                extra.append(stages)
+            stages.append(refinement(photo, stages[-1], *extra))
+        return stages[-1]
 
     def _combined(
         self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor]
     ) -> Tensor:
         parts = torch.stack([by_maximum(part.finish(photo, raw, affinities)) for part in self.of])
         return parts.mean(0) if self.combine == "mean" else parts.prod(0) ** (1 / len(parts))
-
-
-class _Written(BaseModel):
-    """A recipe as TOML has it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    map: Literal[tuple(MAPS)] | None = None  # type: ignore[valid-type]
-    perturbation: _one_of(PERTURBATIONS) = Plain()  # type: ignore[valid-type]
-    weight: Weight = "none"
-    normalise: bool = False
-    statistic: Statistic = "mean"
-    combine: Literal["mean", "geometric-mean"] | None = None
-    of: tuple[str, ...] = ()
-    refine: tuple[_one_of(REFINEMENTS), ...] = ()  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def _either(self) -> Self:
-        said = self.model_fields_set
-        a, b = said & set(Source.model_fields), said & {"combine", "of"}
-        if a and b:
-            raise ValueError(f"`{min(a)}` and `{min(b)}` do not go together")
-        return self
-
-
-_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    recipes: dict[_Name, _Written] = {}
-    refinements: dict[_Name, _one_of(REFINEMENTS)] = {}  # type: ignore[valid-type]
-
-
-class Cookbook:
-    """The built-in recipes and, where given, those of a user's file, which come first."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        own = _builtin() if path is None else _parse(path.read_text, str(path))
-        self.recipes = _builtin().recipes | own.recipes
-        self.refinements = _builtin().refinements | own.refinements
-
-    def recipe(self, name: str, within: tuple[str, ...] = ()) -> Recipe:
-        """A recipe by name, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`."""
-        base, *steps = name.split("+")
-        where = f"recipe {within[-1]}: `of`" if within else f"--recipe {name}"
-        if base in within:
-            raise BeyondcamError(f"{where}: {base} leads back to itself")
-        if base not in self.recipes:
-            raise BeyondcamError(f"{where}: no recipe {base!r}; there are {', '.join(self.recipes)}")
-        for step in steps:
-            if step not in self.refinements:
-                known = ", ".join(self.refinements)
-                raise BeyondcamError(f"--recipe {name}: no refinement {step!r}; there are {known}")
-        written = self.recipes[base]
-        refine = (*written.refine, *(self.refinements[step] for step in steps))
-        try:
-            if written.map is None:
-                parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
-                return Recipe(combine=written.combine, of=parts, refine=refine)
-            source = Source(**{field: getattr(written, field) for field in Source.model_fields})
-            return Recipe(source=source, refine=refine)
-        except ValidationError as error:
-            raise BeyondcamError(f"recipe {base}: {_first(error)}") from None
-
-
-@cache
-def _builtin() -> _File:
-    resource = files("beyondcam.recipes").joinpath("builtin.toml")
-    return _parse(resource.read_text, "builtin.toml")
-
-
-def _parse(read: Any, where: str) -> _File:
-    try:
-        return _File.model_validate(tomllib.loads(read(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BeyondcamError(f"{where}: no such recipes file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BeyondcamError(f"{where}: not readable as TOML ({error})") from None
-    except ValidationError as error:
-        raise BeyondcamError(f"{where}: {_first(error)}") from None
-
-
-def _first(error: ValidationError) -> str:
-    """The first complaint of pydantic, as `field: what`."""
-    fields, what = first_complaint(error)
-    return f"{'.'.join(fields)}: {what}" if fields else what

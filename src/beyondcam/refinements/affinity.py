@@ -1,4 +1,4 @@
-"""Evidence spreads to places that the classifier itself finds alike."""
+"""Evidence spreads to places whose features the classifier finds similar."""
 
 from typing import Annotated, Literal
 
@@ -11,18 +11,18 @@ from beyondcam.refinements.base import Refinement, by_maximum
 
 
 class Affinity(Refinement):
-    """A random walk over the places of an image, from each to those whose features are alike, far or near.
+    """A random walk over the places of an image, from each to those with similar features, at any distance.
 
-    A map becomes the weighted geometric mean of itself and of where the walk takes it: fine as the one,
-    complete as the other. This refinement asks the network for affinities: one more pass, but
-    where a map of the whole image at that size is asked for too.
+    The result is the weighted geometric mean of the map and of the map after the walk: fine as the first,
+    complete as the second. The affinities take one more pass through the network, unless a map of the whole
+    image at that size is needed too.
 
     Parameters
     ----------
     steps : of the walk.
-    power : of the affinities; the higher, the fewer places are alike.
-    share : weight of what was walked to, against the map as it was.
-    size : side of the network's input, as of a perturbation.
+    power : of the affinities; the higher, the fewer places count as similar.
+    share : weight of the map after the walk, against the map as it was.
+    size : side of the network's input, as in a perturbation.
 
     """
 
@@ -33,18 +33,18 @@ class Affinity(Refinement):
     size: Annotated[float, Field(gt=0)] = 1.67
 
     @property
-    def asks(self) -> float:
-        """The size at which affinities are asked of the network."""
+    def affinity_size(self) -> float:
+        """The size of the input that affinities are needed for."""
         return self.size
 
     def __call__(self, photo: Photo, maps: Tensor, affinities: Tensor) -> Tensor:
         """Spread maps (k, H, W) along affinities (n, n) of a square grid of n places."""
         del photo
         side = round(len(affinities) ** 0.5)
-        steps = affinities.float() ** self.power
-        steps /= steps.sum(1, keepdim=True)
-        walked = F.interpolate(maps[None], (side, side), mode="area")[0].flatten(1).T
+        transition = affinities.float() ** self.power
+        transition /= transition.sum(1, keepdim=True)  # (n, n), rows add up to 1
+        walked = F.interpolate(maps[None], (side, side), mode="area")[0].flatten(1).T  # (n, k)
         for _ in range(self.steps):
-            walked = steps @ walked
-        back = F.interpolate(walked.T.reshape(1, -1, side, side), maps.shape[1:], mode="bilinear")[0]
-        return by_maximum(maps) ** (1 - self.share) * by_maximum(back) ** self.share
+            walked = transition @ walked
+        spread = F.interpolate(walked.T.reshape(1, -1, side, side), maps.shape[1:], mode="bilinear")[0]
+        return by_maximum(maps) ** (1 - self.share) * by_maximum(spread) ** self.share

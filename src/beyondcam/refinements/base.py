@@ -13,17 +13,20 @@ from beyondcam.data import Photo
 class Refinement(BaseModel):
     """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1.
 
-    One that `asks` for affinities takes them as a third argument.
+    One with an `affinity_size` takes affinities as a third argument. One that `takes_stages` takes, as its
+    last argument, the recipe's maps so far: the unrefined ones, and those after each earlier refinement.
     """
+
+    takes_stages: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def prepare(self, photo: Photo) -> None:
-        """Do what all recipes of a photo share; it is charged to none of them."""
+        """Do what all recipes of a photo share; its time is charged to none of them."""
 
     @property
-    def asks(self) -> float | None:
-        """The size of the input that it needs affinities of (`maps.affinities`), if it needs any."""
+    def affinity_size(self) -> float | None:
+        """The size of the input that it needs affinities for (`maps.affinities`), if it needs any."""
         return None
 
     __call__: ClassVar[Callable[..., Tensor]]

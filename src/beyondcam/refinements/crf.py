@@ -39,7 +39,7 @@ class CRF(Refinement):
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
         """Posterior probability of each target: (k, H, W) in [0, 1]."""
         try:
-            from pydensecrf.densecrf import DenseCRF2D  # noqa: PLC0415  (an extra)
+            from pydensecrf.densecrf import DenseCRF2D
         except ModuleNotFoundError:
             raise BeyondcamError("the refinement crf needs an extra: pip install 'beyondcam[crf]'") from None
         v = by_maximum(maps)

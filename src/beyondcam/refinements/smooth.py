@@ -1,10 +1,9 @@
-"""Gaussian smoothing, the study's kernel smoothing."""
+"""Gaussian smoothing, the kernel smoothing of arXiv 2308.11052."""
 
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from beyondcam.data import Photo
@@ -18,6 +17,8 @@ class Smooth(Refinement):
     sigma: Annotated[float, Field(gt=0)] = 0.016
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
-        """Blur each map; beyond the border it is mirrored."""
+        """Blur each map, mirrored at the border."""
+        from scipy.ndimage import gaussian_filter
+
         sigma = self.sigma * max(photo.height, photo.width)
         return torch.from_numpy(gaussian_filter(maps.numpy(), (0, sigma, sigma)))

@@ -1,4 +1,4 @@
-"""Superpixels (SLIC, Achanta et al. 2012): the mean of a map in each, and the study's background resolve."""
+"""Superpixels (SLIC, Achanta et al. 2012): a map's mean in each; background resolve (arXiv 2308.11052)."""
 
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from skimage.segmentation import slic
 from torch import Tensor
 
 from beyondcam.data import Photo
@@ -16,7 +15,9 @@ from beyondcam.refinements.base import Refinement, by_maximum
 
 @lru_cache(maxsize=8)
 def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]:
-    """SLIC labels (H, W) from 0, about `number` of them; worked out once a photo, for all recipes."""
+    """SLIC labels (H, W) from 0, about `number` of them; computed once a photo, for all recipes."""
+    from skimage.segmentation import slic
+
     rgb = photo.pixels.permute(1, 2, 0).numpy()
     return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
 
@@ -46,10 +47,10 @@ class Superpixels(_BySuperpixel):
 class Resolve(_BySuperpixel):
     """Background resolve: each superpixel becomes wholly one class or wholly background.
 
-    Done on evidence rather than on one seed, so that every threshold is served: a superpixel keeps only the
-    class with the most evidence in it, at the median over its pixels of the winning evidence. Thresholded, it
-    is therefore background exactly where at least half of its pixels are. (Stored evidence is divided by its
-    maximum anew, as every recipe's is, so the same vote stands at a higher threshold there.)
+    It works on evidence, not on one seed, and so holds for every threshold: a superpixel keeps only the class
+    with the most evidence in it, at the median over its pixels of the strongest evidence. At any threshold it
+    is then background exactly if at least half of its pixels were. (Evidence is stored divided by its
+    maximum, as every recipe's is, so the same vote is found at a higher threshold there.)
     """
 
     kind: Literal["resolve"] = "resolve"

@@ -16,14 +16,15 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Walk(Refinement):
-    """Each pixel takes the weighted mean of others around it, again and again; alike colours weigh more.
+    """Each pixel repeatedly takes a weighted mean of its neighbours; those of similar colour weigh more.
 
     Parameters
     ----------
-    steps : how often.
-    reach : distances, in pixels, at which a pixel has its eight others.
-    contrast : how unlike a colour must be to weigh little, in deviations of the colours around.
-    side : longer side, in pixels, of the photo that is walked over; smaller photos as they are.
+    steps : number of repetitions.
+    reach : distances, in pixels; a pixel has eight neighbours at each.
+    contrast : the difference of colour at which a neighbour weighs little, in standard deviations of the
+        neighbourhood's colours.
+    side : longer side, in pixels, to which larger photos are reduced for the walk.
 
     """
 
@@ -34,34 +35,34 @@ class Walk(Refinement):
     side: Annotated[int, Field(ge=8)] = 256
 
     def prepare(self, photo: Photo) -> None:
-        """Weigh each pixel's others."""
-        transitions(photo, self.reach, self.contrast, self.side)
+        """Compute the neighbours' weights."""
+        transition_weights(photo, self.reach, self.contrast, self.side)
 
     def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
-        """Walk; the maps are brought to the walked size and back bilinearly."""
-        weights = transitions(photo, self.reach, self.contrast, self.side)
+        """Walk; the maps are resized for the walk and back, bilinearly."""
+        weights = transition_weights(photo, self.reach, self.contrast, self.side)
         walked = F.interpolate(maps[None], weights.shape[1:], mode="bilinear", antialias=True)[0]
         for _ in range(self.steps):
             before, walked = walked, torch.zeros_like(walked)
-            for weight, other in zip(weights, others(before, self.reach), strict=True):
-                walked.addcmul_(weight, other)
+            for weight, neighbour in zip(weights, neighbours(before, self.reach), strict=True):
+                walked.addcmul_(weight, neighbour)  # (h, w) · (k, h, w)
         return F.interpolate(walked[None], maps.shape[1:], mode="bilinear")[0]
 
 
 @lru_cache(maxsize=4)
-def transitions(photo: Photo, reach: Sequence[int], contrast: float, side: int) -> Tensor:
-    """The weight of each pixel's others, which add up to 1: float32 (8 · len(reach), h, w)."""
+def transition_weights(photo: Photo, reach: Sequence[int], contrast: float, side: int) -> Tensor:
+    """The weights of each pixel's neighbours, which add up to 1: float32 (8 · len(reach), h, w)."""
     ratio = min(1, side / max(photo.height, photo.width))
     size = [max(1, round(ratio * extent)) for extent in (photo.height, photo.width)]
-    colours = F.interpolate(photo.pixels[None].float() / 255, size, mode="area")[0]
-    around = torch.stack(list(others(colours, reach)))
+    colours = F.interpolate(photo.pixels[None].float() / 255, size, mode="area")[0]  # (3, h, w)
+    around = torch.stack(list(neighbours(colours, reach)))  # (8 · len(reach), 3, h, w)
     deviation = torch.cat([around, colours[None]]).std(0)
-    unlike = (around - colours).abs_() / (contrast * deviation + 1e-8)
-    return unlike.mean(1).neg_().softmax(0)
+    difference = (around - colours).abs_() / (contrast * deviation + 1e-8)
+    return difference.mean(1).neg_().softmax(0)
 
 
-def others(maps: Tensor, reach: Sequence[int]) -> Iterator[Tensor]:
-    """Views of (k, h, w) in which each pixel has the value of one other; the border's goes on beyond it."""
+def neighbours(maps: Tensor, reach: Sequence[int]) -> Iterator[Tensor]:
+    """Shifted copies of (k, h, w), in each of which a pixel has the value of one neighbour."""
     height, width = maps.shape[1:]
     most = max(reach)
     padded = F.pad(maps[None], (most,) * 4, mode="replicate")[0]

@@ -10,8 +10,9 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beyondcam.metrics import REFERENCE
-from beyondcam.report.groups import Group, Values
+from beyondcam.metrics import REFERENCE, number
+from beyondcam.metrics.rows import Curve, Row
+from beyondcam.report.groups import Group
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")
 _DASHES = ((), (5, 1.5), (1.5, 1.5), (6, 1.5, 1.5, 1.5))
@@ -47,12 +48,11 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
     axes.set_xscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
     axes.set_xticks([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1], minor=False)
     axes.set_xlim(0, 1)
-    lines, rules = [], set()
+    lines, rules = list[Line](), set[str]()
     for row, curve, line in _drawn(group):
-        x, y = (np.array(curve[k], float) for k in ("threshold", "miou"))
-        _draw(axes, line, x, y, curve["levels"])
-        rules |= curve["levels"].keys()
-        lines.append(replace(line, note=f"{row['miou']:.3f}, τ {row['threshold']:.3f}"))
+        _draw(axes, line, np.array(curve.threshold), np.array(curve.miou), curve.levels)
+        rules |= curve.levels.keys()
+        lines.append(replace(line, note=f"{row.miou:.3f}, τ {number(row.threshold)}"))
     axes.set_ylim(0)
     return _chart(figure, "mIoU of each recipe, and the τ it is reached at:", lines, rules, group, prefix)
 
@@ -60,32 +60,33 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
 def recall_chart(group: Group, prefix: str) -> Chart | None:
     """NDR-Recall against DR-Recall, each recipe at its oracle τ, over the reference's τ."""
     figure, axes = frame("DR-Recall", "NDR-Recall")
-    lines, rules = [], set()
-    precision = {row["recipe_hash"]: row["fg_precision"] for row in group.under("oracle")}
+    lines, rules = list[Line](), set[str]()
+    precision = {row.recipe_hash: row.metrics.get("fg_precision") for row in group.under("oracle")}
     for row, curve, line in _drawn(group):
-        if "dr_recall" in curve and precision.get(row["recipe_hash"]) is not None:
-            x, y = (np.array(curve[k], float) for k in ("dr_recall", "ndr_recall"))
-            _draw(axes, line, x, y, curve["reference_levels"])
-            rules |= curve["reference_levels"].keys()
-            lines.append(replace(line, note=f"{precision[row['recipe_hash']]:.3f}"))
+        value, levels = precision.get(row.recipe_hash), curve.reference_levels
+        if levels is not None and value is not None:
+            x, y = (np.array(recalls, float) for recalls in (curve.dr_recall, curve.ndr_recall))
+            _draw(axes, line, x, y, levels)
+            rules |= levels.keys()
+            lines.append(replace(line, note=f"{value:.3f}"))
     left = axes.get_xlim()[0]
     axes.set_xlim(left, 1 + 0.015 * (1 - left))  # room for a line at 1, none for a tick past it
     axes.set_ylim(-0.02)
     return _chart(figure, "FG-Precision of each recipe at its oracle τ:", lines, rules, group, prefix)
 
 
-def _drawn(group: Group) -> list[tuple[Values, Values, Line]]:
+def _drawn(group: Group) -> list[tuple[Row, Curve, Line]]:
     """Row, curve and line of each recipe to be drawn; the reference is black."""
-    curves = {curve["recipe_hash"]: curve for curve in group.curves}
-    names = [row["recipe"] for row in group.shown if row["recipe"] != REFERENCE]
+    curves = {curve.recipe_hash: curve for curve in group.curves}
+    names = [row.recipe for row in group.shown if row.recipe != REFERENCE]
     lines = {
         name: Line(name, COLOURS[n % len(COLOURS)], _DASHES[n % len(_DASHES)]) for n, name in enumerate(names)
     }
     lines[REFERENCE] = Line(REFERENCE, "#000000", ())
     return [
-        (row, curves[row["recipe_hash"]], lines[row["recipe"]])
+        (row, curves[row.recipe_hash], lines[row.recipe])
         for row in group.shown
-        if row["recipe_hash"] in curves
+        if row.recipe_hash in curves
     ]  # fmt: skip
 
 

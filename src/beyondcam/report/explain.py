@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from beyondcam.classifier import Classifier
 from beyondcam.data import Photo
 from beyondcam.files import write_whole
-from beyondcam.recipes import Item, Recipe, run, scores
+from beyondcam.recipes import Item, Recipe, classify_photos, map_items
 from beyondcam.refinements import by_maximum
 
 
@@ -25,10 +25,10 @@ def explain_photo(
     batch: int = 8,
 ) -> list[tuple[str, float]]:
     """Draw the maps of the `top` most probable classes, a row a class, and return these with probability."""
-    probabilities = classifier.probabilities(scores(classifier, [photo])[0])
+    probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])
     best, classes = probabilities.topk(min(top, len(classifier.classes)))
     item = Item(image_id, photo, tuple(classes.tolist()))
-    (results,) = run(classifier, [item], recipes, seed=seed, batch=batch)
+    (results,) = map_items(classifier, [item], recipes, seed=seed, batch=batch)
     named = [(classifier.classes[c], p) for c, p in zip(item.targets, best.tolist(), strict=True)]
 
     height = min(3.0 * photo.height / photo.width, 12.0)

@@ -1,20 +1,25 @@
 """Some images with their truth, maps and seeds, as small JPEG files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import VOID, LabelledImages, Masks, evenly, open_images, open_masks, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
-from beyondcam.files import write_whole
-from beyondcam.report.groups import SHOWN, Group, Values
-from beyondcam.seeds import PALETTE, encoded, overlay, seed_labels
+from beyondcam.evidence import FAMILY, AdaptiveThreshold, Shelf, shelves, winners_of
+from beyondcam.files import path_below, write_whole
+from beyondcam.label_images import encoded, overlay
+from beyondcam.metrics import NetworkRow, Row, number
+from beyondcam.outcome import Outcome, attempt
+from beyondcam.report.groups import SHOWN, Group
+from beyondcam.seeds import seed_labels
 
 IMAGES = 12
 """Images shown, spread evenly over the split."""
@@ -25,132 +30,117 @@ WIDTH, HEIGHT = 220, 330
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One image: the addresses of its thumbnails, in the order of the gallery's rows and networks."""
+class Tile(NamedTuple):
+    """Thumbnails one below the other, and the words above them."""
+
+    caption: str
+    detail: str
+    files: Sequence[tuple[str, str]]  # address, and what it shows
+
+
+class Picture(NamedTuple):
+    """One image of the gallery."""
 
     id: str
     targets: Sequence[str]
-    photo: str
-    truth: str | None
-    maps: Sequence[str]
-    seeds: Sequence[str]
-    predictions: Sequence[str]
-
-    @property
-    def files(self) -> set[str]:
-        """All addresses."""
-        return {f for f in (self.photo, self.truth, *self.maps, *self.seeds, *self.predictions) if f}
+    tiles: Sequence[Tile]
+    labels: set[int]  # that can be seen
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gallery:
-    """What is shown of a group.
+    """What is shown of a group."""
 
-    Attributes
-    ----------
-    rows : one a recipe shown, with the rule and τ of its seeds.
-    networks : one a segmentation network shown.
-    legend : the classes that can be seen, with their colours.
-    left_out : what could not be shown, with the reason.
-
-    """
-
-    rows: list[Values] = field(default_factory=list)
-    networks: list[Values] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    legend: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    pictures: Sequence[Picture] = ()
+    legend: dict[str, str] = field(default_factory=dict)  # class → colour, of those that can be seen
+    left_out: dict[str, str] = field(default_factory=dict)  # what could not be shown, with the reason
 
     @property
     def files(self) -> set[str]:
-        """All addresses."""
-        return set().union(*(picture.files for picture in self.pictures))
+        """The addresses of all thumbnails."""
+        return {file for picture in self.pictures for tile in picture.tiles for file, _ in tile.files}
 
 
 def write_gallery(
-    run: Path, group: Group, networks: Sequence[Values], classes: Sequence[str], folder: Path, prefix: str
+    run: Path, group: Group, networks: Sequence[NetworkRow], classes: Sequence[str], folder: Path, prefix: str
 ) -> Gallery:
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
-    gallery = Gallery(networks=[row for row in networks if _predicts(row, group)][:SHOWN])
-    predictions = [run / "segment" / row["name"] / "predictions" / row["split"] for row in gallery.networks]
+    data, split = group.origin.data, group.origin.split
     try:
-        images = open_images(group.key["data"], group.key["split"], classes)
-        masks = open_masks(group.key["data"], group.key["split"], classes)
+        images, masks = open_images(data, split, classes), open_masks(data, split, classes)
     except BeyondcamError as error:
-        gallery.left_out["every image"] = str(error)
-        return gallery
-    found = _found(run, images, group)
-    gallery.rows = [row for row, _ in found]
-    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in found)] if found else []
-    seen: set[int] = set()
-    for number, i in enumerate(evenly(ids, IMAGES)):
-        try:
-            stem = f"gallery/{prefix}-{number:02d}"
-            picture, labels = _show(images, masks, found, predictions, i, folder, stem)
-        except BeyondcamError as error:
-            gallery.left_out[i] = str(error)
-        else:
-            gallery.pictures.append(picture)
-            seen |= labels
+        return Gallery(left_out={"every image": str(error)})
+    here = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
+    keys = [(r.recipe, r.recipe_hash, *(getattr(r, key) for key in FAMILY)) for r in group.shown]
+    recipes = [(row, here[key]) for row, key in zip(group.shown, keys, strict=True) if key in here]
+    ids = [i for i in images.ids if all(shelf.path(i).exists() for _, shelf in recipes)] if recipes else []
+    predictions = {
+        row.name: run / "segment" / row.name / "predictions" / split
+        for row in [row for row in networks if (row.data, row.split) == (data, split)][:SHOWN]
+    }
+
+    def show(image_id: str) -> Picture:
+        stem = f"gallery/{prefix}-{chosen.index(image_id):02d}"
+        return _show(images, masks, recipes, predictions, image_id, folder, stem)
+
+    chosen = evenly(ids, IMAGES)
+    shown = Outcome.of((i, attempt(show)(i)) for i in chosen)
+    pictures = list(shown.results.values())
     names = dict(enumerate(classes, start=1)) | {VOID: "void"}
-    gallery.legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
-    return gallery
-
-
-def _predicts(network: Values, group: Group) -> bool:
-    """Whether a segmentation network was scored on the images of a group."""
-    return all(network[key] == group.key[key] for key in ("data", "split"))
-
-
-def _found(run: Path, images: LabelledImages, group: Group) -> list[tuple[Values, Shelf]]:
-    """The evidence that the rows shown were worked out from, where it is still there."""
-    have = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
-    keys = [(row["recipe"], row["recipe_hash"], *(row[key] for key in FAMILY)) for row in group.shown]
-    return [(row, have[key]) for row, key in zip(group.shown, keys, strict=True) if key in have]
+    seen = set[int]().union(*(picture.labels for picture in pictures))
+    legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
+    return Gallery(pictures, legend, shown.left_out)
 
 
 def _show(
     images: LabelledImages,
     masks: Masks | None,
-    found: Sequence[tuple[Values, Shelf]],
-    predictions: Sequence[Path],
+    recipes: Sequence[tuple[Row, Shelf]],
+    predictions: Mapping[str, Path],
     image_id: str,
     folder: Path,
     stem: str,
-) -> tuple[Picture, set[int]]:
-    """Write the thumbnails of one image; return their addresses and the labels to be seen in them."""
+) -> Picture:
+    """Write the thumbnails of one image; `predictions` are folders of label images by network."""
     photo = images.read(image_id)
     size = _fit(photo.width, photo.height)
     pixels = _resized(photo.pixels.permute(1, 2, 0).numpy(), size)
-    thumbnails = {"photo": Image.fromarray(pixels)}
     pale = np.repeat(140 + 0.42 * pixels.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
-    drawn = {}
-    if masks is not None:
-        drawn["truth"] = masks.read(image_id).numpy()
-    for n, (row, shelf) in enumerate(found):
+    seen: set[int] = set()
+
+    def over(labels: Pixels) -> Image.Image:
+        seen.update(np.unique(labels).tolist())
+        return overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
+
+    def tile(caption: str, detail: str, **thumbnails: tuple[str, Image.Image]) -> Tile:
+        for name, (_, picture) in thumbnails.items():
+            write_whole(folder / f"{stem}-{name}.jpg", encoded(picture, "JPEG", quality=80, subsampling=0))
+        files = [(f"{stem}-{name}.jpg", f"{what} {image_id}") for name, (what, _) in thumbnails.items()]
+        return Tile(caption, detail, files)
+
+    truth = {} if masks is None else {"truth": ("truth of", over(masks.read(image_id).numpy()))}
+    tiles = [
+        tile(
+            "photo", "truth below" if truth else "no mask", photo=("photo", Image.fromarray(pixels)), **truth
+        )
+    ]
+    for n, (row, shelf) in enumerate(recipes):
         stored = shelf.read(image_id)
-        evidence = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no growing
-        shades = mpl.colormaps["inferno"](_resized(winners_of(evidence).levels, size), bytes=True)
-        thumbnails[f"{n}-map"] = Image.fromarray(shades[..., :3])
-        drawn[f"{n}-seed"] = seed_labels(evidence, row["threshold"])
-    for n, place in enumerate(predictions):
-        drawn[f"{n}-prediction"] = read_mask(place / f"{image_id}.png").numpy()
-    for name, labels in drawn.items():
-        thumbnails[name] = overlay(pale, _resized(labels, size, Image.Resampling.NEAREST))
-    address = {name: f"{stem}-{name}.jpg" for name in thumbnails}
-    for name, thumbnail in thumbnails.items():
-        write_whole(folder / address[name], encoded(thumbnail, "JPEG", quality=80, subsampling=0))
-    picture = Picture(
-        image_id,
-        [images.classes[t] for t in stored.targets],
-        address["photo"],
-        address.get("truth"),
-        [address[f"{n}-map"] for n in range(len(found))],
-        [address[f"{n}-seed"] for n in range(len(found))],
-        [address[f"{n}-prediction"] for n in range(len(predictions))],
-    )
-    return picture, {int(k) for labels in drawn.values() for k in np.unique(labels)}
+        small = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no enlarged evidence
+        shades = mpl.colormaps["inferno"](_resized(winners_of(small).levels, size), bytes=True)
+        threshold = AdaptiveThreshold() if row.threshold is None else row.threshold
+        drawn = {
+            f"{n}-map": (f"map of {row.recipe} for", Image.fromarray(shades[..., :3])),
+            f"{n}-seed": (
+                f"seed of {row.recipe} for",
+                over(seed_labels(small, threshold)),
+            ),
+        }
+        tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))
+    for n, (name, place) in enumerate(predictions.items()):
+        prediction = over(read_mask(path_below(place, image_id, ".png")).numpy())
+        tiles.append(tile("network", name, **{f"{n}-prediction": (f"prediction of {name} for", prediction)}))
+    return Picture(image_id, [images.classes[t] for t in stored.targets], tiles, seen)
 
 
 def _fit(width: int, height: int) -> tuple[int, int]:

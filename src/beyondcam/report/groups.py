@@ -1,97 +1,78 @@
-"""The rows of a RUN, sorted into what may be compared, and what they say."""
+"""The rows of a RUN in groups that may be compared, and what they show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import REFERENCE
-
-Values = dict[str, Any]
+from beyondcam.metrics import REFERENCE, RULES, Interval, Scores
+from beyondcam.metrics.rows import Comparison, Curve, Origin, Row
 
 SHOWN = 8
 """Recipes that are drawn; the tables hold them all."""
 
-RULES = {
-    "train": "τ is the best one on the training split's masks",
-    "few": "τ is the best one on a few masked images",
-    "blind": "τ comes from images, maps and image-level labels alone",
-    "fixed": "τ was given beforehand",
-    "oracle": "τ is the best one on the very masks that are scored (an upper bound)",
-}
-"""Threshold rules, the one to be believed first."""
-
-_KEY = ("data", "split", *FAMILY)
+R = TypeVar("R", bound=Origin)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The best recipe beside the reference, under one rule.
+    """The best recipe beside the reference, under one rule."""
 
-    Attributes
-    ----------
-    row : the best row that is not the reference's; the reference's own where it stands alone.
-    difference, interval : of its mIoU to the reference's; None where the two were not compared.
-    rivals : recipes it was picked from.
-
-    """
-
-    row: Values
-    difference: float | None
-    interval: Sequence[float] | None
-    rivals: int
+    row: Row  # of the best that is not the reference; of the reference where it stands alone
+    difference: float | None  # of its mIoU to the reference's; None where the two were not compared
+    interval: Interval | None
+    rivals: int  # recipes it was picked from
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one data set, split, target rule and seed, and what was worked out from them."""
+    """The rows of one data set, split, target rule and seed, and what was computed from them."""
 
-    key: Mapping[str, Any]
-    rows: Sequence[Values]
-    comparisons: Sequence[Values]
-    curves: Sequence[Values]
+    rows: Sequence[Row]
+    comparisons: Sequence[Comparison]
+    curves: Sequence[Curve]
+
+    @property
+    def origin(self) -> Origin:
+        """What the rows have in common."""
+        return self.rows[0]
 
     @property
     def rules(self) -> list[str]:
-        """The rules that have rows, the one to be believed first."""
-        return sorted({row["threshold_rule"] for row in self.rows}, key=_rank)
-
-    def under(self, rule: str) -> list[Values]:
-        """The rows of a rule, best first."""
-        rows = [row for row in self.rows if row["threshold_rule"] == rule]
-        return sorted(rows, key=lambda row: -(row["miou"] or 0))
+        """The rules that have rows, the most trustworthy first."""
+        return sorted({row.threshold_rule for row in self.rows}, key=trust)
 
     @property
-    def shown(self) -> list[Values]:
+    def recipes(self) -> int:
+        """How many recipes there are."""
+        return len({row.recipe for row in self.rows})
+
+    def under(self, rule: str) -> list[Row]:
+        """The rows of a rule, best first."""
+        rows = [row for row in self.rows if row.threshold_rule == rule]
+        return sorted(rows, key=lambda row: -row.miou)
+
+    @property
+    def shown(self) -> list[Row]:
         """One row a recipe, under its first rule: the best `SHOWN`, the reference always among them."""
-        leading: dict[str, Values] = {}
+        leading: dict[str, Row] = {}
         for rule in self.rules:
             for row in self.under(rule):
-                leading.setdefault(row["recipe"], row)
+                leading.setdefault(row.recipe, row)
         best = list(leading.values())[:SHOWN]
         if REFERENCE in leading and leading[REFERENCE] not in best:
             best[-1] = leading[REFERENCE]
         return best
 
-    @property
-    def recipes(self) -> int:
-        """How many recipes there are."""
-        return len({row["recipe"] for row in self.rows})
+    def against_reference(self, rule: str) -> list[Comparison]:
+        """Comparisons of a rule with the reference as `a`, so that + is better than it; best first."""
+        pairs = [c for c in self.comparisons if c.threshold_rule == rule and REFERENCE in (c.a, c.b)]
+        pairs = [pair if pair.a == REFERENCE else pair.turned() for pair in pairs]
+        return sorted(pairs, key=lambda pair: -(pair.difference.get("miou") or 0))
 
-    def against_reference(self, rule: str) -> list[Values]:
-        """Comparisons of a rule with the reference first, so that + is better than it; best first."""
-        found = []
-        for comparison in self.comparisons:
-            names = (comparison["a"], comparison["b"])
-            if comparison["threshold_rule"] == rule and REFERENCE in names:
-                found.append(comparison if names[0] == REFERENCE else _turned(comparison))
-        return sorted(found, key=lambda c: -(c["difference"].get("miou") or 0))
-
-    def others(self, rule: str) -> list[Values]:
+    def others(self, rule: str) -> list[Comparison]:
         """Comparisons of a rule between recipes that are not the reference."""
-        return [
-            c for c in self.comparisons if c["threshold_rule"] == rule and REFERENCE not in (c["a"], c["b"])
-        ]
+        return [c for c in self.comparisons if c.threshold_rule == rule and REFERENCE not in (c.a, c.b)]
 
     @property
     def leading_rule(self) -> str:
@@ -100,30 +81,35 @@ class Group:
 
     @property
     def finding(self) -> Finding:
-        """What the leading rule says."""
+        """What the rows of the leading rule show."""
         rows = self.under(self.leading_rule)
-        rivals = [row for row in rows if row["recipe"] != REFERENCE]
+        rivals = [row for row in rows if row.recipe != REFERENCE]
         best = (rivals or rows)[0]
-        for comparison in self.against_reference(self.leading_rule):
-            if comparison["b"] == best["recipe"]:
-                difference, ci = comparison["difference"]["miou"], comparison["ci"]["miou"]
-                return Finding(best, difference, ci, len(rivals))
+        for pair in self.against_reference(self.leading_rule):
+            if pair.b == best.recipe:
+                return Finding(best, pair.difference["miou"], pair.ci["miou"], len(rivals))
         return Finding(best, None, None, len(rivals))
 
 
-def group_rows(
-    rows: Sequence[Values], comparisons: Sequence[Values], curves: Sequence[Values]
-) -> list[Group]:
-    """Sort rows into groups, those under the most believable rule first."""
-    keys = {tuple(row[k] for k in _KEY): None for row in rows}
+def group_scores(scores: Scores) -> list[Group]:
+    """Sort scores into groups, those under the most trustworthy rule first."""
+
+    def of(key: tuple[str, ...], results: Sequence[R]) -> list[R]:
+        return [result for result in results if _key(result) == key]
+
     groups = [
-        Group(dict(zip(_KEY, key, strict=True)), *(_belonging(key, v) for v in (rows, comparisons, curves)))
-        for key in keys
+        Group(of(key, scores.rows), of(key, scores.comparisons), of(key, scores.curves))
+        for key in dict.fromkeys(map(_key, scores.rows))
     ]
-    return sorted(groups, key=lambda group: _rank(group.leading_rule))
+    return sorted(groups, key=lambda group: trust(group.leading_rule))
 
 
-def verdict(interval: Sequence[float] | None) -> str:
+def trust(rule: str) -> tuple[bool, int]:
+    """Sorts rules: those that need more masks of other images first, upper bounds last."""
+    return RULES[rule].upper_bound, -list(RULES).index(rule)
+
+
+def verdict(interval: Interval | None) -> str:
     """What an interval of a difference allows to say of it."""
     if interval is None:
         return "unknown"
@@ -131,21 +117,6 @@ def verdict(interval: Sequence[float] | None) -> str:
     return "higher" if low > 0 else "lower" if high < 0 else "open"
 
 
-def _belonging(key: tuple[Any, ...], values: Sequence[Values]) -> list[Values]:
-    """The values of a group."""
-    return [value for value in values if tuple(value[k] for k in _KEY) == key]
-
-
-def _turned(comparison: Values) -> Values:
-    """The same comparison, read from b to a."""
-    difference, ci = comparison["difference"], comparison["ci"]
-    return comparison | {
-        "a": comparison["b"],
-        "b": comparison["a"],
-        "difference": {m: None if d is None else -d for m, d in difference.items()},
-        "ci": {m: None if i is None else [-i[1], -i[0]] for m, i in ci.items()},
-    }
-
-
-def _rank(rule: str) -> int:
-    return list(RULES).index(rule)
+def _key(result: Origin) -> tuple[str, ...]:
+    """Equal for results that may be compared."""
+    return tuple(getattr(result, name) for name in ("data", "split", *FAMILY))

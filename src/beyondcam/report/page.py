@@ -1,7 +1,5 @@
-"""The page: what was scored, what it says, and what it looks like."""
+"""The page: what was scored, what that shows, and how it looks."""
 
-import math
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, checkpoint_hash
+from beyondcam.evidence import checkpoint_hash
 from beyondcam.files import read_json, write_whole
-from beyondcam.metrics import METRICS, REFERENCE, read_segments, share_of_truth
+from beyondcam.metrics import (
+    METRICS,
+    REFERENCE,
+    RULES,
+    Interval,
+    number,
+    read_scores,
+    read_segments,
+    share_of_truth,
+)
 from beyondcam.report.charts import recall_chart, threshold_chart
 from beyondcam.report.gallery import write_gallery
-from beyondcam.report.groups import RULES, SHOWN, Values, group_rows, verdict
-
-NAMES = dict(zip(METRICS, ("mIoU", "DR-Recall", "NDR-Recall", "FG-Precision"), strict=True))
+from beyondcam.report.groups import SHOWN, group_scores, trust, verdict
 
 FEW = 30
 """Below this many images a bootstrap interval is too narrow to be taken at its word."""
@@ -25,22 +30,20 @@ FEW = 30
 
 def write_report(run: Path) -> Path:
     """Write `RUN/report/index.html` and its pictures from what `beyondcam score` left; return the page."""
-    rows = _rows(run)
-    checkpoint = checkpoint_hash(run)
-    if any(row["checkpoint"] != checkpoint for row in rows):
+    scores, checkpoint = read_scores(run), checkpoint_hash(run)
+    if any(row.checkpoint != checkpoint for row in scores.rows):
         raise BeyondcamError(
             f"{run / 'scores.json'}: is of another classifier; run `beyondcam map` and `beyondcam score`"
         )
-    comparisons, curves = (read_json(run / f"{n}.json", "beyondcam score") for n in ("comparisons", "curves"))
     config, classes = read_config(run)
     training = read_json(run / "training.json", "beyondcam train")
     folder = run / "report"
-    known = (None, checkpoint)  # the truth's networks are of no classifier
-    own = (row for row in read_segments(run) if row.get("checkpoint") in known)
-    segments = sorted(own, key=lambda row: -row["miou"])
+    # networks trained on the truth depend on no classifier
+    segments = [row for row in read_segments(run) if row.checkpoint in (None, checkpoint)]
+    segments.sort(key=lambda row: -row.miou)
     networks = [(row, share_of_truth(run, row, segments)) for row in segments]
     sections = []
-    for n, group in enumerate(group_rows(rows, comparisons, curves)):
+    for n, group in enumerate(group_scores(scores)):
         charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
         sections.append((group, *charts, write_gallery(run, group, segments, classes, folder, str(n))))
     facts = _facts(config, training)
@@ -55,17 +58,7 @@ def write_report(run: Path) -> Path:
     return folder / "index.html"
 
 
-def _rows(run: Path) -> list[Values]:
-    path = run / "scores.json"
-    rows = read_json(path, "beyondcam score")
-    needed = {"checkpoint", "recipe", "recipe_hash", "data", "split", *FAMILY, "threshold_rule", "threshold",
-              "reference_threshold", "iou", "images", "ci", "cost", *METRICS}  # fmt: skip
-    if not isinstance(rows, list) or not rows or not all(needed <= set(row) for row in rows):
-        raise BeyondcamError(f"{path}: holds no scores; `beyondcam score` makes it anew")
-    return rows
-
-
-def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
+def _facts(config: TrainConfig, training: dict[str, Any]) -> dict[str, str]:
     """The classifier in a few words."""
     backbone = config.backbone
     if backbone == "convnet":
@@ -75,10 +68,8 @@ def _facts(config: TrainConfig, training: Values) -> dict[str, str]:
     facts = {"classifier": backbone, "input": f"{config.size} × {config.size} pixels"}
     if training.get("val_map") is not None:
         return facts | {"mAP on val": number(training["val_map"])}
-    best = max(
-        (own for epoch in training["epochs"] if (own := epoch["held_out_map"]) is not None), default=None
-    )
-    return facts | {"mAP on a held-out tenth": number(best)}
+    held_out = [epoch["held_out_map"] for epoch in training["epochs"] if epoch["held_out_map"] is not None]
+    return facts | {"mAP on a held-out tenth": number(max(held_out, default=None))}
 
 
 def render(template: str, **values: Any) -> str:
@@ -95,14 +86,10 @@ def render(template: str, **values: Any) -> str:
         "short": short, "verdict": verdict,
     }  # fmt: skip
     environment.globals |= {
-        "NAMES": NAMES, "REFERENCE": REFERENCE, "RULES": RULES, "SHOWN": SHOWN, "FEW": FEW,
+        "METRICS": METRICS.values(), "RULES": {name: RULES[name] for name in sorted(RULES, key=trust)},
+        "REFERENCE": REFERENCE, "SHOWN": SHOWN, "FEW": FEW,
     }  # fmt: skip
     return environment.get_template(template).render(version=version("beyondcam"), **values)
-
-
-def number(value: float | None, form: str = ".3f") -> str:
-    """A number, or a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else format(value, form)
 
 
 def short(value: float | None) -> str:
@@ -110,16 +97,16 @@ def short(value: float | None) -> str:
     return number(value, ".0f" if value is not None and value >= 100 else ".2g")
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, form: str = ".3f") -> str:
     """A difference with its sign."""
-    return number(value, "+.3f").replace("-", "−")
+    return number(value, f"+{form}").replace("-", "−")
 
 
-def between(interval: Sequence[float] | None) -> str:
+def between(interval: Interval | None, form: str = ".3f") -> str:
     """An interval, or nothing where there is none."""
-    return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
+    return "" if interval is None else f"[{number(interval[0], form)}, {number(interval[1], form)}]"
 
 
-def signed_between(interval: Sequence[float] | None) -> str:
+def signed_between(interval: Interval | None, form: str = ".3f") -> str:
     """An interval of a difference, or nothing where there is none."""
-    return "" if interval is None else f"[{signed(interval[0])}, {signed(interval[1])}]"
+    return "" if interval is None else f"[{signed(interval[0], form)}, {signed(interval[1], form)}]"

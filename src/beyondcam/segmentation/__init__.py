@@ -1,25 +1,8 @@
-"""Segmentation: a network trained on seeds, and what it predicts."""
+"""Segmentation: a network trained on label images, and what it predicts.
 
-from beyondcam.segmentation.network import Segmenter, build_segmenter
-from beyondcam.segmentation.onnx import export_onnx
-from beyondcam.segmentation.predict import predict_photos, predict_split
-from beyondcam.segmentation.train import (
-    Labels,
-    SegmentConfig,
-    digits_segment_config,
-    load_segmenter,
-    train_segmenter,
-)
+The names are in `__init__.pyi`; each is loaded when it is first used.
+"""
 
-__all__ = [
-    "Labels",
-    "SegmentConfig",
-    "Segmenter",
-    "build_segmenter",
-    "digits_segment_config",
-    "export_onnx",
-    "load_segmenter",
-    "predict_photos",
-    "predict_split",
-    "train_segmenter",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

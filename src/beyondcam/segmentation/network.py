@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from beyondcam.classifier import Network, check_known, load_imagenet
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_json
 from beyondcam.perturbations import View
+from beyondcam.segmentation.config import SegmentConfig
+from beyondcam.training.checkpoint import restore
+
+MADE_BY = "beyondcam segment"
 
 
 class Segmenter(Network):
@@ -25,7 +30,7 @@ class Segmenter(Network):
     network : maps normalised images (B, 3, S, S) to logits (B, C + 1, S, S), background first.
     classes : C names.
     mean, std, size : of the input, as a `Network` has them.
-    mirror : ask about the mirrored photo too, and take the mean; for what looks the same in a mirror.
+    mirror : predict the mean of the photo and its mirror image.
 
     """
 
@@ -47,18 +52,19 @@ class Segmenter(Network):
         """Logits (B, C + 1, S, S) of normalised images (B, 3, S, S)."""
         return self.network(x)
 
-    def sides(self, x: Tensor) -> Tensor:
-        """Logits (B, C + 1, S, S) of normalised images, the mean over them and their mirrors if `mirror`."""
+    def averaged(self, x: Tensor) -> Tensor:
+        """Logits (B, C + 1, S, S) of normalised images, the mean of each and its mirror image if `mirror`."""
         return (self(x) + self(x.flip(-1)).flip(-1)) / 2 if self.mirror else self(x)
 
     @torch.no_grad()
     def label(self, photo: Photo, allowed: Collection[int] | None = None) -> Tensor:
         """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
 
-        `allowed` keeps to background and these classes. The whole photo is shown at the network's size.
+        The whole photo is resized to the network's input. `allowed` limits the labels to background and these
+        classes.
         """
         x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
-        logits = self.sides(x)
+        logits = self.averaged(x)
         kept = range(len(self.classes)) if allowed is None else sorted(allowed)
         return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
 
@@ -71,9 +77,9 @@ def _best(logits: Tensor, labels: Sequence[int], size: tuple[int, int]) -> Tenso
     best = torch.full(size, -torch.inf, device=logits.device)
     winner = torch.zeros(size, dtype=torch.uint8, device=logits.device)
     for label in labels:
-        own = F.interpolate(logits[:, label : label + 1], size, mode="bilinear")[0, 0]
-        winner[own > best] = label
-        best = torch.maximum(best, own)
+        resized = F.interpolate(logits[:, label : label + 1], size, mode="bilinear")[0, 0]  # (H, W)
+        winner[resized > best] = label
+        best = torch.maximum(best, resized)
     return winner.cpu()
 
 
@@ -87,13 +93,16 @@ def build_segmenter(
     weights: Path | None = None,
     mirror: bool = True,
 ) -> Segmenter:
-    """A fresh network; `pretrained` loads ImageNet weights into the encoder, `weights` those of a file."""
+    """A new network; `pretrained` loads ImageNet weights into the encoder, `weights` those of a file.
+
+    Raises `BeyondcamError` where architecture, encoder and size do not go together.
+    """
     import segmentation_models_pytorch as smp
 
-    check_known(encoder, "--encoder")
+    check_known(encoder, "encoder")
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
-        raise BeyondcamError(f"--architecture {architecture}: there are {', '.join(known)}")
+        raise BeyondcamError(f"architecture: no {architecture!r}; there are {', '.join(known)}")
     labels = len(classes) + 1
     try:
         network = smp.create_model(architecture, f"tu-{encoder}", encoder_weights=None, classes=labels)
@@ -101,12 +110,26 @@ def build_segmenter(
             shape = tuple(network.eval()(torch.zeros(1, 3, size, size)).shape)
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        what = f"--architecture {architecture}, --encoder {encoder}, --size {size}"
-        raise BeyondcamError(f"{what}: do not go together ({reason})") from None
+        raise BeyondcamError(
+            f"architecture: {architecture} does not go with encoder {encoder} and size {size} ({reason})"
+        ) from None
     if shape != (1, labels, size, size):
-        raise BeyondcamError(f"--architecture {architecture}: gives {shape[2:]} pixels for {size} × {size}")
+        raise BeyondcamError(f"architecture: {architecture} gives {shape[2:]} pixels for {size} × {size}")
     trunk = network.get_submodule("encoder.model")
     if weights is not None or pretrained:
-        load_imagenet(trunk, encoder, weights, "--encoder")
+        load_imagenet(trunk, encoder, weights, "encoder")
     config: Any = trunk.pretrained_cfg
     return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)
+
+
+def load_segmenter(folder: Path) -> Segmenter:
+    """The segmentation network of a folder that `segment` made, in eval mode, on the CPU."""
+    about = read_json(folder / "segment.json", MADE_BY)
+    try:
+        config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BeyondcamError(f"{folder / 'segment.json'}: not a network's settings ({reason})") from None
+    segmenter = build_segmenter(config.architecture, config.encoder, classes, config.size, mirror=config.flip)
+    restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
+    return segmenter.eval()

@@ -12,7 +12,7 @@ from beyondcam.segmentation.network import Segmenter
 
 
 class _FromPixels(nn.Module):
-    """The network with its normalisation in front, asked about both sides where `predict` asks so."""
+    """The network with its normalisation in front, and the mean over both sides where `predict` takes it."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()
@@ -20,20 +20,20 @@ class _FromPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (1, C + 1, S, S) of pixels (1, 3, S, S), float32 from 0 to 255, RGB."""
-        return self.segmenter.sides(self.segmenter.normalise(pixels))
+        return self.segmenter.averaged(self.segmenter.normalise(pixels))
 
 
 def export_onnx(segmenter: Segmenter, path: Path) -> None:
     """Write the network as ONNX, from `pixels` (1, 3, S, S), float32 0–255 RGB, to `logits` (1, C + 1, S, S).
 
-    The label of a pixel is the place of its highest logit: 0 background, k class k. The classes stand in the
-    file's metadata, joined by newlines.
+    The label of a pixel is the index of its highest logit: 0 background, k class k. The file's metadata has
+    the classes, joined by newlines. Raises `BeyondcamError` without the extra `onnx`.
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  (torch's exporter asks for it)
+        import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ModuleNotFoundError:
-        raise BeyondcamError("--onnx needs an extra: pip install 'beyondcam[onnx]'") from None
+        raise BeyondcamError("onnx: needs an extra; pip install 'beyondcam[onnx]'") from None
     pixels = torch.zeros(1, 3, segmenter.size, segmenter.size)
     program: Any = torch.onnx.export(
         _FromPixels(segmenter).cpu().eval(), (pixels,),

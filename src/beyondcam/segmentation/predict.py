@@ -1,16 +1,14 @@
 """Predict: label images of a split's photos, or of any."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from beyondcam.data import SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, write_whole
+from beyondcam.files import ahead, path_below, write_whole
+from beyondcam.label_images import LabelFolder, encode_labels
+from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
-from beyondcam.seeds import check_out, class_list, encode_labels, write_labels
 from beyondcam.segmentation.network import Segmenter
 
 
@@ -20,26 +18,26 @@ def predict_split(
     out: Path,
     *,
     to_labels: bool = False,
-    share: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
 ) -> dict[str, str]:
     """Write `out/ID.png` (VOC palette) of a split's images; return those left out, with the reason.
 
-    `to_labels` keeps a prediction to the image's own image-level labels; an image without any is left out.
-    `share` (r, N): of every N-th image, from the r-th.
+    `to_labels` limits a prediction to the image's own image-level labels; an image without any is left out.
+    `shard` (index, count) takes every count-th image, from the index-th.
     """
-    left_out: dict[str, str] = {}
 
     def read(image_id: str) -> Photo:
         if to_labels and image_id not in images.labels:
             raise BeyondcamError(images.unlabelled.get(image_id, "no label"))
         return images.read(image_id)
 
-    def allowed(image_id: str) -> Collection[int] | None:
-        return images.labels[image_id] if to_labels else None
-
-    ids = images.ids[share[0] :: share[1]]
-    for i, _, labels in _predicted(segmenter, ids, read, f"predict {images.split}", left_out, allowed):
-        write_whole(out / f"{i}.png", encode_labels(labels))
+    left_out: dict[str, str] = {}
+    for i, photo in _photos(images.ids[shard[0] :: shard[1]], read, f"predict {images.split}"):
+        if isinstance(photo, LeftOut):
+            left_out[i] = photo.reason
+            continue
+        labels = segmenter.label(photo, images.labels[i] if to_labels else None)
+        write_whole(path_below(out, i, ".png"), encode_labels(labels.numpy()))
     return left_out
 
 
@@ -48,26 +46,28 @@ def predict_photos(segmenter: Segmenter, places: Sequence[Path], out: Path) -> d
 
     Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
-    check_out(out, segmenter.classes)
-    own = [(out / kind).resolve() for kind in ("masks", "overlays")]
+    folder = LabelFolder(out, segmenter.classes)
+    written_to = [(out / kind).resolve() for kind in ("masks", "overlays")]
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
-    for path in _photos(places):
+    for path in _files(places):
         first = files.setdefault(path.stem, path)
         if first.resolve() != path.resolve():
             left_out[str(path)] = f"has the same name as {first}; rename one"
-        if path.resolve().parent in own:
-            raise BeyondcamError(f"--out {out}: {path} could be written over; name another")
+        if path.resolve().parent in written_to:
+            raise BeyondcamError(f"out: {path} could be written over in {out}; name another")
     unread: dict[str, str] = {}
-    for name, photo, labels in _predicted(
-        segmenter, list(files), lambda name: read_photo(files[name]), "predict", unread
-    ):
-        write_labels(out, name, labels, photo)
-    write_whole(out / "classes.txt", class_list(segmenter.classes).encode())
+    folder.begin("predict", files)
+    for name, photo in _photos(list(files), lambda name: read_photo(files[name]), "predict"):
+        if isinstance(photo, LeftOut):
+            unread[name] = photo.reason
+            continue
+        folder.write(name, segmenter.label(photo).numpy(), photo)
+    folder.drop(unread)
     return left_out | {str(files[name]): reason for name, reason in unread.items()}
 
 
-def _photos(places: Sequence[Path]) -> Iterator[Path]:
+def _files(places: Sequence[Path]) -> Iterator[Path]:
     """The files named, and the pictures in the folders named, in the order of their names."""
     for place in places:
         if not place.is_dir():
@@ -79,24 +79,8 @@ def _photos(places: Sequence[Path]) -> Iterator[Path]:
         yield from inside
 
 
-def _predicted(
-    segmenter: Segmenter,
-    ids: Sequence[str],
-    read: Callable[[str], Photo],
-    what: str,
-    left_out: dict[str, str],
-    allowed: Callable[[str], Collection[int] | None] = lambda _: None,
-) -> Iterator[tuple[str, Photo, NDArray[np.uint8]]]:
-    """Each image's id, photo and label image; those that cannot be read go to `left_out`."""
-
-    def attempt(image_id: str) -> Photo | str:
-        try:
-            return read(image_id)
-        except BeyondcamError as error:
-            return str(error)
-
-    for i, photo in zip(ids, track(ahead(attempt, ids), what, len(ids)), strict=True):
-        if isinstance(photo, str):
-            left_out[i] = photo
-        else:
-            yield i, photo, segmenter.label(photo, allowed(i)).numpy()
+def _photos(
+    names: Sequence[str], read: Callable[[str], Photo], what: str
+) -> Iterator[tuple[str, Photo | LeftOut]]:
+    """Each name with its photo, which is read in the background."""
+    return zip(names, track(ahead(attempt(read), names), what, len(names)), strict=True)

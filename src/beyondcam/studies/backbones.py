@@ -1,131 +1,124 @@
-"""Whether saliency's lead over CAM holds across networks, convolutional or not, pretrained or not."""
+"""Whether saliency beats CAM for other networks, convolutional or not, pretrained or not."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
-from beyondcam.classifier import Classifier
 from beyondcam.errors import BeyondcamError, MissingWeightsError
-from beyondcam.metrics import Scores
-from beyondcam.report.page import number
-from beyondcam.studies.bench import Bench, Subject
-from beyondcam.studies.finding import Finding, Plot, Table, signed
-from beyondcam.studies.pairs import HEAD, PAIRS, N, cells, grid, lead, point, recipes
-from beyondcam.windows import contribution_window
+from beyondcam.metrics import Scores, number
+from beyondcam.metrics.text import signed
+from beyondcam.studies import map_pairs
+from beyondcam.studies.finding import Finding, Plot, Table
+from beyondcam.studies.map_pairs import MapPair
+from beyondcam.studies.workspace import Setup, Workspace
 
 LITE = "tf_efficientnet_lite0"
 VIT = "vit_tiny_patch16_224,img_size=64,patch_size=8,depth=6,embed_dim=96"
 
-SCRATCH: dict[str, dict[str, Any]] = {
-    "convnet": {},
-    LITE: {"pretrained": False, "output_stride": 16, "lr": 2e-3},
-    VIT: {"pretrained": False, "lr": 1e-3},
-    "resnet50": {"pretrained": False, "output_stride": 16, "lr": 1e-3},
-}
-"""What is trained on the digits, the ConvNet as usual and the others but for these settings.
 
-At 64 pixels a stride of 32 would leave a CAM of 2 × 2: convolutional networks are asked for a stride of 16,
-which gives 4 × 4 at a cost that can be borne, the transformer for patches of 8 pixels, which give 8 × 8."""
+class Network(NamedTuple):
+    """A network that is trained on the digits."""
 
-SLOW = {LITE: 3, VIT: 6}
-"""Times the ConvNet's epochs, but on a small budget, for what learns next to nothing in as many."""
-
-PRETRAINED = (LITE, "tf_efficientnet_lite2", "resnet50", "vit_tiny_patch16_224")
-"""What is tuned as a RUN was, where its weights are installed or can be downloaded."""
-
-DEAR = (LITE, "resnet50")
-"""Left out on a small budget."""
+    name: str
+    changes: Mapping[str, object]  # to the usual settings
+    epochs_factor: int = 1  # for networks that learn slowly, except on a quick budget
+    slow: bool = False  # left out on a quick budget
 
 
-class Found(NamedTuple):
-    """A network as it was studied."""
+# At 64 pixels a stride of 32 would leave a CAM of 2 × 2. A stride of 16 gives 4 × 4 at an acceptable cost,
+# and the transformer's patches of 8 pixels give 8 × 8.
+FROM_SCRATCH = (
+    Network("convnet", {}),
+    Network(LITE, {"pretrained": False, "output_stride": 16, "lr": 2e-3}, epochs_factor=3, slow=True),
+    Network(VIT, {"pretrained": False, "lr": 1e-3}, epochs_factor=6),
+    Network("resnet50", {"pretrained": False, "output_stride": 16, "lr": 1e-3}, slow=True),
+)
 
-    subject: Subject
+
+@dataclass(frozen=True)
+class BackbonesSettings:
+    """The networks compared: on the digits, and on a RUN if their weights are available."""
+
+    from_scratch: tuple[Network, ...] = FROM_SCRATCH
+    pretrained: tuple[str, ...] = (LITE, "tf_efficientnet_lite2", "resnet50", "vit_tiny_patch16_224")
+
+
+class Result(NamedTuple):
+    """A network and the scores of both pairs of maps."""
+
+    setup: Setup
     scores: Scores
 
 
-def backbones(bench: Bench) -> Finding:
-    """Both pairs on every network; those that cannot be had are named in the notes."""
-    found: dict[str, Found] = {}
-    for name, own, subject in networks(bench):
-        maps = own.mapped(subject, recipes())
-        found[name] = Found(subject, own.scored(subject, maps))
-    verdicts = "; ".join(f"{what} {verdict(found, what)}" for what in PAIRS)
-    qualities = "; ".join(f"{name} {own.subject.quality}" for name, own in found.items())
+def study_backbones(workspace: Workspace, settings: BackbonesSettings) -> Finding:
+    """Score both pairs of maps on every network; networks that are not available are named in the notes."""
+    results: dict[str, Result] = {}
+    for name, owner, setup in networks(workspace, settings):
+        evidence = owner.map_images(setup, map_pairs.recipes())
+        results[name] = Result(setup, owner.score(setup, evidence))
+    verdicts = "; ".join(f"{pair.label} {verdict(results, pair)}" for pair in map_pairs.BOTH)
+    qualities = "; ".join(f"{name} {result.setup.quality}" for name, result in results.items())
     statement = (
-        f"Over {len(found)} networks, in mIoU: {verdicts} (smoothed alike, {N} crops weighted by score, "
-        f"oracle τ). How well each classifies: {qualities}."
+        f"Over {len(results)} networks, in mIoU: {verdicts} (all smoothed, {map_pairs.CROPS} crops weighted "
+        f"by score, oracle τ). Quality of the classifiers: {qualities}."
     )
+    known = [(r.setup.mean_ap, r.scores) for r in results.values() if r.setup.mean_ap is not None]
+    known.sort(key=itemgetter(0))
     plot = Plot(
-        "mIoU less that of CAM, by how well the network classifies", "mAP on val", "difference of mIoU",
-        {what: [point(x, scores, what) for x, scores in by_quality(found)] for what in PAIRS}, joined=False,
+        "mIoU minus that of CAM, by the quality of the classifier", "mAP on val", "difference of mIoU",
+        {pair.label: [pair.point(x, scores) for x, scores in known] for pair in map_pairs.BOTH},
+        joined=False,
     )  # fmt: skip
-    return Finding(statement, (table(found),), (plot,))
+    return Finding(statement, (network_table(results),), (plot,))
 
 
-def networks(bench: Bench) -> Iterator[tuple[str, Bench, Subject]]:
-    """Every network to be studied by name, its bench, and itself, trained where it is not yet."""
-    if bench.run is None:
-        epochs, slow = bench.config.epochs, SLOW if bench.budget.dear else {}
-        asked = {name: own | {"epochs": epochs * slow.get(name, 1)} for name, own in SCRATCH.items()}
+def networks(workspace: Workspace, settings: BackbonesSettings) -> Iterator[tuple[str, Workspace, Setup]]:
+    """Name, workspace and setup of every network, trained where it has not been yet."""
+    changes: dict[str, dict[str, object]] = {}
+    if workspace.run is None:
+        for network in settings.from_scratch:
+            if network.slow and not workspace.budget.thorough:
+                workspace.notes[f"without {network.name}"] = "too slow for a quick study"
+                continue
+            epochs = workspace.epochs * (network.epochs_factor if workspace.budget.thorough else 1)
+            changes[network.name] = {**network.changes, "epochs": epochs}
     else:
-        yield bench.config.backbone, bench, bench.subject()
-        for own in bench.beside:
-            if own.config.data != bench.config.data:
-                raise BeyondcamError(
-                    f"{own.run}: was trained on {own.config.data}, not on {bench.config.data}"
-                )
-            yield f"{own.config.backbone} of {own.run}", own, own.subject()
-        there = {each.config.backbone for each in (bench, *bench.beside)}
-        as_run = {"weights": None, "output_stride": None, "pretrained": True, "start": None, "perturb": None}
-        asked = {name: as_run for name in PRETRAINED if name not in there}
-    for name, changes in asked.items():
-        if name in DEAR and bench.run is None and not bench.budget.dear:
-            bench.notes[f"without {name}"] = "it takes too long for --quick"
-            continue
+        yield workspace.config.backbone, workspace, workspace.main_setup()
+        for other in workspace.others:
+            data = other.config.data
+            if data != workspace.config.data:
+                raise BeyondcamError(f"{other.run}: was trained on {data}, not on {workspace.config.data}")
+            yield f"{other.config.backbone} of {other.run}", other, other.main_setup()
+        present = {each.config.backbone for each in (workspace, *workspace.others)}
+        unset = dict.fromkeys(("weights", "output_stride", "start", "perturb"))
+        changes = {name: {**unset, "pretrained": True} for name in settings.pretrained if name not in present}
+    for name, of_network in changes.items():
         try:
-            yield name, bench, bench.trained(name.partition(",")[0], backbone=name, **changes)
+            folder = name.partition(",")[0]
+            yield name, workspace, workspace.train_setup(folder, backbone=name, **of_network)
         except MissingWeightsError as error:
-            bench.notes[f"without {name}"] = str(error)
+            workspace.notes[f"without {name}"] = str(error)
 
 
-def verdict(found: Mapping[str, Found], what: str) -> str:
-    """On how many networks a pair's lead is clear of zero, and its range."""
-    leads = {name: lead(own.scores, what) for name, own in found.items()}
-    least, most = (extreme(leads, key=lambda name: leads[name][0]) for extreme in (min, max))
-    above = sum(low > 0 for _, low, _ in leads.values())
-    below = sum(high < 0 for *_, high in leads.values())
+def verdict(results: Mapping[str, Result], pair: MapPair) -> str:
+    """On how many networks the difference of a pair is clear, and its range."""
+    differences = {name: pair.difference(result.scores) for name, result in results.items()}
+    least, most = (extreme(differences, key=lambda name: differences[name][0]) for extreme in (min, max))
+    above = sum(low > 0 for _, low, _ in differences.values())
+    below = sum(high < 0 for *_, high in differences.values())
     return (
-        f"is clearly above zero on {above} of them and clearly below on {below}, from {signed(leads[least])} "
-        f"({least}) to {signed(leads[most])} ({most})"
+        f"is clearly above zero on {above} of them and clearly below on {below}, from "
+        f"{signed(differences[least])} ({least}) to {signed(differences[most])} ({most})"
     )
 
 
-def by_quality(found: Mapping[str, Found]) -> list[tuple[float, Scores]]:
-    """The scores by mAP, where there is one."""
-    known = [(own.subject.mean_ap, own.scores) for own in found.values() if own.subject.mean_ap is not None]
-    return sorted(known, key=lambda pair: pair[0])
-
-
-def table(found: Mapping[str, Found]) -> Table:
-    """A row a network."""
-    rows = [
-        (
-            name,
-            number(own.subject.mean_ap),
-            f"{grid(own.subject.classifier)} of {own.subject.classifier.size} px",
-            window_of(own.subject.classifier),
-            *cells(own.scores),
-        )
-        for name, own in found.items()
-    ]
-    return Table(
-        "Oracle τ, all smoothed alike", ("network", "mAP", "places of the CAM", "window, px", *HEAD), rows
-    )
-
-
-def window_of(classifier: Classifier) -> str:
-    """The side of its contribution window, or a dash where that is not known."""
-    try:
-        return f"{contribution_window(classifier.backbone, classifier.size).size:g}"
-    except BeyondcamError:
-        return "–"
+def network_table(results: Mapping[str, Result]) -> Table:
+    """One row per network."""
+    rows = []
+    for name, (setup, scores) in results.items():
+        positions = f"{map_pairs.cam_positions(setup.classifier)} of {setup.classifier.size} px"
+        window = f"{setup.window:g}" if setup.window else "–"
+        rows.append((name, number(setup.mean_ap), positions, window, *map_pairs.cells(scores)))
+    head = ("network", "mAP", "positions of the CAM", "window, px", *map_pairs.HEAD)
+    return Table("All maps smoothed, oracle τ", head, rows)

@@ -1,8 +1,8 @@
-"""The table of PASCAL VOC on data in COCO's format: every map at its best, chosen on the training split."""
+"""The comparison made on PASCAL VOC, on data in COCO's format: every map with its best refinement."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,145 +10,159 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import LabelledImages, Masks, digits
+from beyondcam.data import LabelledImages, open_images
 from beyondcam.data.coco import instances
+from beyondcam.data.masks import Masks, open_masks
 from beyondcam.files import write_json, write_whole
-from beyondcam.metrics import METRICS, Scores, Training
-from beyondcam.seeds import encoded
-from beyondcam.studies.bench import Bench, Subject
-from beyondcam.studies.contest import CAMS, MAPS, Contest, menu
-from beyondcam.studies.finding import Finding, Table, cell, signed
+from beyondcam.label_images import encoded
+from beyondcam.metrics import Scores, ThresholdSplit
+from beyondcam.metrics.text import cell, signed
+from beyondcam.studies.finding import Finding, Table
+from beyondcam.studies.selection import REFINEMENTS, SALIENCIES, UNREFINED, Selection, candidate_recipes
+from beyondcam.studies.workspace import Setup, Workspace
 
 
-def coco(bench: Bench) -> Finding:
-    """The RUN's table and those of the RUNs beside it; without any, of canvases through two readers."""
-    if bench.run is None:
-        return through_both_readers(bench)
-    contests, words = {}, []
-    for each in (bench, *bench.beside):
-        subject = each.subject()
-        name = f"{each.run}"
-        contests[name] = own = contest(each, subject, each.opened(subject.run, each.training_split))
-        words.append(f"{name}: {verdict(own)} (classifier: {subject.quality}). {rests_on(subject)}")
-    return Finding(" ".join(words), tables(contests))
+@dataclass(frozen=True)
+class CocoSettings:
+    """The refinements that each map is tried with."""
+
+    refinements: Sequence[str] = REFINEMENTS
 
 
-def through_both_readers(bench: Bench) -> Finding:
-    """The canvases written as COCO has them, and as `digits` has them: of one classifier the same figures."""
-    data = write_canvases(bench)
-    subject = bench.trained("classifier", data=data)
-    bench.notes |= {"classifier": subject.quality, "data of the classifier": "the canvases in COCO's format"}
-    train = bench.opened(subject.run, bench.training_split)
-    contests, compared = {}, []
-    for name, val, chosen_on in (("coco", subject, train), ("digits", as_digits(subject), as_digits(train))):
-        contests[name] = contest(bench, val, chosen_on)
-        compared.append(figures(contests[name].scores))
-    ours, theirs = compared
+def study_coco(workspace: Workspace, settings: CocoSettings) -> Finding:
+    """Compare maps on each RUN; without a RUN, on canvases of digits read through two data sources."""
+    if workspace.run is None:
+        return compare_readers(workspace, settings)
+    selections, sentences = {}, []
+    for each in (workspace, *workspace.others):
+        setup = each.main_setup()
+        train = each.open_setup(setup.run, each.training_split)
+        selections[f"{each.run}"] = selection = select(each, setup, train, settings)
+        classifier = f"(classifier: {setup.quality})"
+        sentences.append(f"{each.run}: {verdict(selection)} {classifier}. {class_counts(setup)}")
+    return Finding(" ".join(sentences), selection_tables(selections))
+
+
+def compare_readers(workspace: Workspace, settings: CocoSettings) -> Finding:
+    """Read the same canvases as COCO and as `digits`: the figures of a classifier should not differ."""
+    data = write_canvases(workspace)
+    setup = workspace.train_setup("classifier", data=data)
+    workspace.notes |= {"classifier": setup.quality, "data of the classifier": "canvases in COCO's format"}
+    train = workspace.open_setup(setup.run, workspace.training_split)
+    selections = {
+        "coco": select(workspace, setup, train, settings),
+        "digits": select(workspace, as_digits(setup), as_digits(train), settings),
+    }
+    ours, theirs = (figures(selection.scores) for selection in selections.values())
     same = sum(ours[key] == theirs.get(key) for key in ours)
     statement = (
-        f"{len(subject.images.ids)} canvases of digits, read as COCO and as digits, agree in {same} of "
-        f"{len(ours)} figures, intervals among them. {verdict(contests['coco'])} "
-        f"(classifier: {subject.quality})."
+        f"{len(setup.images.ids)} canvases of digits, read as COCO and as digits, agree in {same} of "
+        f"{len(ours)} figures, including intervals. {verdict(selections['coco'])} "
+        f"(classifier: {setup.quality})."
     )
-    return Finding(statement, tables(contests))
+    return Finding(statement, selection_tables(selections))
 
 
-def contest(bench: Bench, subject: Subject, train: Subject) -> Contest:
-    """Map both splits by everything on the menu; choose on one and score the other."""
-    recipes = menu()
-    found, on_train = bench.mapped(subject, recipes), bench.mapped(train, recipes)
-    scores = bench.scored(subject, found, training=Training(train.images, train.masks))
-    return Contest.of(bench.scored(train, on_train), scores)
+def select(workspace: Workspace, setup: Setup, train: Setup, settings: CocoSettings) -> Selection:
+    """Map both splits with all candidates; choose refinements on `train`, score them on the other."""
+    recipes = candidate_recipes(settings.refinements)
+    evidence, on_train = workspace.map_images(setup, recipes), workspace.map_images(train, recipes)
+    scores = workspace.score(setup, evidence, threshold_split=ThresholdSplit(train.images, train.masks))
+    return Selection.choose(workspace.score(train, on_train), scores, settings.refinements)
 
 
-def verdict(contest: Contest) -> str:
-    """The best map that is no CAM against the best CAM."""
-    best = max((base for base in MAPS if base not in CAMS), key=lambda base: contest.row(base)["miou"])
+def verdict(selection: Selection) -> str:
+    """The best saliency map against the best CAM."""
+    best = max(SALIENCIES, key=lambda name: selection.row(name).miou)
     return (
-        f"{contest.chosen[best]} less {contest.chosen[contest.best_cam]}, each the best of its kind on the "
-        f"scored images, is {signed(contest.lead(best))} mIoU on {contest.row(best)['images']} images"
+        f"mIoU of {selection.chosen[best]} minus that of {selection.chosen[selection.best_cam]}, each the "
+        f"best of its kind on the scored images, is {signed(selection.difference(best))} on "
+        f"{selection.row(best).images} images"
     )
 
 
-def rests_on(subject: Subject) -> str:
-    """How many classes the scored images show, and how many of those rest on one image."""
-    counts = Counter(c for i in subject.images.ids for c in subject.images.labels[i])
-    words = f"The images show {len(counts)} of {len(subject.images.classes)} classes"
-    alone = sum(count == 1 for count in counts.values())
-    if not alone:
-        return f"{words}."
+def class_counts(setup: Setup) -> str:
+    """How many classes the scored images show, and how many of these are shown by a single image."""
+    counts = Counter(c for i in setup.images.ids for c in setup.images.labels[i])
+    text = f"The images show {len(counts)} of {len(setup.images.classes)} classes"
+    single = sum(count == 1 for count in counts.values())
+    if not single:
+        return f"{text}."
     return (
-        f"{words}, {alone} of them in one image alone: an interval over images says how much the figures "
-        "hang on these images, and nothing about others of such a class."
+        f"{text}, {single} of them in a single image: the intervals do not tell how other images of such a "
+        "class would score."
     )
 
 
-def tables(contests: Mapping[str, Contest]) -> list[Table]:
-    """All side by side, then those of each."""
-    head = ["map", *(f"{name}: {what}" for name in contests for what in ("mIoU", "less the best CAM"))]
+def selection_tables(selections: Mapping[str, Selection]) -> list[Table]:
+    """One table of all selections side by side, then the tables of each."""
+    columns = (f"{name}: {column}" for name in selections for column in ("mIoU", "minus the best CAM"))
     rows = []
-    for base in MAPS:
-        cells = [
-            text
-            for own in contests.values()
-            for text in (cell(own.row(base)), "–" if base == own.best_cam else signed(own.lead(base)))
-        ]
-        rows.append([base, *cells])
-    found = [Table("mIoU, each map refined as is best on train, τ from there", head, rows)]
-    for name, own in contests.items():
-        found += [replace(each, title=f"{name}. {each.title}") for each in (own.by_recipe(), own.leads())]
-    return found
+    for recipe in UNREFINED:
+        row = [recipe]
+        for each in selections.values():
+            change = "–" if recipe == each.best_cam else signed(each.difference(recipe))
+            row += [cell(each.row(recipe)), change]
+        rows.append(row)
+    tables = [Table("mIoU, refinement and τ of each map chosen on train", ["map", *columns], rows)]
+    for name, each in selections.items():
+        own_tables = (each.score_table(), each.difference_table())
+        tables += [replace(table, title=f"{name}. {table.title}") for table in own_tables]
+    return tables
 
 
 def figures(scores: Scores) -> dict[tuple[str, str, str], Any]:
     """Every figure of some scores, by recipe, rule and name."""
-    return {
-        (row["recipe"], row["threshold_rule"], name): value
-        for row in scores.rows
-        for name, value in (
-            *((name, row[name]) for name in ("threshold", *METRICS)),
-            *((f"{name} interval", row["ci"].get(name)) for name in METRICS),
-            *row["iou"].items(),
-        )
-    }
+    named: dict[tuple[str, str, str], Any] = {}
+    for row in scores.rows:
+        intervals = {f"{metric} interval": row.ci.get(metric) for metric in row.metrics}
+        values = {"threshold": row.threshold, **row.metrics, **intervals, **row.iou}
+        named |= {(row.recipe, row.threshold_rule, name): value for name, value in values.items()}
+    return named
 
 
-def write_canvases(bench: Bench) -> str:
-    """The canvases in COCO's format, in the study's folder; returns the data's name."""
-    root = bench.folder.resolve() / "canvases"
-    for split in (bench.training_split, "val"):
+def write_canvases(workspace: Workspace) -> str:
+    """Write the canvases in COCO's format to the study's folder; return their data specification."""
+    root = workspace.folder.resolve() / "canvases"
+    for split in (workspace.training_split, "val"):
         file = root / f"instances_{split}.json"
         if not file.exists():
-            write_coco(digits.images("", split, None), digits.masks("", split, None), root / split, file)
+            write_coco(*read_digits(split), root / split, file)
     return f"coco:{root}/{{split}}:{root}/instances_{{split}}.json"
 
 
 def write_coco(images: LabelledImages, masks: Masks, folder: Path, file: Path) -> None:
-    """Images as PNGs and their masks as an instances file, which comes last."""
+    """Write images as PNGs and their masks as an instances file; the file is written last."""
 
     def labelled() -> Iterator[tuple[int, str, NDArray[np.uint8]]]:
         for i in images.ids:
-            name, pixels = f"{number(i):012}.png", images.read(i).pixels.permute(1, 2, 0).numpy()
+            name, pixels = f"{canvas_number(i):012}.png", images.read(i).pixels.permute(1, 2, 0).numpy()
             write_whole(folder / name, encoded(Image.fromarray(pixels), "PNG"))
-            yield number(i), name, masks.read(i).numpy()
+            yield canvas_number(i), name, masks.read(i).numpy()
 
     write_json(file, instances(labelled(), images.classes))
 
 
-def as_digits(subject: Subject) -> Subject:
-    """The same canvases as `digits` has them, under COCO's ids: draws depend on the id."""
-    split = subject.images.split
-    images, masks = digits.images("", split, None), digits.masks("", split, None)
-    own = {str(number(i)): i for i in images.ids}
+def as_digits(setup: Setup) -> Setup:
+    """The same canvases read as `digits`, under COCO's ids, since random draws depend on the id."""
+    images, masks = read_digits(setup.images.split)
+    by_number = {str(canvas_number(i)): i for i in images.ids}
     renamed = replace(
         images,
-        ids=subject.images.ids,
-        labels={i: images.labels[own[i]] for i in subject.images.ids},
-        read=lambda i: images.read(own[i]),
+        ids=setup.images.ids,
+        labels={i: images.labels[by_number[i]] for i in setup.images.ids},
+        read=lambda i: images.read(by_number[i]),
     )
-    return replace(subject, images=renamed, masks=replace(masks, read=lambda i: masks.read(own[i])))
+    return replace(setup, images=renamed, masks=replace(masks, read=lambda i: masks.read(by_number[i])))
 
 
-def number(image_id: str) -> int:
-    """A canvas's number, which is its id in COCO's format."""
+def read_digits(split: str) -> tuple[LabelledImages, Masks]:
+    """The canvases of a split, and their masks."""
+    masks = open_masks("digits", split)
+    assert masks is not None
+    return open_images("digits", split), masks
+
+
+def canvas_number(image_id: str) -> int:
+    """The number of a canvas, which is its id in COCO's format."""
     return int(image_id.partition("-")[2])

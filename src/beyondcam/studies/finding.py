@@ -1,26 +1,25 @@
-"""What a study finds: words, tables and plots, as JSON, as markdown and as one page."""
+"""What a study finds: sentences, tables and plots, written as JSON, as markdown and as a page."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from beyondcam.files import write_json, write_whole
+from beyondcam.metrics import Row
+from beyondcam.metrics.bootstrap import Interval
 from beyondcam.report.charts import COLOURS, frame, svg_of
 from beyondcam.report.page import render
 
-Interval = tuple[float, float]
 Point = tuple[float, float, Interval | None]
 """x, y, and the 95 % interval of y."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells under a head, the first column being names."""
+    """Rows of cells under column headings; the first column names the rows."""
 
     title: str
     head: Sequence[str]
@@ -34,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """Points with intervals; `joined` draws lines through them, `log` spaces x by its logarithm."""
+    """Named series of points; `log` makes the x axis logarithmic, `joined` connects the points."""
 
     title: str
     x: str
@@ -44,7 +43,7 @@ class Plot:
     joined: bool = True
 
     def svg(self, prefix: str) -> Markup:
-        """The drawing."""
+        """The plot as SVG; `prefix` makes its element ids unique on a page."""
         figure, axes = frame(self.x, self.y)
         drawn = {name: points for name, points in self.lines.items() if points}
         for (name, points), colour in zip(drawn.items(), cycle(COLOURS), strict=False):
@@ -68,40 +67,23 @@ class Plot:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in a sentence or a few with their intervals, and what it rests on."""
+    """The answer of a study in a few sentences, and the tables and plots that support it."""
 
     statement: str
     tables: Sequence[Table]
     plots: Sequence[Plot] = field(default_factory=tuple)
 
     def write(self, folder: Path, facts: Mapping[str, str]) -> Path:
-        """Write `study.json`, `study.md` and `index.html`, with what was studied; return the page."""
+        """Write `study.json`, `study.md` and `index.html`; return the path of the last."""
         write_json(folder / "study.json", {"facts": facts, **asdict(self)})
-        words = "\n\n".join((self.statement, *(table.markdown() for table in self.tables)))
-        write_whole(folder / "study.md", f"{words}\n".encode())
+        text = "\n\n".join((self.statement, *(table.markdown() for table in self.tables)))
+        write_whole(folder / "study.md", f"{text}\n".encode())
         drawings = [(plot.title, plot.svg(f"p{n}")) for n, plot in enumerate(self.plots)]
         page = render("study.html", finding=self, facts=facts, drawings=drawings)
         write_whole(folder / "index.html", page.encode())
         return folder / "index.html"
 
 
-def cell(row: Mapping[str, Any], metric: str = "miou") -> str:
-    """A metric of a row of scores, with its interval."""
-    return bounded(row[metric], row["ci"].get(metric))
-
-
-def bounded(value: float | None, interval: Interval | None) -> str:
-    """A value with its interval, or a dash where there is none."""
-    if value is None or interval is None:
-        return "–"
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def signed(found: tuple[float, float, float]) -> str:
-    """A difference with its interval, or a dash where there is none."""
-    return "–" if math.isnan(found[0]) else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
-
-
-def point(x: float, row: Mapping[str, Any], metric: str = "miou") -> Point:
-    """A metric of a row of scores, to be plotted."""
-    return x, row[metric], row["ci"].get(metric)
+def miou_point(x: float, row: Row) -> Point:
+    """The mIoU of a row, as a point."""
+    return x, row.miou, row.ci["miou"]

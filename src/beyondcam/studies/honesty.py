@@ -1,10 +1,11 @@
-"""Whether a ranking of recipes outlives the choice of thresholds, and whether maps are about the classifier.
+"""Whether the ranking of recipes depends on the choice of τ, and whether maps depend on the classifier.
 
 The randomisation is that of Adebayo et al. 2018, "Sanity Checks for Saliency Maps" (arXiv 1810.03292).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -15,178 +16,178 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, Training, estimate, sample_weights
-from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, run
-from beyondcam.studies.bench import Bench, Subject, difference, of_images, passes, row_of
-from beyondcam.studies.finding import Finding, Plot, Point, Table, bounded, cell, signed
+from beyondcam.metrics import ImageTally, Scores, Sweep, ThresholdSplit, estimate, sample_weights
+from beyondcam.metrics.text import bounded, cell, signed
+from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, map_items
+from beyondcam.studies.finding import Finding, Plot, Point, Table
+from beyondcam.studies.workspace import Setup, Workspace, mapping_cost
 
 RECIPES = (
     "cam", "cam-ms", "crops-cam+smooth", "saliency+smooth", "smoothgrad+smooth", "crops+smooth",
     "crops-mean+smooth",
 )  # fmt: skip
-FIXED = (0.1, 0.2, 0.3, 0.5)
-REFERENCES = (0.1, 0.2, 0.3, 0.4, 0.5)
+PAIR_COUNT = len(RECIPES) * (len(RECIPES) - 1) // 2
 RANDOMISED = ("cam", "saliency+smooth", "crops+smooth")
 PARTS = 5
-"""The backbone is randomised in so many steps, from the last layer to the first."""
-
-LOOKED_AT, DRAWS = 16, 3
-"""Images of the randomisation, and how often the layers are drawn."""
-
-PAIRS = len(RECIPES) * (len(RECIPES) - 1) // 2
+"""The backbone is randomised in this many steps, from the last layer to the first."""
 
 
-def honesty(bench: Bench) -> Finding:
-    """The rules side by side, NDR-Recall over the reference's τ, and cascading randomisation."""
-    subject = bench.subject()
+@dataclass(frozen=True)
+class HonestySettings:
+    """Thresholds that are tried, and the size of the randomisation experiment."""
+
+    fixed: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)  # τ of all recipes
+    reference: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)  # τ of the reference CAM
+    images: int = 16
+    draws: int = 3  # of each randomised layer
+
+
+def study_honesty(workspace: Workspace, settings: HonestySettings) -> Finding:
+    """Compare the threshold rules, vary the reference's τ, and randomise the classifier layer by layer."""
+    setup = workspace.main_setup()
     recipes = {name: Cookbook().recipe(name) for name in RECIPES}
-    train = bench.opened(subject.run, bench.training_split)
-    bench.mapped(train, recipes)
-    found = bench.mapped(subject, recipes)
-    own = bench.scored(subject, found, training=Training(train.images, train.masks))
-    by_rule = {rule: (own, rule) for rule in ("oracle", "train")}
-    by_rule |= {f"fixed {tau}": (bench.scored(subject, found, threshold=tau), "fixed") for tau in FIXED}
-    looked_at = bench.usable(subject)
-    looked_at = of_images(looked_at, looked_at.images.ids[:LOOKED_AT])
+    train = workspace.open_setup(setup.run, workspace.training_split)
+    workspace.map_images(train, recipes)
+    evidence = workspace.map_images(setup, recipes)
+    scores = workspace.score(setup, evidence, threshold_split=ThresholdSplit(train.images, train.masks))
+    by_rule = {rule: (scores, rule) for rule in ("oracle", "train")}
+    for tau in settings.fixed:
+        by_rule[f"fixed {tau}"] = workspace.score(setup, evidence, threshold=tau), "fixed"
+    few = workspace.usable(setup)
+    few = few.on_images(few.images.ids[: settings.images])
     chosen = {name: recipes[name] for name in RANDOMISED}
-    one = passes(looked_at, chosen.values())
-    bench.declare(
-        sum([one] * (1 + DRAWS * (PARTS + 1)), Cost()), f"{DRAWS} draws of {PARTS + 1} randomisations"
-    )
-    randomised = bench.kept(f"randomised-{DRAWS}", looked_at, lambda: cascade(looked_at, chosen))
+    once, draws = mapping_cost(few, chosen.values()), settings.draws
+    cost = sum([once] * (1 + draws * (PARTS + 1)), Cost())
+    workspace.announce(cost, f"{draws} draws of {PARTS + 1} randomisations")
+    randomised = workspace.cached(f"randomised-{draws}", few, lambda: randomise_cascade(few, chosen, draws))
 
-    orders = {name: decided(*scored) for name, scored in by_rule.items()}
-    turned = {name: turned_round(orders["oracle"], order) for name, order in orders.items()}
-    worst = max((name for name in turned if name.startswith("fixed")), key=turned.__getitem__)
+    orders = {name: clear_pairs(*scored) for name, scored in by_rule.items()}
+    turned = {name: count_reversed(orders["oracle"], order) for name, order in orders.items()}
+    worst = max((name for name in orders if name.startswith("fixed")), key=turned.__getitem__)
     rivals = "crops+smooth", "crops-cam+smooth"
-    leads = {name: signed(difference(own, *rivals, rule=name)) for name in ("oracle", "train")}
+    leads = {rule: signed(scores.difference(*rivals, rule=rule)) for rule in ("oracle", "train")}
     head, whole = (
-        ", ".join(f"{correlation(steps[n])} ({name})" for name, steps in randomised.items()) for n in (1, -1)
+        ", ".join(f"{correlation_text(steps[n])} ({name})" for name, steps in randomised.items())
+        for n in (1, -1)
     )
     statement = (
-        f"On {bench.notes['images']} images oracle τ decides {len(orders['oracle'])} of {PAIRS} pairs "
-        "of recipes (paired 95 % interval of mIoU clear of zero). τ chosen on train turns "
-        f"{turned['train']} of them round; of the fixed thresholds {', '.join(map(str, FIXED))} the worst, "
-        f"{worst.removeprefix('fixed ')}, turns {turned[worst]}. crops+smooth less crops-cam+smooth is "
-        f"{leads['oracle']} mIoU by oracle, {leads['train']} by train. Randomising the head alone brings the "
-        f"rank correlation with the trained classifier's maps to {head}, the whole network to {whole} (means "
-        f"over {DRAWS} draws, {len(looked_at.images.ids)} images)."
+        f"On {workspace.notes['images']} images, {len(orders['oracle'])} of {PAIR_COUNT} pairs of recipes "
+        "differ clearly at oracle τ (the paired 95 % interval of the mIoU difference excludes zero). With τ "
+        f"chosen on train, {turned['train']} of these differ clearly in the other direction; of the fixed "
+        f"thresholds {', '.join(map(str, settings.fixed))}, {worst.removeprefix('fixed ')} reverses the "
+        f"most, {turned[worst]}. The mIoU of crops+smooth minus that of crops-cam+smooth is "
+        f"{leads['oracle']} at oracle τ, {leads['train']} at τ chosen on train. Randomising the head alone "
+        f"lowers the rank correlation with the trained maps to {head}; randomising the whole network lowers "
+        f"it to {whole} (means over {draws} draws, {len(few.images.ids)} images)."
     )
     tables = (
-        miou_by_rule(by_rule),
-        pairs_by_rule(orders),
-        ndr_by_reference(bench, subject, found, own),
-        by_step(randomised),
+        rule_table(by_rule),
+        pair_table(orders),
+        reference_table(workspace, setup, evidence, scores, settings.reference),
+        step_table(randomised),
     )
-    return Finding(statement, tables, (fall(randomised),))
+    return Finding(statement, tables, (correlation_plot(randomised),))
 
 
 Order = Mapping[tuple[str, str], bool]
-"""Pairs of recipes that are decided, and whether the first is the better one."""
+"""Pairs of recipes that differ clearly, and whether the first is the better one."""
 
 
-def decided(scores: Scores, rule: str) -> Order:
-    """The pairs of recipes whose interval is clear of zero: whether the first is the better one."""
+def clear_pairs(scores: Scores, rule: str) -> Order:
+    """The pairs of recipes whose interval excludes zero."""
     order = {}
     for a, b in combinations(RECIPES, 2):
-        value, low, high = difference(scores, a, b, rule=rule)
+        value, low, high = scores.difference(a, b, rule=rule)
         if low > 0 or high < 0:
             order[a, b] = value > 0
     return order
 
 
-def turned_round(truth: Order, order: Order) -> int:
-    """How many pairs are decided both ways."""
+def count_reversed(truth: Order, order: Order) -> int:
+    """The number of pairs that differ clearly in both orders, but in opposite directions."""
     return sum(pair in truth and truth[pair] != first for pair, first in order.items())
 
 
-def miou_by_rule(by_rule: Mapping[str, tuple[Scores, str]]) -> Table:
-    """A column a rule."""
-    rows = [(name, *(cell(row_of(s, name, rule)) for s, rule in by_rule.values())) for name in RECIPES]
-    return Table("mIoU by the rule that sets τ", ("recipe", *by_rule), rows)
+def rule_table(by_rule: Mapping[str, tuple[Scores, str]]) -> Table:
+    """One column per threshold rule."""
+    rows = [(name, *(cell(scores.row(name, rule)) for scores, rule in by_rule.values())) for name in RECIPES]
+    return Table("mIoU by threshold rule", ("recipe", *by_rule), rows)
 
 
-def pairs_by_rule(orders: Mapping[str, Order]) -> Table:
-    """How many pairs each rule decides, and how many of the oracle's it turns round."""
+def pair_table(orders: Mapping[str, Order]) -> Table:
+    """How many pairs differ clearly under each rule, in the same or the opposite direction as at oracle τ."""
     truth = orders["oracle"]
-    rows = [
-        (
-            name,
-            f"{len(order)} of {PAIRS}",
-            str(sum(truth.get(pair) == first for pair, first in order.items())),
-            str(turned_round(truth, order)),
-        )
-        for name, order in orders.items()
-    ]
-    return Table("Pairs of recipes decided", ("rule", "decided", "as by oracle", "turned round"), rows)
+    rows = []
+    for name, order in orders.items():
+        same = sum(truth.get(pair) == first for pair, first in order.items())
+        rows.append((name, f"{len(order)} of {PAIR_COUNT}", str(same), str(count_reversed(truth, order))))
+    head = ("rule", "clear", "as at oracle τ", "reversed")
+    return Table("Pairs of recipes that differ clearly", head, rows)
 
 
-def ndr_by_reference(bench: Bench, subject: Subject, found: Mapping[str, Shelf], scores: Scores) -> Table:
-    """NDR-Recall of each recipe, at its oracle τ, as the reference CAM's τ moves."""
+def reference_table(
+    workspace: Workspace, setup: Setup, evidence: Mapping[str, Shelf], scores: Scores, taus: Sequence[float]
+) -> Table:
+    """NDR-Recall of each recipe by the reference CAM's τ."""
     rows = []
     for name in RECIPES[1:]:
-        row = row_of(scores, name)
-        pair = {each: found[each] for each in (RECIPES[0], name)}
+        row = scores.row(name)
+        pair = {each: evidence[each] for each in (RECIPES[0], name)}
         by_reference = (
-            bench.scored(subject, pair, threshold=row["threshold"], reference_threshold=tau)
-            for tau in REFERENCES
+            workspace.score(setup, pair, threshold=row.threshold, reference_threshold=tau) for tau in taus
         )
-        recalls = (cell(row_of(own, name, "fixed"), "ndr_recall") for own in by_reference)
+        recalls = (cell(each.row(name, "fixed"), "ndr_recall") for each in by_reference)
         rows.append((name, *recalls, cell(row, "fg_precision")))
-    head = ("recipe", *(f"τ of cam {tau}" for tau in REFERENCES), "FG-Precision")
-    return Table("NDR-Recall over the reference CAM's τ, each recipe at its oracle τ", head, rows)
+    head = ("recipe", *(f"τ of cam {tau}" for tau in taus), "FG-Precision")
+    return Table("NDR-Recall by the reference CAM's τ, each recipe at its oracle τ", head, rows)
 
 
 Step = Mapping[str, Any]
-"""`correlations`, one an image, and `miou`."""
+"""`correlations`, one per image, and `miou`."""
 
 
-def cascade(subject: Subject, recipes: Mapping[str, Recipe]) -> dict[str, list[Step]]:
-    """By recipe and step: rank correlations with the maps as trained, a mean an image, and mIoU.
-
-    Both are means over the draws.
-    """
-    images = subject.images
+def randomise_cascade(setup: Setup, recipes: Mapping[str, Recipe], draws: int) -> dict[str, list[Step]]:
+    """Rank correlations with the trained classifier's maps and mIoU, by recipe and step, means over draws."""
+    images = setup.images
     items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
-    trained = list(run(subject.classifier, items, recipes))
+    trained = list(map_items(setup.classifier, items, recipes))
 
     def step(name: str, results: Sequence[dict[str, Result]]) -> Step:
         sweep, correlations = Sweep.of((), len(images.classes)), []
         for item, result, first in zip(items, results, trained, strict=True):
             maps = result[name].maps
             evidence = Evidence.of(maps, item.targets, (0.0,) * len(item.targets), item.photo.size)
-            sweep.add(ImageTally.of(winners_of(evidence), subject.masks.read(item.id).numpy()))
+            sweep.add(ImageTally.of(winners_of(evidence), setup.masks.read(item.id).numpy()))
             pairs = zip(maps, first[name].maps, strict=True)
             correlations.append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
         return {"correlations": correlations, "miou": float(sweep.miou().max())}
 
     drawn = []
-    for draw in range(DRAWS):
-        steps = (list(run(each, items, recipes)) for each in randomisations(subject.classifier, draw))
+    for draw in range(draws):
+        classifiers = randomised_classifiers(setup.classifier, draw)
+        steps = (list(map_items(each, items, recipes)) for each in classifiers)
         drawn.append([{name: step(name, results) for name in recipes} for results in steps])
-    return {
-        name: [
-            step(name, trained),
-            *(mean_step([own[name] for own in same]) for same in zip(*drawn, strict=True)),
-        ]
-        for name in recipes
-    }
+    steps_of = {name: [step(name, trained)] for name in recipes}
+    for same_step in zip(*drawn, strict=True):
+        for name in recipes:
+            steps_of[name].append(mean_step([each[name] for each in same_step]))
+    return steps_of
 
 
 def mean_step(draws: Sequence[Step]) -> Step:
-    """The mean over draws of one step."""
-    return {key: np.mean([own[key] for own in draws], 0).tolist() for key in draws[0]}
+    """The mean of a step over draws."""
+    return {key: np.mean([draw[key] for draw in draws], 0).tolist() for key in draws[0]}
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
-    """Spearman's, of two maps (H, W); 0 where one of them is flat."""
+    """Spearman's rank correlation of two maps (H, W); 0 where one of them is constant."""
     if a.min() == a.max() or b.min() == b.max():
         return 0.0
     return float(spearmanr(a.flatten(), b.flatten()).statistic)
 
 
-def randomisations(classifier: Classifier, draw: int) -> Iterator[Classifier]:
-    """The classifier with its head random, then also more and more of the backbone from its end."""
+def randomised_classifiers(classifier: Classifier, draw: int) -> Iterator[Classifier]:
+    """The classifier with a random head, then with more and more of the backbone random, from its end."""
     torch.manual_seed(draw)
     classifier = deepcopy(classifier)
     nn.init.kaiming_uniform_(classifier.weight, a=5**0.5)
@@ -199,7 +200,7 @@ def randomisations(classifier: Classifier, draw: int) -> Iterator[Classifier]:
 
 
 def randomise(layer: nn.Module) -> None:
-    """Draw a layer's own parameters as it would itself; where it does not say how, from a normal."""
+    """Draw a layer's own parameters with its default initialisation, or normally if it has none."""
     reset: Callable[[], None] | None = getattr(layer, "reset_parameters", None)
     if reset:
         reset()
@@ -208,29 +209,28 @@ def randomise(layer: nn.Module) -> None:
         nn.init.normal_(parameter, std=0.02)
 
 
-def correlation(step: Step) -> str:
-    """The mean rank correlation, with its interval over images."""
+def correlation_text(step: Step) -> str:
+    """The mean rank correlation with its interval over images."""
     values = np.array(step["correlations"])
-    samples = sample_weights(len(values)) @ values / len(values)
-    return bounded(*estimate(samples))
+    return bounded(*estimate(sample_weights(len(values)) @ values / len(values)))
 
 
-def by_step(randomised: Mapping[str, list[Step]]) -> Table:
+def step_table(randomised: Mapping[str, list[Step]]) -> Table:
     """Rank correlation and mIoU at every step."""
-    done = ["nothing", "head", *(f"head and {n} of {PARTS} parts" for n in range(1, PARTS + 1))]
+    names = ["nothing", "head", *(f"head and {n} of {PARTS} parts" for n in range(1, PARTS + 1))]
     rows = [
-        (step, *(f"{correlation(own[n])}, {own[n]['miou']:.3f}" for own in randomised.values()))
-        for n, step in enumerate(done)
+        (name, *(f"{correlation_text(steps[n])}, {steps[n]['miou']:.3f}" for steps in randomised.values()))
+        for n, name in enumerate(names)
     ]
-    title = "Randomised from the head: rank correlation with the trained maps (0 if one is flat), and mIoU"
+    title = "Randomised from the head on: rank correlation with the trained maps (0 if constant), and mIoU"
     return Table(title, ("random", *randomised), rows)
 
 
-def fall(randomised: Mapping[str, list[Step]]) -> Plot:
-    """Rank correlation over the steps."""
+def correlation_plot(randomised: Mapping[str, list[Step]]) -> Plot:
+    """Mean rank correlation by step."""
     lines: dict[str, list[Point]] = {
         name: [(float(n), float(np.mean(step["correlations"])), None) for n, step in enumerate(steps)]
         for name, steps in randomised.items()
     }
-    words = "rank correlation with the trained maps"
-    return Plot(f"{words} as layers are randomised", "steps randomised, from the head down", words, lines)
+    y = "rank correlation with the trained maps"
+    return Plot(f"{y} as layers are randomised", "steps, from the head on", y, lines)

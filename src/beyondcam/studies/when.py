@@ -1,216 +1,215 @@
-"""When saliency beats CAM and when not: one thing changed at a time, and by class and size on a RUN."""
+"""When saliency beats CAM: one factor varied at a time on the digits; by class and by size on a RUN."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from beyondcam.data.digits import Settings
-from beyondcam.metrics import Scores
+from beyondcam.metrics import Scores, number
+from beyondcam.metrics.text import signed
 from beyondcam.perturbations import Plain
-from beyondcam.report.page import number
-from beyondcam.studies.bench import Bench, Subject, row_of
-from beyondcam.studies.cases import Case, area, cases_of, in_thirds
-from beyondcam.studies.finding import Finding, Plot, Table, signed
-from beyondcam.studies.pairs import HEAD, NAMES, PAIRS, WHOLE, cells, grid, lead, point, recipes
-from beyondcam.studies.rule import SIGNS, Rule, by_fold, change, derive, in_words, signs_of
+from beyondcam.studies import map_pairs, rules
+from beyondcam.studies.finding import Finding, Plot, Table
+from beyondcam.studies.image_objects import ImageObject, in_thirds, score_objects
+from beyondcam.studies.map_pairs import WHOLE_IMAGE
+from beyondcam.studies.rules import Fold, Rule, describe_rule, fit_rule, fold_table, gain_text
+from beyondcam.studies.workspace import Setup, Workspace
 
-AXES = {
+FACTORS = {
     "side": "mean side of the digits, px",
     "number": "mean number of digits",
-    "scraps": "scraps on the ground",
-    "inside": "specks inside digits",
-    "ground": "specks on the ground",
+    "scraps": "pieces of digits in the background",
+    "inside": "speckle inside digits",
+    "ground": "speckle in the background",
     "epochs": "epochs of training",
     "kernel": "F of the ConvNet",
     "input": "input of the whole image, training sizes",
 }
-SHORT = ("side", "input")
-"""What is varied on a small budget."""
+"""What is varied, and its label."""
 
 
-class Setting(NamedTuple):
-    """What is changed in training, if anything, and the size that the whole image is shown at."""
+class Variation(NamedTuple):
+    """Changes of the training, if any, and the size at which the whole image is shown."""
 
     changes: Mapping[str, object]
     size: float = 1.0
 
 
-def factors(epochs: int) -> dict[str, dict[float, Setting | None]]:
-    """What is varied, each alone: its values, and the setting that has each; None is the usual one."""
+Variations = Mapping[str, Mapping[float, Variation | None]]
+"""By factor and value; None for the usual value."""
 
-    def drawn(**settings: object) -> Setting:
-        return Setting({"data": Settings.model_validate(settings).data})
 
-    def trained(epochs: int) -> Setting:
-        return Setting({"epochs": epochs})
+def all_variations(epochs: int) -> Variations:
+    """The values of each factor; `epochs` is the usual value of that one."""
+
+    def canvases(**settings: object) -> Variation:
+        return Variation({"data": Settings.model_validate(settings).data})
+
+    def trained(epochs: int) -> Variation:
+        return Variation({"epochs": epochs})
 
     usual, quarter, half = None, max(1, epochs // 4), max(1, epochs // 2)
     return {
-        "side": {20: drawn(smallest=16, largest=24), 32: usual, 44: drawn(smallest=36, largest=52)},
-        "number": {1: drawn(objects="1"), 3: usual, 5: drawn(objects="4-6")},
-        "scraps": {0: drawn(scraps=0), 16: usual, 48: drawn(scraps=48)},
-        "inside": {0: usual, 0.6: drawn(inside=0.6)},
-        "ground": {0: usual, 0.6: drawn(ground=0.6)},
+        "side": {20: canvases(smallest=16, largest=24), 32: usual, 44: canvases(smallest=36, largest=52)},
+        "number": {1: canvases(objects="1"), 3: usual, 5: canvases(objects="4-6")},
+        "scraps": {0: canvases(scraps=0), 16: usual, 48: canvases(scraps=48)},
+        "inside": {0: usual, 0.6: canvases(inside=0.6)},
+        "ground": {0: usual, 0.6: canvases(ground=0.6)},
         "epochs": {quarter: trained(quarter), half: trained(half), epochs: usual,
                    2 * epochs: trained(2 * epochs)},
-        "kernel": {3: Setting({"kernel": 3}), 5: usual, 7: Setting({"kernel": 7})},
-        "input": {0.75: Setting({}, 0.75), 1: usual, 1.5: Setting({}, 1.5), 2: Setting({}, 2)},
+        "kernel": {3: Variation({"kernel": 3}), 5: usual, 7: Variation({"kernel": 7})},
+        "input": {0.75: Variation({}, 0.75), 1: usual, 1.5: Variation({}, 1.5), 2: Variation({}, 2)},
     }  # fmt: skip
 
 
-class Measured(NamedTuple):
-    """A classifier and its images, the scores of both pairs, and the cases."""
+@dataclass(frozen=True)
+class WhenSettings:
+    """What is varied on the digits, and the factors that a quick budget varies."""
 
-    subject: Subject
+    variations: Callable[[int], Variations] = all_variations
+    quick: tuple[str, ...] = ("side", "input")
+
+
+class Result(NamedTuple):
+    """A setup, the scores of both pairs of maps, and the objects of its images."""
+
+    setup: Setup
     scores: Scores
-    cases: Sequence[Case]
+    objects: Sequence[ImageObject]
 
 
-def when(bench: Bench) -> Finding:
-    """On the digits by what is varied; on a RUN by class and by size, where nothing is trained."""
-    return on_a_run(bench) if bench.run else on_digits(bench)
+def study_when(workspace: Workspace, settings: WhenSettings) -> Finding:
+    """On the digits by what is varied; on a RUN by class and by size, without any training."""
+    return study_run(workspace) if workspace.run else study_digits(workspace, settings)
 
 
-def on_digits(bench: Bench) -> Finding:
-    """Vary each thing alone; derive the rule from all but one of them, and try it on that one."""
-    usual = measured(bench, bench.subject())
-    found: dict[str, dict[float, Measured]] = {}
-    for factor, values in factors(bench.budget.epochs).items():
-        if factor not in SHORT and not bench.budget.dear:
-            bench.notes[f"without {factor}"] = "its trainings take too long for --quick"
+def study_digits(workspace: Workspace, settings: WhenSettings) -> Finding:
+    """Vary one factor at a time; test the rule on each factor, fitted on all others."""
+    usual = score_pairs(workspace, workspace.main_setup())
+    results: dict[str, dict[float, Result]] = {}
+    for factor, variations in settings.variations(workspace.budget.epochs).items():
+        if factor not in settings.quick and not workspace.budget.thorough:
+            workspace.notes[f"without {factor}"] = "too slow for a quick study"
             continue
-        found[factor] = {x: varied(bench, factor, x, own) if own else usual for x, own in values.items()}
-    by_factor = {
-        factor: [case for own in values.values() if own is not usual for case in own.cases]
-        for factor, values in found.items()
+        results[factor] = {}
+        for x, variation in variations.items():
+            changes, size = variation or Variation({})
+            setup = workspace.train_setup(f"{factor}-{x:g}", **changes) if changes else usual.setup
+            results[factor][x] = score_pairs(workspace, setup, size) if variation else usual
+    varied = {
+        factor: [item for result in values.values() if result is not usual for item in result.objects]
+        for factor, values in results.items()
     }
-    every = [*usual.cases, *chain(*by_factor.values())]
-    folds = {
-        f"{factor}, derived without it": (
-            [*usual.cases, *chain(*(own for other, own in by_factor.items() if other != factor))],
-            cases,
-        )
-        for factor, cases in by_factor.items()
-    }
-    bench.notes["rules"] = "epochs, kernel and input leave the canvases as they are: tried on the usual ones"
+    objects = [*usual.objects, *chain(*varied.values())]
+    folds = {}
+    for factor, test in varied.items():
+        fit = [*usual.objects, *chain(*(items for other, items in varied.items() if other != factor))]
+        folds[f"{factor}, fitted without it"] = Fold(fit, test)
+    workspace.notes["rules"] = "epochs, kernel and input do not change the canvases: tested on the usual ones"
     ends = "; ".join(
-        f"{AXES[factor]} {least:g} to {most:g}: {signed(lead(values[least].scores, WHOLE))} to "
-        f"{signed(lead(values[most].scores, WHOLE))}"
-        for factor, values in found.items()
-        for least, most in [(min(values), max(values))]
+        f"{FACTORS[factor]} {min(values):g} to {max(values):g}: "
+        + " to ".join(signed(WHOLE_IMAGE.difference(values[end(values)].scores)) for end in (min, max))
+        for factor, values in results.items()
     )
+    rule = describe_rule(fit_rule(objects), f"{len(objects)} digits on the canvases", folds)
     statement = (
-        f"MIoU of saliency less that of CAM, one thing changed at a time (both smoothed, oracle τ, one "
-        f"training each): {ends}. {in_words(derive(every), f'{len(every)} digits on the canvases', folds)}"
+        f"MIoU of saliency minus that of CAM, with one factor varied at a time (both smoothed, oracle τ, one "
+        f"training each): {ends}. {rule}"
     )
     plots = [
-        Plot(f"{AXES[factor]}: mIoU of saliency less that of CAM", AXES[factor], "difference of mIoU",
-             {what: [point(x, own.scores, what) for x, own in values.items()] for what in PAIRS})
-        for factor, values in found.items()
+        Plot(f"{FACTORS[factor]}: mIoU of saliency minus that of CAM", FACTORS[factor], "difference of mIoU",
+             {pair.label: [pair.point(x, r.scores) for x, r in values.items()] for pair in map_pairs.BOTH})
+        for factor, values in results.items()
     ]  # fmt: skip
-    return Finding(statement, (by_value(found), by_thirds(every), by_fold(folds)), plots)
+    return Finding(statement, (factor_table(results), thirds_table(objects), fold_table(folds)), plots)
 
 
-def on_a_run(bench: Bench) -> Finding:
-    """Look by class and by size, and try a rule that comes from other RUNs, or from other classes."""
-    own = measured(bench, bench.subject())
-    others = [measured(each, each.subject()) for each in bench.beside]
+def study_run(workspace: Workspace) -> Finding:
+    """Compare by class and by size; test a rule fitted on other RUNs, or on other classes of this one."""
+    setup, scores, objects = result = score_pairs(workspace, workspace.main_setup())
+    others = [score_pairs(other, other.main_setup()) for other in workspace.others]
     if others:
-        known = list(chain(*(other.cases for other in others)))
-        source = f"{len(known)} objects of {', '.join(str(each.run) for each in bench.beside)}"
-        folds = {"this RUN": (known, own.cases)}
+        fit = list(chain(*(other.objects for other in others)))
+        source = f"{len(fit)} objects of {', '.join(str(other.run) for other in workspace.others)}"
+        folds = {"this RUN": Fold(fit, objects)}
     else:
-        classes = sorted({case.target for case in own.cases})
-        halves = [[case for case in own.cases if classes.index(case.target) % 2 == n] for n in (0, 1)]
-        images = [{case.image for case in half} for half in halves]
-        known, source = list(own.cases), f"{len(own.cases)} objects"
-        folds = {
-            f"classes {at}, derived from the others on other images": (
-                [case for case in halves[1 - n] if case.image not in images[n]],
-                halves[n],
-            )
-            for n, at in enumerate(("1, 3, …", "2, 4, …"))
-        }
-    folds = {name: pair for name, pair in folds.items() if all(pair)}
-    rule = derive(known)
-    small, _, large = in_thirds(own.cases, area)
+        classes = sorted({item.target for item in objects})
+        halves = [[item for item in objects if classes.index(item.target) % 2 == n] for n in (0, 1)]
+        images = [{item.image for item in half} for half in halves]
+        fit, source = list(objects), f"{len(objects)} objects"
+        folds = {}
+        for n, numbers in enumerate(("1, 3, …", "2, 4, …")):
+            others_fit = [item for item in halves[1 - n] if item.image not in images[n]]
+            folds[f"classes {numbers}, fitted on the others on other images"] = Fold(others_fit, halves[n])
+    folds = {name: fold for name, fold in folds.items() if all(fold)}
+    rule = fit_rule(fit)
+    small, _, large = in_thirds(objects, attrgetter("area"))
     statement = (
-        f"On {bench.notes['images']} images mIoU of saliency less that of CAM is "
-        f"{signed(lead(own.scores, WHOLE))} (both smoothed, oracle τ; classifier: {own.subject.quality}). "
-        "IoU of one object, a class in an image, gains "
-        f"{change(small)} in the third with the smallest objects, {change(large)} in that with the largest. "
-        f"{in_words(rule, source, folds)}"
+        f"On {workspace.notes['images']} images, mIoU of saliency minus that of CAM is "
+        f"{signed(WHOLE_IMAGE.difference(scores))} (both smoothed, oracle τ; classifier: {setup.quality}). "
+        f"The IoU of an object, a class in an image, changes by {gain_text(small)} in the third with the "
+        f"smallest objects and by {gain_text(large)} in that with the largest. "
+        f"{describe_rule(rule, source, folds)}"
     )
-    return Finding(statement, (by_class(own, rule), by_thirds(own.cases), by_fold(folds)))
+    return Finding(statement, (class_table(result, rule), thirds_table(objects), fold_table(folds)))
 
 
-def varied(bench: Bench, factor: str, x: float, own: Setting) -> Measured:
-    """Measure a setting that is not the usual one, trained where that is asked for."""
-    subject = bench.trained(f"{factor}-{x:g}", **own.changes) if own.changes else bench.subject()
-    return measured(bench, subject, own.size)
+def score_pairs(workspace: Workspace, setup: Setup, size: float = 1.0) -> Result:
+    """Map and score both pairs of maps, over the data set and for each object."""
+    evidence = workspace.map_images(setup, map_pairs.recipes(Plain(size=size)))
+    scores = workspace.score(setup, evidence)
+    compared = {name: evidence[name] for name in map_pairs.NAMES}
+    predict = partial(rules.predictors_of, positions=map_pairs.cam_positions(setup.classifier, size))
+    return Result(setup, scores, score_objects(workspace.usable(setup), compared, scores, predict))
 
 
-def measured(bench: Bench, subject: Subject, size: float = 1.0) -> Measured:
-    """Map and score both pairs, and look at every class in every image."""
-    asked = recipes(Plain(size=size))
-    found = bench.mapped(subject, asked)
-    scores = bench.scored(subject, found)
-    usable, places = bench.usable(subject), grid(subject.classifier, size)
-    thresholds = {each: row_of(scores, each)["threshold"] for each in NAMES}
-    cases = []
-    for i in usable.images.ids:
-        evidence = {each: found[each].read(i) for each in NAMES}
-        signs = signs_of(evidence, places)
-        own = cases_of(i, evidence, usable.masks.read(i).numpy(), thresholds)
-        cases += [case._replace(signs=signs[case.target]) for case in own]
-    return Measured(subject, scores, cases)
-
-
-def by_value(found: Mapping[str, Mapping[float, Measured]]) -> Table:
-    """A row a value of what is varied."""
+def factor_table(results: Mapping[str, Mapping[float, Result]]) -> Table:
+    """One row per value of each factor."""
     rows = [
         (
-            f"{AXES[factor]}: {x:g}",
-            number(own.subject.mean_ap),
-            number(own.subject.chance),
-            *cells(own.scores),
+            f"{FACTORS[factor]}: {x:g}",
+            number(setup.mean_ap),
+            number(setup.chance_ap),
+            *map_pairs.cells(scores),
         )
-        for factor, values in found.items()
-        for x, own in values.items()
+        for factor, values in results.items()
+        for x, (setup, scores, _) in values.items()
     ]
-    return Table("One thing changed at a time, oracle τ, all smoothed", ("", "mAP", "by chance", *HEAD), rows)
+    title = "One factor varied at a time, oracle τ, all maps smoothed"
+    return Table(title, ("", "mAP", "chance level", *map_pairs.HEAD), rows)
 
 
-def by_thirds(cases: Sequence[Case]) -> Table:
-    """The gain in each third of the objects, by size and by each sign."""
+def thirds_table(objects: Sequence[ImageObject]) -> Table:
+    """The gain in each third of the objects, by size and by each predictor."""
+    keys: dict[str, Any] = {"the object's share of the image": attrgetter("area")}
+    keys |= {label: lambda item, p=name: item.predictors[p] for name, label in rules.PREDICTORS.items()}
     rows = []
-    for name, of in {"the object's share of the image": area, **{SIGNS[s]: sign(s) for s in SIGNS}}.items():
-        for third, own in zip(("lowest", "middle", "highest"), in_thirds(cases, of), strict=True):
-            span = f"{min(map(of, own)):.3g}–{max(map(of, own)):.3g}" if own else "–"
-            rows.append((f"{name}, {third}", span, str(len(own)), *(change(own, what) for what in PAIRS)))
-    head = ("third of the objects", "from–to", "objects", *PAIRS)
-    return Table("Mean change of an object's IoU, saliency less CAM", head, rows)
+    for label, key in keys.items():
+        for third, items in zip(("lowest", "middle", "highest"), in_thirds(objects, key), strict=True):
+            span = f"{min(map(key, items)):.3g}–{max(map(key, items)):.3g}" if items else "–"
+            gains = (gain_text(items, pair) for pair in map_pairs.BOTH)
+            rows.append((f"{label}, {third}", span, str(len(items)), *gains))
+    head = ("third of the objects", "range", "objects", *map_pairs.LABELS)
+    return Table("Mean change of an object's IoU, saliency minus CAM", head, rows)
 
 
-def sign(name: str) -> Callable[[Case], float]:
-    """What gives a sign of a case."""
-    return lambda case: case.signs[name]
-
-
-def by_class(own: Measured, rule: Rule) -> Table:
-    """A row a class: IoUs over the data set, the mean change of an object, and what the rule would take."""
+def class_table(result: Result, rule: Rule) -> Table:
+    """One row per class: IoU over the data set, mean gain on its objects, and the rule's choices."""
     rows = []
-    counts = Counter(case.target for case in own.cases)
+    counts = Counter(item.target for item in result.objects)
     for target, count in sorted(counts.items()):
-        name = own.subject.images.classes[target]
-        cases = [case for case in own.cases if case.target == target]
-        ious = [number(row_of(own.scores, each)["iou"][name]) for each in NAMES]
-        rows.append((name, str(count), f"{np.median([case.area for case in cases]):.1%}", *ious,
-                     *(change(cases, what) for what in PAIRS),
-                     f"{np.mean([rule.takes(case) for case in cases]):.0%}"))  # fmt: skip
+        name = result.setup.images.classes[target]
+        items = [item for item in result.objects if item.target == target]
+        ious = [number(result.scores.row(recipe).iou[name]) for recipe in map_pairs.NAMES]
+        rows.append((name, str(count), f"{np.median([item.area for item in items]):.1%}", *ious,
+                     *(gain_text(items, pair) for pair in map_pairs.BOTH),
+                     f"{np.mean([rule.uses_saliency(item) for item in items]):.0%}"))  # fmt: skip
     head = ("class", "objects", "median share of the image", "IoU of CAM", "of saliency", "of crops of CAM",
-            "of crops of saliency", *PAIRS, "of which the rule takes saliency")  # fmt: skip
-    return Table("By class, oracle τ: IoU over all images, and mean change of an object's", head, rows)
+            "of crops of saliency", *map_pairs.LABELS, "share for which the rule uses saliency")  # fmt: skip
+    return Table("By class, oracle τ: IoU over all images, and mean change of an object's IoU", head, rows)

@@ -1,10 +1,11 @@
-"""The contribution window: how far it reaches, and what its size does to CAM and saliency.
+"""The contribution window: how large it is, and what its size does to CAM and saliency.
 
-The study trains its five-layer ConvNet with F × F kernels, F = 1 … 9 (arXiv 2308.11052). Without pooling, so
-that the window is 1 + 5 (F - 1) pixels, on canvases of digits at half their size.
+arXiv 2308.11052 trains its five-layer ConvNet with F × F kernels, F = 1 … 9. Here it has no pooling, so that
+the window is 1 + 5 (F - 1) pixels wide, and the canvases of digits have half their size.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,152 +13,153 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from beyondcam.classifier import Activations, Classifier, build
+from beyondcam.classifier import Activations, Classifier, build_classifier
 from beyondcam.classifier.convnet import convnet
 from beyondcam.errors import BeyondcamError
-from beyondcam.maps import cam, run_forward, saliency
+from beyondcam.maps import CAM, Saliency, run_forward
+from beyondcam.metrics import METRICS, number
+from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.text import bounded
 from beyondcam.perturbations import Plain
 from beyondcam.recipes import Cookbook
-from beyondcam.report.page import NAMES, number
-from beyondcam.studies.bench import Bench, Subject, difference, row_of
-from beyondcam.studies.finding import Finding, Interval, Plot, Point, Table, bounded
+from beyondcam.studies.finding import Finding, Plot, Point, Table
+from beyondcam.studies.workspace import Setup, Workspace
 from beyondcam.windows import contribution_window
 
-KERNELS = (1, 3, 5, 7, 9)
-DEAR = (5, 7, 9)
-"""Left out on a small budget: without pooling they take most of the time."""
-
-SIDE = 32
+SIDE = 32  # of the input
 RECIPES = ("cam", "saliency", "saliency+smooth")
-OTHERS = ("resnet50", "tf_efficientnet_lite0")
-
-TRAININGS = 3
-"""Seeds of each kernel; two on a budget of fewer than three repeats."""
-
-EPOCHS = 9
-"""The most epochs of each: unpooled, wide kernels take too long for more."""
-
-Rows = Mapping[tuple[int, str], Sequence[Mapping[str, float]]]
-"""(F, recipe) → its rows of scores, one a training seed."""
 
 
-def window(bench: Bench) -> Finding:
-    """Train each kernel with several seeds; CAM and saliency of each, and what F = 1 makes of gradients."""
-    if bench.run:
-        raise BeyondcamError("study window: trains the study's networks on the digits; it takes no --run")
-    rows: dict[tuple[int, str], list[Mapping[str, float]]] = {}
-    maps: dict[int, list[float | None]] = {}
+@dataclass(frozen=True)
+class WindowSettings:
+    """Which networks are trained, and for how long: without pooling, large kernels take most of the time."""
+
+    kernels: tuple[int, ...] = (1, 3, 5, 7, 9)
+    slow_kernels: tuple[int, ...] = (5, 7, 9)  # left out on a quick budget
+    trainings: int = 3  # at most, of each kernel, with different seeds
+    epochs: int = 9  # at most
+    networks: tuple[str, ...] = ("resnet50", "tf_efficientnet_lite0")  # whose window is stated too
+
+
+MetricRows = Mapping[tuple[int, str], Sequence[Mapping[str, float | None]]]
+"""(F, recipe) → metrics by name, of each training seed."""
+
+
+def study_window(workspace: Workspace, settings: WindowSettings) -> Finding:
+    """Train each kernel with several seeds; score CAM and saliency, and find zero gradients at F = 1."""
+    budget = workspace.budget
+    if workspace.run:
+        raise BeyondcamError("study window trains its own networks; leave it out", parameter="run")
+    rows: dict[tuple[int, str], list[Mapping[str, float | None]]] = {}
+    mean_aps: dict[int, list[float | None]] = {}
     leads: dict[int, list[float]] = {}
-    silent: list[dict[str, float]] = []
-    kernels = [kernel for kernel in KERNELS if bench.budget.dear or kernel not in DEAR]
+    counts: list[dict[str, float]] = []
+    kernels = [k for k in settings.kernels if budget.thorough or k not in settings.slow_kernels]
     for kernel in kernels:
-        for seed in range(min(TRAININGS, bench.budget.repeats)):
-            subject = bench.trained(
+        for seed in range(min(settings.trainings, budget.repeats)):
+            setup = workspace.train_setup(
                 f"kernel{kernel}-{seed}", kernel=kernel, pool=False, size=SIDE, seed=seed,
-                epochs=min(EPOCHS, bench.budget.epochs),
+                epochs=min(settings.epochs, budget.epochs),
             )  # fmt: skip
-            found = bench.mapped(subject, {name: Cookbook().recipe(name) for name in RECIPES})
-            scores = bench.scored(subject, found)
+            evidence = workspace.map_images(setup, {name: Cookbook().recipe(name) for name in RECIPES})
+            scores = workspace.score(setup, evidence)
             for name in RECIPES:
-                rows.setdefault((kernel, name), []).append(row_of(scores, name))
-            leads.setdefault(kernel, []).append(difference(scores, "saliency+smooth", "cam")[0])
-            maps.setdefault(kernel, []).append(subject.mean_ap)
+                rows.setdefault((kernel, name), []).append(scores.row(name).metrics)
+            leads.setdefault(kernel, []).append(scores.difference("saliency+smooth", "cam")[0])
+            mean_aps.setdefault(kernel, []).append(setup.mean_ap)
             if kernel == 1:
-                silent.append(bench.kept(f"silent-{seed}", subject, partial(silence, subject)))
+                counts.append(workspace.cached(f"silent-{seed}", setup, partial(count_zero_gradients, setup)))
 
     first, last = kernels[0], kernels[-1]
-    ndr, precision = (
-        {f: bounded(*spread([row[metric] for row in rows[f, "saliency+smooth"]])) for f in (first, last)}
+    recall, precision = (
+        {f: mean_text([row[metric] for row in rows[f, "saliency+smooth"]]) for f in (first, last)}
         for metric in ("ndr_recall", "fg_precision")
     )
-    counts = {key: sum(own[key] for own in silent) for key in silent[0]}
-    share = shares(counts)
-    forced = (
-        f"is zero at {share['zero where dead']} of the pixels where every feature is ({share['dead']} of all)"
-        if counts["dead"]
-        else "has no pixel where it must be zero, since none has every feature zero,"
-    )
+    total = {key: sum(of_seed[key] for of_seed in counts) for key in counts[0]}
+    share = zero_shares(total)
+    dead = "must be zero where all features are zero, which is the case at no pixel,"
+    if total["dead"]:
+        dead = (
+            f"is zero at {share['zero where dead']} of pixels with all features zero ({share['dead']} of all)"
+        )
     statement = (
-        f"Smoothed saliency at F = {first} has NDR-Recall {ndr[first]} at FG-Precision {precision[first]}, "
-        f"at F = {last} {ndr[last]} at {precision[last]}; its mIoU less CAM's goes from "
-        f"{bounded(*spread(leads[first]))} to {bounded(*spread(leads[last]))} (mAP {mean(maps[first])} and "
-        f"{mean(maps[last])}, by chance {number(subject.chance)}; {len(leads[first])} trainings each, oracle "
-        f"τ, each against its own CAM). At F = 1 the gradient {forced} and is zero at "
-        f"{share['zero where A ≤ 0']} of the pixels where A ≤ 0; with a ReLU before pooling at "
-        f"{share['with ReLU']} of these."
+        f"At F = {first}, smoothed saliency has NDR-Recall {recall[first]} and FG-Precision "
+        f"{precision[first]}, at F = {last} {recall[last]} and {precision[last]}; its mIoU minus CAM's is "
+        f"{mean_text(leads[first])} and {mean_text(leads[last])} (mAP {mean_number(mean_aps[first])} and "
+        f"{mean_number(mean_aps[last])}, chance level {number(setup.chance_ap)}; {len(leads[first])} "
+        f"trainings each, oracle τ, each compared to its own CAM). At F = 1 the gradient {dead} and is zero "
+        f"at {share['zero where A ≤ 0']} of the pixels where A ≤ 0; with a ReLU before pooling it is zero at "
+        f"{share['with ReLU']} of the latter."
     )
     plots = [
-        Plot(f"{words} against F", "F", words,
-             {name: against({k: rows[k, name] for k in kernels}, metric) for name in RECIPES})
-        for metric, words in NAMES.items()
+        Plot(f"{metric.label} by F", "F", metric.label,
+             {name: kernel_line({k: rows[k, name] for k in kernels}, metric.name) for name in RECIPES})
+        for metric in METRICS.values()
     ]  # fmt: skip
-    return Finding(statement, (scored(rows, maps, leads), windows(), silenced(silent)), plots)
+    tables = (kernel_table(rows, mean_aps, leads), window_table(settings), zero_table(counts))
+    return Finding(statement, tables, plots)
 
 
-def scored(
-    rows: Rows, maps: Mapping[int, Sequence[float | None]], leads: Mapping[int, Sequence[float]]
+def kernel_table(
+    rows: MetricRows, mean_aps: Mapping[int, Sequence[float | None]], leads: Mapping[int, Sequence[float]]
 ) -> Table:
-    """Every kernel and recipe, means over seeds with Student's interval."""
+    """Every kernel and recipe: means over training seeds with Student's interval."""
     lines = [
         (
             f"F = {kernel}, {name}",
-            mean(maps[kernel]),
-            *(bounded(*spread([row[metric] for row in own])) for metric in NAMES),
-            bounded(*spread(leads[kernel])) if name == "saliency+smooth" else "–",
+            mean_number(mean_aps[kernel]),
+            *(mean_text([row[metric] for row in by_seed]) for metric in METRICS),
+            mean_text(leads[kernel]) if name == "saliency+smooth" else "–",
         )
-        for (kernel, name), own in rows.items()
+        for (kernel, name), by_seed in rows.items()
     ]
-    head = ("", "mAP", *NAMES.values(), "mIoU less cam's")
+    head = ("", "mAP", *(metric.label for metric in METRICS.values()), "mIoU minus cam's")
     return Table("Means over trainings with intervals over trainings, oracle τ", head, lines)
 
 
-def windows() -> Table:
-    """The contribution window of one activation, from the modules."""
+def window_table(settings: WindowSettings) -> Table:
+    """The contribution window of one activation, computed from the network's modules."""
     rows = []
-    for kernel in KERNELS:
-        alone, pooled = (contribution_window(convnet(kernel, pool=p).eval(), 64) for p in (False, True))
-        rows.append((f"ConvNet, F = {kernel}", f"{alone.size:g}", f"{pooled.size:g} with its two pools"))
-    for name in OTHERS:
-        network = build(name, ["a"], 224).backbone
+    for kernel in settings.kernels:
+        plain, pooled = (contribution_window(convnet(kernel, pool=p).eval(), 64) for p in (False, True))
+        rows.append((f"ConvNet, F = {kernel}", f"{plain.size:g}", f"{pooled.size:g} with its two pools"))
+    for name in settings.networks:
+        network = build_classifier(name, ["a"], 224).backbone
         rows.append((name, f"{contribution_window(network, 224).size:g}", "of an input of 224"))
-    return Table(
-        "Contribution window of one activation, pixels of the input", ("network", "window", ""), rows
-    )
+    title = "Contribution window of one activation, pixels of the input"
+    return Table(title, ("network", "window", ""), rows)
 
 
-def silence(subject: Subject) -> dict[str, float]:
-    """For F = 1: numbers of pixels, and of gradients that vanish; over all images and their targets.
+def count_zero_gradients(setup: Setup) -> dict[str, float]:
+    """Numbers of pixels and of zero gradients at F = 1, over all images and their targets.
 
-    Where every feature is zero a 1×1 network passes no gradient, and else it may pass some even where A ≤ 0,
-    since pooling comes before any ReLU; with a ReLU before pooling it must pass none there.
+    A 1×1 network has zero gradient wherever all of its features are zero. Elsewhere its gradient may differ
+    from zero even if A ≤ 0, since scores are pooled without a ReLU; with a ReLU before pooling it is zero.
     """
     counts = dict.fromkeys(("all", "dead", "zero where dead", "A ≤ 0", "zero where A ≤ 0", "with ReLU"), 0.0)
-    classifier, view = subject.classifier, Plain()
-    for i in subject.images.ids:
-        photo = subject.images.read(i)
+    classifier, view, saliency = setup.classifier, Plain(), Saliency()
+    for i in setup.images.ids:
+        photo = setup.images.read(i)
         (whole,) = view.views(i, photo.height, photo.width, classifier.size, 0)
         x = classifier.normalise(whole.cut(photo.pixels))[None]
         dead = (classifier.backbone(x)[0] == 0).all(0)
-        for target in subject.images.labels[i]:
-            asked = (torch.arange(len(classifier.classes)) == target)[None]
-            forward = run_forward(classifier, x, asked, gradient=True)
-            rectified = run_forward(_Rectified(classifier), x, asked, gradient=True)
-            low, still, still_rectified = (
-                cam(forward)[0] == 0,
-                saliency(forward)[0] == 0,
-                saliency(rectified)[0] == 0,
-            )
+        for target in setup.images.labels[i]:
+            targets = (torch.arange(len(classifier.classes)) == target)[None]
+            forward = run_forward(classifier, x, targets, saliency.needs)
+            rectified = run_forward(_Rectified(classifier), x, targets, saliency.needs)
+            low = CAM()(forward)[0] == 0
+            zero, zero_rectified = saliency(forward)[0] == 0, saliency(rectified)[0] == 0
             counts["all"] += dead.numel()
             counts["dead"] += int(dead.sum())
-            counts["zero where dead"] += int((still & dead).sum())
+            counts["zero where dead"] += int((zero & dead).sum())
             counts["A ≤ 0"] += int(low.sum())
-            counts["zero where A ≤ 0"] += int((still & low).sum())
-            counts["with ReLU"] += int((still_rectified & low).sum())
+            counts["zero where A ≤ 0"] += int((zero & low).sum())
+            counts["with ReLU"] += int((zero_rectified & low).sum())
     return counts
 
 
 class _Rectified(Classifier):
-    """A classifier whose activations pass a ReLU before they are pooled."""
+    """A classifier whose class activations pass a ReLU before they are pooled."""
 
     def __init__(self, classifier: Classifier) -> None:
         nn.Module.__init__(self)
@@ -169,35 +171,33 @@ class _Rectified(Classifier):
         return Activations(activations.mean((2, 3)), activations)
 
 
-def shares(counts: Mapping[str, float]) -> dict[str, str]:
-    """Counts as `silence` gives them as shares, of all pixels or of those that each is among."""
-    of = {
-        "dead": "all",
-        "zero where dead": "dead",
-        "A ≤ 0": "all",
-        "zero where A ≤ 0": "A ≤ 0",
-        "with ReLU": "A ≤ 0",
-    }
-    return {
-        key: f"{counts[key] / counts[whole]:.1%}" if counts[whole] else "none" for key, whole in of.items()
-    }
+def zero_shares(counts: Mapping[str, float]) -> dict[str, str]:
+    """The counts of `count_zero_gradients` as shares of all pixels, or of the pixels they are among."""
+    among = {"dead": "all", "zero where dead": "dead", "A ≤ 0": "all", "zero where A ≤ 0": "A ≤ 0",
+             "with ReLU": "A ≤ 0"}  # fmt: skip
+    return {key: f"{counts[key] / counts[of]:.1%}" if counts[of] else "none" for key, of in among.items()}
 
 
-def silenced(silent: Sequence[Mapping[str, float]]) -> Table:
-    """What `silence` found, a row a seed."""
-    rows = [(str(seed), *shares(own).values()) for seed, own in enumerate(silent)]
-    head = ("seed", "pixels with every feature zero", "of which with zero gradient", "pixels with A ≤ 0",
-            "of which with zero gradient", "of which, with ReLU before pooling")  # fmt: skip
-    return Table("F = 1: where the gradient vanishes", head, rows)
+def zero_table(counts: Sequence[Mapping[str, float]]) -> Table:
+    """One row per training seed of F = 1."""
+    rows = [(str(seed), *zero_shares(of_seed).values()) for seed, of_seed in enumerate(counts)]
+    head = ("seed", "pixels with all features zero", "zero gradient among these", "pixels with A ≤ 0",
+            "zero gradient among these", "zero gradient with ReLU before pooling")  # fmt: skip
+    return Table("F = 1: where the gradient is zero", head, rows)
 
 
-def mean(values: Sequence[float | None]) -> str:
-    """A mean, or a dash where a value is missing."""
-    return number(spread(values)[0])
+def mean_number(values: Sequence[float | None]) -> str:
+    """A mean over trainings, as text."""
+    return number(mean_with_interval(values)[0])
 
 
-def spread(values: Sequence[float | None]) -> tuple[float | None, Interval | None]:
-    """Mean over trainings and Student's 95 % interval; nothing where one of them has no value."""
+def mean_text(values: Sequence[float | None]) -> str:
+    """A mean over trainings with its interval, as text."""
+    return bounded(*mean_with_interval(values))
+
+
+def mean_with_interval(values: Sequence[float | None]) -> tuple[float | None, Interval | None]:
+    """Mean over trainings and Student's 95 % interval; None where a training has no value."""
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None, None
@@ -205,7 +205,7 @@ def spread(values: Sequence[float | None]) -> tuple[float | None, Interval | Non
     return float(mean), (float(mean - half), float(mean + half))
 
 
-def against(rows: Mapping[int, Sequence[Mapping[str, float]]], metric: str) -> list[Point]:
-    """Means over trainings by F, to be plotted, where there are any."""
-    found = {kernel: spread([row[metric] for row in own]) for kernel, own in rows.items()}
-    return [(k, value, interval) for k, (value, interval) in found.items() if value is not None]
+def kernel_line(rows: Mapping[int, Sequence[Mapping[str, float | None]]], metric: str) -> list[Point]:
+    """Means over trainings by F, where there are any."""
+    means = {kernel: mean_with_interval([row[metric] for row in by_seed]) for kernel, by_seed in rows.items()}
+    return [(k, value, interval) for k, (value, interval) in means.items() if value is not None]

@@ -1,0 +1,73 @@
+from .classifier import (
+    Classifier,
+    Clip,
+    TrainConfig,
+    Wrapped,
+    adopt_network,
+    clip,
+    fingerprint,
+    folded,
+    imagenet_classifier,
+    load_classifier,
+    train_classifier,
+    wrap,
+)
+from .data import LabelledImages, Photo, open_images, read_photo
+from .data.masks import Masks, open_masks
+from .errors import BeyondcamError
+from .evidence import Evidence, map_split, map_witnesses
+from .library import classify, map_batch, map_image
+from .maps import Map, register_map
+from .metrics import Scores, ThresholdSplit, score_split
+from .perturbations import Perturbation, register_perturbation
+from .plotting import plot
+from .recipes import Cookbook, Recipe, Source
+from .refinements import Refinement, register_refinement
+from .seeds import seed_labels
+from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
+
+__all__ = [
+    "BeyondcamError",
+    "Classifier",
+    "Clip",
+    "Cookbook",
+    "Evidence",
+    "LabelledImages",
+    "Map",
+    "Masks",
+    "Perturbation",
+    "Photo",
+    "Recipe",
+    "Refinement",
+    "Scores",
+    "SegmentConfig",
+    "Segmenter",
+    "Source",
+    "ThresholdSplit",
+    "TrainConfig",
+    "Wrapped",
+    "adopt_network",
+    "classify",
+    "clip",
+    "fingerprint",
+    "folded",
+    "imagenet_classifier",
+    "load_classifier",
+    "load_segmenter",
+    "map_batch",
+    "map_image",
+    "map_split",
+    "map_witnesses",
+    "open_images",
+    "open_masks",
+    "plot",
+    "read_photo",
+    "register_map",
+    "register_perturbation",
+    "register_refinement",
+    "score_split",
+    "seed_labels",
+    "train_classifier",
+    "train_segmenter",
+    "wrap",
+]

@@ -1,0 +1,52 @@
+"""The classifier of a RUN."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from beyondcam.classifier.adopt import load_adopted
+from beyondcam.classifier.build import build_classifier
+from beyondcam.classifier.config import TrainConfig
+from beyondcam.classifier.model import Classifier
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_json
+from beyondcam.training.checkpoint import CHECKPOINT, restore
+
+WEIGHTS = "classifier.safetensors"
+
+
+def load_classifier(run: Path | str) -> Classifier:
+    """The classifier of a RUN, in eval mode, on the CPU; its `checkpoint` is the hash of the file read."""
+    run = Path(run)
+    config, classes = read_config(run)
+    adopted = read_json(run / "config.json", "beyondcam adopt").get("adopted")
+    if adopted is not None:
+        return load_adopted(run, adopted, classes)
+    classifier = build_as(config, classes)
+    classifier.checkpoint = restore(
+        classifier, run / WEIGHTS, f"a checkpoint of {config.backbone}", "beyondcam train"
+    )
+    if read_config(run) != (config, classes):
+        raise BeyondcamError(f"{run}: another training has just ended there; run the command again")
+    return classifier.eval()
+
+
+def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
+    """The settings and classes of a RUN. Raises `BeyondcamError` where its training is not finished."""
+    path = run / "config.json"
+    if (run / CHECKPOINT).exists() and not (path.exists() and (run / WEIGHTS).exists()):
+        raise BeyondcamError(f"{run}: training is not finished; run `beyondcam train` again to go on")
+    content = read_json(path, f"beyondcam train --out {run}")
+    try:
+        return TrainConfig.model_validate(content["train"]), tuple(content["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BeyondcamError(f"{path}: not a run's settings ({str(error).splitlines()[0]})") from None
+
+
+def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = False) -> Classifier:
+    """A new classifier by the settings; `pretrained` loads the ImageNet weights that they name."""
+    return build_classifier(
+        config.backbone, classes, config.size, kernel=config.kernel, pool=config.pool,
+        output_stride=config.output_stride, mean=config.mean, std=config.std,
+        pretrained=pretrained and config.pretrained,
+        weights=config.weights if pretrained else None,
+    )  # fmt: skip

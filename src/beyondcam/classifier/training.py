@@ -1,0 +1,179 @@
+"""Train a classifier from image-level labels, and nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric, seed_everything
+from torch import Tensor, nn
+
+from beyondcam.classifier.config import TrainConfig
+from beyondcam.classifier.evaluation import labelled_samples, mean_average_precision
+from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
+from beyondcam.classifier.model import Classifier
+from beyondcam.data import LabelledImages, open_images
+from beyondcam.devices import open_fabric, to_device, total_of
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import hash_of, write_json
+from beyondcam.training.checkpoint import CHECKPOINT, locked, read_checkpoint, write_weights
+from beyondcam.training.loop import Log, Trainer
+from beyondcam.training.samples import Batch, draw_batches, random_view
+
+HELD_OUT = 0.1
+"""Share of the training images that choose the epoch that is kept."""
+
+NETWORK = ("backbone", "kernel", "pool", "output_stride", "size", "mean", "std")
+"""What a classifier must have in common with the one it starts from."""
+
+
+def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) -> dict[str, str]:
+    """Open the data that `config` names and train; the split `val`, if there is one, is scored in the end.
+
+    Returns the images left out, with the reason; of several processes the first returns them all.
+    """
+    images = open_images(config.data, config.split, config.classes)
+    if fabric.is_global_zero:
+        log(images.summary())
+    val = None
+    try:
+        val = _validation_images(config, images)
+    except BeyondcamError as error:
+        if fabric.is_global_zero:
+            log(f"no mAP on val: {error}")
+    return train_classifier(images, config, run, val=val, fabric=fabric, log=log)
+
+
+def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledImages:
+    """The labelled images of the split `val` that are not trained on. Raises `BeyondcamError` without any."""
+    val = open_images(config.data, "val", images.classes)
+    trained = val.shared(images)
+    ids = tuple(i for i in val.ids if i in val.labels and i not in trained)
+    if not ids:
+        raise BeyondcamError("it has no labelled image that was not trained on")
+    return replace(val, ids=ids)
+
+
+def train_classifier(
+    images: LabelledImages,
+    config: TrainConfig,
+    run: Path,
+    *,
+    val: LabelledImages | None = None,
+    fabric: Fabric | None = None,
+    log: Log = print,
+) -> dict[str, str]:
+    """Train on `images` and write `RUN/classifier.safetensors`, `RUN/config.json`, `RUN/training.json`.
+
+    The weights kept are those of the epoch with the highest mAP on a tenth of the images, which are not
+    trained on; their mAP on `val`, if given, is reported. Killed at any moment, the same call goes on after
+    the last whole epoch and ends with the bytes of an undisturbed run. An earlier classifier in `run` is
+    replaced when this one is done, and not before.
+
+    Under torchrun the processes share the rows of every batch and average their gradients, which is the
+    training of one process, but for batch norm that is not frozen: it sees each process's own rows. Returns
+    the images left out, with the reason; of several processes the first returns them all, the others none.
+    Raises `BeyondcamError` where nothing can be learnt, training diverges, or another is at work in `run`.
+    """
+    ids = [i for i in images.ids if i in images.labels]
+    if len(ids) < 2:
+        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least")
+    shuffled = np.random.default_rng(config.seed).permutation(len(ids))
+    parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
+    held, kept = ([ids[n] for n in sorted(part)] for part in parts)
+    epochs = config.epochs_for(len(kept))
+    settings = json.loads(config.model_dump_json()) | {"data": images.data, "epochs": epochs}
+    key = hash_of([settings, images.classes, [(i, sorted(images.labels[i])) for i in ids]])
+
+    fabric = fabric or open_fabric()
+    shard = fabric.global_rank, fabric.world_size
+    state = read_checkpoint(run, key)
+    seed_everything(config.seed, verbose=False)
+    classifier = to_device(_initial(config, images.classes, resumed=state is not None), fabric)
+    trainer = Trainer(
+        classifier, _optimizer(classifier, config),
+        labelled_samples(images, classifier, random_view(config, config.perturb)),
+        lambda epoch: draw_batches(kept, config.batch, config.seed, epoch, shard),
+        multilabel_loss, config, epochs, fabric, log,
+        frozen=classifier if config.frozen_bn else None, ema=config.ema,
+        validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
+    )  # fmt: skip
+    left_out: dict[str, str] = {}
+    with locked(run, fabric):
+        progress = trainer.fit(run, key, state)
+        if fabric.is_global_zero:
+            unlabelled = (i for i in images.ids if i not in images.labels)
+            left_out = {i: images.unlabelled.get(i, "no label") for i in unlabelled} | progress.left_out
+            read = sum(i not in left_out for i in kept)
+            training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
+            classifier.load_state_dict(progress.weights)
+            training["val_map"], unread = _score(classifier, val, log)
+            _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
+            left_out = left_out | unread
+        fabric.barrier()
+    return left_out
+
+
+def _score(
+    classifier: Classifier, val: LabelledImages | None, log: Log
+) -> tuple[float | None, dict[str, str]]:
+    """The mAP on `val`, None where there is none, and its images that cannot be read, with the reason."""
+    if val is None:
+        return None, {}
+    ap, unread = mean_average_precision(classifier, val, val.ids)
+    log("no mAP on val: none of its images can be read" if ap is None else f"mAP on val: {ap:.4f}")
+    return ap, unread
+
+
+def _publish(run: Path, settings: object, training: object, weights: Mapping[str, Tensor]) -> None:
+    """Put a finished training in the place of an earlier one.
+
+    The earlier weights are removed first, so that they never stand beside the settings of others. If the
+    process is killed in between, the checkpoint is still there to go on from.
+    """
+    for earlier in (run / "training.json", run / WEIGHTS):
+        earlier.unlink(missing_ok=True)
+    write_json(run / "config.json", settings)
+    write_weights(run / WEIGHTS, weights)
+    write_json(run / "training.json", training)
+    (run / CHECKPOINT).unlink()
+
+
+def _initial(config: TrainConfig, classes: Sequence[str], *, resumed: bool) -> Classifier:
+    """The classifier that training begins with; if `resumed`, the checkpoint brings its weights."""
+    if config.start is None or resumed:
+        return build_as(config, classes, pretrained=not resumed)
+    theirs, known = read_config(config.start)
+    pairs = [(name, getattr(theirs, name), getattr(config, name)) for name in NETWORK]
+    for name, there, asked in (*pairs, ("classes", known, tuple(classes))):
+        if there != asked:
+            raise BeyondcamError(f"start: {config.start} was trained with {name} {there}, not {asked}")
+    return load_classifier(config.start)
+
+
+def multilabel_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
+    """Binary cross entropy of the scores (B, C), the mean over all rows of a batch, for `Trainer.loss`.
+
+    None where no process has a row; one that has none while others do must take part nevertheless.
+    """
+    x, y, _ = batch
+    rows = total_of(len(x), fabric)
+    if not rows:
+        return None
+    scores = model(x).scores
+    loss = F.binary_cross_entropy_with_logits(scores, y) if len(x) else scores.sum()
+    return loss * (len(x) * fabric.world_size / rows)
+
+
+def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optimizer:
+    groups = [
+        {"params": list(classifier.backbone.parameters()), "lr": config.lr},
+        {"params": [classifier.weight], "lr": config.lr * config.head_lr},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)

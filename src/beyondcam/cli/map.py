@@ -1,0 +1,115 @@
+"""`beyondcam map` and `beyondcam import`: evidence."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from beyondcam.cli.options import (
+    Batch,
+    Classes,
+    Data,
+    Recipes,
+    Run,
+    Seed,
+    Split,
+    check_name,
+    classes_of_keys,
+    end,
+    open_images_of,
+)
+from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError
+
+
+def map_command(
+    run: Run,
+    recipe: Annotated[list[str], typer.Option(help="A recipe, NAME or NAME+REFINEMENT; repeat for more.")],
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+    recipes: Recipes = None,
+    targets: Annotated[
+        Literal["labels", "predicted"],
+        typer.Option(help="Map the classes of the labels, or those that the classifier predicts."),
+    ] = "labels",
+    seed: Seed = 0,
+    batch: Batch = 8,
+    precision: Annotated[
+        Literal["float32", "bf16"], typer.Option(help="Of the network's arithmetic.")
+    ] = "float32",
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Map only every N-th chunk of images, from the I-th.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Processes that refine and write; by default as many as make the run shorter."
+        ),
+    ] = None,
+    witnesses: Annotated[
+        bool,
+        typer.Option(help="Also map what the rule blind needs, of up to 128 images: three passes each."),
+    ] = True,
+) -> None:
+    """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
+    from beyondcam.classifier import load_classifier
+    from beyondcam.devices import keep_memory, open_fabric, to_device
+    from beyondcam.evidence import map_split, map_witnesses
+    from beyondcam.recipes import Cookbook
+
+    cookbook = Cookbook(recipes)
+    chosen = {name: cookbook.recipe(name) for name in recipe}
+    part = shard_of(shard)
+    images = open_images_of(run, data, split, classes)
+    fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
+    keep_memory(fabric.device)
+    classifier = to_device(load_classifier(run), fabric)
+    left_out = map_split(
+        classifier, images, chosen, run,
+        seed=seed, targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
+    )  # fmt: skip
+    if witnesses:
+        left_out |= map_witnesses(
+            classifier, images, run,
+            targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
+        )  # fmt: skip
+    fabric.barrier()  # torchrun ends the others as soon as one exits 1
+    end(left_out)
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """The shard (index from 0, count) of `--shard`, or of the process where torchrun started several."""
+    from beyondcam.devices import processes
+
+    rank, world = processes()
+    if text is None:
+        return rank, world
+    if world > 1:
+        raise BeyondcamError("torchrun shares out the chunks itself; leave it out", parameter="shard")
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise BeyondcamError(f"write I/N with 1 ≤ I ≤ N, not {text}", parameter="shard")
+    return int(index) - 1, int(count)
+
+
+def import_command(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files ID.npy as IRN writes them.")],
+    recipe: Annotated[str, typer.Option(help="The name to give them.")],
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+) -> None:
+    """Maps that other code made → evidence, to be scored beside ours."""
+    from beyondcam.evidence import import_irn
+    from beyondcam.files import write_json
+    from beyondcam.recipes import Cookbook
+
+    check_name(recipe, "recipe")
+    if recipe.partition("+")[0] in Cookbook().recipes:
+        raise BeyondcamError(f"{recipe} is the name of a built-in recipe; give another", parameter="recipe")
+    images = open_images_of(run, data, split, classes)
+    left_out = import_irn(run, images, classes_of_keys(images), folder, recipe)
+    write_json(run / "left_out" / f"import-{split}.json", left_out)
+    end(left_out)

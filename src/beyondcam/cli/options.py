@@ -1,0 +1,118 @@
+"""What the commands share: options, and those that are made from the fields of settings."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, get_origin
+
+import typer
+
+from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError, first_complaint
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from beyondcam.data import LabelledImages
+
+T = TypeVar("T")
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `beyondcam train` made.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH; the default is the RUN's own.",
+    ),
+]
+Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]
+Split = Annotated[str, typer.Option(help="Split of the data.")]
+Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Batch = Annotated[int, typer.Option(min=1, help="Views in a forward pass.")]
+
+
+PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])
+
+
+def option_of(name: str, field: "FieldInfo") -> inspect.Parameter:
+    """The option for a field of settings. What is not given is None, and left to the settings."""
+    members = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
+    kind, *others = [member for member in members or (field.annotation,) if member is not NoneType]
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if choices:
+        kind = type(choices[0])
+    elif others or kind not in (bool, int, float, str, Path, *PAIRS_AND_TRIPLES):
+        kind = str
+    default = field.get_default()
+    if isinstance(default, bool):
+        default = name if default else f"no-{name}"
+    elif isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    option = typer.Option(
+        help=field.description,
+        metavar=f"[{'|'.join(map(str, choices))}]" if choices else None,
+        show_default=False if field.is_required() or default is None else str(default),
+    )
+    required = field.is_required()
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[kind if required else kind | None, option],
+    )
+
+
+def settings_of(make: Callable[..., T], given: Mapping[str, object]) -> T:
+    """Settings of the options that were given. Raises `BeyondcamError` that names a wrong one."""
+    from pydantic import ValidationError
+
+    try:
+        return make(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        fields, what = first_complaint(error)
+        raise BeyondcamError(what, parameter=fields[0] if fields else None) from None
+
+
+def open_images_of(run: Path, data: str | None, split: str, classes: str | None) -> "LabelledImages":
+    """The images of a split, by default of the RUN's own data and classes."""
+    from beyondcam.classifier import read_config
+    from beyondcam.data import open_images
+
+    config, trained = read_config(run)
+    images = open_images(data or config.data, split, names(classes) or trained)
+    if images.classes != trained:
+        raise BeyondcamError(f"give them as in training, {','.join(trained)}", parameter="classes")
+    return images
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """The names in a list with commas between them."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def check_name(name: str, parameter: str) -> None:
+    """Raise `BeyondcamError` where a name cannot be that of a folder in the RUN."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise BeyondcamError(f"{name!r} holds more than letters, digits, _, ., + and -", parameter=parameter)
+
+
+def end(left_out: Mapping[str, str]) -> None:
+    """Name what was left out, and exit with 1 if anything was."""
+    for what, reason in left_out.items():
+        log(f"left out: {what}: {reason}")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def classes_of_keys(images: "LabelledImages") -> tuple[str, ...]:
+    """The classes that keys of IRN's files number: all of the data's, if they include those of `images`."""
+    from beyondcam.data import open_images
+
+    try:
+        known = open_images(images.data, images.split).classes
+    except BeyondcamError:
+        return images.classes
+    return known if set(images.classes) <= set(known) else images.classes

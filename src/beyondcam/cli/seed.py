@@ -1,0 +1,65 @@
+"""`beyondcam seed`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beyondcam.cli.options import Classes, Data, Run, Split, classes_of_keys, end, open_images_of
+from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError
+
+
+def seed_command(
+    run: Run,
+    recipe: Annotated[str, typer.Option(help="Recipe whose evidence to take.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")],
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE|RULE",
+            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, from what "
+            "witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or oracle "
+            "as `score` found them.",
+        ),
+    ] = "adaptive",
+    void: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE|blind",
+            help="Leave pixels void whose evidence is this close to τ, both as square roots; blind: as close "
+            "as the witnesses disagree.",
+        ),
+    ] = "0",
+    coco: Annotated[bool, typer.Option("--coco", help="Also OUT/instances.json, in COCO's format.")] = False,
+    npy: Annotated[bool, typer.Option("--npy", help="Also OUT/npy, the evidence in IRN's format.")] = False,
+    data: Data = None,
+    split: Split = "val",
+    classes: Classes = None,
+) -> None:
+    """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
+    from beyondcam.data.masks import open_masks
+    from beyondcam.evidence import find_shelf
+    from beyondcam.files import write_json
+    from beyondcam.metrics import band_of, threshold_of
+    from beyondcam.seeds import write_coco, write_npy, write_seeds
+
+    images = open_images_of(run, data, split, classes)
+    shelf = find_shelf(run, images, recipe)
+    masks = None
+    try:
+        masks = open_masks(images.data, split, images.classes)
+    except BeyondcamError as error:
+        log(f"the seeds are not compared with masks: {error}")
+    tau = threshold_of(run, shelf, images, threshold, masks)
+    band = band_of(run, shelf, images, void, tau)
+    written = write_seeds(images, shelf, tau, out, band=band, masks=masks, log=log)
+    if coco:
+        write_coco(images, written.left_out, out)
+    if npy:
+        write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
+    write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
+    log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
+    if written.right is not None:
+        log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
+    end(written.left_out)

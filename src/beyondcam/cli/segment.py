@@ -1,0 +1,135 @@
+"""`beyondcam segment` and `beyondcam predict`: segmentation networks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from beyondcam.cli.options import Classes, Data, Run, check_name, end, open_images_of, settings_of
+from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError
+
+if TYPE_CHECKING:
+    from beyondcam.data import LabelledImages
+    from beyondcam.segment import EvaluationSplit, LabelSource
+
+
+def segment_command(
+    run: Run,
+    recipe: Annotated[str | None, typer.Option(help="Recipe whose seeds to train on.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Train on the masks: the upper bound.")] = False,
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE|RULE", help="τ of the seeds: a value, adaptive, blind, few, train or oracle."
+        ),
+    ] = "adaptive",
+    void: Annotated[
+        str, typer.Option(metavar="VALUE|blind", help="Do not train on pixels this close to τ, as of `seed`.")
+    ] = "0",
+    data: Data = None,
+    seeds_split: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
+    eval_split: Annotated[
+        str | None,
+        typer.Option(help="Split that is predicted and scored; by default val, where it has masks."),
+    ] = None,
+    classes: Classes = None,
+    rounds: Annotated[
+        int,
+        typer.Option(min=1, help="Train again on what the network predicts, limited to the image's labels."),
+    ] = 1,
+    name: Annotated[str | None, typer.Option(help="Of the folder in RUN/segment.")] = None,
+    **settings: object,
+) -> None:
+    """Seeds → segmentation network, RUN/segment/NAME, scored against masks where there are any.
+
+    The defaults are those for photos; a RUN of digits has its own.
+    """
+    from beyondcam.data import is_digits
+    from beyondcam.devices import keep_memory, open_fabric
+    from beyondcam.metrics import read_segments
+    from beyondcam.metrics.table import print_segments
+    from beyondcam.segment import segment_run
+    from beyondcam.segmentation import SegmentConfig, digits_segment_config
+
+    if (recipe is None) != truth:
+        raise BeyondcamError("write either --recipe NAME or --truth")
+    if name is not None:
+        check_name(name, "name")
+    if truth and rounds > 1:
+        raise BeyondcamError("there are rounds of seeds only, not of --truth", parameter="rounds")
+    images = open_images_of(run, data, seeds_split, classes)
+    config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
+    source = _label_source(run, images, recipe, threshold, void)
+    evaluation = None
+    try:
+        evaluation = _evaluation_split(open_images_of(run, data, eval_split or "val", classes), images)
+    except BeyondcamError as error:
+        if eval_split is not None:
+            raise
+        log(f"not scored: {error}")
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=log)
+    if evaluation and fabric.is_global_zero:
+        scored = (evaluation.images.data, evaluation.images.split)
+        print_segments(run, [row for row in read_segments(run) if (row.data, row.split) == scored])
+    end(left_out)
+
+
+def _label_source(
+    run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str
+) -> "LabelSource":
+    """What is trained on: the seeds of a recipe, or without one the masks."""
+    from beyondcam.data.masks import open_masks
+    from beyondcam.segment import labels_of_masks, labels_of_seeds
+
+    if recipe is not None:
+        return labels_of_seeds(run, images, recipe, threshold, void)
+    masks = open_masks(images.data, images.split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{images.data} has no masks", parameter="truth")
+    return labels_of_masks(images, masks)
+
+
+def _evaluation_split(images: "LabelledImages", trained_on: "LabelledImages") -> "EvaluationSplit":
+    """The images, none of them trained on, that a network is scored on, and their masks."""
+    from beyondcam.data.masks import open_masks
+    from beyondcam.segment import EvaluationSplit
+
+    masks = open_masks(images.data, images.split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{images.data} has no masks")
+    evaluation = EvaluationSplit(images, masks)
+    evaluation.check(trained_on)
+    return evaluation
+
+
+def predict_command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="RUN/segment/NAME that `beyondcam segment` made.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGES...", help="Photos, or folders of them.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")] = None,
+    onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
+) -> None:
+    """Photos → masks and overlays, with a segmentation network."""
+    from beyondcam.devices import keep_memory, open_fabric, to_device
+    from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
+
+    if images and out is None:
+        raise BeyondcamError("name a folder for the masks", parameter="out")
+    if not images and onnx is None:
+        raise BeyondcamError("name photos, or folders of them", parameter="images")
+    segmenter = load_segmenter(model)
+    if onnx is not None:
+        export_onnx(segmenter, onnx)
+        log(f"network in {onnx}")
+    if images and out is not None:
+        fabric = open_fabric()
+        keep_memory(fabric.device)
+        left_out = predict_photos(to_device(segmenter, fabric), images, out)
+        log(f"masks in {out}")
+        end(left_out)

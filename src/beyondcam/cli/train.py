@@ -1,0 +1,33 @@
+"""`beyondcam train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beyondcam.cli.options import Classes, end, names, settings_of
+from beyondcam.cli.terminal import log
+
+
+def train_command(
+    data: Annotated[
+        str,
+        typer.Option(metavar="D", help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH."),
+    ],
+    out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
+    classes: Classes = None,
+    **settings: object,
+) -> None:
+    """Image labels → classifier.
+
+    The defaults are those for photos; `--data digits` has its own.
+    """
+    from beyondcam.classifier import TrainConfig, digits_config, train_run
+    from beyondcam.data import is_digits
+    from beyondcam.devices import keep_memory, open_fabric
+
+    make = digits_config if is_digits(data) else TrainConfig
+    config = settings_of(make, {"data": data, "classes": names(classes), **settings})
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    end(train_run(config, out, fabric, log))

@@ -1,0 +1,165 @@
+"""The truth: `open_masks`, the only way to the masks of any data, and `Masks`.
+
+Masks are for scoring. Training and maps never import this module; what may is told in docs/architecture.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from beyondcam.data import coco, digits, folder, parse, voc
+from beyondcam.data.instances import read_instances
+from beyondcam.data.painting import paint
+from beyondcam.data.photo import VOID, read_mask
+from beyondcam.data.source import choose_classes, evenly, hash_split, keep_classes
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import path_below
+
+SAMPLE = 8
+"""Labelled images whose masks are compared with their labels when masks are opened."""
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The truth, for scoring. `read(id)` gives uint8 (H, W): 0 background, k class k, 255 void."""
+
+    classes: tuple[str, ...]
+    read: Callable[[str], Tensor]
+
+    def truth(self, image_id: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The mask of an image of (height, width) `size`. Raises `BeyondcamError` where it has another."""
+        mask = self.read(image_id).numpy()
+        if mask.shape != size:
+            raise BeyondcamError(
+                f"the mask of {image_id} is {mask.shape[1]}×{mask.shape[0]} pixels, "
+                f"the image {size[1]}×{size[0]}"
+            )
+        return mask
+
+
+def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
+    """The masks of `data`, None where it has none. Raises `BeyondcamError`.
+
+    To score by, and for what says of itself that it has seen them: the rules `train`, `few` and `oracle`, and
+    `segment --truth`.
+    """
+    kind, place = parse(data)
+    return MASKS[kind](place, split, classes)
+
+
+def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
+    """The masks of `SegmentationClass`; classes that are not VOC's are numbered by `classes.txt`."""
+    root = Path(place)
+    found = voc.read_split(root, split, wanted, SAMPLE)
+    masks = root / "SegmentationClass"
+    if not masks.is_dir():
+        return None
+    numbering = root / "classes.txt"
+    if found.known != voc.CLASSES and not numbering.is_file():
+        raise BeyondcamError(f"{numbering}: is needed, for its lines to say how {masks} numbers the classes")
+    return _of_files(lambda i: path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering)
+
+
+def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
+    """The index masks of `masks/`, or None where there is no such folder."""
+    root, masks = Path(place), Path(place) / "masks"
+    if not masks.is_dir():
+        return None
+    hash_split((), split, f"folder:{place}")
+    found = folder.read_folder(root, wanted)
+    numbering, used = root / "classes.txt", frozenset().union(*found.labels.values())
+    if used and used < set(found.known) and not numbering.is_file():
+        raise BeyondcamError(
+            f"{numbering}: is needed, since labels.csv names {len(used)} of {len(found.known)} classes, "
+            "and which of them the masks number is not clear"
+        )
+    files = folder.files_by_name(masks, (".png",))
+    return _of_files(
+        lambda i: files.get(i) or path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering
+    )
+
+
+def _of_files(
+    path: Callable[[str], Path],
+    labels: Mapping[str, frozenset[str]],
+    known: Sequence[str],
+    wanted: Sequence[str] | None,
+    numbering: Path,
+) -> Masks:
+    """Masks in files of their own, after some have been compared with the labels of their images."""
+    classes = choose_classes(wanted, known)
+    _compare({i: own for i, own in labels.items() if own}, path, known, numbering)
+
+    def read(image_id: str) -> Tensor:
+        return keep_classes(read_mask(path(image_id)), classes, known, str(path(image_id)))
+
+    return Masks(classes, read)
+
+
+def _compare(
+    labels: Mapping[str, frozenset[str]], path: Callable[[str], Path], known: Sequence[str], numbering: Path
+) -> None:
+    """Raise `BeyondcamError` where masks surely do not number the classes as `known` does."""
+    void_alone, agree, differ = [], 0, []
+    for i in evenly(sorted(labels), SAMPLE):
+        try:
+            values = set(read_mask(path(i)).unique().tolist())
+        except BeyondcamError:
+            continue  # which says so when it is read
+        shown, named = {known[v - 1] for v in values if 0 < v <= len(known)}, labels[i]
+        if VOID in values and not shown:
+            void_alone.append(i)
+        elif shown - named and named - shown:
+            differ.append(f"{path(i)} shows {min(shown - named)}, {i} is labelled {min(named - shown)}")
+        else:
+            agree += 1
+    if void_alone and not agree and not differ:
+        raise BeyondcamError(
+            f"{path(void_alone[0])}: holds no class but 255, which is void; write the number of a class, "
+            f"which is its line in {numbering.name}"
+        )
+    if len(differ) > agree:
+        raise BeyondcamError(
+            f"{numbering}: must list the classes in the order that masks number them: {differ[0]}"
+        )
+
+
+def _coco(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
+    """Masks painted from the instances, or None where the file has no annotations."""
+    images, file, _ = coco.find(place, split)
+    content = read_instances(file)
+    if not content.labelled:
+        return None
+    known = coco.class_names(content, file, wanted)
+    classes = choose_classes(wanted, known)
+
+    def read(image_id: str) -> Tensor:
+        if not image_id.isdecimal() or int(image_id) not in content.pictures:
+            raise BeyondcamError(f"{file}: has no image {image_id}")
+        mask = torch.from_numpy(paint(images, file, content, int(image_id)))
+        return keep_classes(mask, classes, known, f"{file}: image {image_id}")
+
+    return Masks(classes, read)
+
+
+def _digits(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
+    """The exact masks of the canvases."""
+    settings = digits.settings_of(place, split)
+    classes = choose_classes(wanted, digits.CLASSES)
+
+    def read(image_id: str) -> Tensor:
+        mask = torch.from_numpy(digits.make_canvas(image_id, settings)[1])
+        return keep_classes(mask, classes, digits.CLASSES, image_id)
+
+    return Masks(classes, read)
+
+
+Source = Callable[[str, str, Sequence[str] | None], Masks | None]
+
+MASKS: dict[str, Source] = {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder}
+"""How the masks of each source in `beyondcam.data.SOURCES` are read."""

@@ -1,0 +1,41 @@
+"""The one door for bytes that others made: pictures, tables, JSON, XML and pickled NumPy files.
+
+No other module opens such a file. Whatever a decoder raises on one becomes a `BeyondcamError` of one line
+that names the file; what a decoder may allocate is bounded before it starts; and nothing in a file is run.
+"""
+
+from beyondcam.decode.documents import read_json, read_table, read_text, read_xml
+from beyondcam.decode.door import Fingerprint, decoding, fingerprint, one_line, open_regular, read_bytes
+from beyondcam.decode.pickled import read_pickled
+from beyondcam.decode.pictures import (
+    MAX_PIXELS,
+    Header,
+    Pixels,
+    open_png,
+    read_header,
+    read_index_picture,
+    read_pixels,
+)
+from beyondcam.decode.rgb import upright
+
+__all__ = [
+    "MAX_PIXELS",
+    "Fingerprint",
+    "Header",
+    "Pixels",
+    "decoding",
+    "fingerprint",
+    "one_line",
+    "open_png",
+    "open_regular",
+    "read_bytes",
+    "read_header",
+    "read_index_picture",
+    "read_json",
+    "read_pickled",
+    "read_pixels",
+    "read_table",
+    "read_text",
+    "read_xml",
+    "upright",
+]

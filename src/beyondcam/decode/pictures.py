@@ -1,0 +1,198 @@
+"""Pictures of six formats, opened and decoded in bounded memory.
+
+The format is told by a file's first bytes, whatever its name. Pillow left alone would try some forty, among
+them PostScript, which runs programs.
+"""
+
+import ctypes
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular
+from beyondcam.decode.rgb import TURNS, reduced_rgb
+
+# what decoders say of malformed files names none; to silence them for a while only is not safe in threads
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+with suppress(OSError, AttributeError):  # where Pillow was built in another way
+    _libtiff = ctypes.CDLL(Image.core.__file__)  # type: ignore[attr-defined]
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
+
+MAX_PIXELS = 178_956_970
+"""Pixels of the largest picture that is read where nobody says otherwise, as Pillow has it."""
+
+MAX_TILES = 100_000
+"""Of a TIFF, which may be cut into pieces of a few pixels each."""
+
+ORIENTATION = 0x0112
+"""EXIF's tag."""
+
+
+class Format(NamedTuple):
+    """A format of pictures.
+
+    Attributes
+    ----------
+    magic : what its files begin with, one of these.
+    decoder : Pillow's class.
+    share : part of the limit on pixels that applies, since the decoder holds several copies of the picture.
+
+    """
+
+    magic: tuple[bytes, ...]
+    decoder: Callable[[BinaryIO], Image.Image]
+    share: float = 1.0
+
+
+FORMATS = {
+    "JPEG": Format((b"\xff\xd8\xff",), JpegImagePlugin.JpegImageFile),
+    "PNG": Format((b"\x89PNG\r\n\x1a\n",), PngImagePlugin.PngImageFile),
+    "BMP": Format((b"BM",), BmpImagePlugin.BmpImageFile),
+    "GIF": Format((b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
+    "WebP": Format((b"RIFF",), WebPImagePlugin.WebPImageFile, 1 / 3),
+    "TIFF": Format((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile, 1 / 2),
+}
+LOSSLESS = ("PNG", "BMP", "GIF", "TIFF")
+
+
+class Header(NamedTuple):
+    """What a picture's header says.
+
+    Attributes
+    ----------
+    stored : (height, width) of the pixels as stored.
+    orientation : EXIF's, 1 to 8; 1 is upright.
+
+    """
+
+    stored: tuple[int, int]
+    orientation: int
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(height, width) of the picture as it is shown."""
+        return self.stored[::-1] if self.orientation > 4 else self.stored
+
+
+class Pixels(NamedTuple):
+    """A decoded photo.
+
+    Attributes
+    ----------
+    rgb : uint8 (H, W, 3), upright, the longer side at most as asked.
+    size : (height, width) of the whole picture, upright.
+    fingerprint : of its file.
+
+    """
+
+    rgb: NDArray[np.uint8]
+    size: tuple[int, int]
+    fingerprint: Fingerprint
+
+
+def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """A photo in RGB, upright, averaged down to `max_side` where it is larger. Raises `BeyondcamError`.
+
+    16-bit and float pictures are stretched to 8 bits; transparent ones lie on white. A JPEG of more than
+    `max_pixels` is decoded at a half, a quarter or an eighth of its size; a file of another format is
+    refused.
+    """
+    with decoding(path, "an image"), open_regular(path) as file:
+        known = fingerprint(file)
+        picture, form = _opened(file, FORMATS)
+        with picture:
+            width, height = picture.size
+            _limit(picture, int(max_pixels * form.share))
+            picture.load()
+            orientation = _orientation(picture)
+            size = (width, height) if orientation > 4 else (height, width)
+            return Pixels(reduced_rgb(picture, orientation, size, max_side), size, known)
+
+
+def read_index_picture(
+    path: Path, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], list[int] | None]:
+    """The values (H, W) of a palette, grey or bilevel picture as stored, and its palette, flat RGB, or None.
+
+    Raises `BeyondcamError`.
+    """
+    with decoding(path, "a mask"), open_regular(path) as file:
+        picture, form = _opened(file, LOSSLESS)
+        with picture:
+            if picture.mode not in ("P", "L", "1"):
+                raise ValueError(f"a mask holds class indices, mode P or L; this one is {picture.mode}")
+            _limit(picture, int(max_pixels * form.share))
+            values = np.array(picture, np.uint8)
+            return values, picture.getpalette("RGB") if picture.mode == "P" else None
+
+
+def read_header(path: Path) -> Header:
+    """Size and orientation of a picture, without decoding it. Raises `BeyondcamError`."""
+    with decoding(path, "an image"), open_regular(path) as file:
+        picture, form = _opened(file, FORMATS)
+        with picture:
+            stored, orientation = (picture.height, picture.width), _orientation(picture)
+            if form is FORMATS["TIFF"] and orientation > 4:
+                stored = stored[::-1]  # Pillow gives the upright size
+            return Header(stored, orientation)
+
+
+def open_png(file: BinaryIO, length: int) -> PngImagePlugin.PngImageFile:
+    """Open a grey PNG of `length` bytes, of as many pixels as these can hold. Raises what Pillow raises."""
+    picture = PngImagePlugin.PngImageFile(file)
+    if picture.mode != "L" or picture.width * picture.height > 1032 * length:  # deflate packs no closer
+        raise ValueError("its header is not of such a file")
+    return picture
+
+
+def _opened(file: BinaryIO, formats: Iterable[str]) -> tuple[Image.Image, Format]:
+    start = file.read(16)
+    file.seek(0)
+    for name in formats:
+        form = FORMATS[name]
+        if start.startswith(form.magic) and (name != "WebP" or start[8:12] == b"WEBP"):
+            return form.decoder(file), form
+    raise ValueError(f"none of {', '.join(formats)}")
+
+
+def _limit(picture: Image.Image, most: int) -> None:
+    """Refuse a picture of more than so many pixels, or have it decoded at a reduced size where it can be."""
+    width, height = picture.size
+    if "progressive" in picture.info:
+        most //= 2  # of a progressive JPEG all coefficients are kept, at full size
+    elif isinstance(picture, JpegImagePlugin.JpegImageFile) and width * height > most:
+        by = next((n for n in (2, 4, 8) if width * height <= most * n * n), 8)
+        picture.draft(None, (width // by, height // by))
+    if picture.width * picture.height > most:
+        raise ValueError(
+            f"it has {width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} that are read of "
+            "this format; raise max_pixels, or reduce it"
+        )
+    if len(getattr(picture, "tile", ())) > MAX_TILES:
+        raise ValueError(f"it is cut into more than {MAX_TILES} tiles")
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none, or none that can be read."""
+    try:
+        value: Any = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow raises what it likes on a malformed EXIF block
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1

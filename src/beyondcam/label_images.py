@@ -1,0 +1,130 @@
+"""Label images as files that people and the field's tools can read, and the folders they are written to.
+
+Nothing here leads to masks: what trains and predicts writes its label images with this module too.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from beyondcam.data import PALETTE, Photo
+from beyondcam.decode import read_text
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import path_below, read_json, write_json, write_whole
+
+KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
+"""Subfolders with a file of each name, and the suffixes of the files."""
+
+
+class LabelFolder:
+    """A folder of label images: `masks/NAME.png`, `overlays/NAME.jpg`, and `classes.txt`, a class a line.
+
+    `written.json` lists the names that were written and what they are of, a split or photos to predict. So no
+    file of anyone else is written over, and those of photos that are gone can be deleted.
+
+    Parameters
+    ----------
+    out : the folder, which need not exist.
+    classes : their names.
+    data : the data that the label images are of, as `open_images` takes them.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the folder holds data, or label images of other classes.
+
+    """
+
+    def __init__(self, out: Path, classes: Sequence[str], data: str = "") -> None:
+        self.out, self.index = out, out / "written.json"
+        self.names: dict[str, str] = {}
+        there = out / "classes.txt"
+        if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
+            raise BeyondcamError(f"out: {out} is a folder of data, whose masks are the truth; name another")
+        if there.exists() and read_text(there) != class_list(classes):
+            raise BeyondcamError(f"out: {out} holds masks of other classes; name another")
+        if self.index.exists():
+            self.names = read_json(self.index, "beyondcam seed")
+            if not isinstance(self.names, dict):
+                raise BeyondcamError(
+                    f"{self.index}: not a list of what was written; name another folder by out"
+                )
+        elif (out / "instances.json").exists():
+            raise BeyondcamError(f"out: {out} holds an instances.json of other programs; name another")
+        self._classes = class_list(classes)
+
+    def begin(self, source: str, names: Iterable[str]) -> None:
+        """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""
+        names = list(names)
+        for name in names:
+            if name not in self.names and (there := [path for path in self._files(name) if path.exists()]):
+                raise BeyondcamError(
+                    f"out: {there[0]} is there already, and was not written by beyondcam; name another folder"
+                )
+        self.names |= dict.fromkeys(names, source)
+        write_json(self.index, self.names)
+        write_whole(self.out / "classes.txt", self._classes.encode())
+
+    def write(self, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
+        """Write a label image, and one over its photo. Raises `BeyondcamError` where they differ in size."""
+        check_size(photo, labels)
+        write_whole(path_below(self.out / "masks", name, ".png"), encode_labels(labels))
+        small = Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
+        picture = overlay(photo.pixels.permute(1, 2, 0).numpy(), np.asarray(small))
+        write_whole(path_below(self.out / "overlays", name, ".jpg"), encoded(picture, "JPEG", quality=90))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Delete the files of names that were written before."""
+        for name in names:
+            if self.names.pop(name, None) is not None:
+                for path in self._files(name):
+                    path.unlink(missing_ok=True)
+        write_json(self.index, self.names)
+
+    def _files(self, name: str) -> list[Path]:
+        """Where the files of a name are; nowhere for a name that leads out of the folder."""
+        try:
+            return [path_below(self.out / kind, name, suffix) for kind, suffix in KINDS.items()]
+        except BeyondcamError:
+            return []
+
+
+def check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:
+    """Raise `BeyondcamError` where a label image has another size than its photo as stored."""
+    if labels.shape != photo.size:
+        height, width = photo.size
+        raise BeyondcamError(
+            f"its labels are {labels.shape[1]}×{labels.shape[0]} pixels, the image {width}×{height}; "
+            "were they made of another?"
+        )
+
+
+def class_list(classes: Sequence[str]) -> str:
+    """Names by line: class k is line k, as in a `folder:`."""
+    return "".join(f"{name}\n" for name in classes)
+
+
+def encode_labels(labels: NDArray[np.uint8]) -> bytes:
+    """A label image (H, W) as a PNG with the VOC palette."""
+    picture = Image.fromarray(labels)
+    picture.putpalette(PALETTE)
+    return encoded(picture, "PNG")
+
+
+def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
+    """A picture as a file of one of PIL's formats."""
+    out = io.BytesIO()
+    picture.save(out, form, **options)
+    return out.getvalue()
+
+
+def overlay(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Image.Image:
+    """The photo, uint8 (H, W, 3), with each label's colour over it; background stays as it is."""
+    colours = np.array(PALETTE, np.float32).reshape(256, 3)[labels]
+    alpha = np.where(labels > 0, 0.55, 0.0)[..., None]
+    return Image.fromarray((pixels * (1 - alpha) + colours * alpha).astype(np.uint8))

@@ -1,0 +1,156 @@
+"""One pass over a split: each image's mask and evidence is read once, counted, and added up by recipe."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import (
+    LEVELS,
+    AdaptiveThreshold,
+    Evidence,
+    Shelf,
+    Threshold,
+    threshold_level,
+    winners_of,
+)
+from beyondcam.files import ahead
+from beyondcam.metrics.consensus import Consensus
+from beyondcam.metrics.metric import Pixels
+from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
+from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, resampled
+from beyondcam.outcome import LeftOut, attempt
+from beyondcam.progress import track
+
+
+def mapped_in_full(
+    recipes: Sequence[Shelf], images: LabelledImages
+) -> tuple[list[str], list[Shelf], list[tuple[Shelf, str]]]:
+    """The ids that any recipe has evidence of, the recipes that have it of all these, and the others, why."""
+    mapped = [{i for i in images.ids if shelf.path(i).exists()} for shelf in recipes]
+    any_has = set().union(*mapped)
+    complete, lacking = [], []
+    for shelf, ids in zip(recipes, mapped, strict=True):
+        if ids and ids == any_has:
+            complete.append(shelf)
+        elif any_has:
+            missing = f"{len(any_has) - len(ids)} of {len(any_has)} images of split {images.split}"
+            lacking.append((shelf, f"{missing} are not mapped; run `beyondcam map` again"))
+        else:
+            lacking.append((shelf, f"no image of split {images.split} is mapped yet; run `beyondcam map`"))
+    return [i for i in images.ids if i in any_has], complete, lacking
+
+
+class RecipeLook(NamedTuple):
+    """One recipe's evidence of one image."""
+
+    tally: ImageTally  # counted against the mask
+    agreeing: ImageTally | None  # counted against what the witnesses agree on, if they were asked
+    right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
+    adaptive: NDArray[np.bool_]  # (n,), which of them are right under the rule `adaptive`
+    uncovered: float  # share of the pixels that no view covered
+
+
+@dataclass(frozen=True)
+class Look:
+    """An image's mask (H, W), what the witnesses agree on there, and the recipes read so far."""
+
+    mask: NDArray[np.uint8]
+    agreed: NDArray[np.uint8] | None
+    recipes: tuple[RecipeLook, ...] = ()
+
+    def with_evidence(self, evidence: Evidence) -> "Look":
+        """The look with one more recipe."""
+        winners = winners_of(evidence)
+        agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
+        tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
+        level_of = np.zeros(256, np.int64)  # by label
+        level_of[tally.labels] = AdaptiveThreshold().levels(tally.won)
+        adaptive = right > level_of[self.mask[(self.mask > 0) & (self.mask != VOID)]]
+        look = RecipeLook(tally, agreeing, right, adaptive, evidence.uncovered)
+        return replace(self, recipes=(*self.recipes, look))
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its pixels."""
+        agreed = () if self.agreed is None else (self.agreed,)
+        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.adaptive))
+        return sum(pixels.nbytes for pixels in (self.mask, *agreed, *kept))
+
+
+def look_at(
+    ids: Sequence[str],
+    shelves: Sequence[Shelf],
+    masks: Masks,
+    agreed: Consensus | None = None,
+    *,
+    begun: Mapping[str, Look] | None = None,
+    label: str,
+) -> Iterator[tuple[str, Look | LeftOut]]:
+    """Look at images with the evidence of every shelf; `label` is that of the progress bar.
+
+    An image is left out where its mask, or its evidence of any recipe, cannot be read. `begun` has looks at
+    the first few shelves, which are not read again.
+    """
+
+    def read(image_id: str) -> Look:
+        look = begun.get(image_id) if begun else None
+        if look is None:
+            evidence = shelves[0].read(image_id)
+            mask = masks.truth(image_id, evidence.size)
+            look = Look(mask, agreed.truth(image_id, evidence.size) if agreed else None)
+            look = look.with_evidence(evidence)
+        for shelf in shelves[len(look.recipes) :]:
+            look = look.with_evidence(shelf.read(image_id))
+        return look
+
+    yield from zip(ids, track(ahead(attempt(read), ids), label, len(ids)), strict=True)
+
+
+class RecipeCounts:
+    """What a pass leaves of a recipe: small counts of each image, and sums over all of them."""
+
+    def __init__(self, shelf: Shelf, classes: int) -> None:
+        self.shelf = shelf
+        self.scored, self.agreed = Sweep.of((), classes), Sweep.of((), classes)  # as tally and agreeing are
+        self.images: dict[str, ImageTally] = {}
+        self.uncovered: list[float] = []
+        self.dr_levels = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
+        self.joint = np.zeros((LEVELS, LEVELS), np.int64)  # as `joint_levels` has it
+
+    def add(self, image_id: str, look: RecipeLook) -> None:
+        """Add an image."""
+        self.images[image_id] = look.tally
+        self.uncovered.append(look.uncovered)
+        self.scored.add(look.tally)
+        if look.agreeing is not None:
+            self.agreed.add(look.agreeing)
+
+    def add_regions(
+        self, look: RecipeLook, reference: RecipeLook, thresholds: Mapping[str, Threshold]
+    ) -> None:
+        """Add an image's discriminative regions; `thresholds` are the reference's, by rule."""
+        joint = joint_levels(look.right, reference.right)
+        self.joint += joint
+        for rule, threshold in thresholds.items():
+            if threshold.value is None:  # level 1 for the pixels that are right, 0 for the others
+                levels = np.bincount(look.adaptive[reference.adaptive], minlength=LEVELS)
+            else:
+                levels = region_levels(joint, threshold_level(threshold.value))
+            self.dr_levels[rule].append(levels)
+
+    def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
+        """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""
+        classes = len(self.scored.true) - 1
+        by_image = [tally.at(threshold.levels(tally.won), classes) for tally in self.images.values()]
+        regions = None
+        if rule in self.dr_levels:
+            levels = np.array(self.dr_levels[rule])  # (images, LEVELS)
+            last = 0 if threshold.value is None else threshold_level(threshold.value)
+            regions = weights @ levels[:, last + 1 :].sum(1), weights @ levels.sum(1)
+        return Pixels(*resampled(np.stack(by_image), weights), regions, absent)

@@ -1,0 +1,273 @@
+"""Results of a RUN as typed rows, and the JSON files that hold them.
+
+`scores.json` holds a `Row` for each recipe and threshold rule, `comparisons.json` a `Comparison` for each
+pair of recipes, `curves.json` a `Curve` for each recipe, `segments.json` a `NetworkRow` for each network.
+"""
+
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.evidence import checkpoint_hash
+from beyondcam.files import read_json, write_json
+from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.tally import Absent
+
+SCORE, SEGMENT = "beyondcam score", "beyondcam segment"
+"""The commands that write the files."""
+
+
+def _known(rule: str) -> str:
+    if rule not in RULES:
+        raise ValueError(f"no threshold rule is called {rule}")
+    return rule
+
+
+def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    if metrics.get("miou") is None:
+        raise ValueError("miou is missing")
+    return metrics
+
+
+RuleName = Annotated[str, AfterValidator(_known)]
+Numbers = dict[str, float | None]
+Intervals = dict[str, Interval | None]
+
+
+class Record(BaseModel):
+    """Typed content of a result file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written; a column that an older file lacks is not added to it."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class CostPerImage(Record):
+    """Mean cost of an image's maps: passes, megapixels they went over, and seconds of work."""
+
+    forward: float
+    backward: float
+    megapixels: float
+    seconds: float
+
+
+class ChosenOn(Record):
+    """The split whose masks chose a threshold, and its images where these were few."""
+
+    split: str
+    images: tuple[str, ...] | None = None
+
+
+class Origin(Record):
+    """The evidence and the images that a result was computed from."""
+
+    checkpoint: str
+    data: str
+    split: str
+    seed: int
+    targets: str
+    precision: str
+
+
+class Row(Origin):
+    """One recipe, scored under one threshold rule. In the file its metrics stand beside the other keys."""
+
+    recipe: str
+    recipe_hash: str
+    threshold_rule: RuleName
+    threshold: float | None  # None where each image and class has its own
+    metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
+    iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
+    ci: Intervals  # 95 %, by name of metric
+    cost: CostPerImage | None  # None where none was recorded
+    reference_threshold: float | None  # of the reference CAM under the same rule
+    chosen_on: ChosenOn | None  # for rules that take τ from another split
+    images: int
+    absent: Absent
+    uncovered: float  # mean share of the pixels that no view covered
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_metrics(cls, content: Any) -> Any:
+        """Take every key of a file that is no field for a metric."""
+        if not isinstance(content, dict) or "metrics" in content:
+            return content
+        fields = {key: content[key] for key in content if key in cls.model_fields}
+        return fields | {"metrics": {key: content[key] for key in content if key not in fields}}
+
+    @property
+    def miou(self) -> float:
+        """The metric that rows are ranked by."""
+        return self.metrics["miou"] or 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written, the metrics beside the other keys."""
+        written: dict[str, Any] = {}
+        for key, value in super().to_json().items():
+            written |= value if key == "metrics" else {key: value}
+        return written
+
+
+class Comparison(Origin):
+    """The paired difference of two recipes under one rule: metrics of `b` less those of `a`."""
+
+    a: str
+    b: str
+    a_hash: str
+    b_hash: str
+    threshold_rule: RuleName
+    difference: Numbers
+    ci: Intervals
+
+    def turned(self) -> "Comparison":
+        """The same comparison with `a` and `b` exchanged."""
+        names = {"a": self.b, "b": self.a, "a_hash": self.b_hash, "b_hash": self.a_hash}
+        difference = {m: None if d is None else -d for m, d in self.difference.items()}
+        ci = {m: None if i is None else (-i[1], -i[0]) for m, i in self.ci.items()}
+        return self.model_copy(update=names | {"difference": difference, "ci": ci})
+
+
+class Curve(Origin):
+    """What the report draws of a recipe; the last three are left out where there is no reference CAM."""
+
+    recipe: str
+    recipe_hash: str
+    classes: tuple[str, ...]
+    threshold: list[float]  # of each level of the evidence
+    miou: list[float]  # at each of these thresholds
+    levels: dict[RuleName, int]  # of the recipe's threshold by each rule that chooses one for all
+    reference_levels: dict[RuleName, int] | None = None  # of the reference's
+    dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
+    ndr_recall: list[float | None] | None = None
+
+
+class TrainedOn(Record):
+    """The labels that a segmentation network was trained on; the truth comes from no recipe."""
+
+    trained_on: Literal["seeds", "truth"]
+    seeds_split: str
+    recipe: str | None
+    recipe_hash: str | None
+    checkpoint: str | None = None
+    targets: str | None = None
+    mapped: int | None  # images with evidence
+    threshold_rule: RuleName | None
+    threshold: float | None
+    void: float | None  # how close to √τ the √v of a pixel was left void
+
+
+class NetworkRow(TrainedOn):
+    """A segmentation network and its score on a split."""
+
+    name: str  # of its folder in RUN/segment
+    round: int  # from the second on, trained on the predictions of the round before
+    training_seed: int
+    architecture: str
+    encoder: str
+    config: dict[str, Any]  # settings of its training
+    data: str
+    split: str
+    miou: float
+    iou: Numbers
+    ci: Intervals
+    images: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written, the name first."""
+        return {"name": self.name} | super().to_json()
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_records(path: Path, kind: type[R], made_by: str) -> list[R]:
+    """Read a result file. Raises `BeyondcamError` that names the command that makes it."""
+    content = read_json(path, made_by)
+    try:
+        return TypeAdapter(list[kind]).validate_python(content)  # type: ignore[valid-type]
+    except ValidationError as error:
+        where, what = first_complaint(error)
+        raise BeyondcamError(f"{path}: {' '.join((*where, what))}; `{made_by}` makes it anew") from None
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write a result file."""
+    write_json(path, [record.to_json() for record in records])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score_split` returns."""
+
+    rows: list[Row] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # images, recipes and rules → the reason
+
+    def extend(self, others: "Scores") -> None:
+        """Add the scores of other recipes."""
+        self.rows.extend(others.rows)
+        self.comparisons.extend(others.comparisons)
+        self.curves.extend(others.curves)
+        self.left_out.update(others.left_out)
+
+    def row(self, recipe: str, rule: str = "oracle") -> Row:
+        """The row of a recipe under a rule."""
+        (row,) = (r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule))
+        return row
+
+    def curve(self, recipe: str) -> Curve:
+        """The curve of a recipe."""
+        (curve,) = (c for c in self.curves if c.recipe == recipe)
+        return curve
+
+    def difference(
+        self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
+    ) -> tuple[float, float, float]:
+        """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
+        (found,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
+        pair = found if found.b == a else found.turned()
+        value, interval = pair.difference[metric], pair.ci[metric]
+        return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
+
+
+FILES: dict[str, tuple[str, type[Origin]]] = {
+    "rows": ("scores.json", Row),
+    "comparisons": ("comparisons.json", Comparison),
+    "curves": ("curves.json", Curve),
+}
+"""Field of `Scores` → its file in a RUN, and what that holds."""
+
+
+def read_scores(run: Path) -> Scores:
+    """What `beyondcam score` wrote. Raises `BeyondcamError` where there is none, or a file is damaged."""
+    found: dict[str, Any] = {}
+    for key, (name, kind) in FILES.items():
+        found[key] = read_records(run / name, kind, SCORE)
+    if not found["rows"]:
+        raise BeyondcamError(f"{run / 'scores.json'}: holds no scores; `{SCORE}` makes it anew")
+    return Scores(**found)
+
+
+def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
+    """Write the scores of a split; those of other splits stay, if the checkpoint is still the same.
+
+    A file that cannot be read is replaced.
+    """
+    checkpoint = checkpoint_hash(run)
+    for key, (name, kind) in FILES.items():
+        old = list[Origin]()
+        with suppress(BeyondcamError):
+            old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
+        kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
+        write_records(run / name, [*kept, *getattr(scores, key)])

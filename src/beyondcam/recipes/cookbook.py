@@ -1,0 +1,113 @@
+"""The cookbook: recipes by name, the built-in ones and those of a user's TOML file."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from beyondcam.errors import BeyondcamError
+from beyondcam.perturbations import Plain
+from beyondcam.recipes.recipe import (
+    AnyMap,
+    AnyPerturbation,
+    AnyRefinement,
+    Recipe,
+    Source,
+    Statistic,
+    Weight,
+    complaint,
+)
+
+
+class _Written(BaseModel):
+    """A recipe as TOML has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    map: AnyMap | None = None
+    perturbation: AnyPerturbation = Plain()
+    weight: Weight = "none"
+    normalise: bool = False
+    statistic: Statistic = "mean"
+    combine: Literal["mean", "geometric-mean"] | None = None
+    of: tuple[str, ...] = ()
+    refine: tuple[AnyRefinement, ...] = ()
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        of_source = self.model_fields_set & set(Source.model_fields)
+        of_combination = self.model_fields_set & {"combine", "of"}
+        if of_source and of_combination:
+            raise ValueError(f"`{min(of_source)}` and `{min(of_combination)}` do not go together")
+        return self
+
+
+_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+_RecipeName = Annotated[str, Field(pattern=r"^\w[\w.-]*(\+\+)?$")]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    recipes: dict[_RecipeName, _Written] = {}
+    refinements: dict[_Name, AnyRefinement] = {}
+
+
+class Cookbook:
+    """The built-in recipes and, where a file is given, those of the file, which take precedence.
+
+    Raises `BeyondcamError` for a file that cannot be read or has an unusable setting, which it names.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        written = _builtin() if path is None else _parse(path.read_text, str(path))
+        self.recipes = _builtin().recipes | written.recipes
+        self.refinements = _builtin().refinements | written.refinements
+
+    def recipe(self, name: str, within: tuple[str, ...] = ()) -> Recipe:
+        """Look up a recipe, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`.
+
+        `within` are the combinations that the recipe is looked up for, from the outermost inwards.
+        """
+        base, *steps = re.split(r"\+(?=[^+])", name)  # the base may end in two: gradcam++
+        where = f"recipe {within[-1]}: `of`" if within else f"recipe: {name}"
+        if base in within:
+            raise BeyondcamError(f"{where}: {base} leads back to itself")
+        if base not in self.recipes:
+            raise BeyondcamError(f"{where}: no recipe {base!r}; there are {', '.join(self.recipes)}")
+        for step in steps:
+            if step not in self.refinements:
+                known = ", ".join(self.refinements)
+                raise BeyondcamError(f"{where}: no refinement {step!r}; there are {known}")
+        written = self.recipes[base]
+        refine = (*written.refine, *(self.refinements[step] for step in steps))
+        try:
+            if written.map is None:
+                parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
+                return Recipe(combine=written.combine, of=parts, refine=refine)
+            source = Source(**{field: getattr(written, field) for field in Source.model_fields})
+            return Recipe(source=source, refine=refine)
+        except ValidationError as error:
+            raise BeyondcamError(f"recipe {base}: {complaint(error)}") from None
+
+
+@cache
+def _builtin() -> _File:
+    resource = files("beyondcam.recipes").joinpath("builtin.toml")
+    return _parse(resource.read_text, "builtin.toml")
+
+
+def _parse(read: Callable[..., str], where: str) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(read(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{where}: no such recipes file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BeyondcamError(f"{where}: not readable as TOML ({error})") from None
+    except ValidationError as error:
+        raise BeyondcamError(f"{where}: {complaint(error)}") from None

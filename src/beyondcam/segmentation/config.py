@@ -1,0 +1,44 @@
+"""The settings of `segment`, with the help that the command line shows for them. Needs no torch."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SegmentConfig(BaseModel):
+    """Everything but the labels that decides what `segment` makes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    architecture: str = Field(
+        default="deeplabv3plus", description="Any that segmentation-models-pytorch has."
+    )
+    encoder: str = Field(default="tf_efficientnet_lite0", description="Any name timm knows.")
+    pretrained: bool = Field(default=True, description="Start from ImageNet weights.")
+    weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
+    size: int = Field(default=256, ge=32, description="Side of the square input, pixels.")
+    epochs: int = Field(default=12, ge=1, description="Passes over the training images.")
+    batch: int = Field(default=8, ge=2, description="Images a batch.")
+    lr: float = Field(default=2e-4, gt=0, description="Highest learning rate of the encoder.")
+    head_lr: float = Field(default=10.0, gt=0, description="That of all other layers, as a multiple of it.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the optimizer.")
+    warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps that warm up.")
+    crop_scale: tuple[float, float] = Field(
+        default=(0.25, 1.0),
+        description="Least and most area of the random window, as a share of the image's.",
+    )
+    flip: bool = Field(
+        default=True, description="Mirror images at random, and predict the mean over both sides."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every random draw.")
+
+
+def digits_segment_config(**changes: object) -> SegmentConfig:
+    """The settings `segment` starts from for the digit canvases: a small network from scratch, no mirroring.
+
+    Weights of photos, and their batch norms' statistics, are of no use there.
+    """
+    defaults = {"architecture": "linknet", "encoder": "resnet10t", "pretrained": False, "size": 64,
+                "batch": 8, "lr": 4e-3, "head_lr": 1.0, "warmup": 0.1, "flip": False,
+                "crop_scale": (0.6, 1.0)}  # fmt: skip
+    return SegmentConfig.model_validate(defaults | changes)

@@ -1,0 +1,174 @@
+"""Train a segmentation network on label images, whoever made them: nothing else comes in."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric, seed_everything
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from beyondcam.data import VOID, LabelledImages, Photo
+from beyondcam.devices import all_of, open_fabric, to_device, total_of
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import ahead, hash_of, read_json, write_json
+from beyondcam.label_images import check_size
+from beyondcam.outcome import Outcome, attempt
+from beyondcam.perturbations import View
+from beyondcam.progress import track
+from beyondcam.segmentation.config import SegmentConfig
+from beyondcam.segmentation.network import MADE_BY, Segmenter, build_segmenter
+from beyondcam.training.checkpoint import CHECKPOINT, locked, read_checkpoint, write_weights
+from beyondcam.training.loop import Log, Trainer
+from beyondcam.training.samples import Batch, Samples, draw_batches, random_view
+
+Labels = Callable[[str], NDArray[np.uint8]]
+"""id → label image (H, W) of the photo as stored: 0 background, k class k, 255 void."""
+
+Values = dict[str, Any]
+
+
+def train_segmenter(
+    images: LabelledImages,
+    labels: Labels,
+    config: SegmentConfig,
+    trained_on: Mapping[str, Any],
+    out: Path,
+    *,
+    fabric: Fabric | None = None,
+    log: Log = print,
+) -> dict[str, str]:
+    """Train on `images` and their `labels`; write `out/network.safetensors`, `segment.json`, `training.json`.
+
+    `trained_on` says what the labels are, and is kept in `segment.json`. Killed at any moment, the same call
+    goes on after the last whole epoch and ends with the bytes of an undisturbed run; finished, it is not done
+    again. Under torchrun the processes share the rows of every batch; each one's batch norm and dropout see
+    its own. Returns the images left out, with the reason; of several processes the first returns them all,
+    the others none. Raises `BeyondcamError` where nothing can be learnt, training diverges, `out` has a
+    network of other labels or settings, or another training is at work there.
+    """
+    about = {
+        "config": json.loads(config.model_dump_json()),
+        "classes": list(images.classes),
+        "trained_on": {**trained_on, "data": images.data, "images": hash_of(images.ids)},
+    }
+    _check_same(out, about)
+    fabric = fabric or open_fabric()
+    if (out / "training.json").exists():
+        if fabric.is_global_zero:
+            log(f"{out}: is trained already; to train it again, delete it or give another name")
+        left_out: dict[str, str] = read_json(out / "training.json", MADE_BY)["left_out"]
+        return left_out if fabric.is_global_zero else {}
+    shard = fabric.global_rank, fabric.world_size
+    unusable = all_of(_unusable(images.ids[shard[0] :: shard[1]], labels), fabric)
+    ids = [i for i in images.ids if i not in unusable]
+    if not ids:
+        image, reason = min(unusable.items())
+        raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
+    batch = min(config.batch, len(ids))
+    if batch < 2 * shard[1]:
+        raise BeyondcamError(
+            f"batch: {config.batch} of {len(ids)} images; each of {shard[1]} processes needs two a batch"
+        )
+
+    def target(image_id: str, photo: Photo, view: View) -> Tensor:
+        """The labels under a view: int64 (S, S)."""
+        whole = labels(image_id)
+        check_size(photo, whole)
+        return torch.from_numpy(cut_labels(whole, view, (photo.height, photo.width)))
+
+    key = hash_of([about, ids])
+    state = read_checkpoint(out, key)
+    seed_everything(config.seed, verbose=False)
+    segmenter = build_segmenter(
+        config.architecture, config.encoder, images.classes, config.size,
+        pretrained=config.pretrained and not state, weights=None if state else config.weights,
+        mirror=config.flip,
+    )  # fmt: skip
+    segmenter = to_device(segmenter, fabric)
+    encoder = segmenter.network.get_submodule("encoder")
+    trainer = Trainer(
+        segmenter, _optimizer(segmenter, encoder, config),
+        Samples(images, segmenter.normalise, config.size, random_view(config), target),
+        lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
+        label_loss, config, config.epochs, fabric, log,
+        frozen=encoder if config.pretrained or config.weights is not None else None,
+    )  # fmt: skip
+    with locked(out, fabric):
+        if fabric.is_global_zero:
+            write_json(out / "segment.json", about)
+        progress = trainer.fit(out, key, state)
+        left_out = unusable | progress.left_out
+        if fabric.is_global_zero:
+            write_weights(out / "network.safetensors", progress.weights)
+            read = len(images.ids) - len(left_out)
+            facts = {"epochs": progress.epochs, "images": read, "left_out": left_out}
+            write_json(out / "training.json", facts)
+            (out / CHECKPOINT).unlink()
+        fabric.barrier()
+    return left_out if fabric.is_global_zero else {}
+
+
+def _check_same(out: Path, about: Values) -> None:
+    """Raise `BeyondcamError` where a folder has a network of other labels or settings."""
+    path = out / "segment.json"
+    begun = (out / CHECKPOINT).exists() or (out / "training.json").exists()
+    if not (begun and path.exists()):
+        return
+    there = read_json(path, MADE_BY)
+    try:
+        old, new = ({**of["config"], "classes": of["classes"], **of["trained_on"]} for of in (there, about))
+    except (KeyError, TypeError):
+        raise BeyondcamError(f"{path}: not a network's settings; delete {out}") from None
+    for key in new | old:
+        if old.get(key, ...) != new.get(key, ...):
+            raise BeyondcamError(
+                f"{out}: holds a network of {key} {old.get(key)}, not {new.get(key)}; "
+                "delete it or give another name"
+            )
+
+
+def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
+    """The images whose labels cannot be learnt from, with the reason; they would leave gaps in batches."""
+
+    def check(image_id: str) -> None:
+        if (labels(image_id) == VOID).all():
+            raise BeyondcamError("all void")
+
+    checked = track(ahead(attempt(check), ids), "labels", len(ids))
+    return Outcome.of(zip(ids, checked, strict=True)).left_out
+
+
+def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
+    """Cross entropy of logits (B, C + 1, S, S) and labels (B, S, S) without void pixels, for `Trainer.loss`.
+
+    None where all pixels are void, or some process has fewer than the two rows that batch norm needs.
+    """
+    x, y, _ = batch
+    pixels = total_of((y != VOID).sum(), fabric)
+    if not pixels or total_of(int(len(x) < 2), fabric):
+        return None
+    return F.cross_entropy(model(x), y, ignore_index=VOID, reduction="sum") * (fabric.world_size / pixels)
+
+
+def cut_labels(labels: NDArray[np.uint8], view: View, size: tuple[int, int]) -> NDArray[np.int64]:
+    """The labels under a view of a photo of `size` (h, w): at the centre of each of its pixels, (S, S)."""
+    top, left, bottom, right = view.window
+    along = (np.arange(view.size) + 0.5) / view.size
+    rows = ((top + along * (bottom - top)) * labels.shape[0] / size[0]).astype(int)
+    columns = ((left + along * (right - left)) * labels.shape[1] / size[1]).astype(int)
+    cut = labels[rows[:, None], columns].astype(np.int64)
+    return np.ascontiguousarray(cut[:, ::-1]) if view.flip else cut
+
+
+def _optimizer(segmenter: Segmenter, encoder: nn.Module, config: SegmentConfig) -> torch.optim.Optimizer:
+    inside = set(encoder.parameters())
+    groups = [
+        {"params": list(encoder.parameters()), "lr": config.lr},
+        {"params": [p for p in segmenter.parameters() if p not in inside], "lr": config.lr * config.head_lr},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)

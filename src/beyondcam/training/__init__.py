@@ -1,0 +1,1 @@
+"""What training a classifier and training a segmentation network have in common."""

@@ -1,0 +1,97 @@
+"""What a training keeps on disk: a checkpoint that a killed one goes on from, and in the end the weights."""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from pickle import UnpicklingError  # torch.load raises it for code in a file
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import write_whole
+
+if TYPE_CHECKING:  # importing it takes as long as importing torch
+    from lightning_fabric import Fabric
+
+if sys.platform != "win32":
+    import fcntl
+
+CHECKPOINT = "checkpoint.pt"
+"""In the folder that a training writes to, from its first whole epoch until it is done."""
+
+State = dict[str, Any]
+
+
+@contextmanager
+def locked(folder: Path, fabric: "Fabric") -> Iterator[None]:
+    """Make a folder and keep other trainings out of it until this one ends, even by a kill.
+
+    Of several processes the first does so. Raises `BeyondcamError` where another training is at work there.
+    """
+    with ExitStack() as stack:
+        if fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+        if fabric.is_global_zero and sys.platform != "win32":
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BeyondcamError(
+                    f"{folder}: another training is at work there; wait for its end"
+                ) from None
+            except OSError:  # some network file systems cannot lock a folder
+                pass
+        yield
+
+
+def write_checkpoint(folder: Path, state: State) -> None:
+    """Write all that the next epoch starts from."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_whole(folder / CHECKPOINT, buffer.getvalue())
+
+
+def read_checkpoint(folder: Path, key: str) -> State | None:
+    """The checkpoint with this `key`, None without one. Raises `BeyondcamError` where it is damaged."""
+    path = folder / CHECKPOINT
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return state if state["key"] == key else None
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BeyondcamError(f"{path}: not a checkpoint ({reason}); delete it") from None
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write a state dict as safetensors."""
+    write_whole(
+        path, safetensors.torch.save({name: value.cpu().contiguous() for name, value in weights.items()})
+    )
+
+
+def restore(network: nn.Module, path: Path, what: str, made_by: str) -> str:
+    """Fill a network from the file of one like it; return ten hexadecimal digits of the file's hash.
+
+    Raises `BeyondcamError` where it is not `what`, or not there: the command `made_by` makes it.
+    """
+    try:
+        content = path.read_bytes()
+        network.load_state_dict(safetensors.torch.load(content))
+    except FileNotFoundError:
+        raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
+    except (OSError, SafetensorError) as error:
+        raise BeyondcamError(f"{path}: not {what} ({error})") from None
+    except RuntimeError:
+        raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None
+    return hashlib.sha256(content).hexdigest()[:10]

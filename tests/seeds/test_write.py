@@ -1,0 +1,160 @@
+"""Seeds: void bands, counts, and what is written where."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shelves import evidence_of, shelf_of
+
+import beyondcam as bc
+from beyondcam.data import VOID
+from beyondcam.evidence import find_shelf, level_threshold, write_evidence
+from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
+from conftest import complaint, make_folder, shelf_for
+
+
+def test_band_leaves_void_what_is_near_the_threshold() -> None:
+    evidence = evidence_of(np.array([[[0, 100, 101, 127, 128, 153, 154, 255]]]), (4,))
+    tau = level_threshold(127)
+    assert seed_labels(evidence, tau).tolist() == [[0, 0, 0, 0, 5, 5, 5, 5]]
+    banded = seed_labels(evidence, tau, 26.5 / 255)  # levels 101 to 153
+    assert banded.tolist() == [[0, 0, VOID, VOID, VOID, VOID, 5, 5]]
+    assert seed_labels(evidence, level_threshold(10), 0.5).min() == 0  # the lower threshold ends at 0
+
+
+def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_path: Path) -> None:
+    masks = bc.open_masks(discs, "all")
+    assert masks is not None
+    right = np.where(masks.read("p01").numpy() == 1, 200, 0)
+    right[0, :10] = 200  # ten pixels of background called blue
+    right[1, :20] = 127  # twenty on the threshold
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": right})
+    told = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
+    assert told.void == 20 / 48**2
+    assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
+    assert told.judged == 1
+    assert set(told.left_out) == set(images.ids) - {"p01"}
+    without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
+    assert (without.void, without.right) == (told.void, None)
+
+
+def test_seeds_are_of_the_photo_and_the_labels_as_they_are_now(discs: str, tmp_path: Path) -> None:
+    """Four were mapped as blue: p01 is; p02 is blue and red by now; p04 has no line; p05 is another photo."""
+    levels = np.full((48, 48), 200)
+    shelf_of(discs, tmp_path / "run", dict.fromkeys(("p01", "p02", "p04", "p05"), levels))
+    folder = Path(discs.removeprefix("folder:"))
+    Image.new("RGB", (48, 47)).save(folder / "images" / "p05.png")
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace("p04.png,red\n", ""))
+    images = bc.open_images(discs, "all")
+    left_out = write_seeds(images, find_shelf(tmp_path / "run", images, "own"), 0.3, tmp_path / "s").left_out
+    assert set(images.ids) - left_out.keys() == {"p01"}
+    assert left_out["p05"].startswith("its labels are 48×48 pixels, the image 48×47")
+    assert "other labels now" in left_out["p02"]
+    assert "no label" in left_out["p04"]
+
+
+def test_seeds_stand_beside_no_others_of_other_classes(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {})
+    write_seeds(images, shelf, 0.3, tmp_path / "seeds")
+    write_seeds(images, shelf, 0.4, tmp_path / "seeds")
+    turned = replace(images, classes=images.classes[::-1])
+    complaint(lambda: write_seeds(turned, shelf, 0.3, tmp_path / "seeds"), "out: ", "other classes")
+
+
+def test_the_truth_is_not_written_over(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    seeds = tmp_path / "seeds"
+    path = write_coco(images, write_seeds(images, shelf, 0.25, seeds).left_out, seeds)
+    spec = f"coco:{tmp_path / 'discs' / 'images'}:{path}"
+    again = bc.open_images(spec, "all")
+    own = shelf_for(tmp_path / "run", again, "own", recipe="cam")
+    complaint(lambda: write_seeds(again, own, 0.25, seeds), "out: ", "truth")
+    assert write_seeds(again, own, 0.25, tmp_path / "others").left_out
+
+
+@pytest.mark.parametrize("kind", ["masks/p01.png", "overlays/p02.jpg", "npy/p03.npy", "instances.json"])
+def test_files_of_others_are_not_written_over(discs: str, tmp_path: Path, kind: str) -> None:
+    """The user's own masks, say, beside which there is nothing that tells what they are."""
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    there = tmp_path / "mine" / kind
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"drawn by hand")
+    complaint(lambda: write_seeds(images, shelf, 0.25, tmp_path / "mine"), "out: ", there.name)
+    assert there.read_bytes() == b"drawn by hand"
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [there]
+
+
+def test_photos_are_not_written_over_whatever_folder_is_named(discs: str, tmp_path: Path) -> None:
+    """Photos in a folder called masks, whose names are those of the seeds."""
+    shelf_of(discs, tmp_path / "run", {})
+    folder = Path(discs.removeprefix("folder:"))
+    (folder / "images").rename(folder / "masks-to-be")
+    out = tmp_path / "coco"
+    out.mkdir()
+    (folder / "masks-to-be").rename(out / "masks")
+    entries = [{"id": n, "file_name": f"p{n:02d}.png"} for n in range(8)]
+    for entry in entries:
+        (out / "masks" / entry["file_name"]).rename(out / "masks" / f"{entry['id']}.png")
+        entry["file_name"] = f"{entry['id']}.png"
+    content = {"images": entries, "categories": [{"id": 1, "name": "a"}], "annotations": []}
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    images = bc.open_images(f"coco:{out / 'masks'}:{tmp_path / 'all.json'}", "all")
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    shelf = shelf_for(tmp_path / "run", images, "own", recipe="cam", targets="predicted")
+    write_evidence(shelf, "1", evidence_of(np.full((1, 48, 48), 200), (0,)))
+    complaint(lambda: write_seeds(images, shelf, 0.25, out), "out: ", "0.png")
+    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
+
+
+def test_an_id_that_leads_out_is_left_out_and_writes_nothing(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    odd = {"../../p": "p01", "/tmp/p": "p01", "a/../../p": "p01", "": "p01", "a\nb": "p01", "C:p": "p01"}
+    for i in odd:
+        write_evidence(shelf, i, shelf.read("p01"))
+    renamed = replace(images, ids=(*odd, "p01"), read=lambda i: images.read(odd.get(i, i)))
+    out = tmp_path / "deep" / "er" / "out"
+    told = write_seeds(renamed, shelf, 0.25, out)
+    write_npy(renamed, images.classes, shelf, told.left_out, out)
+    assert told.left_out.keys() == odd.keys()
+    made = {path.relative_to(out).as_posix() for path in (tmp_path / "deep").rglob("*") if path.is_file()}
+    assert made == {"masks/p01.png", "overlays/p01.jpg", "npy/p01.npy", "classes.txt", "written.json"}
+
+
+def test_seeds_of_photos_that_are_gone_go_and_those_of_other_splits_stay(tmp_path: Path) -> None:
+    discs = f"folder:{make_folder(tmp_path / 'discs', 60)}"
+    levels = dict.fromkeys((f"p{n:02d}" for n in range(60)), np.full((48, 48), 200))
+    run, out, folder = tmp_path / "run", tmp_path / "out", Path(discs.removeprefix("folder:"))
+    shelf_of(discs, run, {})
+    said: list[str] = []
+
+    def seed(split: str) -> set[str]:
+        images = bc.open_images(discs, split)
+        shelf = shelf_for(run, images, "own", recipe="cam")
+        for i in images.ids:
+            if images.labels[i] == {0}:
+                write_evidence(shelf, i, evidence_of(levels[i][None], (0,)))
+        write_seeds(images, find_shelf(run, images, "own"), 0.25, out, log=said.append)
+        return {path.stem for path in (out / "masks").iterdir()}
+
+    train, val = bc.open_images(discs, "train"), bc.open_images(discs, "val")
+    blue = {split.split: {i for i in split.ids if split.labels[i] == {0}} for split in (train, val)}
+    assert all(blue.values())
+    assert seed("train") == blue["train"]
+    assert seed("val") == blue["train"] | blue["val"]
+    gone, broken = sorted(blue["train"])[:2]
+    (folder / "images" / f"{gone}.png").unlink()
+    (folder / "labels.csv").write_text((folder / "labels.csv").read_text().replace(f"{gone}.png,blue\n", ""))
+    (folder / "images" / f"{broken}.png").write_bytes(b"broken")
+    assert not said
+    assert seed("train") == (blue["train"] | blue["val"]) - {gone, broken}
+    assert {path.stem for path in (out / "overlays").iterdir()} == (blue["train"] | blue["val"]) - {
+        gone,
+        broken,
+    }
+    assert len(said) == 1
+    assert gone in said[0]
+    assert broken in said[0]

@@ -1,0 +1,46 @@
+"""`beyondcam explain`: the picture of a photo."""
+
+import shutil
+from pathlib import Path
+
+from PIL import Image
+
+from beyondcam.cli.report import explain_command
+from conftest import Command, complaint, one_line
+
+
+def test_explain_draws_a_photo_with_a_run(
+    run: Path, tmp_path: Path, trained: tuple[Path, str], beyondcam: Command
+) -> None:
+    photo = Path(trained[1].removeprefix("folder:")) / "images" / "p02.png"
+    done = beyondcam("explain", photo, "--model", run, "--top", 2, "--out", tmp_path / "e.png")
+    assert {line.split(":")[0] for line in done.stdout.splitlines()[:2]} == {"red", "blue"}
+    with Image.open(tmp_path / "e.png") as picture:
+        assert picture.width > picture.height
+    assert "e.jpg" in one_line(beyondcam("explain", photo, "--model", run, "--out", "e.jpg", status=2))
+
+
+def test_explain_asks_an_imagenet_classifier_by_default(
+    data: Path, tmp_path: Path, beyondcam: Command
+) -> None:
+    photo = data / "coco128" / "images" / "000000000025.jpg"
+    words = ["--recipe", "cam", "--recipe", "saliency", "--top", 1, "--out", tmp_path / "e.png"]
+    first = beyondcam("explain", photo, *words).stdout
+    assert first.startswith("cheetah: ")  # of a giraffe, which ImageNet does not know
+    assert first.count("\n") == 2
+    with Image.open(tmp_path / "e.png") as picture:
+        assert picture.width > 2 * picture.height
+
+
+def test_explain_does_not_overwrite_the_photo(tmp_path: Path, trained: tuple[Path, str]) -> None:
+    photo = tmp_path / "explain.png"
+    shutil.copy(Path(trained[1].removeprefix("folder:")) / "images" / "p02.png", photo)
+    before = photo.read_bytes()
+    (tmp_path / "link.png").symlink_to(photo)
+    for out in (photo, tmp_path / "link.png"):
+        complaint(
+            lambda out=out: explain_command(photo, model=trained[0], out=out, recipe=["cam"]),
+            "out: ",
+            "overwritten",
+        )
+    assert photo.read_bytes() == before

@@ -1,0 +1,112 @@
+"""Files that are whole or not there, names that stay below their folder, and work ahead."""
+
+import errno
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import ahead, read_json, write_json, write_whole
+from conftest import complaint
+
+
+def full_disk(*args, **kwargs) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def half_written(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content[: len(content) // 2])
+    full_disk()
+
+
+@pytest.mark.parametrize(("method", "broken"), [("write_bytes", half_written), ("replace", full_disk)])
+def test_full_disk_leaves_the_old_file_and_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, broken
+) -> None:
+    write_whole(tmp_path / "a.png", b"old content")
+    monkeypatch.setattr(Path, method, broken)
+    for name in ("a.png", "new.png"):
+        complaint(
+            lambda name=name: write_whole(tmp_path / name, b"new content"), name, "No space left on device"
+        )
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == b"old content"
+
+
+def test_folder_that_cannot_be_made_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    complaint(lambda: write_whole(tmp_path / "file" / "a.json", b""), "a.json")
+    complaint(lambda: write_whole(tmp_path / "file" / "deeper" / "a.json", b""), "a.json")
+
+
+def test_name_that_is_too_long_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    complaint(lambda: write_whole(tmp_path / ("n" * 300), b""), "nnn")
+
+
+def test_longest_name_that_the_disk_takes_can_be_written(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("n" * 255), b"content")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"content"
+
+
+def test_whole_file_comes_with_its_folders_and_replaces_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.json"
+    write_json(path, {"ü": [1, 2.5, None]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"ü": [1, 2.5, None]}
+    write_json(path, [])
+    assert read_json(path, "beyondcam x") == []
+    assert [p.name for p in path.parent.iterdir()] == ["c.json"]
+
+
+def test_json_that_is_missing_or_broken_is_one_line_that_says_what_makes_it(tmp_path: Path) -> None:
+    complaint(lambda: read_json(tmp_path / "a.json", "beyondcam x"), "a.json", "`beyondcam x`")
+    (tmp_path / "a.json").write_text("[1, ")
+    complaint(lambda: read_json(tmp_path / "a.json", "beyondcam x"), "a.json", "`beyondcam x`")
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe[")
+    complaint(lambda: read_json(tmp_path / "a.json", "beyondcam x"), "a.json", "`beyondcam x`")
+
+
+# Working ahead
+
+
+def test_ahead_gives_what_map_gives_whichever_thread_is_done_first() -> None:
+    gate = threading.Event()
+
+    def work(n: int) -> int:
+        if n == 0:
+            assert gate.wait(10)  # the first is done last
+        if n == 1:
+            gate.set()
+        return n * n
+
+    assert list(ahead(work, range(20))) == [n * n for n in range(20)]
+    assert list(ahead(work, [])) == []
+
+
+def test_ahead_takes_only_a_few_items_before_they_are_asked_for() -> None:
+    taken = []
+
+    def items():
+        for n in range(100):
+            taken.append(n)
+            yield n
+
+    results = ahead(lambda n: n, items(), threads=2)
+    assert next(results) == 0
+    assert len(taken) <= 5
+    results.close()
+
+
+def test_ahead_hands_on_the_error_in_its_place() -> None:
+    def work(n: int) -> int:
+        if n == 3:
+            raise BeyondcamError("three")
+        return n
+
+    results = ahead(work, range(10))
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(BeyondcamError, match="three"):
+        next(results)

@@ -1,0 +1,67 @@
+"""A metric that is added is a column of everything that shows scores."""
+
+import json
+
+import numpy as np
+import pytest
+
+from beyondcam.metrics import METRICS, Metric, Pixels, read_scores, write_scores
+from beyondcam.metrics.table import print_table
+from beyondcam.report import write_report
+from small import LEVEL_100, REFERENCE, SEED, SmallRun, winners
+
+
+def foreground_share(pixels: Pixels) -> np.ndarray:
+    """Share of the pixels that are labelled foreground: (samples,)."""
+    return pixels.predicted[:, 1:].sum(1) / pixels.predicted.sum(1)
+
+
+def test_a_metric_that_is_added_is_in_rows_comparisons_the_terminal_and_the_report(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 14 pixels that are not void the seed labels 8 foreground, the reference 4."""
+    added = Metric("foreground", "Foreground", foreground_share, higher_is_better=False, form=".1%")
+    monkeypatch.setitem(METRICS, added.name, added)
+    small.put("cam", winners(REFERENCE))
+    small.put("crops", winners(SEED))
+    write_scores(small.run, small.images(), small.score(threshold=LEVEL_100))
+
+    scores = {(row.recipe, row.threshold_rule): row for row in read_scores(small.run).rows}
+    row = scores["crops", "fixed"]
+    assert row.metrics["foreground"] == pytest.approx(8 / 14)
+    assert row.ci["foreground"] == pytest.approx((8 / 14, 8 / 14))
+    (written,) = (r for r in json.loads((small.run / "scores.json").read_text()) if r == row.to_json())
+    assert written["foreground"] == row.metrics["foreground"]
+    (pair,) = (
+        pair
+        for pair in json.loads((small.run / "comparisons.json").read_text())
+        if pair["threshold_rule"] == "fixed"
+    )
+    assert pair["difference"]["foreground"] == pytest.approx(4 / 14)
+
+    print_table(list(scores.values()))
+    shown = capsys.readouterr().out
+    assert "Foreground ↓" in shown
+    assert "57.1%" in shown
+    assert "28.6%" in shown
+
+    config = {"train": {"data": small.data}, "classes": ["cat", "dog"]}
+    (small.run / "config.json").write_text(json.dumps(config))
+    (small.run / "training.json").write_text(json.dumps({"epochs": []}))
+    page = write_report(small.run).read_text()
+    assert page.count('<th scope="col">Foreground ↓</th>') == 4  # two rules: scores and differences
+    assert "57.1%<small>[57.1%, 57.1%]</small>" in page
+    assert "+28.6%<small>[+28.6%, +28.6%]</small>" in page
+
+
+def test_a_metric_that_cannot_be_measured_is_a_dash_and_in_no_comparison(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(METRICS, "never", Metric("never", "Never", lambda pixels: None))
+    for recipe in ("crops", "saliency"):
+        small.put(recipe, winners(SEED))
+    scores = small.score()
+    assert [row.metrics["never"] for row in scores.rows] == [None, None]
+    assert not any("never" in row.ci for row in (*scores.rows, *scores.comparisons))
+    print_table(scores.rows)
+    assert "–" in capsys.readouterr().out
