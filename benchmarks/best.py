@@ -9,6 +9,7 @@ docs/results.md: mIoU by threshold rule, by class and by the size of the objects
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
     rows = {name: scores.row(name, "train") for name in (*FOR_SEEDS, CONTROL)}
     by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
-    levels = {name: threshold_level(row.threshold) for name, row in rows.items()}
+    levels = {name: threshold_level(cast(float, row.threshold)) for name, row in rows.items()}
     by_rule_head = [f"{rule} τ" for rule in RULES]
     return (
         f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU.\n\n"

@@ -120,12 +120,14 @@ def seed_scores(run: Path, source: LabelSource, masks: Masks) -> Row:
     """The scores of the seeds against the masks of the images trained on; the masks are for scoring only."""
     names = str(source.facts.recipe), REFERENCE
     shelf, reference = (find_shelf(run, source.images, name) for name in names)
+    among = [reference] if shelf.name == REFERENCE else [reference, shelf]
+    if source.facts.threshold is None:
+        return score_split(run, source.images, masks, among=among).row(shelf.name, "adaptive")
+    blind = threshold_of(run, reference, source.images, "blind").value
+    threshold = source.facts.threshold
     scores = score_split(
-        run, source.images, masks,
-        threshold=source.facts.threshold,
-        reference_threshold=threshold_of(run, reference, source.images, "blind"),
-        among=[reference] if shelf.name == REFERENCE else [reference, shelf],
-    )  # fmt: skip
+        run, source.images, masks, threshold=threshold, reference_threshold=blind, among=among
+    )
     return scores.row(shelf.name, "fixed")
 
 

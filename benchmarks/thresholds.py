@@ -10,13 +10,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 
 from beyondcam.classifier import read_config
 from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import Shelf, find_shelf, level_threshold, threshold_level
+from beyondcam.evidence import Threshold, Shelf, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import (
     ImageTally,
     Sweep,
@@ -49,7 +50,7 @@ def main() -> None:
         train, val = (tallies(arguments.run, *split, recipe) for split in splits)
         shelf = find_shelf(arguments.run, splits[1][0], recipe)
         blind = threshold_of(arguments.run, shelf, splits[1][0], "blind")
-        rules, few = rows(train, val, threshold_level(blind), len(classes))
+        rules, few = rows(train, val, threshold_level(cast(float, blind.value)), len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
         band = band_of(arguments.run, shelf, splits[1][0], "blind", blind)
@@ -93,7 +94,7 @@ def rows(
 
 
 def void_and_accuracy(
-    shelf: Shelf, images: LabelledImages, masks: Masks, threshold: float, band: float
+    shelf: Shelf, images: LabelledImages, masks: Masks, threshold: Threshold, band: float
 ) -> tuple[str, str, str]:
     """The share of void pixels with a band, and the accuracy of seeds with the band and without."""
     with TemporaryDirectory() as folder:

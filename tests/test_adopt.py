@@ -172,8 +172,13 @@ def test_reversed_colours_are_kept(home: Path) -> None:
     from transformers import MobileViTConfig, MobileViTForImageClassification, MobileViTImageProcessor
 
     torch.manual_seed(0)
-    config = MobileViTConfig(image_size=64, hidden_sizes=[16, 24, 32],
-                             neck_hidden_sizes=[8, 8, 16, 16, 24, 24, 32], id2label={0: "a", 1: "b"}, label2id={"a": 0, "b": 1})  # fmt: skip
+    config = MobileViTConfig(
+        image_size=64,
+        hidden_sizes=[16, 24, 32],
+        neck_hidden_sizes=[8, 8, 16, 16, 24, 24, 32],
+        id2label={0: "a", 1: "b"},
+        label2id={"a": 0, "b": 1},
+    )
     net = MobileViTForImageClassification(config).eval()
     net.save_pretrained("hf")
     processor = MobileViTImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})

@@ -41,7 +41,7 @@ def test_score_reads_each_file_once_but_the_reference_s_twice_where_they_cannot_
     threshold_split = ThresholdSplit(train, small.masks("train"))
     small.agree(winners(SEED), "val")
     expected = small.score("val", threshold_split=threshold_split)
-    assert {row.threshold_rule for row in expected.rows} == {"blind", "train", "oracle"}
+    assert {row.threshold_rule for row in expected.rows} == {"adaptive", "blind", "train", "oracle"}
     for module in ("score", "consensus"):
         monkeypatch.setattr(f"beyondcam.metrics.{module}.KEPT", kept)
     reads = Reads(monkeypatch)
@@ -126,4 +126,4 @@ def test_evidence_that_is_not_begun_with_stops_no_score(small: SmallRun) -> None
     scores = small.score()
     assert {row.recipe for row in scores.rows} == {"cam", "saliency"}
     assert scores.left_out.keys() == {"recipe crops", "b", "c"}
-    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind")
+    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind").value

@@ -99,7 +99,7 @@ def test_recipe_compared_with_itself_differs_by_exactly_nothing(tmp_path: Path) 
         small.put(name, winners(REFERENCE, low=150), only=("b",), recipe="crops")
     scores = small.score(threshold=LEVEL_100)
     pairs = [c for c in scores.comparisons if {c.a, c.b} == {"crops", "again"}]
-    assert len(pairs) == 2  # fixed and oracle
+    assert len(pairs) == 3  # fixed, adaptive and oracle
     for pair in pairs:
         assert set(pair.difference) == {"miou", "dr_recall", "ndr_recall", "fg_precision"}
         assert set(pair.difference.values()) == {0}
@@ -151,7 +151,7 @@ def test_evidence_of_different_seeds_is_scored_apart(small: SmallRun) -> None:
         if (r.recipe, r.threshold_rule) == ("crops", "fixed")
     }
     assert found == pytest.approx({0: NDR_RECALL, 1: 0})
-    assert len(scores.comparisons) == 4  # cam with crops, by seed and rule
+    assert len(scores.comparisons) == 6  # cam with crops, by seed and rule
 
 
 def test_without_a_reference_there_are_no_region_metrics(small: SmallRun) -> None:

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from beyondcam.data import open_images
-from beyondcam.evidence import Winners, level_threshold
+from beyondcam.evidence import AdaptiveThreshold, Winners, level_threshold
 from beyondcam.metrics import ThresholdSplit, threshold_of
 from beyondcam.metrics.rows import ChosenOn
 from beyondcam.metrics.tally import Absent
+from beyondcam.seeds import seed_labels
 from conftest import complaint
 from small import DR_RECALL, LEVEL_100, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, SmallRun, winners
 
@@ -50,9 +51,10 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     assert thresholds("saliency") == {
         "fixed": levels(20, 20), "blind": levels(120, 30), "few": levels(50, 60), "train": levels(70, 70),
         "oracle": levels(120, 30),
+        "adaptive": (None, None),
     }  # fmt: skip
     assert thresholds("crops") == {  # not mapped in train
-        "fixed": levels(20, 20), "blind": levels(120, 30), "oracle": levels(120, 30)
+        "fixed": levels(20, 20), "blind": levels(120, 30), "oracle": levels(120, 30), "adaptive": (None, None)
     }  # fmt: skip
     assert scores.row("saliency", "oracle").miou == pytest.approx(1)
     # at level 70 all that is background is cat: cat 5 of 10, dog 4 of 4, background none
@@ -61,8 +63,15 @@ def test_rules_are_found_on_their_own_splits_and_never_mixed(tmp_path: Path) -> 
     assert scores.row("saliency", "train").chosen_on == ChosenOn(split="train")
     assert scores.row("saliency", "few").chosen_on == ChosenOn(split="train", images=(odd,))
     assert all(scores.row("saliency", rule).chosen_on is None for rule in ("fixed", "blind", "oracle"))
-    assert {c.threshold_rule for c in scores.comparisons} == {"fixed", "blind", "few", "train", "oracle"}
-    assert len(scores.comparisons) == 3 + 3 + 1 + 1 + 3
+    assert {c.threshold_rule for c in scores.comparisons} == {
+        "fixed",
+        "adaptive",
+        "blind",
+        "few",
+        "train",
+        "oracle",
+    }
+    assert len(scores.comparisons) == 3 + 3 + 3 + 1 + 1 + 3
 
 
 def test_an_image_that_is_none_of_the_training_split_is_not_among_the_few(small: SmallRun) -> None:
@@ -83,11 +92,14 @@ def test_masks_without_an_object_choose_no_threshold(tmp_path: Path) -> None:
 
     empty, other, *_ = train.ids
     Image.new("L", (4, 4)).save(tmp_path / f"masks/{empty}.png")
-    assert rules(other) == ({"train", "few", "oracle"}, {})
-    assert rules(empty) == ({"train", "oracle"}, {"rule few": "no object in its masks of split train"})
+    assert rules(other) == ({"adaptive", "train", "few", "oracle"}, {})
+    assert rules(empty) == (
+        {"adaptive", "train", "oracle"},
+        {"rule few": "no object in its masks of split train"},
+    )
     for i in train.ids:
         Image.new("L", (4, 4)).save(tmp_path / f"masks/{i}.png")
-    assert rules(empty)[0] == {"oracle"}
+    assert rules(empty)[0] == {"adaptive", "oracle"}
     assert rules(empty)[1].keys() == {"rule train", "rule few"}
 
 
@@ -107,7 +119,7 @@ def test_rule_blind_sees_images_without_a_mask_as_seeds_do(small: SmallRun) -> N
     small.agree(winners(SEED))
     scores = small.score()
     assert scores.left_out.keys() == {"c"}
-    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind")
+    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind").value
     by_all = threshold_of(small.run, shelf, images, "blind")
     assert by_all != threshold_of(small.run, shelf, replace(images, ids=("a", "b")), "blind")
 
@@ -118,15 +130,15 @@ def test_a_spoilt_witness_costs_a_score_the_rule_blind_alone(small: SmallRun) ->
     (spoilt, *_) = (small.run / "evidence" / "all-witnesses").glob("*/b.png")
     spoilt.write_bytes(b"")
     scores = small.score()
-    assert {r.threshold_rule for r in scores.rows} == {"oracle"}
+    assert {r.threshold_rule for r in scores.rows} == {"adaptive", "oracle"}
     assert str(spoilt) in scores.left_out["rule blind"]
 
 
 def test_rules_are_there_only_where_they_can_be_answered(small: SmallRun) -> None:
     small.put("cam", winners(REFERENCE))
-    assert {r.threshold_rule for r in small.score().rows} == {"oracle"}
+    assert {r.threshold_rule for r in small.score().rows} == {"adaptive", "oracle"}
     small.agree(winners(SEED))
-    assert {r.threshold_rule for r in small.score().rows} == {"blind", "oracle"}
+    assert {r.threshold_rule for r in small.score().rows} == {"adaptive", "blind", "oracle"}
     assert small.score(threshold=0.0).row("cam", "fixed").threshold == 0
 
 
@@ -186,3 +198,25 @@ def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(small: SmallRu
     assert (own.metrics["dr_recall"], own.metrics["ndr_recall"]) == pytest.approx((DR_RECALL, NDR_RECALL))
     assert own.threshold == pytest.approx(LEVEL_100)
     assert own.reference_threshold == pytest.approx(level_threshold(60))
+
+
+def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path) -> None:
+    """Counted pixel by pixel from the seeds; DR are the pixels that the reference's own seed has right."""
+    rng, ids = np.random.default_rng(5), ("a", "b", "c", "d")
+    small, seeds = SmallRun(tmp_path, ids), {}
+    for name in ("cam", "crops"):
+        for i in ids:
+            drawn = Winners(*(rng.integers(*span, (4, 4), np.uint8) for span in ((1, 3), (0, 256))))
+            shelf = small.put(name, drawn, only=(i,))
+        seeds[name] = np.stack([seed_labels(shelf.read(i), AdaptiveThreshold()) for i in ids])
+    truth = np.broadcast_to(TRUTH, (len(ids), 4, 4))
+    known, crops, cam = truth != VOID, seeds["crops"], seeds["cam"]
+    row = small.score().row("crops", "adaptive")
+    assert row.threshold is row.reference_threshold is None
+    same, either = (
+        [(f(crops == k, truth == k) & known).sum() for k in range(3)] for f in (np.logical_and, np.logical_or)
+    )
+    assert row.miou == pytest.approx(np.mean(np.divide(same, either)))
+    thing = known & (truth > 0)
+    for metric, region in (("dr_recall", thing & (cam == truth)), ("ndr_recall", thing & (cam != truth))):
+        assert row.metrics[metric] == pytest.approx((crops == truth)[region].mean())

@@ -135,7 +135,7 @@ def map_batch(
     if inputs.ndim != 4 or inputs.shape[1] != 3 or not inputs.is_floating_point():
         raise BeyondcamError(f"inputs: float (B, 3, H, W) is needed, not {inputs.dtype} {(*inputs.shape,)}")
     try:
-        chosen = MAPS.find(method)() if isinstance(method, str) else method
+        chosen = MAPS.find(method)(kind=method) if isinstance(method, str) else method
     except ValueError as error:
         raise BeyondcamError(str(error), parameter="method") from None
     with evaluating(classifier), torch.inference_mode(False):

@@ -82,6 +82,7 @@ def adopt_network(
     if (run / "config.json").exists() or (run / "classifier.safetensors").exists():
         raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
     classifier: Classifier
+    config: dict[str, Any] | None
     kind, _, name = model.partition(":")
     bgr = False
     if kind == "clip" and name:

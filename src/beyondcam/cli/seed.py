@@ -18,10 +18,11 @@ def seed_command(
         str,
         typer.Option(
             metavar="VALUE|RULE",
-            help="τ in [0, 1]; blind, which needs no mask; few:ID,ID, the best on the masks of these images; "
-            "or few, train or oracle as `score` found them.",
+            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, from what "
+            "witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or oracle "
+            "as `score` found them.",
         ),
-    ] = "blind",
+    ] = "adaptive",
     void: Annotated[
         str,
         typer.Option(
@@ -58,7 +59,7 @@ def seed_command(
     if npy:
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
-    log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau:.3f}, {written.void:.1%} void")
+    log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
     end(written.left_out)

@@ -19,8 +19,11 @@ def segment_command(
     recipe: Annotated[str | None, typer.Option(help="Recipe whose seeds to train on.")] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Train on the masks: the upper bound.")] = False,
     threshold: Annotated[
-        str, typer.Option(metavar="VALUE|RULE", help="τ of the seeds: a value, blind, few, train or oracle.")
-    ] = "blind",
+        str,
+        typer.Option(
+            metavar="VALUE|RULE", help="τ of the seeds: a value, adaptive, blind, few, train or oracle."
+        ),
+    ] = "adaptive",
     void: Annotated[
         str, typer.Option(metavar="VALUE|blind", help="Do not train on pixels this close to τ, as of `seed`.")
     ] = "0",

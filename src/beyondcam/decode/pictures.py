@@ -31,7 +31,7 @@ from beyondcam.decode.rgb import TURNS, reduced_rgb
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 with suppress(OSError, AttributeError):  # where Pillow was built in another way
-    _libtiff = ctypes.CDLL(Image.core.__file__)
+    _libtiff = ctypes.CDLL(Image.core.__file__)  # type: ignore[attr-defined]
     _libtiff.TIFFSetErrorHandler(None)
     _libtiff.TIFFSetWarningHandler(None)
 

@@ -12,6 +12,7 @@ from beyondcam.evidence.store import (
     shelves,
     write_evidence,
 )
+from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, won_by
 from beyondcam.evidence.winners import Winners, level_at_size, winners_of
 from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
@@ -21,9 +22,11 @@ __all__ = [
     "LEVELS",
     "SAMPLE",
     "WITNESSES",
+    "AdaptiveThreshold",
     "Evidence",
     "Shelf",
     "Targets",
+    "Threshold",
     "Winners",
     "checkpoint_hash",
     "find_shelf",
@@ -40,5 +43,6 @@ __all__ = [
     "threshold_level",
     "winners_of",
     "witnessed",
+    "won_by",
     "write_evidence",
 ]

@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +139,10 @@ def threshold_level(threshold: float) -> int:
     return int(np.floor(np.sqrt(np.clip(threshold, 0, 1)) * (LEVELS - 1) + 1e-9))
 
 
-def level_threshold(level: int) -> float:
+@overload
+def level_threshold(level: int) -> float: ...
+@overload
+def level_threshold(level: NDArray[np.int64]) -> NDArray[np.float64]: ...
+def level_threshold(level: int | NDArray[np.int64]) -> float | NDArray[np.float64]:
     """The threshold on v that a level stands for."""
     return (level / (LEVELS - 1)) ** 2

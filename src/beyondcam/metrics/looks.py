@@ -8,14 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages
+from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import LEVELS, Evidence, Shelf, winners_of
+from beyondcam.evidence import (
+    LEVELS,
+    AdaptiveThreshold,
+    Evidence,
+    Shelf,
+    Threshold,
+    threshold_level,
+    winners_of,
+)
 from beyondcam.files import ahead
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
 from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
-from beyondcam.metrics.rules import Threshold
 from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
@@ -45,6 +52,7 @@ class RecipeLook(NamedTuple):
     tally: ImageTally  # counted against the mask
     agreeing: ImageTally | None  # counted against what the witnesses agree on, if they were asked
     right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
+    adaptive: NDArray[np.bool_]  # (n,), which of them are right under the rule `adaptive`
     uncovered: float  # share of the pixels that no view covered
 
 
@@ -61,13 +69,18 @@ class Look:
         winners = winners_of(evidence)
         agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
         tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
-        return replace(self, recipes=(*self.recipes, RecipeLook(tally, agreeing, right, evidence.uncovered)))
+        level_of = np.zeros(256, np.int64)  # by label
+        level_of[tally.labels] = AdaptiveThreshold().levels(tally.won)
+        adaptive = right > level_of[self.mask[(self.mask > 0) & (self.mask != VOID)]]
+        look = RecipeLook(tally, agreeing, right, adaptive, evidence.uncovered)
+        return replace(self, recipes=(*self.recipes, look))
 
     @property
     def nbytes(self) -> int:
         """The memory of its pixels."""
         agreed = () if self.agreed is None else (self.agreed,)
-        return sum(pixels.nbytes for pixels in (self.mask, *agreed, *(r.right for r in self.recipes)))
+        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.adaptive))
+        return sum(pixels.nbytes for pixels in (self.mask, *agreed, *kept))
 
 
 def look_at(
@@ -125,14 +138,19 @@ class RecipeCounts:
         joint = joint_levels(look.right, reference.right)
         self.joint += joint
         for rule, threshold in thresholds.items():
-            self.dr_levels[rule].append(region_levels(joint, threshold.level))
+            if threshold.value is None:  # level 1 for the pixels that are right, 0 for the others
+                levels = np.bincount(look.adaptive[reference.adaptive], minlength=LEVELS)
+            else:
+                levels = region_levels(joint, threshold_level(threshold.value))
+            self.dr_levels[rule].append(levels)
 
     def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
         """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""
         classes = len(self.scored.true) - 1
-        by_image = [t.at(threshold.levels(i, t.labels), classes) for i, t in self.images.items()]
+        by_image = [tally.at(threshold.levels(tally.won), classes) for tally in self.images.values()]
         regions = None
         if rule in self.dr_levels:
             levels = np.array(self.dr_levels[rule])  # (images, LEVELS)
-            regions = weights @ levels[:, threshold.level + 1 :].sum(1), weights @ levels.sum(1)
+            last = 0 if threshold.value is None else threshold_level(threshold.value)
+            regions = weights @ levels[:, last + 1 :].sum(1), weights @ levels.sum(1)
         return Pixels(*resampled(np.stack(by_image), weights), regions, absent)

@@ -85,7 +85,7 @@ class Row(Origin):
     recipe: str
     recipe_hash: str
     threshold_rule: RuleName
-    threshold: float
+    threshold: float | None  # None where each image and class has its own
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
@@ -145,7 +145,7 @@ class Curve(Origin):
     classes: tuple[str, ...]
     threshold: list[float]  # of each level of the evidence
     miou: list[float]  # at each of these thresholds
-    levels: dict[RuleName, int]  # of the recipe's threshold by each rule
+    levels: dict[RuleName, int]  # of the recipe's threshold by each rule that chooses one for all
     reference_levels: dict[RuleName, int] | None = None  # of the reference's
     dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
     ndr_recall: list[float | None] | None = None

@@ -3,31 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import level_threshold, threshold_level
-from beyondcam.metrics.tally import Absent, Counts, Sweep
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """The constant background score τ in [0, 1] on v, the same for every image and class.
-
-    A rule that chooses a level for each image or class returns a subclass with `levels` of its own.
-    """
-
-    value: float
-
-    @property
-    def level(self) -> int:
-        """The level of the evidence above which a pixel is foreground."""
-        return threshold_level(self.value)
-
-    def levels(self, image_id: str, labels: Counts) -> Counts:
-        """The level of each of the labels (k,) in an image: (k,)."""
-        del image_id
-        return np.full(len(labels), self.level)
+from beyondcam.evidence import AdaptiveThreshold, Threshold, level_threshold
+from beyondcam.metrics.tally import Absent, Sweep
 
 
 @dataclass(frozen=True)
@@ -66,6 +44,11 @@ RULES = {
     rule.name: rule
     for rule in (
         Rule("fixed", "τ was given beforehand", lambda d: None if d.given is None else Threshold(d.given)),
+        Rule(
+            "adaptive",
+            "τ is found for each image and class in its own evidence",
+            lambda _: AdaptiveThreshold(),
+        ),
         # "drop": a class of which nothing is agreed on counts only where it takes the place of what is
         Rule(
             "blind",

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, LEVELS, Shelf, level_threshold, shelves
+from beyondcam.evidence import FAMILY, LEVELS, Shelf, Threshold, level_threshold, shelves, threshold_level
 from beyondcam.metrics.bootstrap import interval, sample_weights
 from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
 from beyondcam.metrics.metric import METRICS
 from beyondcam.metrics.regions import recall_curve
 from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row, Scores
-from beyondcam.metrics.rules import RULES, Threshold, ThresholdData, within_unit
+from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
 from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit
 from beyondcam.outcome import LeftOut
@@ -217,16 +217,22 @@ class _Family:
     ) -> Curve:
         """mIoU over the threshold; recalls over the reference's threshold, at the recipe's oracle level."""
         recalls: dict[str, Any] = {}
+        constant = _constant(chosen)
         if references:
-            dr, ndr = recall_curve(counts.joint, chosen["oracle"].level)
+            dr, ndr = recall_curve(counts.joint, constant["oracle"])
             recalls = {"dr_recall": list(map(_number, dr)), "ndr_recall": list(map(_number, ndr))}
-            recalls["reference_levels"] = {rule: threshold.level for rule, threshold in references.items()}
+            recalls["reference_levels"] = _constant(references)
         return Curve(
             **self._recipe(counts.shelf), classes=self.task.images.classes,
             threshold=[level_threshold(level) for level in range(LEVELS)],
             miou=counts.scored.miou(self.task.absent).tolist(),
-            levels={rule: threshold.level for rule, threshold in chosen.items()}, **recalls,
+            levels=constant, **recalls,
         )  # fmt: skip
+
+
+def _constant(thresholds: Mapping[str, Threshold]) -> dict[str, int]:
+    """Rule → level, of the rules that choose one for all images and classes."""
+    return {rule: threshold_level(t.value) for rule, t in thresholds.items() if t.value is not None}
 
 
 def _compared(a: _Scored, b: _Scored) -> Comparison:

@@ -28,6 +28,7 @@ class ImageTally:
     truths: Counts  # (t,), the labels in the truth
     labels: Counts  # (k,), the labels that win somewhere
     counts: Counts  # (t, k, LEVELS), pixels by truth, winning label and the winner's level
+    won: Counts  # (k, LEVELS), pixels by winning label and level, with those that are void in the truth
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
@@ -36,9 +37,10 @@ class ImageTally:
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
         labels = np.flatnonzero(np.bincount(winners.labels.ravel()))
-        counts = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)[1:]
+        every = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)
+        counts = every[1:]
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, labels, counts[truths])
+        return cls(truths, labels, counts[truths], every.sum(0))
 
     def at(self, levels: int | Counts, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (3, classes + 1).

@@ -9,7 +9,16 @@ import numpy as np
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, LEVELS, Shelf, shelves, threshold_level, winners_of
+from beyondcam.evidence import (
+    FAMILY,
+    LEVELS,
+    AdaptiveThreshold,
+    Shelf,
+    Threshold,
+    shelves,
+    winners_of,
+    won_by,
+)
 from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
 from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
@@ -72,20 +81,23 @@ class ThresholdSplit:
 
 def threshold_of(
     run: Path, shelf: Shelf, images: LabelledImages, threshold: str, masks: Masks | None = None
-) -> float:
+) -> Threshold:
     """A threshold on the evidence of a shelf, as `threshold` describes it.
 
-    A value in [0, 1]; `blind`, the best on what the split's witnesses agree on; `few:ID,ID`, the best on the
-    `masks` of these images; or `few`, `train` or `oracle` as `score` has found them.
+    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence; `blind`, the best on
+    what the split's witnesses agree on; `few:ID,ID`, the best on the `masks` of these images; or `few`,
+    `train` or `oracle` as `score` has found them.
     """
     rule, _, named = threshold.partition(":")
+    if threshold == "adaptive":
+        return AdaptiveThreshold()
     if threshold == "blind":
         agreed = _agreed(run, shelf, images, "threshold")
         ids, labels = agreed.ids, agreed.masks
     elif rule == "few" and named:
         ids = tuple(sorted({name.strip() for name in named.split(",")}))
         if masks is None:
-            raise BeyondcamError(f"threshold: no masks to choose {threshold} by; take blind or a value")
+            raise BeyondcamError(f"threshold: no masks to choose {threshold} by; take adaptive or a value")
         labels = masks
         if unknown := set(ids) - set(images.ids):
             raise BeyondcamError(f"threshold: {threshold}: {images.split} has no image {min(unknown)}")
@@ -95,19 +107,19 @@ def threshold_of(
             )
     else:
         try:
-            return within_unit(threshold, "threshold")
+            return Threshold(within_unit(threshold, "threshold"))
         except ValueError:
-            return _scored_threshold(run, shelf, images, threshold)
+            return Threshold(_scored_threshold(run, shelf, images, threshold))
     sweep = Sweep.of(tallies_of(shelf, ids, labels), len(images.classes))
     if (found := RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))) is None:
         whose = "what the witnesses agree on" if rule == "blind" else "these masks"
         raise BeyondcamError(
             f"threshold: {threshold}: no object in {whose}; name other images or give a value"
         )
-    return found.value
+    return found
 
 
-def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: float) -> float:
+def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: Threshold) -> float:
     """How close to √τ the √v of a pixel is left void, as `void` describes it.
 
     A value in [0, 1]; or `blind`, the least by which as much is void as the split's witnesses disagree about.
@@ -118,14 +130,15 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
         except ValueError:
             raise BeyondcamError(f"void: {void}: write a value between 0 and 1, or blind") from None
     agreed = _agreed(run, shelf, images, "void")
-    counts, disputed = np.zeros(LEVELS, np.int64), 0
+    pixels, disputed, level = np.zeros(LEVELS + 1), 0, np.arange(LEVELS)
     for i in agreed.ids:
-        counts += np.bincount(winners_of(shelf.read(i)).levels.ravel(), minlength=LEVELS)
+        _, won = won_by(winners_of(shelf.read(i)))
+        last = threshold.levels(won)[:, None]
+        steps = np.where(level > last, level - last, last + 1 - level)  # void from such a band on
+        steps[:, 0] = LEVELS  # no evidence at all is background however wide the band
+        pixels += np.bincount(steps.ravel(), won.ravel(), LEVELS + 1)
         disputed += int((agreed.masks.read(i) == VOID).sum())
-    level, last = np.arange(LEVELS), threshold_level(threshold)
-    steps = np.where(level > last, level - last, last + 1 - level)  # void from a band of so many levels on
-    steps[0] = LEVELS  # no evidence at all is background however wide the band
-    pixels = np.bincount(steps, counts, LEVELS + 1).cumsum()  # (LEVELS + 1,), void by the width of the band
+    pixels = pixels.cumsum()  # (LEVELS + 1,), void by the width of the band
     return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
 
 
@@ -144,20 +157,21 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     """The threshold that scores.json has for a recipe under a rule."""
     if rule not in ("few", "train", "oracle"):
         raise BeyondcamError(
-            f"threshold: {rule}: write a value between 0 and 1, blind, few:ID,ID, few, train or oracle"
+            f"threshold: {rule}: write a value in [0, 1], adaptive, blind, few:ID,ID, few, train or oracle"
         )
     keys = ("recipe_hash", "checkpoint", *FAMILY)
     asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
     found = {
         row.threshold: row.chosen_on.split if row.chosen_on else row.split
         for row in read_records(run / "scores.json", Row, SCORE)
-        if (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == asked
+        if row.threshold is not None
+        and (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == asked
         and _may_take(row, images)
     }
     if not found:
         raise BeyondcamError(
             f"threshold: {rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
-            f"{images.split} may take; `beyondcam score` makes it where there are masks, otherwise take blind"
+            f"{images.split} may take; `beyondcam score` makes it where there are masks; or take adaptive"
         )
     if len(found) > 1:
         answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(found.items()))

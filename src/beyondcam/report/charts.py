@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beyondcam.metrics import REFERENCE
+from beyondcam.metrics import REFERENCE, number
 from beyondcam.metrics.rows import Curve, Row
 from beyondcam.report.groups import Group
 
@@ -52,7 +52,7 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
     for row, curve, line in _drawn(group):
         _draw(axes, line, np.array(curve.threshold), np.array(curve.miou), curve.levels)
         rules |= curve.levels.keys()
-        lines.append(replace(line, note=f"{row.miou:.3f}, τ {row.threshold:.3f}"))
+        lines.append(replace(line, note=f"{row.miou:.3f}, τ {number(row.threshold)}"))
     axes.set_ylim(0)
     return _chart(figure, "mIoU of each recipe, and the τ it is reached at:", lines, rules, group, prefix)
 

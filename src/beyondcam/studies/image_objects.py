@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def score_objects(
     setup: Setup, evidence: Mapping[str, Shelf], scores: Scores, predict: Predict = lambda _: {}
 ) -> list[ImageObject]:
     """The objects of all images, each recipe at its oracle τ, with the predictors that `predict` returns."""
-    taus = {name: scores.row(name).threshold for name in evidence}
+    taus = {name: cast(float, scores.row(name).threshold) for name in evidence}
     objects: list[ImageObject] = []
     for i in setup.images.ids:
         maps = {name: shelf.read(i) for name, shelf in evidence.items()}

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -33,7 +35,7 @@ def study_regions(workspace: Workspace, settings: RegionsSettings) -> Finding:
     setup, edges = workspace.main_setup(), settings.edges
     cookbook = Cookbook()
     evidence = workspace.map_images(setup, {name: cookbook.recipe(name) for name in ("cam", *RECIPES)})
-    tau = workspace.score(setup, {"cam": evidence["cam"]}).row("cam").threshold
+    tau = cast(float, workspace.score(setup, {"cam": evidence["cam"]}).row("cam").threshold)
     setup = workspace.usable(setup)
     side = setup.classifier.size
     window = setup.window or math.inf

@@ -13,7 +13,15 @@ from shelves import evidence_of, shelf_of, witnesses_say
 import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import SAMPLE, WITNESSES, Winners, level_threshold, witnessed, write_evidence
+from beyondcam.evidence import (
+    SAMPLE,
+    WITNESSES,
+    Threshold,
+    Winners,
+    level_threshold,
+    witnessed,
+    write_evidence,
+)
 from beyondcam.metrics import band_of, threshold_of
 from beyondcam.metrics.consensus import Pair, agreed_levels, consensus
 from beyondcam.metrics.rows import write_records
@@ -72,12 +80,12 @@ def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_
         lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images of split all have no witnesses yet"
     )
     witnesses_say(discs, run, {"p05": (one, other)})
-    assert threshold_of(run, shelf, images, "blind") == level_threshold(90)  # the strip is void
+    assert threshold_of(run, shelf, images, "blind").value == level_threshold(90)  # the strip is void
     witnesses_say(discs, run, {"p05": (other, other)})
-    assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
+    assert threshold_of(run, shelf, images, "blind").value == level_threshold(120)
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
-    assert threshold_of(run, shelf, images, "blind") == level_threshold(120)
+    assert threshold_of(run, shelf, images, "blind").value == level_threshold(120)
 
 
 def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_void_draws_no_threshold(
@@ -101,7 +109,7 @@ def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_vo
     agreed = consensus(run, images, shelf)
     assert agreed is not None
     assert agreed.masks.read("p02").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
-    assert threshold_of(run, shelf, images, "blind") == level_threshold(20)
+    assert threshold_of(run, shelf, images, "blind").value == level_threshold(20)
 
 
 @pytest.mark.parametrize(("lowest", "tau"), [(0, level_threshold(128)), (-170, level_threshold(30))])
@@ -119,15 +127,16 @@ def test_blind_leaves_as_much_void_as_the_witnesses_disagree_about(
         return (seed_labels(shelf.read("p01"), tau, band) == VOID).mean()
 
     least = min(n / 255 for n in range(256) if void(n / 255) >= 12 / 48)
-    assert band_of(run, shelf, images, "blind", tau) == pytest.approx(least)
+    assert band_of(run, shelf, images, "blind", Threshold(tau)) == pytest.approx(least)
     assert void(least) == pytest.approx(12 / 48, abs=2 / 256)  # by whole levels
     assert void(1.0) == (ramp > 0).mean()
     everywhere = np.full((48, 48), 210)
     witnesses_say(discs, run, {"p01": (np.where(place < 4, everywhere, 0), everywhere)})
-    assert void(band_of(run, shelf, images, "blind", tau)) >= min(44 / 48, (ramp > 0).mean())
-    assert band_of(run, shelf, images, "0.3", tau) == 0.3
-    complaint(lambda: band_of(run, shelf, images, "wide", tau), "void: wide: write a value between 0 and 1")
-    complaint(lambda: band_of(run, shelf, images, "1.5", tau), "void: 1.5")
+    assert void(band_of(run, shelf, images, "blind", Threshold(tau))) >= min(44 / 48, (ramp > 0).mean())
+    assert band_of(run, shelf, images, "0.3", Threshold(tau)) == 0.3
+    wide = "void: wide: write a value between 0 and 1"
+    complaint(lambda: band_of(run, shelf, images, "wide", Threshold(tau)), wide)
+    complaint(lambda: band_of(run, shelf, images, "1.5", Threshold(tau)), "void: 1.5")
 
 
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:
@@ -152,7 +161,7 @@ def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_p
     shelf, images = shelf_of(discs, tmp_path / "run", levels)
 
     def tau(text: str) -> float:
-        return threshold_of(tmp_path / "run", shelf, images, text, masks)
+        return threshold_of(tmp_path / "run", shelf, images, text, masks).value
 
     assert tau("few:p01") == level_threshold(50)
     assert tau("few:p02") == tau("few: p01, p02") == level_threshold(90)
@@ -181,7 +190,7 @@ def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: 
             )
             for split, on, value in rows
         ])  # fmt: skip
-        return threshold_of(tmp_path, shelf, images, rule)
+        return threshold_of(tmp_path, shelf, images, rule).value
 
     assert tau("train", ("val", "train", 0.25), ("other", "train", 0.25)) == 0.25
     assert tau("train", ("val", "train", 0.25), ("train", "all", 0.5)) == 0.25  # the other saw these masks
