@@ -9,8 +9,11 @@ import pytest
 from scipy import stats
 
 import results
+from beyondcam.evidence import Winners
+from beyondcam.metrics import ImageTally
 from rows import score_row
 from segment import TableRow, correlations, over_seeds
+from size import Measured, best_of_each, constant, of_class
 from timing import MIN_PAIRS, Ratio, ratio
 
 
@@ -140,3 +143,23 @@ def test_metrics_of_seeds_are_correlated_with_the_final_miou_by_rank() -> None:
     np.testing.assert_allclose(rho["miou"], [1, -1])
     np.testing.assert_allclose(rho["ndr_recall"], [-1, 1])
     np.testing.assert_allclose(rho["fg_precision"], [0.5, -0.5])
+
+
+def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
+    """Two images of one class: τ best for both is not best for either."""
+    half, full, low = 128, 255, 10
+    images = []
+    for ground in (low, 200):  # a thing of 4 pixels on a ground of 12
+        levels = np.full((4, 4), ground, np.uint8)
+        levels[0] = full if ground > half else half
+        truth = np.zeros((4, 4), np.uint8)
+        truth[0] = 1
+        images.append(ImageTally.of(Winners(np.ones((4, 4), np.uint8), levels), truth))
+    measured = Measured(images, 1, first=1)
+    assert best_of_each(images) == 1
+    # at the level 10 both things and the second ground are found: 8 of 20; at 200 the second thing: 4 of 8
+    assert measured.oracle() == 200
+    assert measured.mean(constant(200))[0] == measured.mean(of_class(measured.oracles()))[0] == 4 / 8
+    assert measured.mean(constant(10))[0] == 8 / 20
+    background = Measured(images, 1, first=0).mean(constant(200))[0]
+    assert background == pytest.approx((4 / 8 + 24 / 28) / 2)

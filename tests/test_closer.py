@@ -81,15 +81,15 @@ def plain_windows(v: np.ndarray, closer: Closer) -> list[tuple[Rectangle, float]
     strong = [c for c in components(v, closer.level) if max(v[p] for p in c) >= closer.peak]
     strong.sort(key=lambda c: -max(v[p] for p in c))
     groups: list[set[Pixel]] = []
-    for group in strong:
+    for component in strong:
+        groups.append(component)
         while True:
-            area = inside(rectangle(group, v.shape, closer))
-            touched = [g for g in groups if area & inside(rectangle(g, v.shape, closer))]
+            area = inside(rectangle(groups[-1], v.shape, closer))
+            touched = [g for g in groups[:-1] if area & inside(rectangle(g, v.shape, closer))]
             if not touched:
                 break
             groups.remove(touched[0])
-            group |= touched[0]  # noqa: PLW2901
-        groups.append(group)
+            groups[-1] = groups[-1] | touched[0]
     return [(rectangle(g, v.shape, closer), float(max(v[p] for p in g))) for g in groups]
 
 
@@ -186,38 +186,31 @@ def test_a_map_without_evidence_stays_without_and_pictures_of_any_size_are_taken
     assert found.isfinite().all()
 
 
-@pytest.mark.parametrize("maps", [torch.rand(1, 200, 300, generator=torch.Generator().manual_seed(0))])
-def test_maps_of_speckles_take_no_longer_than_a_second(maps: Tensor) -> None:
-    assert Closer(least=1, most=1e-6).windows(maps[0].numpy() ** 8)
+def test_a_map_of_thousands_of_speckles_becomes_one_window() -> None:
+    speckles = np.random.default_rng(0).random((300, 400), np.float32) ** 8
+    assert [window[:4] for window in Closer().windows(speckles / speckles.max())] == [(0, 0, 300, 400)]
 
 
 # What it is for
 
 
-def tight(size: int) -> tuple[float, float]:
-    """IoU at τ = 0.6 of a square of so many pixels a side, without `closer` and with it.
-
-    The evidence is a blurred spot, and each place of the affinity's grid is like itself alone.
-    """
+@pytest.mark.parametrize("size", [6, 16, 24])
+def test_a_small_thing_gets_a_tighter_map(size: int) -> None:
+    """IoU at one τ of a square whose evidence is a blurred spot; the affinity's grid is coarser than it."""
     truth = np.zeros((480, 640), bool)
     truth[150 : 150 + size, 60 : 60 + size] = True
-    pixels = np.where(truth, 200, 90) + np.random.default_rng(0).integers(-10, 11, (3, 480, 640))
+    pixels = np.where(truth, 130, 90) + np.random.default_rng(0).integers(-15, 16, (3, 480, 640))
     photo = Photo.of(torch.from_numpy(pixels.astype(np.uint8)))
     m = bumps(480, 640, (150 + size / 2, 60 + size / 2, size, 1.0))[None]
-    affinities = {1.67: torch.eye(24 * 24)}
+    affinities = {1.67: torch.eye(20 * 20)}  # each place is like itself alone
     steps = (Walk(), Affinity())
     ious = []
     for refine in (steps, (*steps, Closer())):
         v = Recipe(source=CAM, refine=refine).finish(photo, {CAM: m}, affinities)[0].numpy()
         seed = v / v.max() > 0.6
         ious.append((seed & truth).sum() / (seed | truth).sum())
-    return ious[0], ious[1]
-
-
-@pytest.mark.parametrize("size", [6, 10, 16])
-def test_a_small_thing_gets_a_tighter_map(size: int) -> None:
-    before, after = tight(size)
-    assert after > before + 0.1
+    assert ious[0] < 0.95
+    assert ious[1] > 0.99
 
 
 def test_a_thing_at_the_border_gets_the_peak_of_its_component() -> None:

@@ -274,10 +274,10 @@ HASHES = {
     "crops-raw": "9dc8521660",
     "crops": "64014c7ee7",
     "crops-mean": "50a5d2f6dd",
-    "best": "0b180aee27",
+    "best": "7f5044a3e6",
     "cam-fine": "c698ce5040",
     "saliency-fine": "ae3edb1750",
-    "fast": "4ae0bf4eda",
+    "fast": "e48eb7d74a",
     "witness-saliency": "f67d9d12b4",
     "witness-cam": "6b91f29d87",
     "cam+smooth": "ec26071b8d",
@@ -436,28 +436,23 @@ def test_refinements_run_one_after_the_other() -> None:
     assert torch.equal(Recipe(source=CAM, refine=steps).finish(photo, {CAM: maps}), by_hand)
 
 
-class Recorder(Refinement):
-    """Adds 1, and keeps what it is given."""
-
-    takes_stages: ClassVar[bool] = True
-    seen: ClassVar[list[list[Tensor]]] = []
-
-    def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
-        self.seen.append([*stages, maps])
-        return maps + 1
-
-
 def test_a_refinement_that_takes_stages_gets_the_unrefined_maps_and_those_after_each_refinement() -> None:
-    recorder = Recorder(seen=[])
+    calls: list[list[Tensor]] = []
+
+    class Recorder(Refinement):
+        takes_stages: ClassVar[bool] = True
+
+        def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
+            calls.append([*stages, maps])
+            return maps + 1
+
     maps = torch.rand(2, 30, 40, generator=torch.Generator().manual_seed(0))
     photo = Photo.of((torch.arange(3 * 30 * 40) % 251).view(3, 30, 40).to(torch.uint8))
     smooth = Smooth(sigma=0.1)
-    refined = Recipe(source=CAM, refine=(recorder, smooth, recorder)).finish(photo, {CAM: maps})
-    first, last = recorder.seen
+    refined = Recipe(source=CAM, refine=(Recorder(), smooth, Recorder())).finish(photo, {CAM: maps})
     smoothed = smooth(photo, maps + 1)
-    assert [torch.equal(stage, maps) for stage in first] == [True, True]
-    for stage, expected in zip(last, (maps, maps + 1, smoothed, smoothed), strict=True):
-        assert torch.equal(stage, expected)
+    for call, expected in zip(calls, [(maps, maps), (maps, maps + 1, smoothed, smoothed)], strict=True):
+        assert all(torch.equal(*pair) for pair in zip(call, expected, strict=True))
     assert torch.equal(refined, smoothed + 1)
 
 

@@ -18,9 +18,9 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Closer(Refinement):
     r"""Replace a refined map, where the thing is small, by a walk at the scale of the thing.
 
-    `walk` reaches across small things, and a place of `affinity`'s grid may be larger than they are: both
-    spread the evidence beyond them. So a window W is put around each strong component of the walked map, and
-    inside it the refined map r becomes
+    A place of `affinity`'s grid may be larger than a small thing, and `walk` goes over a large photo at a
+    reduced size, so both blur what is small. Therefore a window W is put around each strong component of the
+    walked map, and inside it the refined map r becomes
 
     .. math:: r_W = p \cdot \frac{\mathrm{walk}(m_W)}{\max \mathrm{walk}(m_W)},
 

@@ -1,0 +1,163 @@
+"""Masks of things of any size: the default threshold beside the best ones, and class by class.
+
+    python benchmarks/size.py --run runs/tiles --name tiles --things --recipe best --recipe fast
+
+Reads the evidence of the RUN's split `val` that `beyondcam map` has made, and writes a section of
+docs/results.md. `--things` leaves the background out of the mean IoU.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.classifier import read_config
+from beyondcam.evidence import AdaptiveThreshold, find_shelf, level_threshold, threshold_level
+from beyondcam.metrics import ImageTally, Sweep, estimate, sample_weights, threshold_of
+from beyondcam.metrics.tally import Counts, above, iou, mean_iou, resampled
+from beyondcam.metrics.text import bounded
+from inputs import open_scored, tallies
+from results import change, shown, table, write_section
+
+Levels = Callable[[ImageTally], Counts]
+"""The level of each label that wins somewhere in an image."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A recipe's counts on a split, and how its mean IoU is taken."""
+
+    images: Sequence[ImageTally]
+    classes: int
+    first: int  # of the classes in the mean: 0 with the background, 1 without
+
+    def by_class(self, levels: Levels) -> NDArray[np.float64]:
+        """IoU (classes + 1, samples), the full sample first."""
+        by_image = np.stack([tally.at(levels(tally), self.classes) for tally in self.images])
+        return iou(*resampled(by_image, sample_weights(len(by_image)))).T
+
+    def mean(self, levels: Levels) -> NDArray[np.float64]:
+        """The mean IoU of every sample."""
+        by_class = self.by_class(levels)[self.first :]
+        return mean_iou(by_class, np.ones_like(by_class, np.int64))
+
+    @property
+    def curves(self) -> NDArray[np.float64]:
+        """IoU at every level: (classes + 1, LEVELS)."""
+        sweep = Sweep.of(self.images, self.classes)
+        return iou(sweep.intersection, sweep.predicted, sweep.true[:, None])
+
+    def oracle(self) -> int:
+        """The one level with the highest mean IoU."""
+        curves = self.curves[self.first :]
+        return int(mean_iou(curves, np.ones_like(curves, np.int64)).argmax())
+
+    def oracles(self) -> Counts:
+        """The level of each class with the highest IoU of that class: (classes + 1,)."""
+        return np.nan_to_num(self.curves).argmax(1)
+
+
+def default(tally: ImageTally) -> Counts:
+    """The levels of the rule `adaptive`."""
+    return AdaptiveThreshold().levels(tally.won)
+
+
+def constant(level: int) -> Levels:
+    """One level for all."""
+    return lambda tally: np.full(len(tally.labels), level)
+
+
+def of_class(levels: Counts) -> Levels:
+    """A level for each class (classes + 1,)."""
+    return lambda tally: levels[tally.labels]
+
+
+def best_of_each(images: Sequence[ImageTally]) -> float:
+    """The mean, over images and the classes they show, of the IoU at the level that is best for both."""
+    best = []
+    for tally in images:
+        total = tally.counts.sum((1, 2))
+        for row, label in enumerate(tally.truths):
+            if label:
+                column = np.flatnonzero(tally.labels == label)
+                won = above(tally.counts[:, column].sum((0, 1)))
+                hits = above(tally.counts[row, column].sum(0))
+                best.append((hits / np.maximum(won + total[row] - hits, 1)).max())
+    return float(np.mean(best))
+
+
+def section(measured: dict[str, Measured], megapixels: dict[str, float], blind: dict[str, int]) -> str:
+    """The table of recipes by threshold; `blind` are the levels of that rule."""
+    rows = []
+    for name, m in measured.items():
+        adaptive, level = m.mean(default), m.oracle()
+        one, each = m.mean(constant(level)), m.mean(of_class(m.oracles()))
+        rows.append((
+            f"`{name}`", f"{megapixels[name]:.2f}", bounded(*estimate(adaptive)),
+            f"{m.mean(constant(blind[name]))[0]:.3f}", f"{one[0]:.3f} at {level_threshold(level):.2f}",
+            f"{each[0]:.3f}", f"{best_of_each(m.images):.3f}", change(adaptive - one),
+            change(adaptive - each),
+        ))  # fmt: skip
+    head = (
+        "recipe", "megapixels per image", "`adaptive`", "`blind`", "best τ (oracle)", "best τ of each class",
+        "best τ of each image and class", "`adaptive` minus oracle", "`adaptive` minus best of each class",
+    )  # fmt: skip
+    return table(*rows, head=head)
+
+
+def class_rows(measured: dict[str, Measured], names: Sequence[str]) -> str:
+    """The table of classes: how many images show one, how large it is there, and its IoU."""
+    rows = []
+    images = next(iter(measured.values())).images
+    by_class = {name: m.by_class(default) for name, m in measured.items()}
+    for k, label in enumerate(names, start=1):
+        areas = [t.counts[t.truths == k].sum() / t.counts.sum() for t in images if k in t.truths]
+        area = f"{np.median(areas):.1%}" if areas else "–"
+        rows.append((label, len(areas), area, *(bounded(*estimate(by_class[name][k])) for name in measured)))
+    return table(*rows, head=("class", "images", "median area", *(f"`{name}`" for name in measured)))
+
+
+def main() -> None:
+    """Score and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--recipe", action="append", required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--val", default="val")
+    parser.add_argument("--things", action="store_true", help="the mean leaves the background out")
+    arguments = parser.parse_args()
+    config, classes = read_config(arguments.run)
+    images, masks = open_scored(config.data, arguments.val, classes)
+    measured, megapixels, blind = {}, {}, {}
+    for name in arguments.recipe:
+        shelf = find_shelf(arguments.run, images, name)
+        counted = tallies(arguments.run, images, masks, name)
+        measured[name] = Measured(counted, len(classes), int(arguments.things))
+        cost, agreed = shelf.cost(), threshold_of(arguments.run, shelf, images, "blind").value
+        megapixels[name] = cost["megapixels"] if cost else np.nan
+        blind[name] = threshold_level(agreed or 0.0)
+    first, *others = measured
+    pairs = [
+        (f"`{name}`", change(measured[first].mean(default) - measured[name].mean(default))) for name in others
+    ]
+    mean = "mean IoU without the background" if arguments.things else "mIoU"
+    body = (
+        f"{shown(config.data)}, {len(measured[first].images)} images of `{arguments.val}`, "
+        f"{sum(any(t.truths > 0) for t in measured[first].images)} of them with a thing: {mean}. The best τ "
+        "are chosen on the scored masks: upper bounds. The last of them is the mean of the IoUs of single "
+        f"images.\n\n{section(measured, megapixels, blind)}\n\nIoU by class, `adaptive`:\n\n"
+        f"{class_rows(measured, classes)}\n\n`{first}` minus another, `adaptive`, paired:\n\n"
+        f"{table(*pairs, head=('recipe', mean))}"
+    )
+    words = [f"--run {arguments.run} --name {arguments.name} --val {arguments.val}"]
+    words += ["--things"] * arguments.things + [f"--recipe {name}" for name in arguments.recipe]
+    command = f"python benchmarks/size.py {' '.join(words)}"
+    write_section(f"size-{arguments.name}", f"Size: {arguments.name}", command, body)
+    print(body)
+
+
+if __name__ == "__main__":
+    main()
