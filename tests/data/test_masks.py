@@ -9,7 +9,7 @@ import pytest
 from builders import make_folder
 from PIL import Image
 
-from beyondcam.data import open_masks
+from beyondcam.data.masks import open_masks
 from conftest import complaint
 
 

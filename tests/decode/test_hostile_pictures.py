@@ -13,10 +13,9 @@ import pytest
 from builders import pixels_of
 from PIL import Image
 
-from beyondcam.data import read_mask, read_photo
+from beyondcam.data import PALETTE, read_mask, read_photo
 from beyondcam.decode import read_header, read_pixels, rgb
 from beyondcam.errors import BeyondcamError
-from beyondcam.seeds import PALETTE
 from conftest import complaint
 
 PIXELS = np.random.default_rng(0).integers(60, 200, (20, 24, 3)).astype(np.uint8)

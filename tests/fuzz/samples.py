@@ -13,7 +13,8 @@ import torch
 from beyondcam.seeds.labels import LabelFolder
 from PIL import Image
 
-from beyondcam.data import open_images, open_masks, read_mask, read_photo
+from beyondcam.data import open_images, read_mask, read_photo
+from beyondcam.data.masks import open_masks
 from beyondcam.decode import read_header
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
