@@ -56,8 +56,8 @@ def test_a_function_s_network_becomes_a_run_that_all_commands_work_from(
     Path("mynets.py").write_text(MODULE)
     data, run = f"folder:{make_folder(home / 'discs')}", home / "run"
     done = beyondcam(
-        "adopt", run, "--model", "mynets:net", "--classes", "blue,red", "--mean", "0.5,0.5,0.5",
-        "--std", "0.25,0.25,0.25", "--size", 48, "--data", data, "--multi-label",
+        "adopt", run, "--model", "mynets:net", "--classes", "blue,red", "--mean", 0.5, 0.5, 0.5,
+        "--std", 0.25, 0.25, 0.25, "--size", 48, "--data", data, "--multi-label",
     )  # fmt: skip
     assert "importing mynets" in done.stderr
     beyondcam("map", run, "--split", "all", "--recipe", "cam", "--recipe", "crops+smooth")
@@ -160,7 +160,7 @@ def test_a_damaged_run_is_one_line(home: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
     complaint(lambda: load_classifier(run), "classifier.safetensors", "damaged")
     save_file({"x": torch.zeros(1)}, path)
-    complaint(lambda: load_classifier(run), "classifier.safetensors", "is not of torchvision:")
+    complaint(lambda: load_classifier(run), "classifier.safetensors", "does not fit torchvision:")
     path.unlink()
     complaint(lambda: load_classifier(run), "classifier.safetensors", "beyondcam adopt")
     config.write_text(settings.replace('"single_label": true', '"single_label": 7'))

@@ -174,7 +174,7 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     recipes = {"cam": Cookbook().recipe("cam")}
     net, out = Net(2), tmp_path / "maps"
     classifier = wrapped(net, ["blue", "red"])
-    assert bc.map_split(classifier, discs, recipes, out, report=lambda _: None) == {}
+    assert bc.map_split(classifier, discs, recipes, out) == {}
     assert checkpoint_hash(out) == bc.fingerprint(classifier)
     (shelf,) = shelves(out, discs)
     levels = shelf.read("p02").levels
@@ -193,7 +193,7 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     with torch.no_grad():
         net.fc.weight += 1
     assert list(shelves(out, discs)) == [shelf]  # until the changed network maps
-    bc.map_split(classifier, discs, recipes, out, report=lambda _: None)
+    bc.map_split(classifier, discs, recipes, out)
     (after,) = shelves(out, discs)
     assert after.folder != shelf.folder
 
@@ -232,12 +232,14 @@ def test_a_loaded_classifier_has_its_files_hash_while_its_weights_are_the_files(
     other = bc.fingerprint(classifier)
     assert other != checkpoint_hash(run)
 
-    out = tmp_path / "run"
-    out.mkdir()
-    (out / "classifier.safetensors").write_bytes((run / "classifier.safetensors").read_bytes())
+    copy = tmp_path / "run"
+    copy.mkdir()
+    (copy / "classifier.safetensors").write_bytes((run / "classifier.safetensors").read_bytes())
     images, recipes = bc.open_images(data, "all"), {"cam": Cookbook().recipe("cam")}
-    for mapped in (classifier, bc.load_classifier(run)):
-        bc.map_split(mapped, images, recipes, out, report=lambda _: None)
+    for mapped, out in ((classifier, tmp_path / "other"), (bc.load_classifier(run), copy)):
+        bc.map_split(mapped, images, recipes, out)
         assert checkpoint_hash(out) == bc.fingerprint(mapped)
         assert len(list(shelves(out, images))) == 1
-    assert not (out / "network.json").exists()
+    bc.map_split(classifier, images, recipes, copy)  # a RUN's evidence is of its own network alone
+    assert checkpoint_hash(copy) == checkpoint_hash(run)
+    assert len(list(shelves(copy, images))) == 1

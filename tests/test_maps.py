@@ -580,5 +580,5 @@ def test_pip_weights_give_timms_lite0_the_logits_of_the_file() -> None:
 def test_weights_of_another_backbone_are_refused(tmp_path) -> None:
     file = tmp_path / "w.pth"
     torch.save({"a": torch.zeros(3)}, file)
-    with pytest.raises(BeyondcamError, match=r"w\.pth: these weights are not of this backbone"):
+    with pytest.raises(BeyondcamError, match=r"w\.pth: these weights are not of resnet18"):
         build_classifier("resnet18", ["a"], 64, weights=file)

@@ -49,7 +49,7 @@ def test_a_metric_that_is_added_is_in_rows_comparisons_the_terminal_and_the_repo
     (small.run / "config.json").write_text(json.dumps(config))
     (small.run / "training.json").write_text(json.dumps({"epochs": []}))
     page = write_report(small.run).read_text()
-    assert page.count('<th scope="col">Foreground ↓</th>') == 4  # two rules: scores and differences
+    assert page.count('<th scope="col">Foreground ↓</th>') == 6  # three rules: scores and differences
     assert "57.1%<small>[57.1%, 57.1%]</small>" in page
     assert "+28.6%<small>[+28.6%, +28.6%]</small>" in page
 
@@ -61,7 +61,7 @@ def test_a_metric_that_cannot_be_measured_is_a_dash_and_in_no_comparison(
     for recipe in ("crops", "saliency"):
         small.put(recipe, winners(SEED))
     scores = small.score()
-    assert [row.metrics["never"] for row in scores.rows] == [None, None]
+    assert [row.metrics["never"] for row in scores.rows] == [None] * 4
     assert not any("never" in row.ci for row in (*scores.rows, *scores.comparisons))
     print_table(scores.rows)
     assert "–" in capsys.readouterr().out

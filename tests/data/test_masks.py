@@ -80,7 +80,7 @@ def test_neither_data_nor_what_segmentation_writes_with_loads_masks() -> None:
     """In a process of its own: tests have loaded everything."""
     code = (
         "import sys, types; package = types.ModuleType('beyondcam'); package.__path__ = [sys.argv[1]]; "
-        "sys.modules['beyondcam'] = package; import beyondcam.data, beyondcam.seeds.labels; "
+        "sys.modules['beyondcam'] = package; import beyondcam.data, beyondcam.label_images; "
         "print(sorted(name for name in sys.modules if 'masks' in name or 'painting' in name))"
     )
     from beyondcam import data
@@ -88,4 +88,3 @@ def test_neither_data_nor_what_segmentation_writes_with_loads_masks() -> None:
     source = Path(data.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert data.open_masks is data.masks.open_masks

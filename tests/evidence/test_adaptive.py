@@ -14,7 +14,7 @@ def plain(v: NDArray[np.float64]) -> float:
     """The adaptive τ of the pixels that a class wins, step by step."""
     pixels, t = np.sort(v)[::-1], 0.55
     for _ in range(30):
-        inside = max(1, int((pixels > t).sum()))
+        inside = max(1, int((pixels > t + 1e-9).sum()))
         both = min(len(pixels), max(inside + 1, int(2.5 * inside)))
         around = pixels[inside:both]
         new = (pixels[:inside].mean() + (around.mean() if len(around) else 0)) / 2

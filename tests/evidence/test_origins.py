@@ -168,4 +168,4 @@ def test_evidence_is_of_the_network_that_was_loaded(trained: tuple[Path, str], t
     assert not list(shelves(run, images))
     checkpoint.write_bytes(first)
     assert [shelf.name for shelf in shelves(run, images)] == ["cam"]
-    assert load_classifier(run).fingerprint == classifier.fingerprint == bc.evidence.checkpoint_hash(run)
+    assert load_classifier(run).checkpoint == classifier.checkpoint == bc.evidence.checkpoint_hash(run)

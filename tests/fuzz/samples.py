@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from beyondcam.seeds.labels import LabelFolder
 from PIL import Image
 
 from beyondcam.data import open_images, read_mask, read_photo
@@ -19,6 +18,7 @@ from beyondcam.decode import read_header
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
 from beyondcam.evidence.levels import targets_in
+from beyondcam.label_images import LabelFolder
 from beyondcam.recipes import Cookbook
 
 Read = Callable[[Path, bytes], None]

@@ -217,24 +217,20 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str, targets: str | No
 
 def checkpoint_hash(run: Path) -> str:
     """Ten hexadecimal digits of the network that a folder's evidence is of: its checkpoint, or a claim's."""
-    file = _file_hash(run)
-    path = run / CLAIM
-    if path.exists():
-        claimed = read_json(path, "beyondcam map")
-        if isinstance(claimed, dict) and claimed.get("checkpoint") == file and claimed.get("fingerprint"):
-            return str(claimed["fingerprint"])
-    if file is None:
+    if digits := _file_hash(run):
+        return digits
+    if not (run / CLAIM).exists():
         raise BeyondcamError(f"{run / CHECKPOINT}: not there; `beyondcam train` makes it")
-    return file
+    try:
+        return str(read_json(run / CLAIM, "beyondcam map")["fingerprint"])
+    except (KeyError, TypeError):
+        raise BeyondcamError(f"{run / CLAIM}: names no network; map again to write it anew") from None
 
 
 def claim(folder: Path, fingerprint: str) -> None:
-    """Note which network a folder's evidence is of, unless it is the folder's own checkpoint."""
-    file = _file_hash(folder)
-    if fingerprint != file:
-        write_json(folder / CLAIM, {"fingerprint": fingerprint, "checkpoint": file})
-    elif (folder / CLAIM).exists():
-        (folder / CLAIM).unlink(missing_ok=True)
+    """Note which network the evidence of a folder is of that is no RUN; a RUN has its own network."""
+    if _file_hash(folder) is None:
+        write_json(folder / CLAIM, {"fingerprint": fingerprint})
 
 
 def _file_hash(run: Path) -> str | None:

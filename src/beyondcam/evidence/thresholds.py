@@ -76,7 +76,7 @@ class AdaptiveThreshold(Threshold):
         sums = np.concatenate([[0.0], (counts * v).cumsum()])  # of v over the first so many pixels
         t = self.START
         for _ in range(30):
-            inside = max(1, int(counts[v > t].sum()))
+            inside = max(1, int(counts[v > t + 1e-9].sum()))  # a flat map is not above its own mean
             both = min(pixels[-1], max(inside + 1, int((1 + self.AROUND) * inside)))
             of_inside, of_both = np.interp((inside, both), pixels, sums)
             before, t = t, (of_inside / inside + (of_both - of_inside) / max(1, both - inside)) / 2
