@@ -44,16 +44,16 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
 
     Raises `BeyondcamError` where some of these images have no witnesses yet, or a file is not evidence.
     """
-    asked = witnessed(images, shelf.manifest["targets"])
+    sample = witnessed(images, shelf.manifest["targets"])
     shared = {key: shelf.manifest[key] for key in SHARED}
     by_recipe = {
-        s.manifest["recipe_hash"]: s for s in shelves(run, asked) if shared.items() <= s.manifest.items()
+        s.manifest["recipe_hash"]: s for s in shelves(run, sample) if shared.items() <= s.manifest.items()
     }
     try:
         a, b = (by_recipe[Cookbook().recipe(name).hash] for name in WITNESSES)
     except KeyError:
         return None
-    ids = tuple(i for i in asked.ids if shelf.path(i).exists())
+    ids = tuple(i for i in sample.ids if shelf.path(i).exists())
     if missing := [i for i in ids if not (a.path(i).exists() and b.path(i).exists())]:
         raise BeyondcamError(
             f"{run}: {len(missing)} of {len(ids)} images of split {images.split} have no witnesses yet; run "

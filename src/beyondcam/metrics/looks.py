@@ -50,7 +50,7 @@ class RecipeLook(NamedTuple):
     """One recipe's evidence of one image."""
 
     tally: ImageTally  # counted against the mask
-    agreeing: ImageTally | None  # counted against what the witnesses agree on, if they were asked
+    agreeing: ImageTally | None  # counted against what the witnesses agree on, if there are any
     right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
     adaptive: NDArray[np.bool_]  # (n,), which of them are right under the rule `adaptive`
     uncovered: float  # share of the pixels that no view covered

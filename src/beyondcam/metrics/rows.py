@@ -235,8 +235,8 @@ class Scores:
         self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
     ) -> tuple[float, float, float]:
         """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
-        (found,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
-        pair = found if found.b == a else found.turned()
+        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
+        pair = pair if pair.b == a else pair.turned()
         value, interval = pair.difference[metric], pair.ci[metric]
         return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
 
@@ -251,12 +251,12 @@ FILES: dict[str, tuple[str, type[Origin]]] = {
 
 def read_scores(run: Path) -> Scores:
     """What `beyondcam score` wrote. Raises `BeyondcamError` where there is none, or a file is damaged."""
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for key, (name, kind) in FILES.items():
-        found[key] = read_records(run / name, kind, SCORE)
-    if not found["rows"]:
+        content[key] = read_records(run / name, kind, SCORE)
+    if not content["rows"]:
         raise BeyondcamError(f"{run / 'scores.json'}: holds no scores; `{SCORE}` makes it anew")
-    return Scores(**found)
+    return Scores(**content)
 
 
 def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:

@@ -61,7 +61,7 @@ def score_split(
     if not families:
         what = f"no evidence of split {images.split} of this data; `beyondcam map` makes it"
         raise BeyondcamError(f"{run}: {what}")
-    parts = [mapped_in_full(found, images) for found in families.values()]
+    parts = [mapped_in_full(family, images) for family in families.values()]
     if not any(ids for ids, *_ in parts):
         raise BeyondcamError(f"{run}: no image of {images.split} is mapped yet; `beyondcam map` does it")
     task = _Task(run, images, masks, threshold_split, threshold, reference_threshold, absent)
@@ -125,11 +125,11 @@ class _Family:
             reason = self.unread[self.ids[0]]
             raise BeyondcamError(f"none of the {len(self.ids)} images can be scored: {reason}")
         weights, curves, scored = sample_weights(len(counts[0].images)), [], []
-        for own in counts:
-            chosen = references if own.shelf is self.reference else self._thresholds(own)
-            curves.append(self._curve(own, chosen, references))
+        for recipe in counts:
+            chosen = references if recipe.shelf is self.reference else self._thresholds(recipe)
+            curves.append(self._curve(recipe, chosen, references))
             for rule, threshold in chosen.items():
-                scored.append(self._scored(own, rule, threshold, references.get(rule), weights))
+                scored.append(self._scored(recipe, rule, threshold, references.get(rule), weights))
         pairs = combinations(scored, 2)
         comparisons = [_compared(a, b) for a, b in pairs if a.row.threshold_rule == b.row.threshold_rule]
         return Scores([one.row for one in scored], comparisons, curves, self.left_out | self.unread)
@@ -156,12 +156,12 @@ class _Family:
     def _count(self, references: Mapping[str, Threshold], begun: Mapping[str, Look]) -> list[RecipeCounts]:
         """Count every recipe; `begun` has looks at the reference, `references` its thresholds."""
         counts = [RecipeCounts(shelf, len(self.task.images.classes)) for shelf in self.recipes]
-        reference_first = sorted(counts, key=lambda own: own.shelf is not self.reference)  # as `begun` has it
-        for i, look in self._looks([own.shelf for own in reference_first], "score", begun):
-            for own, recipe in zip(reference_first, look.recipes, strict=True):
-                own.add(i, recipe)
+        ordered = sorted(counts, key=lambda recipe: recipe.shelf is not self.reference)  # the reference first
+        for i, look in self._looks([recipe.shelf for recipe in ordered], "score", begun):
+            for recipe, recipe_look in zip(ordered, look.recipes, strict=True):
+                recipe.add(i, recipe_look)
                 if references:
-                    own.add_regions(recipe, look.recipes[0], references)
+                    recipe.add_regions(recipe_look, look.recipes[0], references)
         return counts
 
     def _thresholds(self, counts: RecipeCounts) -> dict[str, Threshold]:

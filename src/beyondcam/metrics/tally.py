@@ -48,14 +48,14 @@ class ImageTally:
         `levels` is one for all, or (k,), one for each of `labels`; a pixel above it is foreground.
         """
         is_above = np.arange(LEVELS) > np.broadcast_to(levels, len(self.labels))[:, None]  # (k, LEVELS)
-        found = (self.counts * is_above).sum(-1)  # (t, k)
+        labelled = (self.counts * is_above).sum(-1)  # (t, k)
         total = self.counts.sum((1, 2))  # (t,)
         row, column = np.nonzero(self.truths[:, None] == self.labels)
         result = np.zeros((3, classes + 1), np.int64)
-        result[0, self.labels[column]] = found[row, column]
-        result[1, self.labels] = found.sum(0)
+        result[0, self.labels[column]] = labelled[row, column]
+        result[1, self.labels] = labelled.sum(0)
         result[2, self.truths] = total
-        missed = total - found.sum(1)  # (t,), labelled background
+        missed = total - labelled.sum(1)  # (t,), labelled background
         result[:2, 0] = missed[self.truths == 0].sum(), missed.sum()
         return result
 

@@ -111,12 +111,13 @@ def threshold_of(
         except ValueError:
             return Threshold(_scored_threshold(run, shelf, images, threshold))
     sweep = Sweep.of(tallies_of(shelf, ids, labels), len(images.classes))
-    if (found := RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))) is None:
-        whose = "what the witnesses agree on" if rule == "blind" else "these masks"
+    chosen = RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))
+    if chosen is None:
+        shown = "what the witnesses agree on" if rule == "blind" else "these masks"
         raise BeyondcamError(
-            f"threshold: {threshold}: no object in {whose}; name other images or give a value"
+            f"threshold: {threshold}: no object in {shown}; name other images or give a value"
         )
-    return found
+    return chosen
 
 
 def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: Threshold) -> float:
@@ -143,14 +144,14 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:
-    found = consensus(run, images, shelf)
-    if found is None:
+    agreed = consensus(run, images, shelf)
+    if agreed is None:
         settings = ", ".join(f"{key} {shelf.manifest[key]}" for key in SHARED)
         raise BeyondcamError(
             f"{parameter}: blind needs the witnesses of split {images.split}, which {run} does not have; "
             f"`beyondcam map` makes them (with {settings}), or give a value"
         )
-    return found
+    return agreed
 
 
 def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:
@@ -160,23 +161,23 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
             f"threshold: {rule}: write a value in [0, 1], adaptive, blind, few:ID,ID, few, train or oracle"
         )
     keys = ("recipe_hash", "checkpoint", *FAMILY)
-    asked = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
-    found = {
+    wanted = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
+    splits = {
         row.threshold: row.chosen_on.split if row.chosen_on else row.split
         for row in read_records(run / "scores.json", Row, SCORE)
         if row.threshold is not None
-        and (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == asked
+        and (row.recipe, row.data, row.threshold_rule, *(getattr(row, key) for key in keys)) == wanted
         and _may_take(row, images)
     }
-    if not found:
+    if not splits:
         raise BeyondcamError(
             f"threshold: {rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
             f"{images.split} may take; `beyondcam score` makes it where there are masks; or take adaptive"
         )
-    if len(found) > 1:
-        answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(found.items()))
+    if len(splits) > 1:
+        answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(splits.items()))
         raise BeyondcamError(f"threshold: {rule}: {shelf.name} has several ({answers}); give a value")
-    return next(iter(found))
+    return next(iter(splits))
 
 
 def _may_take(row: Row, images: LabelledImages) -> bool:
