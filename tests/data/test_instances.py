@@ -275,7 +275,9 @@ def test_truth_whose_turn_cannot_be_told_is_refused(
 
 @pytest.mark.parametrize("key", ["id", "image_id", "category_id", "iscrowd", "area", "segmentation", "bbox"])
 @pytest.mark.parametrize("value", [[], {}, [[]], "x", float("nan"), 10**40, -1, True, None])
-def test_any_value_of_any_kind_in_an_annotation_is_read_or_is_one_line(tmp_path: Path, key: str, value) -> None:
+def test_any_value_of_any_kind_in_an_annotation_is_read_or_is_one_line(
+    tmp_path: Path, key: str, value
+) -> None:
     data = make_coco(tmp_path, [CAT | {key: value}, CAT | {"image_id": 7}])
     assert present(open_images(data, "all"), "7") == {"cat"}
     with suppress(BeyondcamError):
