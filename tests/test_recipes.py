@@ -19,7 +19,7 @@ from beyondcam.data import Photo
 from beyondcam.maps import MAPS
 from beyondcam.perturbations import PERTURBATIONS, Crops, LinearPath, Mask, Noise, Plain, Rise, Scales
 from beyondcam.recipes import Cookbook, Recipe, Source
-from beyondcam.refinements import REFINEMENTS, Refinement, Resolve, Smooth, Superpixels, by_maximum
+from beyondcam.refinements import REFINEMENTS, Refinement, Resolve, Smooth, Superpixels, Walk, by_maximum
 from conftest import complaint
 
 PHOTO = Photo.of(torch.zeros(3, 1, 4, dtype=torch.uint8))
@@ -307,6 +307,8 @@ def another(value: object) -> object:
             return value * 0.9
         case tuple():
             return tuple(another(one) for one in value)
+        case Walk():
+            return value.model_copy(update={"steps": value.steps + 1})
     return {"image": "square", "gaussian": "uniform"}[value]
 
 
