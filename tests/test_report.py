@@ -118,7 +118,8 @@ def run(tmp_path):
             targets = tuple(sorted(images.labels[i]))
             size = images.read(i).size
             levels = rng.integers(0, 256, (len(targets), *size), np.uint8)
-            write_evidence(shelf, i, Evidence(levels, targets, (1.0,) * len(targets), (2.0,), size))
+            ones = (1.0,) * len(targets)
+            write_evidence(shelf, i, Evidence(levels, targets, ones, ones, size))
     rows = [
         row("cam", 0.3123),
         row("saliency", 0.4567),
