@@ -135,7 +135,7 @@ def test_a_damaged_file_of_weights_is_one_line(name: str, content: bytes, tmp_pa
     (tmp_path / name).write_bytes(content)
     complaint(
         lambda: build_classifier("resnet18", ("a",), 64, weights=tmp_path / name),
-        f"{name}: not readable as a weights file",
+        f"{name}: not a weights file",
     )
     complaint(
         lambda: build_classifier("resnet18", ("a",), 64, weights=tmp_path / "none.pth"),

@@ -13,7 +13,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from beyondcam.classifier import build
+from beyondcam.classifier import build_classifier
 from beyondcam.classifier.weights import fitting, read_states, translated
 from beyondcam.errors import BeyondcamError
 from conftest import complaint
@@ -110,7 +110,7 @@ def test_damaged_empty_and_foreign_files_are_one_line_and_run_nothing(
     torch.save({"epoch": 3, "names": ["a"]}, path)
     complaint(lambda: read_states(path), "holds no state dict")
     torch.save(small.state_dict(), path)
-    complaint(lambda: build("resnet18", ("a",), 64, weights=path), "net.pth", "not of resnet18")
+    complaint(lambda: build_classifier("resnet18", ("a",), 64, weights=path), "net.pth", "not of resnet18")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_network_of_the_same_shapes_but_another_function_is_refused(tmp_path: 
 
 
 def test_mean_and_std_of_ones_own_weights_can_be_said(tmp_path: Path) -> None:
-    ours = build("test_resnet", ("a",), 64, mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1))
+    ours = build_classifier("test_resnet", ("a",), 64, mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1))
     torch.testing.assert_close(ours.mean.flatten(), torch.tensor([0.1, 0.2, 0.3]))
     torch.testing.assert_close(ours.std.flatten(), torch.tensor([0.3, 0.2, 0.1]))
-    complaint(lambda: build("test_resnet", ("a",), 64, mean=(123, 117, 104)), "mean", "255")
+    complaint(lambda: build_classifier("test_resnet", ("a",), 64, mean=(123, 117, 104)), "mean", "255")

@@ -290,13 +290,16 @@ def test_a_hidden_layer_and_log_softmax_have_no_class_activations() -> None:
     complaint(lambda: answers(wrap(Hidden(), CLASSES, **PLAIN)), "log_softmax stands between")
 
 
-@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16, torch.float64])
-def test_other_precisions_give_the_same_but_for_rounding(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "least"), [(torch.half, 0.999), (torch.bfloat16, 0.99), (torch.float64, 0.999)]
+)
+def test_other_precisions_give_the_same_but_for_rounding(dtype: torch.dtype, least: float) -> None:
+    """bfloat16 has 8 significant bits, half 11."""
     torch.manual_seed(0)
     net = Plain()
     expected = answers(wrap(net, CLASSES, **PLAIN))
     for ours, exact in zip(answers(wrap(net.to(dtype), CLASSES, **PLAIN)), expected, strict=True):
-        assert torch.cosine_similarity(ours.float().flatten(), exact.flatten(), dim=0) > 0.999
+        assert torch.cosine_similarity(ours.float().flatten(), exact.flatten(), dim=0) > least
 
 
 def test_parallel_compiled_frozen_and_weight_normed_networks_work() -> None:
@@ -413,8 +416,8 @@ def test_a_transform_that_swaps_colours_is_followed() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"mean": None}, ("mean", "give mean")),
-        ({"size": None}, ("size", "give mean")),
+        ({"mean": None}, ("mean", "mean, std and size")),
+        ({"size": None}, ("size", "mean, std and size")),
         ({"mean": (123.7, 116.3, 103.5)}, ("mean", "255")),
         ({"std": (0.0, 0.0, 0.0)}, ("std",)),
         ({"std": (0.2, 0.2)}, ("std", "three channels")),

@@ -7,8 +7,8 @@ from beyondcam.classifier import digits_config, load_classifier, train_run
 from beyondcam.data import open_images
 from beyondcam.data.masks import open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
-from beyondcam.evidence import AdaptiveThreshold, find_shelf, map_split, map_witnesses
-from beyondcam.metrics import ThresholdSplit, read_segments, score_split, write_scores
+from beyondcam.evidence import find_shelf, map_split, map_witnesses
+from beyondcam.metrics import ThresholdSplit, read_segments, score_split, threshold_of, write_scores
 from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
@@ -47,7 +47,7 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
-    left_out |= write_seeds(val, shelf, AdaptiveThreshold(), out / "seeds").left_out
+    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out
     print_table(scores.rows)
     if full:
         taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)

@@ -72,7 +72,7 @@ class EvaluationSplit:
 
 
 def labels_of_seeds(
-    run: Path, images: LabelledImages, recipe: str, threshold: str = "adaptive", void: str = "0"
+    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", void: str = "0"
 ) -> LabelSource:
     """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules."""
     shelf = find_shelf(run, images, recipe)

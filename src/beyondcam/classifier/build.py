@@ -108,12 +108,16 @@ def build_classifier(
     trunk = LAYOUTS[layout](trunk)
     try:
         with torch.no_grad():
-            width = trunk.eval()(torch.zeros(1, 3, size, size)).shape[1]
+            features = trunk.eval()(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise BeyondcamError(
             f"{backbone} does not take {size} × {size} pixels ({error})", parameter="backbone"
         ) from None
-    head = nn.Conv2d(width, len(classes), 1, bias=False)
+    if not isinstance(features, Tensor) or features.ndim != 4:
+        raise BeyondcamError(
+            f"{backbone} has no features (B, K, h, w) at its end; take another", parameter="backbone"
+        )
+    head = nn.Conv2d(features.shape[1], len(classes), 1, bias=False)
     return Classifier(trunk, head, classes, mean or config["mean"], std or config["std"], size)
 
 

@@ -22,7 +22,7 @@ def seed_command(
             "witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or oracle "
             "as `score` found them.",
         ),
-    ] = "adaptive",
+    ] = "blind",
     void: Annotated[
         str,
         typer.Option(
