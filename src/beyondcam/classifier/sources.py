@@ -3,8 +3,10 @@
 import importlib
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,9 @@ KINDS = "timm:NAME, torchvision:NAME, hf:DIR, clip:DIR or PACKAGE.MODULE:FUNCTIO
 
 IMPORTS = "BEYONDCAM_IMPORTS"
 """Environment variable: functions, by commas, that may be imported to build a RUN's network."""
+
+PATIENCE = 20.0
+"""Seconds that a download may stand still."""
 
 Log = Callable[[str], None]
 
@@ -52,13 +57,17 @@ def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | No
         return Source(net, Input(), lambda: find_classes(net))
     net = _torchvision(name, 1000)
     published = models.get_model_weights(name).DEFAULT
+    waited = socket.getdefaulttimeout()
     try:
+        socket.setdefaulttimeout(PATIENCE)
         net.load_state_dict(published.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingWeightsError(
             f"model: torchvision:{name}: weights could not be downloaded ({reason}); give a file of weights"
         ) from None
+    finally:
+        socket.setdefaulttimeout(waited)
     return Source(net, find_input(net, published), lambda: find_classes(net, published))
 
 
@@ -129,7 +138,7 @@ def _timm(name: str, classes: int | None) -> nn.Module:
     import timm
 
     plain, options = name_and_options(name, "model")
-    check_known(plain, "model: timm:")
+    check_known(plain, "model")
     heads: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     try:
         return timm.create_model(plain, pretrained=False, **heads, **options)
