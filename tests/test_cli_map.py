@@ -85,7 +85,7 @@ def test_a_changed_recipe_seed_or_checkpoint_takes_up_no_old_file(
     beyondcam("map", run, "--split", "all", "--seed", 1, *recipe_options("crops"))
     assert len(list((run / "evidence" / "all").iterdir())) == 3
     seed = ["seed", run, "--split", "all", "--recipe", "crops", "--threshold", 0.3, "--out", tmp_path / "s"]
-    assert "several stand under this name" in beyondcam(*seed, status=2).stderr
+    assert "several have this name" in beyondcam(*seed, status=2).stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

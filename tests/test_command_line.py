@@ -22,7 +22,7 @@ def test_the_main_job_from_labels_to_report(run: Path, trained: tuple[Path, str]
     every = json.loads((run / "scores.json").read_text())
     on_val = [r for r in every if r["split"] == "val"]
     assert {(r["recipe"], r["threshold_rule"]) for r in on_val} == {
-        (name, rule) for name in RECIPES for rule in ("fixed", "blind", "train", "oracle")
+        (name, rule) for name in RECIPES for rule in ("fixed", "adaptive", "blind", "train", "oracle")
     }
     for row in on_val:
         low, high = row["ci"]["miou"]
@@ -138,4 +138,4 @@ def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, beyondcam: C
     beyondcam("score", run, "--train-split", "val")
     beyondcam("report", run)
     rows = json.loads((run / "scores.json").read_text())
-    assert [row["threshold_rule"] for row in rows] == 2 * ["blind", "oracle"]
+    assert [row["threshold_rule"] for row in rows] == 2 * ["adaptive", "blind", "oracle"]

@@ -12,9 +12,9 @@ from beyondcam.devices import keep_memory
 
 if sys.argv[1] != "leave":
     keep_memory(torch.device(sys.argv[1]))
-for n in range(12):
+for n in range(24):
     torch.ones(16 * 2**20)  # 64 MB
-    if n == 3:  # the first are new memory either way
+    if n == 11:  # the first are new memory either way, until the heap has settled
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """

@@ -185,8 +185,8 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     masks = bc.open_masks(discs.data, "all", discs.classes)
     assert masks is not None
     scores = bc.score_split(out, discs, masks)
-    assert {row["checkpoint"] for row in scores.rows} <= {bc.fingerprint(classifier)}
-    assert {row["recipe"] for row in scores.rows} == {"cam"}
+    assert {row.checkpoint for row in scores.rows} <= {bc.fingerprint(classifier)}
+    assert {row.recipe for row in scores.rows} == {"cam"}
     assert write_seeds(discs, shelf, 0.3, tmp_path / "seeds").left_out == {}
     assert len(list((tmp_path / "seeds" / "masks").iterdir())) == 8
 

@@ -129,7 +129,9 @@ def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: 
     photo = read_photo(tmp_path / "a.png")
     assert photo.width < 1500
     for mirror, mean in ((False, logits), (True, (logits + mirrored.flip(-1)) / 2)):
-        segmenter = Segmenter(Rigged(logits, mirrored), "abc", (0.5,) * 3, (0.5,) * 3, 8, mirror=mirror)
+        segmenter = Segmenter(
+            Rigged(logits, mirrored), ("a", "b", "c"), (0.5,) * 3, (0.5,) * 3, 8, mirror=mirror
+        )
         large = nn.functional.interpolate(mean[None], (40, 1500), mode="bilinear")[0]
         assert torch.equal(segmenter.label(photo), large.argmax(0).to(torch.uint8))
         kept = segmenter.label(photo, {2, 0})
@@ -409,7 +411,7 @@ def test_masks_are_not_written_over_those_of_the_data(
     shutil.copytree(trained[0], run)
     call("map", run, "--data", data, "--split", "all", "--recipe", "cam", "--no-witnesses")
     words = ("seed", run, "--data", data, "--split", "all", "--recipe", "cam", "--threshold", 0.3)
-    complaint(lambda: call(*words, "--out", folder), f"--out {folder}: is a folder of data")
+    complaint(lambda: call(*words, "--out", folder), f"{folder} is a folder of data")
     complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
     out = tmp_path / "out"
     shutil.copytree(folder / "images", out / "masks")
@@ -576,7 +578,7 @@ def test_a_network_that_cannot_be_is_named(
         (["segment", "RUN", "--recipe", "cam"], "beyondcam map"),
         (["segment", "RUN", "--truth", "--rounds", "2"], "--rounds"),
         (["segment", "RUN", "--truth", "--batch", "1"], "--batch"),
-        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "eval_split: "),
+        (["segment", "RUN", "--truth", "--eval-split", "all", *OPTIONS], "--eval-split: "),
         (["segment", "/no/run", "--truth"], "beyondcam train"),
         (["predict", "RUN", "a.png", "--out", "/tmp/never"], "beyondcam segment"),
         (["predict", "RUN", "a.png"], "--out"),

@@ -74,9 +74,9 @@ def test_the_announced_cost_is_that_of_the_passes_made(
     forwards = backwards = 0
     pixels = 0.0
 
-    def counted_forward(classifier, inputs, targets, needs):
+    def counted_forward(classifier, inputs, targets, needs, *rest):
         nonlocal backwards, pixels
-        forward = run_forward(classifier, inputs, targets, needs)
+        forward = run_forward(classifier, inputs, targets, needs, *rest)
         backwards += len(forward.rows) * needs.input_gradient
         pixels += len(forward.rows) * needs.input_gradient * inputs.shape[-1] ** 2
         return forward
