@@ -129,9 +129,8 @@ def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: 
     photo = read_photo(tmp_path / "a.png")
     assert photo.width < 1500
     for mirror, mean in ((False, logits), (True, (logits + mirrored.flip(-1)) / 2)):
-        segmenter = Segmenter(
-            Rigged(logits, mirrored), ("a", "b", "c"), (0.5,) * 3, (0.5,) * 3, 8, mirror=mirror
-        )
+        half = (0.5,) * 3
+        segmenter = Segmenter(Rigged(logits, mirrored), ("a", "b", "c"), half, half, 8, mirror=mirror)
         large = nn.functional.interpolate(mean[None], (40, 1500), mode="bilinear")[0]
         assert torch.equal(segmenter.label(photo), large.argmax(0).to(torch.uint8))
         kept = segmenter.label(photo, {2, 0})
