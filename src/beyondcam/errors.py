@@ -34,6 +34,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def complaint(error: Exception) -> str:
+    """What an error complains of, in one line; of pydantic's errors the first, as `field: what`."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    fields, what = first_complaint(error)
+    return f"{'.'.join(fields)}: {what}" if fields else what
+
+
 def first_complaint(error: "ValidationError") -> tuple[list[str], str]:
     """What pydantic complains of first: where, from the outermost field inwards, and what."""
     complaint = error.errors()[0]

@@ -14,7 +14,7 @@ from beyondcam.classifier.preprocessing import Reversed
 from beyondcam.classifier.sources import open_source, rebuild
 from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
-from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.errors import BeyondcamError, complaint
 from beyondcam.files import write_json, write_whole
 
 
@@ -114,8 +114,7 @@ def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifi
     try:
         settings = Adopted.model_validate(content)
     except ValidationError as error:
-        fields, what = first_complaint(error)
-        raise BeyondcamError(f"{run / 'config.json'}: adopted: {'.'.join(fields)}: {what}") from None
+        raise BeyondcamError(f"{run / 'config.json'}: adopted: {complaint(error)}") from None
     try:
         raw = path.read_bytes()
         state = load(raw)

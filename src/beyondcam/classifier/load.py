@@ -7,7 +7,7 @@ from beyondcam.classifier.adopt import load_adopted
 from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, complaint
 from beyondcam.files import read_json
 from beyondcam.training.checkpoint import CHECKPOINT, restore
 
@@ -39,7 +39,7 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
     try:
         return TrainConfig.model_validate(content["train"]), tuple(content["classes"])
     except (KeyError, TypeError, ValueError) as error:
-        raise BeyondcamError(f"{path}: not a run's settings ({str(error).splitlines()[0]})") from None
+        raise BeyondcamError(f"{path}: not a run's settings ({complaint(error)})") from None
 
 
 def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = False) -> Classifier:

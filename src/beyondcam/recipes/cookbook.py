@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, complaint
 from beyondcam.perturbations import Plain
 from beyondcam.recipes.recipe import (
     AnyMap,
@@ -20,7 +20,6 @@ from beyondcam.recipes.recipe import (
     Source,
     Statistic,
     Weight,
-    complaint,
 )
 
 

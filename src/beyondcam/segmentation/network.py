@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Network, check_known, load_imagenet
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, complaint
 from beyondcam.files import read_json
 from beyondcam.perturbations import View
 from beyondcam.segmentation.config import SegmentConfig
@@ -128,8 +128,9 @@ def load_segmenter(folder: Path) -> Segmenter:
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])
     except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BeyondcamError(f"{folder / 'segment.json'}: not a network's settings ({reason})") from None
+        raise BeyondcamError(
+            f"{folder / 'segment.json'}: not a network's settings ({complaint(error)})"
+        ) from None
     segmenter = build_segmenter(config.architecture, config.encoder, classes, config.size, mirror=config.flip)
     restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
     return segmenter.eval()
