@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
 P = TypeVar("P")
 T = TypeVar("T", bound=BaseModel)
@@ -73,8 +73,7 @@ class Registry(Generic[P]):
         try:
             part = points[0].load()
         except Exception as error:  # whatever another package's code raises
-            reason = " ".join(str(error).split())
-            raise BeyondcamError(f"{self.noun}: {name!r} is {values}: {reason}") from error
+            raise BeyondcamError(f"{self.noun}: {name!r} is {values}: {one_line(error)}") from error
         if problem := self.problem(name, part):
             raise BeyondcamError(f"{self.noun}: {name!r} is {values}: {problem}")
         return self.register(name, part)

@@ -18,7 +18,7 @@ from pydantic import (
 from torch import Tensor
 
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError, complaint
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.files import hash_of
 from beyondcam.maps import MAPS, Map
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
@@ -83,7 +83,7 @@ class Source(BaseModel):
         try:
             return validate(value)
         except ValidationError as error:
-            raise BeyondcamError(complaint(error)) from None
+            raise BeyondcamError(one_line(error)) from None
 
 
 class Recipe(BaseModel):
