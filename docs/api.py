@@ -156,7 +156,7 @@ def fields(value: Any) -> Iterator[str]:
     """The fields of settings that describe themselves, with their defaults."""
     if not (inspect.isclass(value) and describes_fields(value)):
         return
-    for name, field in value.model_fields.items():
+    for name, field in getattr(value, "model_fields", {}).items():
         default = "" if field.is_required() else f" = {field.default!r}"
         yield f"- `{name}{default}`: {field.description}"
     yield ""
