@@ -19,9 +19,8 @@ PAGE = Path(__file__).with_name("api.md")
 HEAD = """\
 # API reference
 
-Written by `python docs/api.py` from the docstrings; a test checks that it is current. Names are of
-`import beyondcam as bc` unless they are written with their module. What is not on this page is private and
-may change without notice.
+Written by `python docs/api.py` from the docstrings; a test checks that it is current. `bc` is
+`import beyondcam as bc`. What is not on this page is private and may change without notice.
 
 Letters in shapes: B inputs, C classes, K channels, H × W pixels, h × w places, k targets of an image, P pairs
 of an input and a target. A `BeyondcamError` is one line that says what to do.
@@ -57,7 +56,7 @@ def public() -> Iterator[tuple[str, str, Any]]:
     names = {
         node.module: [alias.name for alias in node.names]
         for node in stub.body
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and node.module
     }
     if names.keys() != SECTIONS.keys():
         raise SystemExit(f"SECTIONS lacks or exceeds {sorted(names.keys() ^ SECTIONS.keys(), key=str)}")
@@ -70,7 +69,7 @@ def public() -> Iterator[tuple[str, str, Any]]:
         ]
         kinds = [kind.__name__ for of in registries for kind in of.kinds.values()]
         for name in (*more, *kinds):
-            yield module, f"beyondcam.{module}.{name}", getattr(loaded, name)
+            yield module, f"bc.{module}.{name}", getattr(loaded, name)
 
 
 def reference() -> str:
