@@ -58,11 +58,11 @@ def adopt_network(
         classifier that transformers saved, or `clip:DIR`, a CLIP; `PACKAGE.MODULE:FUNCTION`, a function
         without arguments that returns a `torch.nn.Module`, whose module is imported whenever the RUN is read.
     classes
-        Their names; by default those that the network tells.
+        Their names; by default those that the network has.
     weights
         A file of weights; of several state dicts in it, `FILE:KEY` says which.
     mean, std, size
-        Of the input, as `wrap` has them; by default what the network or its published weights tell.
+        Of the input, as for `wrap`; by default those of the network or of its published weights.
     single_label
         True for one class an image (softmax), False for any number (sigmoid).
     prompts
@@ -79,7 +79,7 @@ def adopt_network(
     Raises
     ------
     BeyondcamError
-        Where the network cannot be built, its weights do not fit, or something must be said, in one line.
+        If the network cannot be built, its weights do not fit, or an argument is missing.
 
     """
     run = Path(run)
