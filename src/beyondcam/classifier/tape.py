@@ -78,7 +78,7 @@ class Tape(TorchFunctionMode):
         return later if isinstance(later, str) else later()
 
     def features(self, scores: Tensor) -> Tensor | str:
-        """The features, float (B, K, h, w), whose mean over places the scores come from; or why there are none.
+        """The features, float (B, K, h, w), whose mean over places gives the scores; or why there are none.
 
         The features are in the autograd graph between the input and the scores.
         """
