@@ -23,6 +23,7 @@ from beyondcam.files import ahead
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
 from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
+from beyondcam.metrics.rows import Shown
 from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
@@ -143,6 +144,16 @@ class RecipeCounts:
             else:
                 levels = region_levels(joint, threshold_level(threshold.value))
             self.dr_levels[rule].append(levels)
+
+    def shown(self) -> list[Shown]:
+        """How much the masks show of each class."""
+        areas = defaultdict[int, list[float]](list)  # by label, its share of the pixels where it is shown
+        for tally in self.images.values():
+            pixels = tally.counts.sum((1, 2))  # (t,)
+            for label, area in zip(tally.truths.tolist(), pixels / pixels.sum(), strict=True):
+                areas[label].append(float(area))
+        by_class = [areas[label] for label in range(1, len(self.scored.true))]
+        return [Shown(images=len(some), area=float(np.median(some)) if some else None) for some in by_class]
 
     def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
         """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""

@@ -79,6 +79,13 @@ class Origin(Record):
     precision: str
 
 
+class Shown(Record):
+    """How much the masks show of a class."""
+
+    images: int  # that show it
+    area: float | None  # the median share of the pixels it takes in these; None where there are none
+
+
 class Row(Origin):
     """One recipe, scored under one threshold rule. In the file its metrics stand beside the other keys."""
 
@@ -89,6 +96,8 @@ class Row(Origin):
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
+    iou_ci: Intervals = {}  # 95 %, by class; older files have none
+    shown: dict[str, Shown] = {}  # by class; older files have none
     cost: CostPerImage | None  # None where none was recorded
     reference_threshold: float | None  # of the reference CAM under the same rule
     chosen_on: ChosenOn | None  # for rules that take τ from another split
