@@ -72,7 +72,7 @@ class EvaluationSplit:
 
 
 def labels_of_seeds(
-    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", void: str = "0"
+    run: Path, images: LabelledImages, recipe: str, threshold: str = "adaptive", void: str = "0"
 ) -> LabelSource:
     """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules."""
     shelf = find_shelf(run, images, recipe)
@@ -86,6 +86,7 @@ def labels_of_seeds(
         mapped=sum(shelf.path(i).exists() for i in images.ids),
         threshold_rule=threshold if threshold.isalpha() else "fixed",
         threshold=value.value,
+        shift=value.shift,
         void=band,
     )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")

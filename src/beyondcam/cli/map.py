@@ -49,7 +49,9 @@ def map_command(
     ] = None,
     witnesses: Annotated[
         bool,
-        typer.Option(help="Also map what the rule blind needs, of up to 128 images: three passes each."),
+        typer.Option(
+            help="Also map what the rules adaptive and blind go by, up to 128 images: three passes each."
+        ),
     ] = True,
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""

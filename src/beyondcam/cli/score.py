@@ -57,7 +57,10 @@ def score_command(
         absent=absent,
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
-        log(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` maps them")
+        log(
+            f"no rule blind, nor a shift of adaptive: no witnesses of --split {split} agree on anything; "
+            "`beyondcam map` maps them"
+        )
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)

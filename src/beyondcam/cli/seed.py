@@ -18,11 +18,11 @@ def seed_command(
         str,
         typer.Option(
             metavar="VALUE|RULE",
-            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, from what "
-            "witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or oracle "
-            "as `score` found them.",
+            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, one from "
+            "what witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or "
+            "oracle as `score` found them.",
         ),
-    ] = "blind",
+    ] = "adaptive",
     void: Annotated[
         str,
         typer.Option(

@@ -23,7 +23,7 @@ def segment_command(
         typer.Option(
             metavar="VALUE|RULE", help="τ of the seeds: a value, adaptive, blind, few, train or oracle."
         ),
-    ] = "blind",
+    ] = "adaptive",
     void: Annotated[
         str, typer.Option(metavar="VALUE|blind", help="Do not train on pixels this close to τ, as of `seed`.")
     ] = "0",

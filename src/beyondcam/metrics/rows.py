@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
-from beyondcam.evidence import checkpoint_hash
+from beyondcam.evidence import AdaptiveThreshold, Threshold, checkpoint_hash
 from beyondcam.files import read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
@@ -93,6 +93,7 @@ class Row(Origin):
     recipe_hash: str
     threshold_rule: RuleName
     threshold: float | None  # None where each image and class has its own
+    shift: float | None = None  # of these
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
@@ -113,6 +114,11 @@ class Row(Origin):
             return content
         fields = {key: content[key] for key in content if key in cls.model_fields}
         return fields | {"metrics": {key: content[key] for key in content if key not in fields}}
+
+    @property
+    def background_score(self) -> Threshold:
+        """The threshold."""
+        return Threshold(self.threshold) if self.shift is None else AdaptiveThreshold(shift=self.shift)
 
     @property
     def miou(self) -> float:
@@ -172,6 +178,7 @@ class TrainedOn(Record):
     mapped: int | None  # images with evidence
     threshold_rule: RuleName | None
     threshold: float | None
+    shift: float | None = None  # of thresholds that each image and class has of its own
     void: float | None  # how close to √τ the √v of a pixel was left void
 
 
