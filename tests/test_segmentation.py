@@ -50,7 +50,7 @@ from beyondcam.segmentation import (
     training,
 )
 from beyondcam.segmentation.training import cut_labels, label_loss
-from beyondcam.training.checkpoint import locked
+from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
 from conftest import complaint, make_folder
 from rows import network_row
@@ -214,7 +214,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         complaint(lambda other=other: train(images, labels, other, {}, tmp_path / "whole"), named)
     fewer = replace(images, ids=images.ids[:8])
     complaint(lambda: train(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole"), "images")
-    with locked(tmp_path / "other", CPU):
+    with alone_in(tmp_path / "other", CPU):
         complaint(
             lambda: train(images, labels, tiny(), {}, tmp_path / "other"), "another training is at work"
         )

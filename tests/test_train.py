@@ -38,7 +38,7 @@ from beyondcam.files import write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.segmentation import SegmentConfig
 from beyondcam.training import checkpoint
-from beyondcam.training.checkpoint import CHECKPOINT, locked
+from beyondcam.training.checkpoint import CHECKPOINT, alone_in
 from beyondcam.training.loop import learning_rate
 from beyondcam.training.samples import draw_batches, random_view
 from conftest import Command, complaint, make_folder
@@ -405,7 +405,7 @@ def test_a_second_training_in_the_same_folder_is_refused_while_the_first_is_at_w
     spec: str, tmp_path: Path
 ) -> None:
     images = open_images(spec, "all")
-    with locked(tmp_path / "run", CPU):
+    with alone_in(tmp_path / "run", CPU):
         complaint(lambda: train(images, config(spec), tmp_path / "run"), "run: another training is at work")
         assert not content(tmp_path / "run")
     train(images, config(spec), tmp_path / "run")

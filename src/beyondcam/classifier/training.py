@@ -20,7 +20,7 @@ from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
-from beyondcam.training.checkpoint import CHECKPOINT, locked, read_checkpoint, write_weights
+from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
 from beyondcam.training.loop import Log, Trainer
 from beyondcam.training.samples import Batch, draw_batches, random_view
 
@@ -103,7 +103,7 @@ def train_classifier(
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
     )  # fmt: skip
     left_out: dict[str, str] = {}
-    with locked(run, fabric):
+    with alone_in(run, fabric):
         progress = trainer.fit(run, key, state)
         if fabric.is_global_zero:
             unlabelled = (i for i in images.ids if i not in images.labels)
