@@ -32,8 +32,7 @@ def write_whole(path: Path, content: bytes) -> None:
     own = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
     partial = path.with_name(f".{own[:32]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(partial, make=True) as alone:
+        with locked(partial, file=True) as alone:
             if not alone:
                 partial.unlink(missing_ok=True)
                 partial = path.with_name(f".{uuid.uuid4().hex}")
@@ -48,16 +47,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, make: bool = False, wait: bool = True) -> Iterator[bool]:
-    """Keep others that ask for the same out of a folder, or a file that is made, until the end or a kill.
+def locked(path: Path, *, file: bool = False, wait: bool = True) -> Iterator[bool]:
+    """Make a folder, or a `file`, and keep others that ask for the same out of it until the end or a kill.
 
     Gives whether that is so: some network file systems have no locks. Raises `BlockingIOError` where another
-    has it and this is not to `wait`.
+    has it and this is not to `wait`, and `OSError` where it cannot be made.
     """
+    (path.parent if file else path).mkdir(parents=True, exist_ok=True)
     if sys.platform == "win32":
         yield False
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW if make else os.O_RDONLY
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW if file else os.O_RDONLY
     same = False
     while not same:  # it was moved away by the one before
         descriptor = os.open(path, flags, 0o666)

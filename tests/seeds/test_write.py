@@ -1,6 +1,7 @@
 """Seeds: void bands, counts, and what is written where."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from shelves import evidence_of, shelf_of
 import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.evidence import find_shelf, level_threshold, write_evidence
+from beyondcam.label_images import LabelFolder
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 
@@ -158,3 +160,13 @@ def test_seeds_of_photos_that_are_gone_go_and_those_of_other_splits_stay(tmp_pat
     assert len(said) == 1
     assert gone in said[0]
     assert broken in said[0]
+
+
+def test_lists_of_what_was_written_by_several_at_once_are_put_together(tmp_path: Path) -> None:
+    def begin(split: str) -> None:
+        for n in range(20):
+            LabelFolder(tmp_path, ("a",)).begin(split, [f"{split}-{n}"])
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(begin, ("one", "two", "three")))
+    assert len(LabelFolder(tmp_path, ("a",)).names()) == 60

@@ -69,7 +69,7 @@ def write_seeds(
     files.
     """
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
-    before = {name for name, split in folder.names.items() if split == images.split}
+    before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)
 
     def write(image_id: str) -> tuple[int, ...]:

@@ -33,7 +33,6 @@ def alone_in(folder: Path, fabric: "Fabric") -> Iterator[None]:
     """
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
             try:
                 stack.enter_context(locked(folder, wait=False))
             except BlockingIOError:
