@@ -41,8 +41,8 @@ COMMANDS = {
 """In the order in which each makes what the next ones need."""
 
 LIBRARIES = (
-    "torch._dynamo", "lightning_fabric", "timm", "segmentation_models_pytorch", "sklearn.metrics", "skimage.segmentation",
-    "matplotlib.pyplot", "jinja2", "pycocotools.mask", "typer", "rich.progress", "pydantic", "scipy.stats",
+    "torch._dynamo", "lightning_fabric", "timm", "segmentation_models_pytorch", "sklearn.metrics", "scipy.stats",
+    "skimage.segmentation", "matplotlib.pyplot", "jinja2", "pycocotools.mask", "typer", "rich.progress",
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def states(root: Path) -> set[tuple[Path, int]]:
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    """All files below a folder. Those that processes name after themselves count together, costs not at all."""
+    """All files below a folder; those that processes name after themselves as one, and costs not at all."""
     files: dict[str, bytes] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name, content = path.relative_to(root).as_posix(), path.read_bytes()
@@ -195,8 +195,8 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 def differences(expected: dict[str, bytes], actual: dict[str, bytes]) -> list[str]:
     """A word for each file that is missing, left over or of other bytes."""
-    missing = {name: "is missing" for name in expected.keys() - actual.keys()}
-    left = {name: "is left over" for name in actual.keys() - expected.keys()}
+    missing = dict.fromkeys(expected.keys() - actual.keys(), "is missing")
+    left = dict.fromkeys(actual.keys() - expected.keys(), "is left over")
     other = {name: "differs" for name in expected.keys() & actual.keys() if expected[name] != actual[name]}
     return [f"{name} {what}" for name, what in sorted((missing | left | other).items())]
 

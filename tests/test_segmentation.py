@@ -49,6 +49,7 @@ from beyondcam.segmentation import (
     train_segmenter,
     training,
 )
+from beyondcam.segmentation.predict import _named
 from beyondcam.segmentation.training import cut_labels, label_loss
 from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
@@ -520,17 +521,44 @@ def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
         [folder, tmp_path / "other" / "grey.bmp", tmp_path / "no.png"],
         tmp_path / "out",
     )
-    assert {Path(path).name for path in left_out} == {"broken.jpg", "grey.bmp", "no.png"}
-    assert "rename one" in left_out[str(tmp_path / "other" / "grey.bmp")]
-    sizes = {"grey": (50, 30), "rgba": (50, 31), "turned": (32, 50)}
+    assert {Path(path).name for path in left_out} == {"broken.jpg", "no.png"}
+    sizes = {
+        "photos/grey": (50, 30), "photos/rgba": (50, 31), "photos/turned": (32, 50), "other/grey": (9, 9)
+    }  # fmt: skip
     for kind, suffix, mode in (("masks", "png", "P"), ("overlays", "jpg", "RGB")):
-        assert {path.stem for path in (tmp_path / "out" / kind).iterdir()} == sizes.keys()
+        written = {path for path in (tmp_path / "out" / kind).rglob("*") if path.is_file()}
+        assert written == {tmp_path / "out" / kind / f"{name}.{suffix}" for name in sizes}
         for name, size in sizes.items():
             with Image.open(tmp_path / "out" / kind / f"{name}.{suffix}") as picture:
                 assert (picture.size, picture.mode) == (size, mode)
     assert (tmp_path / "out" / "classes.txt").read_text() == "blue\nred\n"
     assert call("predict", model, folder / "broken.jpg", "--out", tmp_path / "again") == 1
     assert "left out: " in capsys.readouterr().err
+
+
+def test_photos_in_a_tree_are_named_by_their_paths_and_no_two_alike(tmp_path: Path) -> None:
+    for name in ("a/x.png", "a/deep/x.png", "a/.hidden/x.png", "a/._x.png", "b/x.png", "b/x.jpg", "b/y.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def names(*places: str) -> dict[str, str]:
+        found = _named([tmp_path / place for place in places], tmp_path / "a" / "out")
+        return {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()}
+
+    assert names("a") == {"x": "a/x.png", "deep/x": "a/deep/x.png"}
+    assert names("a", "a/x.png") == names("a")  # the same photo twice
+    assert names("a", "b/y.jpg") == names("a") | {"y": "b/y.jpg"}
+    (tmp_path / "b" / "x.jpg").unlink()
+    assert names("a", "b") == {
+        "a/x": "a/x.png", "a/deep/x": "a/deep/x.png", "b/x": "b/x.png", "b/y": "b/y.jpg"
+    }  # fmt: skip
+    (tmp_path / "b" / "x.jpg").touch()
+    assert names("b") == {"x.jpg": "b/x.jpg", "x.png": "b/x.png", "y.jpg": "b/y.jpg"}
+    (tmp_path / "a" / "out" / "masks").mkdir(parents=True)
+    (tmp_path / "a" / "out" / "masks" / "x.png").touch()
+    assert len(names("a")) == 2  # what an earlier call wrote is no photo
+    complaint(lambda: names("a/out/masks/x.png"), "out: ", "written over")
 
 
 @pytest.mark.parametrize("mirror", [False, True])

@@ -70,7 +70,7 @@ class LabelFolder:
                         f"out: {there[0]} is there already, and was not written by beyondcam; "
                         "name another folder"
                     )
-            known |= dict.fromkeys(names, source)
+            known.update(dict.fromkeys(names, source))
         write_whole(self.out / "classes.txt", self._classes.encode())
 
     def write(self, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:

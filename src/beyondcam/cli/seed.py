@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, classes_of_keys, end, open_images_of
+from beyondcam.cli.options import (
+    Classes,
+    Data,
+    MaxPixels,
+    OfTargets,
+    Run,
+    Split,
+    classes_of_keys,
+    end,
+    open_images_of,
+)
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -36,6 +46,8 @@ def seed_command(
     data: Data = None,
     split: Split = "val",
     classes: Classes = None,
+    targets: OfTargets = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data.masks import open_masks
@@ -44,8 +56,8 @@ def seed_command(
     from beyondcam.metrics import band_of, threshold_of
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
-    images = open_images_of(run, data, split, classes)
-    shelf = find_shelf(run, images, recipe)
+    images = open_images_of(run, data, split, classes, max_pixels)
+    shelf = find_shelf(run, images, recipe, targets)
     masks = None
     try:
         masks = open_masks(images.data, split, images.classes)

@@ -63,7 +63,7 @@ def _mistake(name: str) -> str | None:
     if name.casefold() in NOTHING:
         return f"label {name!r} is what programs write for none; leave the cell empty"
     if re.search(r"[,|\t]", name) or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
-        return f"label {name!r} looks like several; join labels by ;"
+        return f"label {name!r} looks like several, which are joined by ';'"
     return None
 
 
