@@ -415,7 +415,7 @@ def test_masks_are_not_written_over_those_of_the_data(
     complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
     out = tmp_path / "out"
     shutil.copytree(folder / "images", out / "masks")
-    complaint(lambda: call("predict", model, out / "masks", "--out", out), "p00.png could be written over")
+    complaint(lambda: call("predict", model, out / "masks", "--out", out), "masks could be written over")
     assert (out / "masks" / "p00.png").read_bytes() == (folder / "images" / "p00.png").read_bytes()
     assert {path: path.read_bytes() for path in (folder / "masks").iterdir()} == before
 
@@ -534,6 +534,17 @@ def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
     assert (tmp_path / "out" / "classes.txt").read_text() == "blue\nred\n"
     assert call("predict", model, folder / "broken.jpg", "--out", tmp_path / "again") == 1
     assert "left out: " in capsys.readouterr().err
+
+
+def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(model: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (40, 30), "green").save(tmp_path / f"{name}.png")
+    segmenter = load_segmenter(model)
+    segmenter.mean.fill_(torch.nan)
+    left_out = predict_photos(segmenter, [tmp_path], tmp_path / "out")
+    assert len(left_out) == 2
+    assert not list((tmp_path / "out").glob("masks/*"))
+    assert all(reason == "the network gives NaN or infinite numbers for it" for reason in left_out.values())
 
 
 def test_photos_in_a_tree_are_named_by_their_paths_and_no_two_alike(tmp_path: Path) -> None:

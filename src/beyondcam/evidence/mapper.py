@@ -119,6 +119,9 @@ def map_split(
             pool.start()  # while the network works on the first maps
             needed = [recipe for name, recipe in recipes.items() if name in missing]
             for item, raw in network.map(chunk.photos, images.labels, needed):
+                if not raw.finite:
+                    left_out[item.id] = "the network gives NaN or infinite numbers for it"
+                    continue
                 outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
                 pool.submit(Job(item, raw, outputs))
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)

@@ -1,8 +1,11 @@
 """Predict: label images of a split's photos, or of any."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from beyondcam.data import MAX_PIXELS, SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.data.folder import composed, files_below
@@ -35,11 +38,11 @@ def predict_split(
 
     left_out: dict[str, str] = {}
     for i, photo in _photos(images.ids[shard[0] :: shard[1]], read, f"predict {images.split}"):
-        if isinstance(photo, LeftOut):
-            left_out[i] = photo.reason
-            continue
-        labels = segmenter.label(photo, images.labels[i] if to_labels else None)
-        write_whole(path_below(out, i, ".png"), encode_labels(labels.numpy()))
+        labels = _labels(segmenter, photo, images.labels.get(i) if to_labels else None)
+        if isinstance(labels, LeftOut):
+            left_out[i] = labels.reason
+        else:
+            write_whole(path_below(out, i, ".png"), encode_labels(labels))
     return left_out
 
 
@@ -62,12 +65,22 @@ def predict_photos(
     left_out: dict[str, str] = {}
     folder.begin("predict", files)
     for name, photo in _photos(list(files), read, "predict"):
-        if isinstance(photo, LeftOut):
-            left_out[name] = photo.reason
-            continue
-        folder.write(name, segmenter.label(photo).numpy(), photo)
+        labels = _labels(segmenter, photo)
+        if isinstance(labels, LeftOut):
+            left_out[name] = labels.reason
+        elif isinstance(photo, Photo):
+            folder.write(name, labels, photo)
     folder.drop(left_out)
     return {str(files[name]): reason for name, reason in left_out.items()}
+
+
+def _labels(
+    segmenter: Segmenter, photo: Photo | LeftOut, allowed: Collection[int] | None = None
+) -> NDArray[np.uint8] | LeftOut:
+    """The label image of a photo, as `Segmenter.label` gives it, or why there is none."""
+    if isinstance(photo, LeftOut):
+        return photo
+    return attempt(lambda photo: segmenter.label(photo, allowed).numpy())(photo)
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
@@ -76,6 +89,9 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
     short: dict[Path, Path] = {}  # photo → its path below the folder it was found in
     paths: dict[Path, Path] = {}  # photo → its path as it was named
     for place in places:
+        whole = place.resolve()
+        if not written_to.isdisjoint({whole, *whole.parents}):
+            raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
         found = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
         if not found:
             raise BeyondcamError(f"{place}: holds no image")
@@ -84,8 +100,6 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
             if written_to.isdisjoint(file.parents):
                 short.setdefault(file, path.relative_to(place) if path != place else Path(path.name))
                 paths.setdefault(file, path)
-            elif path == place:
-                raise BeyondcamError(f"out: {path} could be written over in {out}; name another")
     common = Path(os.path.commonpath([file.parent for file in short])) if short else out
     full = {file: file.relative_to(common) for file in short}
     for relative in (

@@ -76,11 +76,14 @@ def restore(network: nn.Module, path: Path, what: str, made_by: str) -> str:
     """
     try:
         content = path.read_bytes()
-        network.load_state_dict(safetensors.torch.load(content))
+        weights = safetensors.torch.load(content)
+        network.load_state_dict(weights)
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
     except (OSError, SafetensorError) as error:
         raise BeyondcamError(f"{path}: not {what} ({error})") from None
     except RuntimeError:
         raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None
+    if not all(values.isfinite().all() for values in weights.values()):
+        raise BeyondcamError(f"{path}: holds NaN or infinite weights; `{made_by}` makes it anew")
     return hashlib.sha256(content).hexdigest()[:10]
