@@ -37,7 +37,7 @@ def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_pa
     told = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
     assert told.void == 20 / 48**2
     assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
-    assert told.judged == 1
+    assert told.judged == told.shown == 1
     assert set(told.left_out) == set(images.ids) - {"p01"}
     without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
     assert (without.void, without.right) == (told.void, None)

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
 from beyondcam.classifier.config import TrainConfig
-from beyondcam.classifier.evaluation import labelled_samples, mean_average_precision
+from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision
 from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import MAX_PIXELS, LabelledImages, open_images
@@ -81,7 +81,8 @@ def train_classifier(
     """
     ids = [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
-        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least")
+        why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
+        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")
     shuffled = np.random.default_rng(config.seed).permutation(len(ids))
     parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
     held, kept = ([ids[n] for n in sorted(part)] for part in parts)
@@ -111,6 +112,9 @@ def train_classifier(
             read = sum(i not in left_out for i in kept)
             training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
             classifier.load_state_dict(progress.weights)
+            training["doubt"] = doubt(classifier, images, kept) or (val and doubt(classifier, val, val.ids))
+            if training["doubt"]:
+                log(f"the classifier has learnt nothing: {training['doubt']}")
             training["val_map"], unread = _score(classifier, val, log)
             _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
             left_out = left_out | unread

@@ -18,6 +18,7 @@ from beyondcam.cli.options import (
     classes_of_keys,
     end,
     open_images_of,
+    say_doubt,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -64,6 +65,7 @@ def map_command(
     chosen = {name: cookbook.recipe(name) for name in recipe}
     part = shard_of(shard)
     images = open_images_of(run, data, split, classes, max_pixels)
+    say_doubt(run)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
     keep_memory(fabric.device)
     classifier = to_device(load_classifier(run), fabric)

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, get_origin
@@ -102,6 +103,15 @@ def open_images_of(
     if images.classes != trained:
         raise BeyondcamError(f"give them as in training, {','.join(trained)}", parameter="classes")
     return images
+
+
+def say_doubt(run: Path) -> None:
+    """Say what `train` has said of a classifier that has learnt nothing, lest its maps be taken for good."""
+    from beyondcam.files import read_json
+
+    with suppress(BeyondcamError, AttributeError):
+        if doubt := read_json(run / "training.json", "beyondcam train").get("doubt"):
+            log(f"{run}: the classifier has learnt nothing: {doubt}")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

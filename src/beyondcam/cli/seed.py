@@ -15,6 +15,7 @@ from beyondcam.cli.options import (
     classes_of_keys,
     end,
     open_images_of,
+    say_doubt,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -57,6 +58,7 @@ def seed_command(
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
     images = open_images_of(run, data, split, classes, max_pixels)
+    say_doubt(run)
     shelf = find_shelf(run, images, recipe, targets)
     masks = None
     try:
@@ -72,6 +74,8 @@ def seed_command(
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
+    if not written.shown:
+        log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
     end(written.left_out)
