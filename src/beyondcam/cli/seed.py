@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, classes_of_keys, end, open_images_of
+from beyondcam.cli.options import (
+    Classes,
+    Data,
+    MaxPixels,
+    OfTargets,
+    Run,
+    Split,
+    classes_of_keys,
+    end,
+    open_images_of,
+    say_doubt,
+)
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -36,6 +47,8 @@ def seed_command(
     data: Data = None,
     split: Split = "val",
     classes: Classes = None,
+    targets: OfTargets = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data.masks import open_masks
@@ -44,8 +57,9 @@ def seed_command(
     from beyondcam.metrics import band_of, threshold_of
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
-    images = open_images_of(run, data, split, classes)
-    shelf = find_shelf(run, images, recipe)
+    images = open_images_of(run, data, split, classes, max_pixels)
+    say_doubt(run)
+    shelf = find_shelf(run, images, recipe, targets)
     masks = None
     try:
         masks = open_masks(images.data, split, images.classes)
@@ -60,6 +74,8 @@ def seed_command(
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
+    if not written.shown:
+        log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
     end(written.left_out)

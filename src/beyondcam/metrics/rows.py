@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.evidence import AdaptiveThreshold, Threshold, checkpoint_hash
-from beyondcam.files import read_json, write_json
+from beyondcam.files import locked, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.tally import Absent
@@ -281,9 +281,10 @@ def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
     A file that cannot be read is replaced.
     """
     checkpoint = checkpoint_hash(run)
-    for key, (name, kind) in FILES.items():
-        old = list[Origin]()
-        with suppress(BeyondcamError):
-            old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
-        kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
-        write_records(run / name, [*kept, *getattr(scores, key)])
+    with locked(run / "evidence"):  # or another split's, written at the same time, would be lost
+        for key, (name, kind) in FILES.items():
+            old = list[Origin]()
+            with suppress(BeyondcamError):
+                old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
+            kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
+            write_records(run / name, [*kept, *getattr(scores, key)])

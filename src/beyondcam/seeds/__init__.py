@@ -1,6 +1,7 @@
 """Seeds: label images at a threshold."""
 
+from beyondcam.data import PALETTE
 from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.write import Written, seed_labels, write_seeds
 
-__all__ = ["Written", "seed_labels", "write_coco", "write_npy", "write_seeds"]
+__all__ = ["PALETTE", "Written", "seed_labels", "write_coco", "write_npy", "write_seeds"]

@@ -40,6 +40,7 @@ class Written:
     Attributes
     ----------
     void : share of the pixels that are void.
+    shown : images in whose seed a class can be seen.
     judged : images whose mask could be read.
     right : share of their other pixels that is right; None without any.
     left_out : images without a seed, with the reason.
@@ -47,6 +48,7 @@ class Written:
     """
 
     void: float
+    shown: int
     judged: int
     right: float | None
     left_out: dict[str, str]
@@ -69,14 +71,14 @@ def write_seeds(
     files.
     """
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
-    before = {name for name, split in folder.names.items() if split == images.split}
+    before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)
 
     def write(image_id: str) -> tuple[int, ...]:
-        """The seed's pixels, its void ones, those that a mask judges, and those of them that are right."""
+        """Its pixels, its void ones, those that a mask judges, the right ones; whether it shows a class."""
         labels = seed_labels(shelf.read(image_id), threshold, band)
         folder.write(image_id, labels, images.read(image_id))
-        return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks)
+        return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), _shows(labels)
 
     written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
     outcome = Outcome.of(zip(images.ids, written, strict=True))
@@ -85,9 +87,15 @@ def write_seeds(
     if gone:
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     counted = list(outcome.results.values())
-    pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
+    pixels, void, judged, right, shown = np.sum(counted, 0) if counted else (0,) * 5
     masked = sum(counts[2] > 0 for counts in counted)
-    return Written(void / max(1, pixels), masked, right / judged if judged else None, outcome.left_out)
+    return Written(
+        void / max(1, pixels), int(shown), masked, right / judged if judged else None, outcome.left_out
+    )
+
+
+def _shows(labels: NDArray[np.uint8]) -> bool:
+    return bool(((labels > 0) & (labels != VOID)).any())
 
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:
