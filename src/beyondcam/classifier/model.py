@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from beyondcam.classifier.hashing import digest
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
 
 class Activations(NamedTuple):
@@ -187,10 +187,9 @@ def taking(x: Tensor) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         height, width = x.shape[2:]
         raise BeyondcamError(
-            f"network: does not take inputs of 3 × {height} × {width} numbers ({reason})"
+            f"network: does not take inputs of 3 × {height} × {width} numbers ({one_line(error)})"
         ) from error
 
 

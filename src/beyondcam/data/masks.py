@@ -19,6 +19,7 @@ from beyondcam.data.photo import VOID, read_mask
 from beyondcam.data.source import choose_classes, evenly, hash_split, keep_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
+from beyondcam.registry import Registry
 
 SAMPLE = 8
 """Labelled images whose masks are compared with their labels when masks are opened."""
@@ -49,7 +50,7 @@ def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> M
     `segment --truth`.
     """
     kind, place = parse(data)
-    return MASKS[kind](place, split, classes)
+    return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
 
 
 def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
@@ -180,5 +181,11 @@ def _digits(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
 
 Source = Callable[[str, str, Sequence[str] | None], Masks | None]
 
-MASKS: dict[str, Source] = {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder}
-"""How the masks of each source in `beyondcam.data.SOURCES` are read."""
+MASKS: Registry[Source] = Registry(
+    "source of masks",
+    "beyondcam.masks",
+    {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder},
+)
+"""How the masks of each source in `beyondcam.data.SOURCES` are read; a source without an entry has none."""
+
+register_masks = MASKS.register

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Network, check_known, load_imagenet
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.perturbations import View
 from beyondcam.segmentation.config import SegmentConfig
@@ -111,9 +111,9 @@ def build_segmenter(
         with torch.no_grad():
             shape = tuple(network.eval()(torch.zeros(1, 3, size, size)).shape)
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise BeyondcamError(
-            f"architecture: {architecture} does not go with encoder {encoder} and size {size} ({reason})"
+            f"{architecture} does not go with encoder {encoder} and size {size} ({one_line(error)})",
+            parameter="architecture",
         ) from None
     if shape != (1, labels, size, size):
         raise BeyondcamError(f"architecture: {architecture} gives {shape[2:]} pixels for {size} × {size}")
@@ -130,8 +130,12 @@ def load_segmenter(folder: Path) -> Segmenter:
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])
     except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BeyondcamError(f"{folder / 'segment.json'}: not a network's settings ({reason})") from None
-    segmenter = build_segmenter(config.architecture, config.encoder, classes, config.size, mirror=config.flip)
+        raise BeyondcamError(
+            f"{folder / 'segment.json'}: not a network's settings ({one_line(error)})"
+        ) from None
+    with read_from(folder / "segment.json"):
+        segmenter = build_segmenter(
+            config.architecture, config.encoder, classes, config.size, mirror=config.flip
+        )
     restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
     return segmenter.eval()
