@@ -68,6 +68,13 @@ def doubt(classifier: Classifier, images: LabelledImages, ids: Sequence[str]) ->
     )
 
 
+def places_of(classifier: Classifier) -> int:
+    """Class activations along a side of a photo that is shown at the classifier's size."""
+    x = torch.zeros(1, 3, classifier.size, classifier.size, device=classifier.mean.device)
+    with torch.no_grad():
+        return classifier.eval()(x).activations.shape[-1]
+
+
 def _scored(
     classifier: Classifier, images: LabelledImages, ids: Sequence[str], batch: int = 16
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, str]]:

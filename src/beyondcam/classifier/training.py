@@ -13,13 +13,14 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
 from beyondcam.classifier.config import TrainConfig
-from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision
+from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision, places_of
 from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import MAX_PIXELS, LabelledImages, open_images
+from beyondcam.data import MAX_PIXELS, LabelledImages, evenly, open_images
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
+from beyondcam.outcome import LeftOut, attempt
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
 from beyondcam.training.loop import Log, Trainer
 from beyondcam.training.samples import Batch, draw_batches, random_view
@@ -115,11 +116,28 @@ def train_classifier(
             training["doubt"] = doubt(classifier, images, kept) or (val and doubt(classifier, val, val.ids))
             if training["doubt"]:
                 log(f"the classifier has learnt nothing: {training['doubt']}")
+            training["places"] = places = places_of(classifier)
+            log(_what_is_seen(classifier.size, places, images, kept))
             training["val_map"], unread = _score(classifier, val, log)
             _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
             left_out = left_out | unread
         fabric.barrier()
     return left_out
+
+
+def _what_is_seen(size: int, places: int, images: LabelledImages, ids: Sequence[str]) -> str:
+    """What the size of the input means in pixels of the photos, for people."""
+    looked = (attempt(images.read)(i) for i in evenly(ids, 9))
+    sizes = [photo.size for photo in looked if not isinstance(photo, LeftOut)]
+    seen = f"photos are seen at {size}×{size} pixels, as {places}×{places} class activations"
+    if not sizes:
+        return seen
+    height, width = np.median(sizes, 0)
+    place = f"{width / places:.0f}×{height / places:.0f}"
+    return (
+        f"{seen}; in a photo of {width:.0f}×{height:.0f} one takes {place} pixels; for smaller things take a "
+        "larger size or a smaller output_stride"
+    )
 
 
 def _score(

@@ -1,5 +1,6 @@
 """`beyondcam seed`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,7 @@ def seed_command(
     from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, threshold_of
-    from beyondcam.seeds import write_coco, write_npy, write_seeds
+    from beyondcam.seeds import second_recipe, write_coco, write_npy, write_seeds
 
     images = open_images_of(run, data, split, classes, max_pixels)
     say_doubt(run)
@@ -67,7 +68,9 @@ def seed_command(
         log(f"the seeds are not compared with masks: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
-    written = write_seeds(images, shelf, tau, out, band=band, masks=masks, log=log)
+    other = second_recipe(run, images, shelf)
+    second = None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    written = write_seeds(images, shelf, tau, out, band=band, second=second, masks=masks, log=log)
     if coco:
         write_coco(images, written.left_out, out)
     if npy:
@@ -78,4 +81,29 @@ def seed_command(
         log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
+    if other is None:
+        log("no confidence: it is how far two recipes agree; also map fast (or best, for fast itself)")
+    elif written.expected is not None:
+        log(
+            f"expected mean IoU of the classes {written.expected:.2f}, by how far {other.name} agrees; least "
+            f"trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{split}.csv'})"
+        )
+    _say_small(run, written.areas)
     end(written.left_out)
+
+
+def _say_small(run: Path, areas: dict[str, float]) -> None:
+    """Say which classes are found smaller than a place of the class activations."""
+    from beyondcam.files import read_json
+
+    places = 0
+    with suppress(BeyondcamError, AttributeError):
+        places = int(read_json(run / "training.json", "beyondcam train").get("places", 0))
+    if not places:  # a network of others
+        return
+    place = 1 / places**2
+    if small := [f"{name} {area:.2%}" for name, area in areas.items() if area < place]:
+        log(
+            f"small for this classifier: {', '.join(small)} of the photo, where one of its class activations "
+            f"takes {place:.2%}; `beyondcam train` with a larger --size or smaller --output-stride sees more"
+        )
