@@ -93,7 +93,7 @@ class Row(Origin):
     recipe_hash: str
     threshold_rule: RuleName
     threshold: float | None  # None where each image and class has its own
-    shift: float | None = None  # of these
+    fall: float | None = None  # of these, see `AdaptiveThreshold`
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
@@ -118,7 +118,7 @@ class Row(Origin):
     @property
     def background_score(self) -> Threshold:
         """The threshold."""
-        return Threshold(self.threshold) if self.shift is None else AdaptiveThreshold(shift=self.shift)
+        return Threshold(self.threshold) if self.fall is None else AdaptiveThreshold(fall=self.fall)
 
     @property
     def miou(self) -> float:
@@ -178,7 +178,7 @@ class TrainedOn(Record):
     mapped: int | None  # images with evidence
     threshold_rule: RuleName | None
     threshold: float | None
-    shift: float | None = None  # of thresholds that each image and class has of its own
+    fall: float | None = None  # of thresholds of each image and class
     void: float | None  # how close to √τ the √v of a pixel was left void
 
 

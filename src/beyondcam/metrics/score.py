@@ -175,7 +175,7 @@ class _Family:
         if counts.shelf is self.reference and self.task.reference_threshold is not None:
             given = self.task.reference_threshold
         data = ThresholdData(
-            given, counts.agreed, counts.shifts, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
+            given, counts.agreed, counts.falls, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
             scored=counts.scored, absent=self.task.absent,
         )  # fmt: skip
         chosen = {name: rule.choose(data) for name, rule in RULES.items()}
@@ -202,7 +202,7 @@ class _Family:
         cost, split = counts.shelf.cost(), self.task.threshold_split
         row = Row(
             **self._recipe(counts.shelf),
-            threshold_rule=rule, threshold=threshold.value, shift=threshold.shift,
+            threshold_rule=rule, threshold=threshold.value, fall=threshold.fall,
             metrics=dict.fromkeys(METRICS) | {name: _number(drawn[0]) for name, drawn in samples.items()},
             iou={name: _number(drawn[0]) for name, drawn in by_class.items()},
             ci={name: interval(drawn[1:]) for name, drawn in samples.items()},
