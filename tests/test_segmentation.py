@@ -360,7 +360,7 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
     words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
     assert call(*words) == 0
     assert "not scored: eval_split: " in capsys.readouterr().err
-    assert (run / "segment" / "cam-blind-0" / "network.safetensors").exists()
+    assert (run / "segment" / "cam-adaptive-0" / "network.safetensors").exists()
     assert not read_segments(run)
 
 
