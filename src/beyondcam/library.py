@@ -94,7 +94,25 @@ def map_image(
 
 
 def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, float]]:
-    """The most probable classes of a picture, with their probabilities, highest first; see `map_image`."""
+    """Tell the most probable classes of a picture.
+
+    Parameters
+    ----------
+    net, image
+        as of `map_image`.
+    top
+        how many classes, or all where there are fewer.
+
+    Returns
+    -------
+    Names and probabilities (softmax, or sigmoid where an image may have several classes), highest first.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the picture or the network cannot be used.
+
+    """
     classifier = _classifier(net)
     with evaluating(classifier), torch.inference_mode(False):
         best = _top(classifier, as_photo(image), top)

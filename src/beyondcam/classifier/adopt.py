@@ -72,6 +72,10 @@ def adopt_network(
     log
         Takes messages for people.
 
+    Returns
+    -------
+    As `load_classifier` will read it from the RUN.
+
     Raises
     ------
     BeyondcamError

@@ -121,7 +121,18 @@ def build_classifier(
 
 
 def imagenet_classifier() -> Classifier:
-    """EfficientNet-Lite0 as ImageNet-1k's classifier, head and bias included (softmax over 1,000 classes)."""
+    """EfficientNet-Lite0 as ImageNet-1k's classifier, with weights that pip has brought.
+
+    Returns
+    -------
+    Of 1,000 classes, one an image (softmax); inputs of 224 × 224 pixels; in training mode, on the CPU.
+
+    Raises
+    ------
+    MissingWeightsError
+        Where the package of the weights is not installed.
+
+    """
     backbone = "tf_efficientnet_lite0"
     whole, config = _timm_backbone(backbone, num_classes=1000)
     load_imagenet(whole, backbone, parameter=None)

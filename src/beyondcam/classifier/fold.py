@@ -26,11 +26,23 @@ def folded(classifier: Classifier) -> Classifier:
     In evaluation mode a batch norm only scales and shifts each channel, which a convolution's weights can do
     as well: scores, activations and gradients stay the same but for rounding, and passes get faster
     (docs/performance.md). A norm stays where more than it reads the convolution's output, and where either is
-    of a kind that is not known here. The copy is to be used, not trained; of a wrapped network it is
-    checked on noise.
+    of a kind that is not known here. The copy of a wrapped network is checked on noise.
 
-    The classifier itself is returned where it is in evaluation mode and has no batch norms or cannot be
-    copied. Raises `BeyondcamError` where it cannot be copied and is in training mode.
+    Parameters
+    ----------
+    classifier
+        on any device; it is left as it is.
+
+    Returns
+    -------
+    The copy, to be used and not to be trained; or the classifier itself, where it is in evaluation mode and
+    has no batch norms or cannot be copied.
+
+    Raises
+    ------
+    BeyondcamError
+        Where it cannot be copied and is in training mode.
+
     """
     training = classifier.training
     if not training and not any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules()):

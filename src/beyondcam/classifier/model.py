@@ -150,6 +150,16 @@ def fingerprint(classifier: Classifier) -> str:
 
     Those of the file that it was loaded from, if its weights are still the same; else of all that its
     function depends on: weights, buffers, the settings of its modules, classes, mean, std and size.
+
+    Parameters
+    ----------
+    classifier
+        on any device, in any mode; neither changes the digits.
+
+    Returns
+    -------
+    Ten of 0–9 and a–f.
+
     """
     return classifier.checkpoint or digest(classifier)
 

@@ -66,6 +66,10 @@ class Wrapped(Classifier):
     object do nothing. Where its scores are no mean over places, `activations` raise `BeyondcamError` when
     they are read, and the scores and their gradients are there all the same.
 
+    Parameters
+    ----------
+    net, classes, mean, std, size, single_label, logits : as of `wrap`.
+
     Attributes
     ----------
     backbone : the network up to its last mean over places, (B, 3, H, W) → features (B, K, h, w).
@@ -188,6 +192,10 @@ def wrap(
         True for one class an image (softmax), False for any number (sigmoid).
     logits
         takes the logits (B, C) out of what the network gives, where that is ambiguous.
+
+    Returns
+    -------
+    On the network's device.
 
     Raises
     ------

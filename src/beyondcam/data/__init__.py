@@ -29,7 +29,6 @@ SOURCES: Registry[Source] = Registry(
     "beyondcam.data",
     {"digits": digits.images, "voc": voc.images, "coco": coco.images, "folder": folder.images},
 )
-register_data = SOURCES.register
 
 __all__ = [
     "MAX_PIXELS",
@@ -66,6 +65,10 @@ def open_images(
     max_pixels
         Of a photo, as for `read_photo`.
 
+    Returns
+    -------
+    The images of the split. Photos are read when they are asked for.
+
     Raises
     ------
     BeyondcamError
@@ -75,6 +78,30 @@ def open_images(
     """
     kind, place = parse(data)
     return SOURCES.find(kind)(place, split, classes, max_pixels)
+
+
+def register_data(name: str, images: Source) -> Source:
+    """Add a source of images, for data written `NAME:PLACE`; see `register_masks` for their masks.
+
+    Parameters
+    ----------
+    name
+        what stands before the colon.
+    images
+        a function of the place (what follows the colon), the name of a split, the classes to keep (None for
+        all) and `max_pixels` (of a photo, as for `read_photo`) → `LabelledImages`.
+
+    Returns
+    -------
+    `images`.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the name is that of a built-in source.
+
+    """
+    return SOURCES.register(name, images)
 
 
 def is_digits(data: str) -> bool:

@@ -27,7 +27,14 @@ SAMPLE = 8
 
 @dataclass(frozen=True)
 class Masks:
-    """The truth, for scoring. `read(id)` gives uint8 (H, W): 0 background, k class k, 255 void."""
+    """The truth, for scoring.
+
+    Attributes
+    ----------
+    classes : class k of a mask is `classes[k - 1]`.
+    read : id → uint8 (H, W), 0 background, k class k, 255 void; raises `BeyondcamError` naming the file.
+
+    """
 
     classes: tuple[str, ...]
     read: Callable[[str], Tensor]
@@ -44,10 +51,24 @@ class Masks:
 
 
 def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
-    """The masks of `data`, None where it has none. Raises `BeyondcamError`.
+    """Open the masks of data, to score by.
 
-    To score by, and for what says of itself that it has seen them: the rules `train`, `few` and `oracle`, and
-    `segment --truth`.
+    What has seen them says so of itself: the rules `train`, `few` and `oracle`, and `segment --truth`.
+
+    Parameters
+    ----------
+    data, split, classes
+        as of `open_images`.
+
+    Returns
+    -------
+    The masks, None where the data have none. One of them is read when it is asked for.
+
+    Raises
+    ------
+    BeyondcamError
+        Where there are no such data, or the masks surely number the classes otherwise.
+
     """
     kind, place = parse(data)
     return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
@@ -188,4 +209,26 @@ MASKS: Registry[Source] = Registry(
 )
 """How the masks of each source in `beyondcam.data.SOURCES` are read; a source without an entry has none."""
 
-register_masks = MASKS.register
+
+def register_masks(name: str, masks: Source) -> Source:
+    """Add the masks of a source of images that `register_data` adds.
+
+    Parameters
+    ----------
+    name
+        that of the source.
+    masks
+        a function of the place, the name of a split and the classes to keep (None for all) → `Masks`, or
+        None where there are none.
+
+    Returns
+    -------
+    `masks`.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the name is that of a built-in source.
+
+    """
+    return MASKS.register(name, masks)

@@ -37,11 +37,9 @@ class Captum(Map):
 
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import Captum, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> inputs, targets = torch.rand(1, 3, 96, 96), torch.arange(1000)[None] == 207  # golden retriever
-    >>> saliency = Captum(method="Saliency", channels="max")
-    >>> saliency(run_forward(classifier, inputs, targets, saliency.needs)).shape
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 96, 96)
+    >>> saliency = bc.maps.Captum(method="Saliency", channels="max")
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], saliency).shape
     torch.Size([1, 96, 96])
 
     """

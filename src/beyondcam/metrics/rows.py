@@ -223,12 +223,21 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 
 @dataclass(frozen=True)
 class Scores:
-    """What `score_split` returns."""
+    """What `score_split` returns.
+
+    Attributes
+    ----------
+    rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
+    comparisons : the paired differences between recipes, as in `comparisons.json`.
+    curves : NDR-Recall over the threshold of the reference CAM, for each recipe.
+    left_out : images, recipes and rules without a result → the reason.
+
+    """
 
     rows: list[Row] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)  # images, recipes and rules → the reason
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def extend(self, others: "Scores") -> None:
         """Add the scores of other recipes."""

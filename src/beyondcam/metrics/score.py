@@ -45,12 +45,36 @@ def score_split(
 ) -> Scores:
     """Score all the evidence that a RUN holds for a split, or that `among` it, against the masks.
 
-    Each rule is answered for which there is something to choose τ on: `oracle` always, `blind` where the
-    witnesses are mapped, `train` and `few` where there is a `threshold_split`, `fixed` where a `threshold`
-    in [0, 1] is given; `reference_threshold` is then that of the reference CAM, by default the same. `absent`
-    is how a class that the masks lack counts in the mIoU, see `mean_iou`.
+    There are rows of each rule that has something to choose τ on: `oracle` always, `blind` where
+    `map_witnesses` was run.
 
-    Raises `BeyondcamError` where nothing can be scored, or a threshold is not in [0, 1].
+    Parameters
+    ----------
+    run
+        the RUN, or the folder that `map_split` wrote.
+    images, masks
+        of the split.
+    threshold_split
+        for rows of the rules `train` and `few`.
+    threshold
+        in [0, 1], for rows of the rule `fixed`.
+    reference_threshold
+        that of the reference CAM under `fixed`; by default the same.
+    absent
+        what a class that no mask shows does in the mIoU: "auto" leaves it out, or counts it 0 where it is
+        predicted; "drop" always leaves it out; "zero" always counts it 0.
+    among
+        the evidence to score; by default all there is.
+
+    Returns
+    -------
+    Rows, comparisons and curves; every figure is a share in [0, 1].
+
+    Raises
+    ------
+    BeyondcamError
+        Where nothing can be scored, or a threshold is not in [0, 1].
+
     """
     for parameter, value in (("threshold", threshold), ("reference_threshold", reference_threshold)):
         if value is not None:

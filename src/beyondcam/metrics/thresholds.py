@@ -29,7 +29,15 @@ from beyondcam.outcome import LeftOut, Outcome
 
 @dataclass(frozen=True)
 class ThresholdSplit:
-    """A split whose masks choose τ for another: all of them under the rule `train`, `few` under `few`."""
+    """A split whose masks choose τ for another.
+
+    Attributes
+    ----------
+    images : the split's.
+    masks : theirs, all of which the rule `train` takes.
+    few : ids of those that the rule `few` takes.
+
+    """
 
     images: LabelledImages
     masks: Masks
