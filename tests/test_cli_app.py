@@ -42,8 +42,10 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 # start-up
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["segment", "--help"], ["map", "--help"]])
-def test_help_is_shown_without_torch_or_numpy(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["segment", "--help"], ["map", "--help"], ["study", "--list"]]
+)
+def test_help_and_the_list_of_studies_are_shown_without_torch_or_numpy(words: list[str]) -> None:
     done = python(f"""
 import atexit, sys
 atexit.register(lambda: print({{"torch", "numpy"}} & sys.modules.keys(), file=sys.stderr))
@@ -51,7 +53,7 @@ sys.argv[1:] = {words}
 from beyondcam.cli import main
 main()
 """)
-    assert done.stdout.startswith("Usage: ")
+    assert done.stdout.startswith(("Usage: ", "window: How large"))
     assert done.stderr == "set()\n"
     assert done.returncode == 0
 

@@ -12,8 +12,8 @@ from .classifier import (
     train_classifier,
     wrap,
 )
-from .data import LabelledImages, Photo, open_images, read_photo
-from .data.masks import Masks, open_masks
+from .data import LabelledImages, Photo, open_images, read_photo, register_data
+from .data.masks import Masks, open_masks, register_masks
 from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import classify, map_batch, map_image
@@ -25,6 +25,7 @@ from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement, register_refinement
 from .seeds import seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
+from .studies import Study, register_study
 
 __all__ = [
     "BeyondcamError",
@@ -43,6 +44,7 @@ __all__ = [
     "SegmentConfig",
     "Segmenter",
     "Source",
+    "Study",
     "ThresholdSplit",
     "TrainConfig",
     "Wrapped",
@@ -62,9 +64,12 @@ __all__ = [
     "open_masks",
     "plot",
     "read_photo",
+    "register_data",
     "register_map",
+    "register_masks",
     "register_perturbation",
     "register_refinement",
+    "register_study",
     "score_split",
     "seed_labels",
     "train_classifier",

@@ -1,5 +1,8 @@
 """The one error meant for people: a single line that names the file or parameter, and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # importing it takes a while
@@ -25,6 +28,15 @@ class MissingWeightsError(BeyondcamError):
     """Pretrained weights that are neither installed nor to be downloaded."""
 
 
+@contextmanager
+def read_from(path: Path) -> Iterator[None]:
+    """Have the errors raised inside name the file that settings were read from, in place of a parameter."""
+    try:
+        yield
+    except BeyondcamError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def printable(text: str) -> str:
     r"""The text as one line that is safe to show: what a terminal would act on is written as an escape.
 
@@ -32,6 +44,23 @@ def printable(text: str) -> str:
     'two\\nlines'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, as one printable line; its type where it says nothing.
+
+    Of pydantic's complaints it is the first, as `field: what`.
+    """
+    from pydantic import ValidationError
+
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error)
+    if isinstance(error, ValidationError):
+        fields, what = first_complaint(error)
+        text = f"{'.'.join(fields)}: {what}" if fields else what
+    text = printable(" ".join(text.split()))
+    return (text if len(text) <= 200 else f"{text[:200]} …") or type(error).__name__
 
 
 def first_complaint(error: "ValidationError") -> tuple[list[str], str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.maps import MAPS, Map, run_forward
 from beyondcam.recipes import Cookbook, Item, Recipe, classify_photos, map_items
 
@@ -89,7 +89,7 @@ def map_image(
         )
     maps = results[""].maps
     if not maps.isfinite().all():
-        raise BeyondcamError("net: gives NaN or infinite numbers for this picture")
+        raise BeyondcamError("network: gives NaN or infinite numbers for this picture")
     return maps
 
 
@@ -137,7 +137,7 @@ def map_batch(
     try:
         chosen = MAPS.find(method)(kind=method) if isinstance(method, str) else method
     except ValueError as error:
-        raise BeyondcamError(str(error), parameter="method") from None
+        raise BeyondcamError(one_line(error), parameter="method") from None
     with evaluating(classifier), torch.inference_mode(False):
         pairs = _pairs(classifier, inputs, targets)
         maps = chosen(run_forward(classifier, inputs.clone(), pairs, chosen.needs)).float()  # (P, h, w)

@@ -1,73 +1,103 @@
-"""Registries: the kinds of a part of recipes, built in or from other packages."""
+"""Registries: the parts of one sort by name, built in, registered by a program or brought by a package."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
+P = TypeVar("P")
 T = TypeVar("T", bound=BaseModel)
 
 
-class Registry(Generic[T]):
-    """The kinds of one part of recipes: subclasses of `base`, each named by the default of its field `kind`.
+class Registry(Generic[P]):
+    """Parts of one sort, each under a name.
 
-    A package adds one by calling `register`, or by an entry point in its `pyproject.toml`, which is loaded
-    when a recipe names it::
+    A program adds one by calling `register`; a package by an entry point in its `pyproject.toml`, which is
+    loaded when somebody names it::
 
-        [project.entry-points."beyondcam.maps"]
-        mine = "my_package:Mine"
+        [project.entry-points."beyondcam.data"]
+        mine = "my_package:images"
 
     Parameters
     ----------
-    base : the class of the part.
-    noun : what the part is called; the entry points' group is `beyondcam.<noun>s`.
-    kinds : the built-in ones.
+    noun : what a part is called.
+    group : the entry points' group.
+    kinds : the built-in parts by name.
+    base : the class of the parts.
 
     """
 
-    def __init__(self, base: type[T], noun: str, kinds: Iterable[type[T]]) -> None:
-        self.base, self.noun, self.group = base, noun, f"beyondcam.{noun}s"
-        self.kinds = {_kind(part): part for part in kinds}
+    def __init__(self, noun: str, group: str, kinds: Mapping[str, P], base: Any = Callable) -> None:
+        self.noun, self.group, self.base = noun, group, base
+        self.kinds = dict(kinds)
+        self.built_in = frozenset(kinds)
 
-    def register(self, part: type[T]) -> type[T]:
-        """Add a kind, so that recipes can name it; may be used as a decorator.
+    def register(self, name: str, part: P) -> P:
+        """Add a part, or replace one that was added.
 
-        Raises `BeyondcamError` if it has no name or its name belongs to another class.
+        Raises `BeyondcamError` where it is no such part, or the name is that of a built-in one.
         """
-        kind = _kind(part)
-        if not (isinstance(part, type) and issubclass(part, self.base) and isinstance(kind, str)):
-            raise BeyondcamError(
-                f"{self.noun}: a subclass of {self.base.__name__} is needed whose field `kind` is a name, "
-                f"not {part!r}"
-            )
-        owner, name = (f"{p.__module__}.{p.__qualname__}" for p in (self.kinds.get(kind, part), part))
-        if owner != name:
-            raise BeyondcamError(f"{self.noun}: {kind!r} is the name of {owner} already")
-        self.kinds[kind] = part  # a class that is defined anew, as in a notebook, replaces itself
+        if problem := self.problem(name, part):
+            raise BeyondcamError(f"{self.noun}: {problem}")
+        if name in self.built_in and part is not self.kinds[name]:
+            raise BeyondcamError(f"{self.noun}: {name!r} is built in; take another name")
+        self.kinds[name] = part
         return part
 
+    def problem(self, name: str, part: object) -> str | None:
+        """Why a part cannot have a name, if so."""
+        if isinstance(part, self.base):
+            return None
+        return f"{name!r} is to name a {self.base.__name__}, not {part!r}"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.kinds or name in self.names()
+
     def names(self) -> list[str]:
-        """Every kind there is."""
+        """The names of all parts."""
         return list(dict.fromkeys([*self.kinds, *(point.name for point in entry_points(group=self.group))]))
 
-    def find(self, kind: str) -> type[T]:
-        """The class of a kind. Raises `ValueError` if there is none, as a validator does."""
-        if kind not in self.kinds:
-            for point in entry_points(group=self.group, name=kind):
-                try:
-                    part = point.load()
-                except Exception as error:  # whatever another package's code raises
-                    reason = " ".join(str(error).split())
-                    raise BeyondcamError(f"{self.noun}: {kind!r} is {point.value}: {reason}") from error
-                if _kind(part) != kind:
-                    raise BeyondcamError(f"{self.noun}: {kind!r} is {point.value}, which is {_kind(part)!r}")
-                self.register(part)
-        if kind not in self.kinds:
-            raise ValueError(f"no {self.noun} {kind!r}; there are {', '.join(self.names())}")
-        return self.kinds[kind]
+    def find(self, name: str) -> P:
+        """The part of a name. Raises `ValueError` if there is none, as a validator does."""
+        if name in self.kinds:
+            return self.kinds[name]
+        points = tuple(entry_points(group=self.group, name=name))
+        if not points:
+            raise ValueError(f"no {self.noun} {name!r}; there are {', '.join(self.names())}")
+        values = " and ".join(point.value for point in points)
+        if len(points) > 1:
+            raise BeyondcamError(f"{self.noun}: {name!r} is {values}; uninstall the package of one")
+        try:
+            part = points[0].load()
+        except Exception as error:  # whatever another package's code raises
+            raise BeyondcamError(f"{self.noun}: {name!r} is {values}: {one_line(error)}") from error
+        if problem := self.problem(name, part):
+            raise BeyondcamError(f"{self.noun}: {name!r} is {values}: {problem}")
+        return self.register(name, part)
+
+
+class Kinds(Registry[type[T]]):
+    """Subclasses of `base`, each named by the default of its field `kind`; parts of recipes are such."""
+
+    def __init__(self, base: type[T], noun: str, *kinds: type[T]) -> None:
+        super().__init__(noun, f"beyondcam.{noun}s", {_kind(part): part for part in kinds}, base)
+
+    def add(self, part: type[T]) -> type[T]:
+        """Register a class under the name that it gives itself; may be used as a decorator.
+
+        Raises `BeyondcamError` where it has no name or that of a built-in one.
+        """
+        return self.register(_kind(part), part)
+
+    def problem(self, name: str, part: object) -> str | None:
+        """Why a class cannot have a name, if so."""
+        kind = _kind(part)
+        if isinstance(part, type) and issubclass(part, self.base) and isinstance(kind, str):
+            return None if kind == name else f"its `kind` is {kind!r}"
+        return f"a subclass of {self.base.__name__} is needed whose field `kind` is a name, not {part!r}"
 
     def read(self, value: object) -> object:
         """Turn a table, whose `kind` names its class, into a setting; anything else is left as it is."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from beyondcam.decode import Fingerprint, decoding, fingerprint, one_line, open_regular, read_bytes
-from beyondcam.errors import BeyondcamError
+from beyondcam.decode import Fingerprint, decoding, fingerprint, open_regular, read_bytes
+from beyondcam.errors import BeyondcamError, one_line
 from conftest import complaint
 
 

@@ -1,5 +1,6 @@
 """What the tests of studies share: a small budget, small settings, and builders."""
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,12 @@ from beyondcam.studies.rules import PREDICTORS
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
 
+
+def settings_of(name: str) -> Any:
+    """The settings of a study where none are given."""
+    return inspect.signature(STUDIES.find(name).function).parameters["settings"].default
+
+
 SMALL: dict[str, dict[str, Any]] = {
     "crops": {"counts": (1, 2, 4), "usual_count": 2, "drawn_images": 2, "draws": 2},
     "refinement": {
@@ -22,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "honesty": {"images": 2, "draws": 1, "fixed": (0.1, 0.5), "reference": (0.2,)},
     "window": {"kernels": (1, 3), "networks": ()},
-    "perturbations": {"tuned_on": STUDIES["perturbations"].settings.tuned_on[:1]},
+    "perturbations": {"tuned_on": settings_of("perturbations").tuned_on[:1]},
     "coco": {"refinements": ("", "+smooth")},
     "backbones": {"pretrained": ()},
 }  # fmt: skip
@@ -55,7 +62,7 @@ def studied(tmp_path: Path) -> Studied:
         log: Callable[[str], None] = lambda _: None,
         **changes: object,
     ) -> dict[str, Any]:
-        settings = replace(STUDIES[name].settings, **SMALL.get(name, {}) | changes)
+        settings = replace(settings_of(name), **SMALL.get(name, {}) | changes)
         command = f"beyondcam study {name}"
         assert run_study(name, tmp_path, budget, run, command, log, beside, settings) == {}
         return json.loads((tmp_path / "study.json").read_text())

@@ -1,9 +1,10 @@
 """The study of perturbations: equal cost, equal settings."""
 
 from beyondcam.perturbations import Plain
-from beyondcam.studies import STUDIES, Workspace
+from beyondcam.studies import Workspace
 from beyondcam.studies.perturbations import MASKS, NOISES, VIEWS, by_name, perturbed_recipes
 from beyondcam.studies.workspace import mapping_cost
+from studies.conftest import settings_of
 
 
 def test_perturbations_are_compared_at_equal_cost_with_all_else_equal(workspace: Workspace) -> None:
@@ -22,6 +23,6 @@ def test_perturbations_are_compared_at_equal_cost_with_all_else_equal(workspace:
 
 
 def test_classifiers_are_tuned_on_perturbations_that_are_tried() -> None:
-    settings = STUDIES["perturbations"].settings
+    settings = settings_of("perturbations")
     assert {*settings.quick_tuned_on} < {*settings.tuned_on}
     assert all(each in (*NOISES, *MASKS) for each in settings.quick_tuned_on)

@@ -10,7 +10,7 @@ from conftest import Command, complaint
 from studies.conftest import TINY, Studied
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", STUDIES.kinds)
 def test_a_study_writes_its_page_and_computes_nothing_twice(
     name: str, studied: Studied, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +41,7 @@ def test_other_runs_are_for_studies_that_compare_and_need_a_run(tmp_path: Path, 
 
 def test_list_tells_the_question_of_each_study(beyondcam: Command) -> None:
     shown = beyondcam("study", "--list").stdout
-    assert [line.partition(":")[0] for line in shown.splitlines()] == list(STUDIES)
+    assert [line.partition(":")[0] for line in shown.splitlines()] == list(STUDIES.kinds)
 
 
 def test_an_unknown_study_or_run_is_one_line(tmp_path: Path) -> None:

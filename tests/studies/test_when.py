@@ -4,9 +4,8 @@ from pathlib import Path
 
 from beyondcam.classifier import read_config
 from beyondcam.data import open_images
-from beyondcam.studies import STUDIES
 from beyondcam.studies.when import FACTORS, Variations, all_variations
-from studies.conftest import Studied
+from studies.conftest import Studied, settings_of
 
 
 def few_variations(epochs: int) -> Variations:
@@ -33,7 +32,7 @@ def test_one_factor_is_varied_at_a_time_on_the_digits(tmp_path: Path, studied: S
 
 
 def test_variations_are_valid_settings() -> None:
-    assert {*STUDIES["when"].settings.quick} < {*all_variations(14)} == {*FACTORS}
+    assert {*settings_of("when").quick} < {*all_variations(14)} == {*FACTORS}
     for values in all_variations(14).values():
         assert len(values) >= 2
         assert sum(variation is None for variation in values.values()) == 1

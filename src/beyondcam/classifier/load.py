@@ -7,7 +7,7 @@ from beyondcam.classifier.adopt import load_adopted
 from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.training.checkpoint import CHECKPOINT, restore
 
@@ -21,7 +21,8 @@ def load_classifier(run: Path | str) -> Classifier:
     adopted = read_json(run / "config.json", "beyondcam adopt").get("adopted")
     if adopted is not None:
         return load_adopted(run, adopted, classes)
-    classifier = build_as(config, classes)
+    with read_from(run / "config.json"):
+        classifier = build_as(config, classes)
     classifier.checkpoint = restore(
         classifier, run / WEIGHTS, f"a checkpoint of {config.backbone}", "beyondcam train"
     )
@@ -39,7 +40,7 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
     try:
         return TrainConfig.model_validate(content["train"]), tuple(content["classes"])
     except (KeyError, TypeError, ValueError) as error:
-        raise BeyondcamError(f"{path}: not a run's settings ({str(error).splitlines()[0]})") from None
+        raise BeyondcamError(f"{path}: not a run's settings ({one_line(error)})") from None
 
 
 def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = False) -> Classifier:

@@ -39,9 +39,9 @@ class Input(NamedTuple):
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(
-                f"{missing}: the network does not tell its input's {missing}; give `wrap` mean, std and "
-                "size, or the transform that it was trained with (for ImageNet they often are "
-                "(0.485, 0.456, 0.406), (0.229, 0.224, 0.225) and 224)"
+                f"{missing}: the network does not tell its input's {missing}; give mean, std and size (of "
+                "ImageNet often (0.485, 0.456, 0.406), (0.229, 0.224, 0.225) and 224), or to `wrap` the "
+                "transform that it was trained with"
             )
         return mean, std, size
 
@@ -120,7 +120,7 @@ def find_classes(net: nn.Module, weights: Any = None) -> Sequence[str]:
         return unique([str(known[n]) for n in range(len(known))])
     if getattr(net, "pretrained_cfg", None) and getattr(net, "num_classes", None) == 1000:
         return imagenet_names()
-    raise BeyondcamError("classes: the network does not tell their names; give them to `wrap`")
+    raise BeyondcamError("classes: the network does not tell their names; give them")
 
 
 def imagenet_names() -> list[str]:

@@ -16,7 +16,7 @@ from beyondcam.classifier.build import check_known, load_imagenet, name_and_opti
 from beyondcam.classifier.preprocessing import Input, find_classes, find_input
 from beyondcam.classifier.weights import by_name, fitting, read_states
 from beyondcam.classifier.zero_shot import transformers
-from beyondcam.errors import BeyondcamError, MissingWeightsError
+from beyondcam.errors import BeyondcamError, MissingWeightsError, one_line
 from beyondcam.files import read_json, write_json
 
 KINDS = "timm:NAME, torchvision:NAME, hf:DIR, clip:DIR or PACKAGE.MODULE:FUNCTION"
@@ -62,9 +62,9 @@ def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | No
         socket.setdefaulttimeout(PATIENCE)
         net.load_state_dict(published.get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError, HTTPException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingWeightsError(
-            f"model: torchvision:{name}: weights could not be downloaded ({reason}); give a file of weights"
+            f"torchvision:{name}: weights could not be downloaded ({one_line(error)}); give a weights file",
+            parameter="model",
         ) from None
     finally:
         socket.setdefaulttimeout(waited)
@@ -81,9 +81,8 @@ def _of_transformers(name: str, _: object, weights: Path | None) -> Source:
         if (Path(name) / "preprocessor_config.json").exists():
             processor = library.AutoImageProcessor.from_pretrained(name, local_files_only=True)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BeyondcamError(
-            f"model: hf:{name}: no image classifier that transformers reads ({reason})"
+            f"model: hf:{name}: no image classifier that transformers reads ({one_line(error)})"
         ) from error
     config = json.loads(net.config.to_json_string(use_diff=False))
     return Source(net.float(), find_input(net, processor=processor), lambda: find_classes(net), config)
@@ -143,7 +142,7 @@ def _timm(name: str, classes: int | None) -> nn.Module:
     try:
         return timm.create_model(plain, pretrained=False, **heads, **options)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise BeyondcamError(f"model: timm:{name}: timm cannot build it so ({error})") from None
+        raise BeyondcamError(f"model: timm:{name}: timm cannot build it so ({one_line(error)})") from None
 
 
 def _torchvision(name: str, classes: int) -> nn.Module:
@@ -167,8 +166,7 @@ def _called(model: str) -> nn.Module:
     try:
         net = getattr(importlib.import_module(module), function)()
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BeyondcamError(f"model: {model}: cannot be imported and called ({reason})") from error
+        raise BeyondcamError(f"model: {model}: cannot be imported and called ({one_line(error)})") from error
     if not isinstance(net, nn.Module):
         raise BeyondcamError(f"model: {model}: returns a {type(net).__name__}, not a torch.nn.Module")
     return net

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
 State = Mapping[str, Tensor]
 
@@ -63,8 +63,7 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BeyondcamError(f"{path}: not a weights file, or a damaged one ({reason})") from error
+        raise BeyondcamError(f"{path}: not a weights file, or a damaged one ({one_line(error)})") from error
 
 
 def _states(content: Any, key: str = "") -> Iterator[tuple[str, State]]:

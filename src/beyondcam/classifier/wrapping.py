@@ -226,8 +226,8 @@ def logits_of(output: Any, classes: int) -> Tensor:
         found = [x for x in values if isinstance(x, Tensor) and x.ndim == 2 and x.shape[1] == classes]
     if len(found) != 1:
         raise BeyondcamError(
-            f"logits: the network gives a {type(output).__name__} with {len(found)} tensors (B, {classes}); "
-            "give a function that takes the logits out of it"
+            f"network: gives a {type(output).__name__} with {len(found)} tensors (B, {classes}); have it "
+            "give its logits alone, or give `wrap` a function `logits` that takes them out"
         )
     scores = found[0][:, None] if found[0].ndim == classes == 1 else found[0]
     if scores.ndim != 2 or scores.shape[1] != classes:

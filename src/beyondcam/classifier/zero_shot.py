@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier.model import Activations, Classifier, Network, check_gradient, taking
 from beyondcam.classifier.preprocessing import find_input
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
 PROMPTS = ("a photo of a {}.",)
 
@@ -156,9 +156,8 @@ def clip(
             processor = processor or library.AutoProcessor.from_pretrained(model, local_files_only=True)
             model = library.CLIPModel.from_pretrained(model, local_files_only=True)
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise BeyondcamError(
-                f"model: clip:{model}: no CLIP that transformers reads ({reason})"
+                f"model: clip:{model}: no CLIP that transformers reads ({one_line(error)})"
             ) from error
     if not isinstance(model, library.CLIPModel):
         raise BeyondcamError(f"model: a folder or a CLIPModel is needed, not a {type(model).__name__}")

@@ -29,8 +29,9 @@ def adopt_command(
         bool,
         typer.Option("--multi-label", help="Any number of classes an image (sigmoid), not one (softmax)."),
     ] = False,
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="Of a CLIP: a sentence with {} for the class; repeat for more.")
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", help="Of a CLIP: a sentence with {} for the class; repeat for more."),
     ] = None,
     data: Annotated[
         str, typer.Option(metavar="D", help="Data that commands on the RUN use by default.")
@@ -39,9 +40,9 @@ def adopt_command(
     """A network that others trained → RUN."""
     from beyondcam.classifier import adopt_network
 
-    prompts = {"prompts": prompt} if prompt else {}
+    sentences = {"prompts": prompts} if prompts else {}
     classifier = adopt_network(
         run, model, names(classes), weights=weights, mean=mean, std=std,
-        size=size, single_label=not multi_label, data=data, log=log, **prompts,
+        size=size, single_label=not multi_label, data=data, log=log, **sentences,
     )  # fmt: skip
     log(f"{run}: {model}, {len(classifier.classes)} classes, {classifier.size} × {classifier.size} pixels")

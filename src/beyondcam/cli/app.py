@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from typer.models import ArgumentInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 import beyondcam
 from beyondcam.cli.adopt import adopt_command
@@ -102,4 +102,6 @@ def _shown(parameter: inspect.Parameter) -> str:
     for info in get_args(parameter.annotation):
         if isinstance(info, ArgumentInfo):
             return (info.metavar or parameter.name.upper()).rstrip(".")
+        if isinstance(info, OptionInfo) and info.param_decls:
+            return info.param_decls[0]
     return f"--{parameter.name.replace('_', '-')}"

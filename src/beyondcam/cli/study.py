@@ -27,12 +27,14 @@ def study_command(
     out: Annotated[Path | None, typer.Option(help="The folder; by default studies/NAME.")] = None,
 ) -> None:
     """One experiment, from nothing to a finding: OUT/index.html."""
-    from beyondcam.studies import FULL, QUICK, STUDIES, run_study
+    from beyondcam.studies import STUDIES
 
     if listed or name is None:
-        for known, study in STUDIES.items():
-            show(f"{known}: {study.question}")
+        for known in STUDIES.names():
+            show(f"{known}: {STUDIES.find(known).question}")
         return
+    from beyondcam.studies import FULL, QUICK, run_study
+
     budget = QUICK if quick else FULL
     budget = replace(budget, images=images or budget.images)
     command = f"beyondcam {' '.join(sys.argv[1:])}"

@@ -1,7 +1,7 @@
 """Where images and labels come from: `open_images`. Masks come from `beyondcam.data.masks`, loaded apart.
 
 A new source is a module with a function `images`, one line in `SOURCES`, and one in `MASKS` of
-`data/masks.py`.
+`data/masks.py`; or a package of its own, which registers both.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,24 @@ from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, rea
 from beyondcam.data.source import LabelledImages, evenly
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
+from beyondcam.registry import Registry
 
 Source = Callable[[str, str, Sequence[str] | None, int], LabelledImages]
 
-SOURCES: dict[str, Source] = {
-    "digits": digits.images,
-    "voc": voc.images,
-    "coco": coco.images,
-    "folder": folder.images,
+FORMS = {
+    "digits": "digits, digits:KEY=VALUE,...",
+    "voc": "voc:PATH",
+    "coco": "coco:IMAGES_DIR:INSTANCES_JSON",
+    "folder": "folder:PATH",
 }
+"""How data of the built-in sources are written."""
+
+SOURCES: Registry[Source] = Registry(
+    "data source",
+    "beyondcam.data",
+    {"digits": digits.images, "voc": voc.images, "coco": coco.images, "folder": folder.images},
+)
+register_data = SOURCES.register
 
 __all__ = [
     "MAX_PIXELS",
@@ -37,6 +46,7 @@ __all__ = [
     "parse",
     "read_mask",
     "read_photo",
+    "register_data",
 ]
 
 
@@ -64,7 +74,7 @@ def open_images(
 
     """
     kind, place = parse(data)
-    return SOURCES[kind](place, split, classes, max_pixels)
+    return SOURCES.find(kind)(place, split, classes, max_pixels)
 
 
 def is_digits(data: str) -> bool:
@@ -75,9 +85,7 @@ def is_digits(data: str) -> bool:
 def parse(data: str) -> tuple[str, str]:
     """The kind of the data, a key of `SOURCES`, and the place that follows it. Raises `BeyondcamError`."""
     kind, _, place = data.partition(":")
-    if kind not in SOURCES or (not place and kind != "digits"):
-        raise BeyondcamError(
-            f"data: {data}: write digits, digits:KEY=VALUE,..., voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON "
-            "or folder:PATH"
-        )
+    if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder")):
+        *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
+        raise BeyondcamError(f"data: {data}: write {', '.join(forms)} or {last}")
     return kind, place

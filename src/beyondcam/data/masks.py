@@ -3,7 +3,7 @@
 Masks are for scoring. Training and maps never import this module; what may is told in docs/architecture.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from beyondcam.data.photo import VOID, read_mask
 from beyondcam.data.source import choose_classes, evenly, hash_split, keep_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
+from beyondcam.registry import Registry
 
 SAMPLE = 8
 """Labelled images whose masks are compared with their labels when masks are opened."""
@@ -49,7 +50,7 @@ def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> M
     `segment --truth`.
     """
     kind, place = parse(data)
-    return MASKS[kind](place, split, classes)
+    return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
 
 
 def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
@@ -79,9 +80,12 @@ def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | Non
             "and which of them the masks number is not clear"
         )
     files = folder.files_by_name(masks, (".png",))
-    return _of_files(
+    own = _of_files(
         lambda i: files.get(i) or path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering
     )
+    if not numbering.is_file():
+        _check_told_apart(found.labels, files, found.known, numbering)
+    return own
 
 
 def _of_files(
@@ -129,6 +133,22 @@ def _compare(
         )
 
 
+def _check_told_apart(
+    labels: Mapping[str, frozenset[str]], masked: Collection[str], known: Sequence[str], numbering: Path
+) -> None:
+    """Raise `BeyondcamError` where labels that agree with masks would agree with other numbers as well."""
+    looked_at = [labels[i] for i in sorted(labels) if i in masked]
+    alike: dict[tuple[bool, ...], str] = {}
+    for name in known:
+        photos = tuple(name in present for present in looked_at)
+        other = alike.setdefault(photos, name)
+        if other != name and any(photos):
+            raise BeyondcamError(
+                f"{numbering}: is needed: {other} and {name} are in the same photos, so that these do not "
+                "say which number masks give to which; list the classes in the order that masks number them"
+            )
+
+
 def _coco(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     """Masks painted from the instances, or None where the file has no annotations."""
     images, file, _ = coco.find(place, split)
@@ -161,5 +181,11 @@ def _digits(place: str, split: str, wanted: Sequence[str] | None) -> Masks:
 
 Source = Callable[[str, str, Sequence[str] | None], Masks | None]
 
-MASKS: dict[str, Source] = {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder}
-"""How the masks of each source in `beyondcam.data.SOURCES` are read."""
+MASKS: Registry[Source] = Registry(
+    "source of masks",
+    "beyondcam.masks",
+    {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder},
+)
+"""How the masks of each source in `beyondcam.data.SOURCES` are read; a source without an entry has none."""
+
+register_masks = MASKS.register

@@ -5,7 +5,7 @@ that names the file; what a decoder may allocate is bounded before it starts; an
 """
 
 from beyondcam.decode.documents import read_json, read_table, read_text, read_xml
-from beyondcam.decode.door import Fingerprint, decoding, fingerprint, one_line, open_regular, read_bytes
+from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
 from beyondcam.decode.pickled import read_pickled
 from beyondcam.decode.pictures import (
     MAX_PIXELS,
@@ -25,7 +25,6 @@ __all__ = [
     "Pixels",
     "decoding",
     "fingerprint",
-    "one_line",
     "open_png",
     "open_regular",
     "read_bytes",

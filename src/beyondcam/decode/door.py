@@ -9,7 +9,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from beyondcam.errors import BeyondcamError, printable
+from beyondcam.errors import BeyondcamError, one_line
 
 MAX_BYTES = 2**31
 """Files above this size are not read into memory as a whole."""
@@ -29,14 +29,6 @@ def decoding(path: Path, what: str) -> Iterator[None]:
         raise BeyondcamError(f"{path}: no such {what.removeprefix('an ').removeprefix('a ')}") from error
     except Exception as error:  # decoders raise what they like on a broken file
         raise BeyondcamError(f"{path}: not readable as {what} ({one_line(error)})") from error
-
-
-def one_line(error: BaseException) -> str:
-    """What an exception says, as one printable line; its type where it says nothing."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = printable(" ".join(str(error).split()))
-    return (text if len(text) <= 200 else f"{text[:200]} …") or type(error).__name__
 
 
 class _Whole(BufferedReader):

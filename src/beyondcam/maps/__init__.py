@@ -13,14 +13,12 @@ from beyondcam.maps.layer import LayerMap
 from beyondcam.maps.layercam import LayerCAM
 from beyondcam.maps.saliency import Saliency
 from beyondcam.maps.visible import Visible
-from beyondcam.registry import Registry
+from beyondcam.registry import Kinds
 
-MAPS: Registry[Map] = Registry(
-    Map,
-    "map",
-    (CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible, Captum),
+MAPS: Kinds[Map] = Kinds(
+    Map, "map", CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible, Captum
 )
-register_map = MAPS.register
+register_map = MAPS.add
 
 __all__ = [
     "AFFINITY_NEEDS",

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.maps.base import Map
 from beyondcam.maps.forward import Forward, Needs
 
@@ -79,8 +79,7 @@ class Captum(Map):
         except torch.cuda.OutOfMemoryError:
             raise
         except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise BeyondcamError(f"map: captum's {self.method}: {reason}") from None
+            raise BeyondcamError(f"map: captum's {self.method}: {one_line(error)}") from None
         if not (isinstance(attribution, Tensor) and attribution.ndim == 4):
             raise BeyondcamError(f"map: captum's {self.method} attributes to no places (P, K, h, w)")
         attribution = attribution.detach()

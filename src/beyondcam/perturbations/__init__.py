@@ -9,12 +9,12 @@ from beyondcam.perturbations.path import LinearPath
 from beyondcam.perturbations.plain import Plain, Scales
 from beyondcam.perturbations.rise import Rise
 from beyondcam.perturbations.view import View, generator
-from beyondcam.registry import Registry
+from beyondcam.registry import Kinds
 
-PERTURBATIONS: Registry[Perturbation] = Registry(
-    Perturbation, "perturbation", (Plain, Scales, Noise, Mask, Crops, LinearPath, Rise)
+PERTURBATIONS: Kinds[Perturbation] = Kinds(
+    Perturbation, "perturbation", Plain, Scales, Noise, Mask, Crops, LinearPath, Rise
 )
-register_perturbation = PERTURBATIONS.register
+register_perturbation = PERTURBATIONS.add
 
 __all__ = [
     "PERTURBATIONS",

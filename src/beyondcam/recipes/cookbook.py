@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.perturbations import Plain
 from beyondcam.recipes.recipe import (
     AnyMap,
@@ -20,7 +20,6 @@ from beyondcam.recipes.recipe import (
     Source,
     Statistic,
     Weight,
-    complaint,
 )
 
 
@@ -93,7 +92,7 @@ class Cookbook:
             source = Source(**{field: getattr(written, field) for field in Source.model_fields})
             return Recipe(source=source, refine=refine)
         except ValidationError as error:
-            raise BeyondcamError(f"recipe {base}: {complaint(error)}") from None
+            raise BeyondcamError(f"recipe {base}: {one_line(error)}") from None
 
 
 @cache
@@ -110,4 +109,4 @@ def _parse(read: Callable[..., str], where: str) -> _File:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BeyondcamError(f"{where}: not readable as TOML ({error})") from None
     except ValidationError as error:
-        raise BeyondcamError(f"{where}: {complaint(error)}") from None
+        raise BeyondcamError(f"{where}: {one_line(error)}") from None

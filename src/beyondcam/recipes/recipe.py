@@ -18,7 +18,7 @@ from pydantic import (
 from torch import Tensor
 
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError, first_complaint
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.files import hash_of
 from beyondcam.maps import MAPS, Map
 from beyondcam.perturbations import PERTURBATIONS, Perturbation, Plain
@@ -46,12 +46,6 @@ def _write_map(value: Map) -> str | dict[str, Any]:
 AnyMap = Annotated[Any, BeforeValidator(_read_map), PlainSerializer(_write_map)]
 AnyPerturbation = Annotated[SerializeAsAny[Perturbation], BeforeValidator(PERTURBATIONS.read)]
 AnyRefinement = Annotated[SerializeAsAny[Refinement], BeforeValidator(REFINEMENTS.read)]
-
-
-def complaint(error: ValidationError) -> str:
-    """The first complaint of pydantic, as `field: what`."""
-    fields, what = first_complaint(error)
-    return f"{'.'.join(fields)}: {what}" if fields else what
 
 
 class Source(BaseModel):
@@ -89,7 +83,7 @@ class Source(BaseModel):
         try:
             return validate(value)
         except ValidationError as error:
-            raise BeyondcamError(complaint(error)) from None
+            raise BeyondcamError(one_line(error)) from None
 
 
 class Recipe(BaseModel):

@@ -7,12 +7,12 @@ from beyondcam.refinements.crf import CRF
 from beyondcam.refinements.smooth import Smooth
 from beyondcam.refinements.superpixels import Resolve, Superpixels
 from beyondcam.refinements.walk import Walk
-from beyondcam.registry import Registry
+from beyondcam.registry import Kinds
 
-REFINEMENTS: Registry[Refinement] = Registry(
-    Refinement, "refinement", (Smooth, Superpixels, Resolve, Walk, Affinity, Closer, CRF)
+REFINEMENTS: Kinds[Refinement] = Kinds(
+    Refinement, "refinement", Smooth, Superpixels, Resolve, Walk, Affinity, Closer, CRF
 )
-register_refinement = REFINEMENTS.register
+register_refinement = REFINEMENTS.add
 
 __all__ = [
     "CRF",

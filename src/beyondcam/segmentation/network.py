@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Network, check_known, load_imagenet
 from beyondcam.data import Photo
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.perturbations import View
 from beyondcam.segmentation.config import SegmentConfig
@@ -61,10 +61,12 @@ class Segmenter(Network):
         """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
 
         The whole photo is resized to the network's input. `allowed` limits the labels to background and these
-        classes.
+        classes. Raises `BeyondcamError` where the network gives no numbers.
         """
         x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
         logits = self.averaged(x)
+        if not logits.isfinite().all():
+            raise BeyondcamError("the network gives NaN or infinite numbers for it")
         kept = range(len(self.classes)) if allowed is None else sorted(allowed)
         return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
 
@@ -109,9 +111,9 @@ def build_segmenter(
         with torch.no_grad():
             shape = tuple(network.eval()(torch.zeros(1, 3, size, size)).shape)
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise BeyondcamError(
-            f"architecture: {architecture} does not go with encoder {encoder} and size {size} ({reason})"
+            f"{architecture} does not go with encoder {encoder} and size {size} ({one_line(error)})",
+            parameter="architecture",
         ) from None
     if shape != (1, labels, size, size):
         raise BeyondcamError(f"architecture: {architecture} gives {shape[2:]} pixels for {size} × {size}")
@@ -128,8 +130,12 @@ def load_segmenter(folder: Path) -> Segmenter:
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])
     except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BeyondcamError(f"{folder / 'segment.json'}: not a network's settings ({reason})") from None
-    segmenter = build_segmenter(config.architecture, config.encoder, classes, config.size, mirror=config.flip)
+        raise BeyondcamError(
+            f"{folder / 'segment.json'}: not a network's settings ({one_line(error)})"
+        ) from None
+    with read_from(folder / "segment.json"):
+        segmenter = build_segmenter(
+            config.architecture, config.encoder, classes, config.size, mirror=config.flip
+        )
     restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
     return segmenter.eval()

@@ -51,7 +51,7 @@ class Result(NamedTuple):
     scores: Scores
 
 
-def study_backbones(workspace: Workspace, settings: BackbonesSettings) -> Finding:
+def study_backbones(workspace: Workspace, settings: BackbonesSettings = BackbonesSettings()) -> Finding:
     """Score both pairs of maps on every network; networks that are not available are named in the notes."""
     results: dict[str, Result] = {}
     for name, owner, setup in networks(workspace, settings):

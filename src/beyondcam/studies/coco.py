@@ -29,7 +29,7 @@ class CocoSettings:
     refinements: Sequence[str] = REFINEMENTS
 
 
-def study_coco(workspace: Workspace, settings: CocoSettings) -> Finding:
+def study_coco(workspace: Workspace, settings: CocoSettings = CocoSettings()) -> Finding:
     """Compare maps on each RUN; without a RUN, on canvases of digits read through two data sources."""
     if workspace.run is None:
         return compare_readers(workspace, settings)

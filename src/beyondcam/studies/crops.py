@@ -71,7 +71,7 @@ class CropsSettings:
         return recipes
 
 
-def study_crops(workspace: Workspace, settings: CropsSettings) -> Finding:
+def study_crops(workspace: Workspace, settings: CropsSettings = CropsSettings()) -> Finding:
     """Vary one setting at a time around 32 crops, scale 0.3-0.8, training size, weight score, normalised."""
     setup = workspace.main_setup()
     recipes = settings.recipes()

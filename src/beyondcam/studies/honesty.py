@@ -42,7 +42,7 @@ class HonestySettings:
     draws: int = 3  # of each randomised layer
 
 
-def study_honesty(workspace: Workspace, settings: HonestySettings) -> Finding:
+def study_honesty(workspace: Workspace, settings: HonestySettings = HonestySettings()) -> Finding:
     """Compare the threshold rules, vary the reference's τ, and randomise the classifier layer by layer."""
     setup = workspace.main_setup()
     recipes = {name: Cookbook().recipe(name) for name in RECIPES}

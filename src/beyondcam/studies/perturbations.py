@@ -37,7 +37,9 @@ class PerturbationsSettings:
     epochs_divisor: int = 4
 
 
-def study_perturbations(workspace: Workspace, settings: PerturbationsSettings) -> Finding:
+def study_perturbations(
+    workspace: Workspace, settings: PerturbationsSettings = PerturbationsSettings()
+) -> Finding:
     """Every perturbation of saliency and of CAM, for some also on a classifier fine-tuned on such inputs."""
     setup = workspace.main_setup()
     perturbations = by_name((*NOISES, *MASKS))

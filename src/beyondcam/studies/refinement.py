@@ -45,7 +45,7 @@ class RefinementSettings:
         return chains | {f"b={b}": (CRF(background=b),) for b in self.backgrounds if HAS_CRF}
 
 
-def study_refinement(workspace: Workspace, settings: RefinementSettings) -> Finding:
+def study_refinement(workspace: Workspace, settings: RefinementSettings = RefinementSettings()) -> Finding:
     """Compare every chain of refinements with the map alone."""
     setup = workspace.main_setup()
     chains = settings.refinements()

@@ -29,7 +29,7 @@ class RegionsSettings:
     edges: tuple[float, ...] = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1)
 
 
-def study_regions(workspace: Workspace, settings: RegionsSettings) -> Finding:
+def study_regions(workspace: Workspace, settings: RegionsSettings = RegionsSettings()) -> Finding:
     """Compare HSR with DR and NDR at the reference CAM's oracle τ, and saliency with the distance to DR."""
     setup, edges = workspace.main_setup(), settings.edges
     cookbook = Cookbook()

@@ -84,7 +84,7 @@ class Result(NamedTuple):
     objects: Sequence[ImageObject]
 
 
-def study_when(workspace: Workspace, settings: WhenSettings) -> Finding:
+def study_when(workspace: Workspace, settings: WhenSettings = WhenSettings()) -> Finding:
     """On the digits by what is varied; on a RUN by class and by size, without any training."""
     return study_run(workspace) if workspace.run else study_digits(workspace, settings)
 

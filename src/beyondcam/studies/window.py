@@ -45,7 +45,7 @@ MetricRows = Mapping[tuple[int, str], Sequence[Mapping[str, float | None]]]
 """(F, recipe) → metrics by name, of each training seed."""
 
 
-def study_window(workspace: Workspace, settings: WindowSettings) -> Finding:
+def study_window(workspace: Workspace, settings: WindowSettings = WindowSettings()) -> Finding:
     """Train each kernel with several seeds; score CAM and saliency, and find zero gradients at F = 1."""
     budget = workspace.budget
     if workspace.run:
