@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from operator import call
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ import beyondcam as bc
 from beyondcam.classifier import build_classifier
 from beyondcam.data import LabelledImages
 from beyondcam.evidence import mapper
-from beyondcam.recipes import Recipe, Source
+from beyondcam.recipes import Recipe, Source, finish, raw_maps
 from inputs import on_device
 from results import shown, table, write_section
 from timing import Ratio, printed, ratio, resident, seconds_of
@@ -211,6 +212,28 @@ def refining(images: LabelledImages, measure: Measure) -> str:
     return table(*rows)
 
 
+def refinement(images: LabelledImages, measure: Measure) -> str:
+    """The processor time of refining `fast`, and of scoring's whole-image pass and its other passes."""
+    classifier, recipe = network(384), bc.Cookbook().recipe("fast")
+    photos = items(images, [len(images.labels[i]) for i in images.ids[:8]])
+    raws = raw_maps(classifier, photos, [recipe], batch=BATCH, scored=True)
+
+    def refine() -> None:
+        for item, raw in zip(photos, raws, strict=True):
+            finish(recipe, replace(item, photo=replace(item.photo)), raw)  # a photo that nothing is known of
+
+    def passes() -> None:
+        raw_maps(classifier, photos, [recipe], batch=BATCH, scored=True)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    time = measure(refine, passes, bar=0.15, clock=process_time)
+    torch.set_num_threads(threads)
+    return table(
+        ("refinement of `fast` / its passes, processor time of one thread", time, time.judged(at_most=0.15))
+    )
+
+
 def allocator(images: LabelledImages, measure: Measure) -> str:
     """Passes in separate processes, with memory kept and with the allocator's default."""
     del measure
@@ -257,6 +280,7 @@ PARTS = {
     "several": ("Several classes of an image", several),
     "no-gradient": ("Maps that need no gradient, and passes that are shared", no_gradient),
     "refining": ("Refinement while the network runs", refining),
+    "refinement": ("Refinement beside the network's passes", refinement),
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),
     "allocator": ("Memory that is kept", allocator),

@@ -69,6 +69,7 @@ class SmallRun:
             Image.new("RGB", (4, 4)).save(root / f"images/{i}.png")
             Image.fromarray(truth).save(root / f"masks/{i}.png")
         rows = "".join(f"{i},cat;dog\n" for i in ids)
+        (root / "classes.txt").write_text("cat\ndog\n")
         (root / "labels.csv").write_text(f"image,labels\n{rows}")
         (self.run / "classifier.safetensors").write_bytes(b"not read, only hashed")
         self.data = f"folder:{root}"

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import results
-from beyondcam.evidence import Winners
+from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
 from rows import score_row
 from segment import TableRow, correlations, over_seeds
@@ -155,11 +155,11 @@ def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
         truth = np.zeros((4, 4), np.uint8)
         truth[0] = 1
         images.append(ImageTally.of(Winners(np.ones((4, 4), np.uint8), levels), truth))
-    measured = Measured(images, 1, first=1)
+    measured = Measured(images, 1, first=1, adaptive=AdaptiveThreshold())
     assert best_of_each(images) == 1
     # at the level 10 both things and the second ground are found: 8 of 20; at 200 the second thing: 4 of 8
     assert measured.oracle() == 200
     assert measured.mean(constant(200))[0] == measured.mean(of_class(measured.oracles()))[0] == 4 / 8
     assert measured.mean(constant(10))[0] == 8 / 20
-    background = Measured(images, 1, first=0).mean(constant(200))[0]
+    background = Measured(images, 1, first=0, adaptive=AdaptiveThreshold()).mean(constant(200))[0]
     assert background == pytest.approx((4 / 8 + 24 / 28) / 2)

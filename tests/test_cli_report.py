@@ -5,7 +5,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from beyondcam.classifier import load_classifier
 from beyondcam.cli.report import explain_command
+from beyondcam.data import read_photo
+from beyondcam.recipes import Cookbook
+from beyondcam.report import explain_photo
 from conftest import Command, complaint, one_line
 
 
@@ -18,6 +22,17 @@ def test_explain_draws_a_photo_with_a_run(
     with Image.open(tmp_path / "e.png") as picture:
         assert picture.width > picture.height
     assert "e.jpg" in one_line(beyondcam("explain", photo, "--model", run, "--out", "e.jpg", status=2))
+
+
+def test_explain_writes_names_with_dollars_as_they_are(
+    run: Path, tmp_path: Path, trained: tuple[Path, str]
+) -> None:
+    photo = read_photo(Path(trained[1].removeprefix("folder:")) / "images" / "p02.png")
+    classifier = load_classifier(run)
+    classifier.classes = ("price $x^{$ tag", "_$_")
+    recipes = {"cam": Cookbook().recipe("cam")}
+    explain_photo(classifier, photo, recipes, tmp_path / "e.png")
+    assert (tmp_path / "e.png").exists()
 
 
 def test_explain_asks_an_imagenet_classifier_by_default(

@@ -2,13 +2,17 @@
 
 import errno
 import json
+import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, read_json, write_json, write_whole
+from beyondcam.files import ahead, locked, read_json, write_json, write_whole
 from conftest import complaint
 
 
@@ -67,6 +71,54 @@ def test_json_that_is_missing_or_broken_is_one_line_that_says_what_makes_it(tmp_
     complaint(lambda: read_json(tmp_path / "a.json", "beyondcam x"), "a.json", "`beyondcam x`")
     (tmp_path / "a.json").write_bytes(b"\xff\xfe[")
     complaint(lambda: read_json(tmp_path / "a.json", "beyondcam x"), "a.json", "`beyondcam x`")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from beyondcam.files import write_whole
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(Path(sys.argv[1]), b"half")
+"""
+
+
+def test_what_a_killed_process_leaves_is_gone_when_the_file_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not path.exists()
+        assert len(list(tmp_path.iterdir())) == 1
+    write_whole(path, b"whole")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"whole"
+
+
+def test_link_under_the_hidden_name_is_not_followed(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a.json"], check=False)
+    (partial,) = tmp_path.iterdir()
+    partial.unlink()
+    (tmp_path / "mine").write_text("kept")
+    partial.symlink_to(tmp_path / "mine")
+    complaint(lambda: write_whole(tmp_path / "a.json", b"x"), "a.json", "symbolic links")
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_a_lock_is_waited_for_or_refused(tmp_path: Path) -> None:
+    order = []
+
+    def second() -> None:
+        with locked(tmp_path):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(tmp_path):
+            waiting = pool.submit(second)
+            with pytest.raises(BlockingIOError), locked(tmp_path, wait=False):
+                pass
+            order.append("first")
+        waiting.result()
+    assert order == ["first", "second"]
 
 
 # Working ahead

@@ -154,8 +154,8 @@ def test_a_plot_has_the_picture_and_a_panel_for_each_map(
     pixels: np.ndarray[Any, Any], tmp_path: Path
 ) -> None:
     maps = bc.map_image(wrapped(), pixels, ["red", "blue"], "saliency")
-    figure = bc.plot(pixels, maps, ["red", "$blue"], out=tmp_path / "maps.png")
-    assert [axis.get_title() for axis in figure.axes] == ["", "red", r"\$blue"]
+    figure = bc.plot(pixels, maps, ["$x^{$ red", "$blue"], out=tmp_path / "maps.png")
+    assert [axis.get_title() for axis in figure.axes] == ["", "$x^{$ red", "$blue"]
     shown = figure.axes[1].images[1].get_array()
     np.testing.assert_allclose(shown, (maps[0] / maps[0].max()).sqrt(), atol=1e-6)
     with Image.open(tmp_path / "maps.png") as picture:

@@ -1,11 +1,13 @@
 """Mapping a split in bfloat16, and where the GPU has too little memory."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import beyondcam as bc
 from beyondcam.evidence import shelves
@@ -58,6 +60,31 @@ def test_too_little_memory_for_one_view_is_one_line(trained: tuple[Path, str], r
         "batch: ",
         "1 view",
     )
+
+
+def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(
+    trained: tuple[Path, str], run: Path
+) -> None:
+    classifier = bc.load_classifier(trained[0])
+    images = bc.open_images(trained[1], "all")
+    bad, good = images.ids[:2]
+    images = replace(images, ids=(bad, good))
+    recipes = {"cam": bc.Cookbook().recipe("cam")}
+    classifier.register_forward_pre_hook(
+        lambda _, x: (torch.cat([x[0][:1] * torch.nan, x[0][1:]]),) if len(x[0]) == 2 else None
+    )
+    left_out = bc.map_split(classifier, images, recipes, run, log=lambda _: None)
+    assert left_out == {bad: "the network gives NaN or infinite numbers for it"}
+    assert [path.stem for path in run.glob("evidence/*/*/*.png")] == [good]
+
+
+def test_weights_that_are_no_numbers_are_refused(trained: tuple[Path, str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    weights = load_file(run / "classifier.safetensors")
+    weights["weight"][0, 0] = torch.nan
+    save_file(weights, run / "classifier.safetensors")
+    complaint(lambda: bc.load_classifier(run), "classifier.safetensors", "NaN", "`beyondcam train`")
 
 
 def test_a_map_of_a_single_module_sees_the_network_as_it_was_built(

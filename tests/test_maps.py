@@ -554,6 +554,18 @@ def test_a_users_own_module_is_mapped_in_a_dozen_lines() -> None:
     torch.testing.assert_close(maps, expected["r"].maps)
 
 
+def test_a_backbone_that_pools_is_refused_and_one_of_a_single_place_is_not() -> None:
+    """At 32 pixels a stride of 32 leaves one place too, but more of a larger photo."""
+    norm, head = nn.BatchNorm2d(4), nn.Linear(4, 1)
+    strided = nn.Sequential(nn.Conv2d(3, 4, 32, stride=32), norm)
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.AdaptiveAvgPool2d(1))
+    x = torch.rand(2, 3, 32, 32)
+    complaint(lambda: Classifier(pooled, head, ["a"]).eval()(x), "backbone", "pooling")
+    own = Classifier(strided, head, ["a"], size=32).train()
+    assert own(x).activations.shape == (2, 1, 1, 1)
+    assert norm.num_batches_tracked == 1  # what is tried to find out leaves no trace
+
+
 def test_a_head_of_another_size_raises() -> None:
     with pytest.raises(BeyondcamError, match="1×1 head of 2 classes"):
         Classifier(nn.Identity(), nn.Linear(4, 3), ["a", "b"])

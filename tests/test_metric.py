@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from beyondcam.metrics import METRICS, Metric, Pixels, read_scores, write_scores
-from beyondcam.metrics.table import print_table
+from beyondcam.metrics.table import print_classes, print_table
 from beyondcam.report import write_report
+from rows import score_row
 from small import LEVEL_100, REFERENCE, SEED, SmallRun, winners
 
 
@@ -65,3 +66,26 @@ def test_a_metric_that_cannot_be_measured_is_a_dash_and_in_no_comparison(
     assert not any("never" in row.ci for row in (*scores.rows, *scores.comparisons))
     print_table(scores.rows)
     assert "–" in capsys.readouterr().out
+
+
+def test_classes_are_printed_with_what_the_masks_show_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {"hole": {"images": 10, "area": 0.0014}, "stain": {"images": 0, "area": None}}
+    rows = [
+        score_row(
+            recipe, miou, rule, iou={"hole": miou, "stain": None}, iou_ci={"hole": (0.006, 0.9)}, shown=shown
+        )
+        for recipe, miou, rule in (("cam", 0.25, "train"), ("crops", 0.5, "train"), ("cam", 0.75, "oracle"))
+    ]
+    print_classes(rows)
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert "rule train" in title
+    (hole,) = (line.split("│")[1:-1] for line in lines if "hole" in line)
+    assert [cell.strip() for cell in hole] == [
+        "hole",
+        "10",
+        "0.1%",
+        "0.500 (0.006–0.900)",
+        "0.250 (0.006–0.900)",
+    ]
+    (stain,) = (line.split("│")[1:-1] for line in lines if "stain" in line)
+    assert [cell.strip() for cell in stain] == ["stain", "0", "–", "– (–)", "– (–)"]

@@ -17,6 +17,7 @@ from torch import Tensor
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError
 from beyondcam.refinements import CRF, REFINEMENTS, Affinity, Resolve, Smooth, Superpixels, Walk, superpixels
+from beyondcam.refinements.walk import _at_once
 
 RNG = np.random.default_rng(0)
 
@@ -258,7 +259,32 @@ def test_walk_goes_over_large_photos_at_a_smaller_size() -> None:
     assert not torch.allclose(found, Walk()(photo, maps), atol=2e-3)
 
 
+def test_walk_takes_all_neighbours_at_once_on_a_gpu_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, walk = random_maps(2, 30, 41), Walk(steps=4)
+    one_by_one = walk(shaded(30, 41), maps)
+    assert _at_once(torch.device("cpu"), 48) == 1
+    assert _at_once(torch.device("cuda"), 48) == 48
+    monkeypatch.setattr("beyondcam.refinements.walk._at_once", lambda _, count: count)
+    assert torch.allclose(walk(shaded(30, 41), maps), one_by_one, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("refinement", [Smooth(), Walk()])
+def test_maps_stay_on_their_device(refinement) -> None:
+    photo, maps = shaded(30, 41), random_maps(2, 30, 41).to("meta")
+    refinement.prepare(photo, maps.device)
+    refined = refinement(photo, maps)
+    assert (refined.device.type, refined.shape, refined.dtype) == ("meta", maps.shape, torch.float32)
+
+
 # Affinity
+
+
+def test_affinity_stays_on_its_device_and_leaves_what_it_is_given() -> None:
+    affinities = torch.rand(9, 9)
+    before = affinities.clone()
+    Affinity()(grey(3, 3), random_maps(2, 3, 3), affinities)
+    assert torch.equal(affinities, before)
+    assert Affinity()(grey(3, 3), torch.rand(2, 3, 3, device="meta"), affinities.to("meta")).is_meta
 
 
 def test_affinity_is_what_its_definition_says() -> None:

@@ -81,7 +81,8 @@ def row(recipe, miou, rule="train", /, **changes):
     values = dict(zip(METRICS, (miou, 0.8123, 0.2345, 0.6789), strict=True))
     return score_row(recipe, miou, rule, **{
         "threshold": level_threshold(100), "reference_threshold": level_threshold(90), "metrics": values,
-        "iou": {"background": 0.9, HOSTILE: miou, "dog": None},
+        "iou": {"background": 0.9, HOSTILE: miou, "dog": None}, "iou_ci": {HOSTILE: (0.1, 0.8), "dog": None},
+        "shown": {HOSTILE: {"images": 2, "area": 0.0123}, "dog": {"images": 0, "area": None}},
         "ci": {m: [v - 0.01, v + 0.02] for m, v in values.items()},
         "cost": {"forward": 1.0, "backward": 1.5, "megapixels": 0.01, "seconds": 0.1234},
     } | changes)  # fmt: skip
@@ -182,7 +183,9 @@ def test_the_tables_hold_the_numbers_of_the_files(run):
             expected = [f"{r[m]:.3f} [{r['ci'][m][0]:.3f}, {r['ci'][m][1]:.3f}]" for m in METRICS]
             assert cells[3:7] == expected
             assert cells[7:] == ["1 + 1.5", "0.01", "0.12"]
-    assert ["dog", "–", "–"] in page.tables[2]
+    cam, saliency = (f"{r['miou']:.3f} [0.100, 0.800]" for r in rows[:2])
+    assert [HOSTILE, "2", "1.2%", saliency, cam] in page.tables[2]
+    assert ["dog", "0", "–", "–", "–"] in page.tables[2]
     assert "chosen on the scored masks" in page.text
     assert "0.765" in page.text
 

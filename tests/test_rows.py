@@ -1,12 +1,15 @@
 """Rows on disk: read and written without a change, replaced where they should be, refused where damaged."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from beyondcam.data import LabelledImages
 from beyondcam.metrics import Scores, read_scores, read_segments, write_scores, write_segment
 from beyondcam.metrics.labels import LabelCounts
 from beyondcam.metrics.rows import Comparison, Curve, NetworkRow, Row, read_records, write_records
@@ -137,3 +140,21 @@ def test_a_difference_is_that_of_the_first_less_the_second(tmp_path: Path) -> No
     assert scores.difference("crops", "cam", rule="train") == (0.2, 0.1, 0.4)
     assert scores.difference("cam", "crops", rule="train") == (-0.2, -0.4, -0.1)
     assert scores.comparisons[0].turned().turned() == scores.comparisons[0]
+
+
+def test_scores_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Each writes the rows of a split of its own, again and again: none may write over the other's."""
+    small = SmallRun(tmp_path, ("a", "b"))
+    small.put("cam", winners(SEED))
+    scores, images = small.score(), small.images()
+    splits = [replace(images, split=name) for name in ("one", "two", "three")]
+
+    def write(split: LabelledImages) -> None:
+        own = Scores([row.model_copy(update={"split": split.split}) for row in scores.rows])
+        for _ in range(20):
+            write_scores(small.run, split, own)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, splits))
+    rows = TypeAdapter(list[Row]).validate_json((small.run / "scores.json").read_bytes())
+    assert len(rows) == 3 * len(scores.rows)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import level_threshold
-from beyondcam.metrics.rows import CostPerImage
+from beyondcam.metrics.rows import CostPerImage, Shown
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
 from small import (
@@ -60,6 +60,8 @@ def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path)
     assert found.metrics["fg_precision"] == pytest.approx(5 / 8)  # not a mean over images
     # background: 4 + 5 right of 6 + 14 predicted and 10 true
     assert found.iou == pytest.approx({"background": 9 / 21, "cat": 3 / 12, "dog": 2 / 9})
+    assert found.iou_ci["cat"] == pytest.approx((0, 3 / 7))  # b alone, a alone
+    assert found.shown["cat"] == Shown(images=2, area=5 / 14)
     low, high = found.ci["dr_recall"]
     assert low == 0
     assert high == pytest.approx(6 / 8)

@@ -49,8 +49,9 @@ from beyondcam.segmentation import (
     train_segmenter,
     training,
 )
+from beyondcam.segmentation.predict import _named
 from beyondcam.segmentation.training import cut_labels, label_loss
-from beyondcam.training.checkpoint import locked
+from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
 from conftest import complaint, make_folder
 from rows import network_row
@@ -214,7 +215,7 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         complaint(lambda other=other: train(images, labels, other, {}, tmp_path / "whole"), named)
     fewer = replace(images, ids=images.ids[:8])
     complaint(lambda: train(fewer, labels, tiny(epochs=3), {}, tmp_path / "whole"), "images")
-    with locked(tmp_path / "other", CPU):
+    with alone_in(tmp_path / "other", CPU):
         complaint(
             lambda: train(images, labels, tiny(), {}, tmp_path / "other"), "another training is at work"
         )
@@ -359,7 +360,7 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
     words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
     assert call(*words) == 0
     assert "not scored: eval_split: " in capsys.readouterr().err
-    assert (run / "segment" / "cam-blind-0" / "network.safetensors").exists()
+    assert (run / "segment" / "cam-adaptive-0" / "network.safetensors").exists()
     assert not read_segments(run)
 
 
@@ -414,7 +415,7 @@ def test_masks_are_not_written_over_those_of_the_data(
     complaint(lambda: call("predict", model, folder / "images", "--out", folder), "is a folder of data")
     out = tmp_path / "out"
     shutil.copytree(folder / "images", out / "masks")
-    complaint(lambda: call("predict", model, out / "masks", "--out", out), "p00.png could be written over")
+    complaint(lambda: call("predict", model, out / "masks", "--out", out), "masks could be written over")
     assert (out / "masks" / "p00.png").read_bytes() == (folder / "images" / "p00.png").read_bytes()
     assert {path: path.read_bytes() for path in (folder / "masks").iterdir()} == before
 
@@ -520,17 +521,55 @@ def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
         [folder, tmp_path / "other" / "grey.bmp", tmp_path / "no.png"],
         tmp_path / "out",
     )
-    assert {Path(path).name for path in left_out} == {"broken.jpg", "grey.bmp", "no.png"}
-    assert "rename one" in left_out[str(tmp_path / "other" / "grey.bmp")]
-    sizes = {"grey": (50, 30), "rgba": (50, 31), "turned": (32, 50)}
+    assert {Path(path).name for path in left_out} == {"broken.jpg", "no.png"}
+    sizes = {
+        "photos/grey": (50, 30), "photos/rgba": (50, 31), "photos/turned": (32, 50), "other/grey": (9, 9)
+    }  # fmt: skip
     for kind, suffix, mode in (("masks", "png", "P"), ("overlays", "jpg", "RGB")):
-        assert {path.stem for path in (tmp_path / "out" / kind).iterdir()} == sizes.keys()
+        written = {path for path in (tmp_path / "out" / kind).rglob("*") if path.is_file()}
+        assert written == {tmp_path / "out" / kind / f"{name}.{suffix}" for name in sizes}
         for name, size in sizes.items():
             with Image.open(tmp_path / "out" / kind / f"{name}.{suffix}") as picture:
                 assert (picture.size, picture.mode) == (size, mode)
     assert (tmp_path / "out" / "classes.txt").read_text() == "blue\nred\n"
     assert call("predict", model, folder / "broken.jpg", "--out", tmp_path / "again") == 1
     assert "left out: " in capsys.readouterr().err
+
+
+def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(model: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (40, 30), "green").save(tmp_path / f"{name}.png")
+    segmenter = load_segmenter(model)
+    segmenter.mean.fill_(torch.nan)
+    left_out = predict_photos(segmenter, [tmp_path], tmp_path / "out")
+    assert len(left_out) == 2
+    assert not list((tmp_path / "out").glob("masks/*"))
+    assert all(reason == "the network gives NaN or infinite numbers for it" for reason in left_out.values())
+
+
+def test_photos_in_a_tree_are_named_by_their_paths_and_no_two_alike(tmp_path: Path) -> None:
+    for name in ("a/x.png", "a/deep/x.png", "a/.hidden/x.png", "a/._x.png", "b/x.png", "b/x.jpg", "b/y.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def names(*places: str) -> dict[str, str]:
+        found = _named([tmp_path / place for place in places], tmp_path / "a" / "out")
+        return {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()}
+
+    assert names("a") == {"x": "a/x.png", "deep/x": "a/deep/x.png"}
+    assert names("a", "a/x.png") == names("a")  # the same photo twice
+    assert names("a", "b/y.jpg") == names("a") | {"y": "b/y.jpg"}
+    (tmp_path / "b" / "x.jpg").unlink()
+    assert names("a", "b") == {
+        "a/x": "a/x.png", "a/deep/x": "a/deep/x.png", "b/x": "b/x.png", "b/y": "b/y.jpg"
+    }  # fmt: skip
+    (tmp_path / "b" / "x.jpg").touch()
+    assert names("b") == {"x.jpg": "b/x.jpg", "x.png": "b/x.png", "y.jpg": "b/y.jpg"}
+    (tmp_path / "a" / "out" / "masks").mkdir(parents=True)
+    (tmp_path / "a" / "out" / "masks" / "x.png").touch()
+    assert len(names("a")) == 2  # what an earlier call wrote is no photo
+    complaint(lambda: names("a/out/masks/x.png"), "out: ", "written over")
 
 
 @pytest.mark.parametrize("mirror", [False, True])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from beyondcam.data import open_images
-from beyondcam.evidence import AdaptiveThreshold, Threshold, Winners, level_threshold
+from beyondcam.evidence import AdaptiveThreshold, Shelf, Threshold, Winners, level_threshold
 from beyondcam.metrics import ThresholdSplit, read_scores, threshold_of, write_scores
 from beyondcam.metrics.rows import ChosenOn
 from beyondcam.metrics.rules import RULES, Rule
@@ -202,26 +202,51 @@ def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(small: SmallRu
     assert own.reference_threshold == pytest.approx(level_threshold(60))
 
 
-def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("witnesses", [False, True])
+def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path, witnesses: bool) -> None:
     """Counted pixel by pixel from the seeds; DR are the pixels that the reference's own seed has right."""
-    rng, ids = np.random.default_rng(5), ("a", "b", "c", "d")
-    small, seeds = SmallRun(tmp_path, ids), {}
-    for name in ("cam", "crops"):
+    rng, ids = np.random.default_rng(7), ("a", "b", "c", "d")
+    small, seeds, falls = SmallRun(tmp_path, ids), {}, {}
+    shelves = {name: [] for name in ("cam", "crops")}
+    for name, some in shelves.items():
         for i in ids:
-            drawn = Winners(*(rng.integers(*span, (4, 4), np.uint8) for span in ((1, 3), (0, 256))))
-            shelf = small.put(name, drawn, only=(i,))
-        seeds[name] = np.stack([seed_labels(shelf.read(i), AdaptiveThreshold()) for i in ids])
+            drawn = Winners(*(rng.integers(*span, (4, 4), np.uint8) for span in ((1, 3), (100, 256))))
+            some.append(small.put(name, drawn, only=(i,)))
+    if witnesses:
+        small.agree(Winners(TRUTH % VOID, np.where(TRUTH % VOID, 255, 0).astype(np.uint8)))
+    for name, (shelf, *_) in shelves.items():
+        threshold = threshold_of(small.run, shelf, small.images(), "adaptive")
+        falls[name] = threshold.fall
+        seeds[name] = seeds_of(shelf, ids, threshold.fall)
+        if witnesses:  # who find what the truth is, void being background
+            agreement = [
+                mean_iou_of(seeds_of(shelf, ids, fall), TRUTH % VOID) for fall in AdaptiveThreshold.FALLS
+            ]
+            assert agreement[AdaptiveThreshold.FALLS.index(threshold.fall)] == max(agreement)
+    assert falls == ({"cam": 0.5, "crops": 0.0} if witnesses else {"cam": 0.3, "crops": 0.3})
     truth = np.broadcast_to(TRUTH, (len(ids), 4, 4))
     known, crops, cam = truth != VOID, seeds["crops"], seeds["cam"]
     row = small.score().row("crops", "adaptive")
     assert row.threshold is row.reference_threshold is None
-    same, either = (
-        [(f(crops == k, truth == k) & known).sum() for k in range(3)] for f in (np.logical_and, np.logical_or)
-    )
-    assert row.miou == pytest.approx(np.mean(np.divide(same, either)))
+    assert row.fall == falls["crops"]
+    assert row.miou == pytest.approx(mean_iou_of(crops, TRUTH))
     thing = known & (truth > 0)
     for metric, region in (("dr_recall", thing & (cam == truth)), ("ndr_recall", thing & (cam != truth))):
         assert row.metrics[metric] == pytest.approx((crops == truth)[region].mean())
+
+
+def seeds_of(shelf: Shelf, ids: tuple[str, ...], fall: float) -> np.ndarray:
+    return np.stack([seed_labels(shelf.read(i), AdaptiveThreshold(fall=fall)) for i in ids])
+
+
+def mean_iou_of(seeds: np.ndarray, truth: np.ndarray) -> float:
+    """Over background and two classes; `truth` is that of every image."""
+    truth = np.broadcast_to(truth, seeds.shape)
+    known = truth != VOID
+    same, either = (
+        [(f(seeds == k, truth == k) & known).sum() for k in range(3)] for f in (np.logical_and, np.logical_or)
+    )
+    return float(np.mean(np.divide(same, either)))
 
 
 class ByClass(Threshold):

@@ -30,7 +30,7 @@ from beyondcam.classifier import (
     training,
 )
 from beyondcam.classifier.config import PERTURB, digits_config
-from beyondcam.classifier.evaluation import labelled_samples
+from beyondcam.classifier.evaluation import doubt, labelled_samples
 from beyondcam.data import LabelledImages, Photo, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
@@ -38,7 +38,7 @@ from beyondcam.files import write_whole
 from beyondcam.perturbations import View, augmented, generator
 from beyondcam.segmentation import SegmentConfig
 from beyondcam.training import checkpoint
-from beyondcam.training.checkpoint import CHECKPOINT, locked
+from beyondcam.training.checkpoint import CHECKPOINT, alone_in
 from beyondcam.training.loop import learning_rate
 from beyondcam.training.samples import draw_batches, random_view
 from conftest import Command, complaint, make_folder
@@ -405,7 +405,7 @@ def test_a_second_training_in_the_same_folder_is_refused_while_the_first_is_at_w
     spec: str, tmp_path: Path
 ) -> None:
     images = open_images(spec, "all")
-    with locked(tmp_path / "run", CPU):
+    with alone_in(tmp_path / "run", CPU):
         complaint(lambda: train(images, config(spec), tmp_path / "run"), "run: another training is at work")
         assert not content(tmp_path / "run")
     train(images, config(spec), tmp_path / "run")
@@ -462,6 +462,30 @@ def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) ->
     with torch.no_grad():
         classifier.weight.fill_(np.nan)
     complaint(lambda: mean_average_precision(classifier, images, images.ids), "not finite")
+
+
+@pytest.mark.parametrize(
+    ("score", "labels", "word"),
+    [
+        (lambda n: n % 2, lambda n: n % 2, None),
+        (lambda n: n % 2 + n % 3, lambda n: n % 2, None),
+        (lambda _: 0, lambda n: n % 2, "chance (area under the ROC curve 0.50)"),
+        (lambda n: n % 5, lambda n: n % 2, "chance"),
+        (lambda n: n % 2, lambda n: 1 - n % 2, "chance (area under the ROC curve 0.00)"),
+        (lambda n: n, lambda _: 1, "the same labels"),
+    ],
+)
+def test_a_classifier_that_has_learnt_nothing_is_doubted(score, labels, word, spec: str) -> None:
+    """One class; its score is that of the photo's own brightness."""
+    ids = [f"i{n:02d}" for n in range(30)]
+    photos = {i: Photo.of(torch.full((3, 8, 8), 8 * score(n), dtype=torch.uint8)) for n, i in enumerate(ids)}
+    present = {i: frozenset({0} if labels(n) else ()) for n, i in enumerate(ids)}
+    images = LabelledImages("d", "train", ("a",), tuple(ids), present, photos.__getitem__)
+    classifier = Classifier(nn.Identity(), nn.Conv2d(3, 1, 1), ["a"], size=8)
+    classifier.weight.data.fill_(1)
+    said = doubt(classifier, images, ids)
+    assert (said is None) if word is None else (word in said)
+    assert doubt(classifier, images, ids[:8]) == (said if word == "the same labels" else None)
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:

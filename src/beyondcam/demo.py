@@ -47,7 +47,7 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
-    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "blind"), out / "seeds").left_out
+    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "adaptive"), out / "seeds").left_out
     print_table(scores.rows)
     if full:
         taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)

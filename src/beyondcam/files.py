@@ -3,7 +3,10 @@
 import contextlib
 import hashlib
 import json
+import os
+import platform
 import re
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,21 +17,75 @@ from typing import Any, TypeVar
 from beyondcam import decode
 from beyondcam.errors import BeyondcamError
 
+if sys.platform != "win32":
+    import fcntl
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it never stands half-written under its name, whenever the process dies."""
-    partial = path.with_name(f".{uuid.uuid4().hex}")  # no other process or machine writes to this one
+    """Write a file so that it never stands half-written under its name, whenever the process dies.
+
+    What a killed process leaves of it, under a hidden name, is written over by the next to write the file.
+    """
+    own = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
+    partial = path.with_name(f".{own[:32]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        with locked(partial, file=True) as alone:
+            if not alone:
+                partial.unlink(missing_ok=True)
+                partial = path.with_name(f".{uuid.uuid4().hex}")
+            try:
+                partial.write_bytes(content)
+                partial.replace(path)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, file: bool = False, wait: bool = True) -> Iterator[bool]:
+    """Make a folder, or a `file`, and keep others that ask for the same out of it until the end or a kill.
+
+    Gives whether that is so: some network file systems have no locks. Raises `BlockingIOError` where another
+    has it and this is not to `wait`, and `OSError` where it cannot be made.
+    """
+    (path.parent if file else path).mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield False
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW if file else os.O_RDONLY
+    same = False
+    while not same:  # it was moved away by the one before
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            alone = _lock(descriptor, wait=wait)
+            same = _is(path, descriptor)
+            if same:
+                yield alone
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file; False where that cannot be done here."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def path_below(folder: Path, name: str, suffix: str = "") -> Path:

@@ -4,7 +4,8 @@ Nothing here leads to masks: what trains and predicts writes its label images wi
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from beyondcam.data import PALETTE, Photo
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import path_below, read_json, write_json, write_whole
+from beyondcam.files import locked, path_below, read_json, write_json, write_whole
 
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
@@ -42,32 +43,34 @@ class LabelFolder:
 
     def __init__(self, out: Path, classes: Sequence[str], data: str = "") -> None:
         self.out, self.index = out, out / "written.json"
-        self.names: dict[str, str] = {}
         there = out / "classes.txt"
         if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
             raise BeyondcamError(f"out: {out} is a folder of data, whose masks are the truth; name another")
         if there.exists() and read_text(there) != class_list(classes):
             raise BeyondcamError(f"out: {out} holds masks of other classes; name another")
-        if self.index.exists():
-            self.names = read_json(self.index, "beyondcam seed")
-            if not isinstance(self.names, dict):
-                raise BeyondcamError(
-                    f"{self.index}: not a list of what was written; name another folder by out"
-                )
-        elif (out / "instances.json").exists():
+        if not self.index.exists() and (out / "instances.json").exists():
             raise BeyondcamError(f"out: {out} holds an instances.json of other programs; name another")
         self._classes = class_list(classes)
+        self.names()
+
+    def names(self) -> dict[str, str]:
+        """The names that were written, and what they are of. Raises `BeyondcamError`."""
+        names = read_json(self.index, "beyondcam seed") if self.index.exists() else {}
+        if not isinstance(names, dict):
+            raise BeyondcamError(f"{self.index}: not a list of what was written; name another folder by out")
+        return names
 
     def begin(self, source: str, names: Iterable[str]) -> None:
         """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""
         names = list(names)
-        for name in names:
-            if name not in self.names and (there := [path for path in self._files(name) if path.exists()]):
-                raise BeyondcamError(
-                    f"out: {there[0]} is there already, and was not written by beyondcam; name another folder"
-                )
-        self.names |= dict.fromkeys(names, source)
-        write_json(self.index, self.names)
+        with self._changed() as known:
+            for name in names:
+                if name not in known and (there := [path for path in self._files(name) if path.exists()]):
+                    raise BeyondcamError(
+                        f"out: {there[0]} is there already, and was not written by beyondcam; "
+                        "name another folder"
+                    )
+            known.update(dict.fromkeys(names, source))
         write_whole(self.out / "classes.txt", self._classes.encode())
 
     def write(self, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
@@ -80,11 +83,19 @@ class LabelFolder:
 
     def drop(self, names: Iterable[str]) -> None:
         """Delete the files of names that were written before."""
-        for name in names:
-            if self.names.pop(name, None) is not None:
-                for path in self._files(name):
-                    path.unlink(missing_ok=True)
-        write_json(self.index, self.names)
+        with self._changed() as known:
+            for name in names:
+                if known.pop(name, None) is not None:
+                    for path in self._files(name):
+                        path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _changed(self) -> Iterator[dict[str, str]]:
+        """The names, to be changed while no other process does so."""
+        with locked(self.out):
+            names = self.names()
+            yield names
+            write_json(self.index, names)
 
     def _files(self, name: str) -> list[Path]:
         """Where the files of a name are; nowhere for a name that leads out of the folder."""

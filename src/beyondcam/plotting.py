@@ -60,7 +60,7 @@ def plot(
     for axis, title, levels in zip(others, titles, by_maximum(shown.clamp_min(0)).sqrt(), strict=True):
         axis.imshow(pixels.mean(-1), cmap="gray", alpha=0.5)
         axis.imshow(torch.nan_to_num(levels).numpy(), cmap="inferno", alpha=0.75, vmin=0, vmax=1)
-        axis.set_title(title.replace("$", r"\$"))
+        axis.set_title(title, parse_math=False)
     for axis in (first, *others):
         axis.set_axis_off()
     if out is not None:

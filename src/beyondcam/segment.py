@@ -13,6 +13,7 @@ from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
+from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
@@ -72,10 +73,18 @@ class EvaluationSplit:
 
 
 def labels_of_seeds(
-    run: Path, images: LabelledImages, recipe: str, threshold: str = "blind", void: str = "0"
+    run: Path,
+    images: LabelledImages,
+    recipe: str,
+    threshold: str = "adaptive",
+    void: str = "0",
+    targets: str | None = None,
 ) -> LabelSource:
-    """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules."""
-    shelf = find_shelf(run, images, recipe)
+    """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules.
+
+    `targets` says which evidence, where several stand under the recipe's name.
+    """
+    shelf = find_shelf(run, images, recipe, targets)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
     facts = TrainedOn(
@@ -86,6 +95,7 @@ def labels_of_seeds(
         mapped=sum(shelf.path(i).exists() for i in images.ids),
         threshold_rule=threshold if threshold.isalpha() else "fixed",
         threshold=value.value,
+        fall=value.fall,
         void=band,
     )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
@@ -184,7 +194,7 @@ def _labels_of_predictions(
 
 def _labels_in(folder: Path) -> Labels:
     """Label images that were written to a folder."""
-    return lambda i: read_mask(path_below(folder, i, ".png")).numpy()
+    return lambda i: read_mask(path_below(folder, i, ".png"), MAX_SIZE).numpy()
 
 
 def _row(

@@ -38,6 +38,30 @@ def test_masks_that_number_classes_otherwise_than_the_labels_are_refused(tmp_pat
     assert open_masks(wrong, "all").read("a").max() == 1
 
 
+@pytest.mark.parametrize(
+    ("rows", "asked"),
+    [
+        ("a,apple;zebra\nb,apple;zebra\n", True),
+        ("a,apple;zebra\nb,\nc,\n", True),
+        ("a,apple;zebra\nb,apple\nc,\n", False),
+        ("a,apple\nb,\nc,apple\n", False),
+        ("a,apple\nb,apple\nno_mask,zebra\n", False),
+    ],
+)
+def test_masks_whose_numbers_the_labels_do_not_tell_apart_are_asked_about(
+    tmp_path: Path, rows: str, *, asked: bool
+) -> None:
+    data = with_masks(
+        tmp_path, f"image,labels\n{rows}", {"a": 1, "b": 1}, names="a.png b.png c.png no_mask.png"
+    )
+    if asked:
+        complaint(lambda: open_masks(data, "all"), "classes.txt: is needed", "apple and zebra")
+        (tmp_path / "classes.txt").write_text("zebra\napple\n")
+    masks = open_masks(data, "all")
+    assert masks is not None
+    assert masks.classes[0] == ("zebra" if asked else "apple")
+
+
 def test_masks_that_count_from_the_background_are_those_of_a_list_that_begins_with_it(tmp_path: Path) -> None:
     table = "image,labels\na,zebra\nb,apple\n"
     data = with_masks(tmp_path, table, {"a": 1, "b": 2}, classes="_background_\nzebra\napple\n")

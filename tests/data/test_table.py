@@ -45,9 +45,10 @@ def test_table_in_utf_16_and_with_absolute_paths_is_read(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ('a,cat\nb,dog\nc,"cat,dog"\n', ["line 4", "'cat,dog'", "join labels by ;"]),
-        ("a,cat\nb,cat|dog\n", ["line 3", "join labels by ;"]),
-        ("a,['cat']\nb,[]\n", ["line 2", "join labels by ;"]),
+        ('a,cat\nb,dog\nc,"cat,dog"\n', ["line 4", "'cat,dog'", "joined by ';'"]),
+        ("a,cat\nb,cat|dog\n", ["line 3", "joined by ';'"]),
+        ('a,"cat,dog"\nb,"dog,cow"\n', ["line 2", "joined by ';'"]),
+        ("a,['cat']\nb,[]\n", ["line 2", "joined by ';'"]),
         ("a,cat\nb,Cat\n", ["line 3", "'Cat'", "'cat'"]),
         ("a,cat\nb,nan\n", ["line 3", "'nan'", "leave the cell empty"]),
         ("a,cat\nb,None\n", ["line 3", "leave the cell empty"]),

@@ -1,4 +1,4 @@
-"""Thresholds on evidence, the adaptive ones against a plain version over sorted pixels."""
+"""Thresholds on evidence, the adaptive ones against their definition pixel by pixel."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,10 @@ from beyondcam.evidence import LEVELS, AdaptiveThreshold, Evidence, Threshold, w
 from beyondcam.seeds import seed_labels
 
 
-def plain(v: NDArray[np.float64]) -> float:
-    """The adaptive τ of the pixels that a class wins, step by step."""
-    pixels, t = np.sort(v)[::-1], 0.55
-    for _ in range(30):
-        inside = max(1, int((pixels > t + 1e-9).sum()))
-        both = min(len(pixels), max(inside + 1, int(2.5 * inside)))
-        around = pixels[inside:both]
-        new = (pixels[:inside].mean() + (around.mean() if len(around) else 0)) / 2
-        settled = abs(new - t) < 1e-3
-        t = new
-        if settled:
-            break
-    return 0.75 * t + 0.25 * 0.7
+def plain(v: NDArray[np.float64], pixels: int, fall: float = 0.3) -> float:
+    """The adaptive τ of a class that wins the pixels with evidence `v` of a picture of so many pixels."""
+    area = sum(1 for value in v.ravel() if value > 0.5) / pixels
+    return 0.75 - fall * area / (area + 0.2)
 
 
 def evidence_of(*levels: NDArray[np.uint8]) -> Evidence:
@@ -32,27 +23,22 @@ def evidence_of(*levels: NDArray[np.uint8]) -> Evidence:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 255), min_size=1, max_size=400))
-def test_an_adaptive_threshold_is_that_of_the_sorted_pixels(levels: list[int]) -> None:
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=400), st.sampled_from(AdaptiveThreshold.FALLS))
+def test_an_adaptive_threshold_is_that_of_its_definition(levels: list[int], fall: float) -> None:
     won = np.bincount(levels, minlength=LEVELS)[None]
-    (tau,) = AdaptiveThreshold().values(won)
-    assert tau == pytest.approx(plain((np.array(levels) / 255) ** 2), abs=1e-9)
+    (tau,) = AdaptiveThreshold(fall=fall).values(won)
+    assert tau == pytest.approx(plain((np.array(levels) / 255) ** 2, len(levels), fall), abs=1e-9)
 
 
-def test_the_size_of_a_thing_does_not_move_its_adaptive_threshold() -> None:
-    """A disc whose evidence falls off with its own radius, from 0.1 % to 30 % of a picture."""
-    ys, xs = np.indices((400, 400)) - 200
-    taus, ious = [], []
-    for radius in (7, 12, 22, 40, 70, 124):
-        distance = np.hypot(ys, xs) / radius
-        v = 1 / (1 + np.exp((distance - 1) / 0.15))
-        levels = np.rint(np.sqrt(v / v.max()) * 255).astype(np.uint8)
-        evidence = evidence_of(levels)
-        taus.append(AdaptiveThreshold().values(won_by(winners_of(evidence))[1])[0])
-        seed, truth = seed_labels(evidence, AdaptiveThreshold()) == 1, distance <= 1
-        ious.append((seed & truth).sum() / (seed | truth).sum())
-    assert max(taus) - min(taus) < 0.03  # the smallest disc has 149 pixels
-    assert min(ious) > 0.85
+def test_the_larger_the_thing_the_lower_its_threshold() -> None:
+    taus = []
+    for side in (1, 5, 20, 60, 100):
+        levels = np.zeros((100, 100), np.uint8)
+        levels[:side, :side] = 255
+        taus += AdaptiveThreshold().values(won_by(winners_of(evidence_of(levels)))[1]).tolist()
+    assert taus == sorted(taus, reverse=True)
+    assert taus[0] == pytest.approx(0.75, abs=1e-3)
+    assert taus[-1] == pytest.approx(0.75 - 0.3 / 1.2)
 
 
 def test_every_class_of_an_image_has_its_own_threshold() -> None:
@@ -62,11 +48,19 @@ def test_every_class_of_an_image_has_its_own_threshold() -> None:
     labels, won = won_by(winners_of(evidence_of(left, right)))
     assert labels.tolist() == [1, 2]
     taus = AdaptiveThreshold().values(won)
-    for tau, own in zip(taus, (left[:, :20], right[:, 20:]), strict=True):
-        assert tau == pytest.approx(plain((own.ravel() / 255) ** 2))
+    for tau, levels in zip(taus, (left[:, :20], right[:, 20:]), strict=True):
+        assert tau == pytest.approx(plain((levels / 255) ** 2, 800))
     seed = seed_labels(evidence_of(left, right), AdaptiveThreshold())
     assert (seed == 1).sum() == 25
     assert (seed == 2).sum() == 20 * 16
+
+
+def test_levels_rise_with_the_shift() -> None:
+    won = np.random.default_rng(0).integers(0, 50, (3, LEVELS))
+    by_shift = AdaptiveThreshold.levels_by_fall(won)
+    for fall, levels in zip(AdaptiveThreshold.FALLS, by_shift, strict=True):
+        assert np.array_equal(levels, AdaptiveThreshold(fall=fall).levels(won))
+    assert (np.diff(by_shift, axis=0) > 0).all()
 
 
 def test_no_evidence_is_background() -> None:

@@ -1,6 +1,7 @@
 """Seeds: void bands, counts, and what is written where."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from shelves import evidence_of, shelf_of
 import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.evidence import find_shelf, level_threshold, write_evidence
+from beyondcam.label_images import LabelFolder
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 
@@ -35,7 +37,7 @@ def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_pa
     told = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
     assert told.void == 20 / 48**2
     assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
-    assert told.judged == 1
+    assert told.judged == told.shown == 1
     assert set(told.left_out) == set(images.ids) - {"p01"}
     without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
     assert (without.void, without.right) == (told.void, None)
@@ -158,3 +160,13 @@ def test_seeds_of_photos_that_are_gone_go_and_those_of_other_splits_stay(tmp_pat
     assert len(said) == 1
     assert gone in said[0]
     assert broken in said[0]
+
+
+def test_lists_of_what_was_written_by_several_at_once_are_put_together(tmp_path: Path) -> None:
+    def begin(split: str) -> None:
+        for n in range(20):
+            LabelFolder(tmp_path, ("a",)).begin(split, [f"{split}-{n}"])
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(begin, ("one", "two", "three")))
+    assert len(LabelFolder(tmp_path, ("a",)).names()) == 60

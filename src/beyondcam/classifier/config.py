@@ -77,6 +77,12 @@ class TrainConfig(BaseModel):
     perturb: Annotated[Noise | Mask | None, BeforeValidator(_named)] = Field(
         default=None, description="noise or mask: train on inputs perturbed so."
     )
+    max_pixels: int | None = Field(
+        default=None,
+        ge=1,
+        description="Pixels of the largest photo, by default 179 million; larger JPEGs are read at a reduced "
+        "size, other files left out.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of every random draw.")
 
     @property

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import LabelledImages, Photo
+from beyondcam.data import LabelledImages, Photo, evenly
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View
 from beyondcam.training.samples import Draw, Samples
+
+DOUBTED, LEAST = 256, 10
+"""The most images that `doubt` looks at, and the least that it judges by."""
+
+DEALT, CHANCE = 1000, 0.1
+"""How often it deals out labels anew, and the share of these that may be as good as the true ones."""
 
 
 def mean_average_precision(
@@ -23,9 +30,59 @@ def mean_average_precision(
     """
     from sklearn.metrics import average_precision_score  # here, since most commands never train
 
+    s, t, left_out = _scored(classifier, images, ids, batch)
+    if not len(s):
+        return None, left_out
+    present = np.flatnonzero(t.any(0))
+    ap = [average_precision_score(t[:, c], s[:, c]) for c in present]
+    return float(np.mean(ap)) if ap else 0.0, left_out
+
+
+def doubt(classifier: Classifier, images: LabelledImages, ids: Sequence[str]) -> str | None:
+    """Why maps of a classifier may mean nothing, as some of the images and their labels show; None if not.
+
+    Images with a class should have higher scores for it than those without. How much higher, as the area
+    under the ROC curve, is compared with what the same scores give for labels that are dealt out anew.
+    """
+    from scipy.stats import rankdata
+
+    s, t, _ = _scored(classifier, images, evenly(ids, DOUBTED))
+    mixed = t.any(0) & ~t.all(0)  # (C,)
+    if len(s) and not mixed.any():
+        return "all photos have the same labels, so that nothing tells these apart; add photos of others"
+    if len(s) < LEAST:
+        return None
+    ranks, t = rankdata(s[:, mixed], axis=0), t[:, mixed]  # (N, c) both
+
+    def area(truth: NDArray[np.bool_]) -> float:
+        count = truth.sum(0)
+        return float(np.mean(((ranks * truth).sum(0) / count - (count + 1) / 2) / (len(truth) - count)))
+
+    rng = np.random.default_rng(0)
+    own, dealt = area(t), np.array([area(rng.permutation(t)) for _ in range(DEALT)])
+    if np.mean(dealt >= own) <= CHANCE:
+        return None
+    return (
+        f"it tells photos of {images.split} with a class from those without no better than chance (area "
+        f"under the ROC curve {own:.2f}); train longer or at another lr, or look at the labels"
+    )
+
+
+def places_of(classifier: Classifier) -> int:
+    """Class activations along a side of a photo that is shown at the classifier's size."""
+    x = torch.zeros(1, 3, classifier.size, classifier.size, device=classifier.mean.device)
+    with torch.no_grad():
+        return classifier.eval()(x).activations.shape[-1]
+
+
+def _scored(
+    classifier: Classifier, images: LabelledImages, ids: Sequence[str], batch: int = 16
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, str]]:
+    """Scores (N, C) and labels (N, C) of the images that can be read, and the others with the reason."""
     samples = labelled_samples(images, classifier, lambda _, __, *size: View((0, 0, *size), classifier.size))
     classifier.eval()
-    scores, truth = [], []
+    shape = (0, len(images.classes))
+    scores, truth = [torch.zeros(shape)], [torch.zeros(shape)]
     left_out: dict[str, str] = {}
     for x, y, unread in samples.batches(
         [[(0, i) for i in ids[n : n + batch]] for n in range(0, len(ids), batch)]
@@ -35,14 +92,10 @@ def mean_average_precision(
             with torch.no_grad():
                 scores.append(classifier(x).scores.cpu())
             truth.append(y.cpu())
-    if not scores:
-        return None, left_out
-    s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy()  # (N, C) both
+    s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy() > 0
     if not np.isfinite(s).all():
         raise BeyondcamError("lr: the classifier's scores are not finite; lower it")
-    present = np.flatnonzero(t.any(0))
-    ap = [average_precision_score(t[:, c], s[:, c]) for c in present]
-    return float(np.mean(ap)) if ap else 0.0, left_out
+    return s, t, left_out
 
 
 def labelled_samples(images: LabelledImages, classifier: Classifier, draw: Draw) -> Samples:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import torch
@@ -80,6 +80,7 @@ class Classifier(Network):
     """
 
     _loaded: tuple[str | None, str] | None = None
+    _pools: bool | None = None
 
     def __init__(
         self,
@@ -120,11 +121,24 @@ class Classifier(Network):
             features = self.backbone(x.to(self.weight.dtype, copy=True))  # a first layer may work in place
         if not isinstance(features, Tensor) or features.ndim != 4:
             raise BeyondcamError(f"backbone: gives {shape_of(features)}; features (B, K, h, w) are needed")
+        if features.shape[2:] == (1, 1) and self._pools is not False:
+            self._check_places(x)
         activations = nn.functional.conv2d(features, self.weight)
         scores = activations.mean((2, 3))
         scores = scores if self.bias is None else scores + self.bias
         check_gradient(x, scores)
         return Activations(scores, activations)
+
+    def _check_places(self, x: Tensor) -> None:
+        """Raise `BeyondcamError` where features have one place even for a much larger input."""
+        larger = x.new_zeros(1, 3, *(4 * side for side in x.shape[2:]), dtype=self.weight.dtype)
+        self._pools = False
+        with suppress(BeyondcamError), evaluating(self.backbone), torch.no_grad(), taking(larger):
+            self._pools = self.backbone(larger).shape[2:] == (1, 1)
+        if self._pools:
+            raise BeyondcamError(
+                "backbone: gives one value for the whole photo, whatever its size; leave out its last pooling"
+            )
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Logits (..., C) → σ(s), or the softmax of a single-label classifier."""

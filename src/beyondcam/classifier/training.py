@@ -13,14 +13,15 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
 from beyondcam.classifier.config import TrainConfig
-from beyondcam.classifier.evaluation import labelled_samples, mean_average_precision
+from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision, places_of
 from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import LabelledImages, open_images
+from beyondcam.data import MAX_PIXELS, LabelledImages, evenly, open_images
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
-from beyondcam.training.checkpoint import CHECKPOINT, locked, read_checkpoint, write_weights
+from beyondcam.outcome import LeftOut, attempt
+from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
 from beyondcam.training.loop import Log, Trainer
 from beyondcam.training.samples import Batch, draw_batches, random_view
 
@@ -36,7 +37,7 @@ def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) 
 
     Returns the images left out, with the reason; of several processes the first returns them all.
     """
-    images = open_images(config.data, config.split, config.classes)
+    images = open_images(config.data, config.split, config.classes, config.max_pixels or MAX_PIXELS)
     if fabric.is_global_zero:
         log(images.summary())
     val = None
@@ -50,7 +51,7 @@ def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) 
 
 def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledImages:
     """The labelled images of the split `val` that are not trained on. Raises `BeyondcamError` without any."""
-    val = open_images(config.data, "val", images.classes)
+    val = open_images(config.data, "val", images.classes, config.max_pixels or MAX_PIXELS)
     trained = val.shared(images)
     ids = tuple(i for i in val.ids if i in val.labels and i not in trained)
     if not ids:
@@ -104,7 +105,8 @@ def train_classifier(
     """
     ids = [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
-        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least")
+        why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
+        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")
     shuffled = np.random.default_rng(config.seed).permutation(len(ids))
     parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
     held, kept = ([ids[n] for n in sorted(part)] for part in parts)
@@ -126,7 +128,7 @@ def train_classifier(
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
     )  # fmt: skip
     left_out: dict[str, str] = {}
-    with locked(run, fabric):
+    with alone_in(run, fabric):
         progress = trainer.fit(run, key, state)
         if fabric.is_global_zero:
             unlabelled = (i for i in images.ids if i not in images.labels)
@@ -134,11 +136,31 @@ def train_classifier(
             read = sum(i not in left_out for i in kept)
             training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
             classifier.load_state_dict(progress.weights)
+            training["doubt"] = doubt(classifier, images, kept) or (val and doubt(classifier, val, val.ids))
+            if training["doubt"]:
+                log(f"the classifier has learnt nothing: {training['doubt']}")
+            training["places"] = places = places_of(classifier)
+            log(_what_is_seen(classifier.size, places, images, kept))
             training["val_map"], unread = _score(classifier, val, log)
             _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
             left_out = left_out | unread
         fabric.barrier()
     return left_out
+
+
+def _what_is_seen(size: int, places: int, images: LabelledImages, ids: Sequence[str]) -> str:
+    """What the size of the input means in pixels of the photos, for people."""
+    looked = (attempt(images.read)(i) for i in evenly(ids, 9))
+    sizes = [photo.size for photo in looked if not isinstance(photo, LeftOut)]
+    seen = f"photos are seen at {size}×{size} pixels, as {places}×{places} class activations"
+    if not sizes:
+        return seen
+    height, width = np.median(sizes, 0)
+    place = f"{width / places:.0f}×{height / places:.0f}"
+    return (
+        f"{seen}; in a photo of {width:.0f}×{height:.0f} one takes {place} pixels; for smaller things take a "
+        "larger size or a smaller output_stride"
+    )
 
 
 def _score(

@@ -9,6 +9,7 @@ from beyondcam.cli.options import (
     Batch,
     Classes,
     Data,
+    MaxPixels,
     Recipes,
     Run,
     Seed,
@@ -17,6 +18,7 @@ from beyondcam.cli.options import (
     classes_of_keys,
     end,
     open_images_of,
+    say_doubt,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -49,8 +51,11 @@ def map_command(
     ] = None,
     witnesses: Annotated[
         bool,
-        typer.Option(help="Also map what the rule blind needs, of up to 128 images: three passes each."),
+        typer.Option(
+            help="Also map what the rules adaptive and blind go by, up to 128 images: three passes each."
+        ),
     ] = True,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
@@ -61,7 +66,8 @@ def map_command(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe}
     part = shard_of(shard)
-    images = open_images_of(run, data, split, classes)
+    images = open_images_of(run, data, split, classes, max_pixels)
+    say_doubt(run)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
     keep_memory(fabric.device)
     classifier = to_device(load_classifier(run), fabric)

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, get_origin
@@ -24,12 +25,25 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="D",
-        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH; the default is the RUN's own.",
+        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON, folder:PATH or imagefolder:PATH; the default "
+        "is the RUN's own.",
     ),
 ]
 Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]
 Split = Annotated[str, typer.Option(help="Split of the data.")]
 Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Pixels of the largest photo; larger JPEGs are read at a reduced size, other files left out. "
+        "By default as in training, or 179 million.",
+    ),
+]
+OfTargets = Annotated[
+    Literal["labels", "predicted"] | None,
+    typer.Option("--targets", help="Which evidence, where `map` made both under the recipe's name."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Batch = Annotated[int, typer.Option(min=1, help="Views in a forward pass.")]
 
@@ -76,16 +90,29 @@ def settings_of(make: Callable[..., T], given: Mapping[str, object]) -> T:
         raise BeyondcamError(what, parameter=fields[0] if fields else None) from None
 
 
-def open_images_of(run: Path, data: str | None, split: str, classes: str | None) -> "LabelledImages":
+def open_images_of(
+    run: Path, data: str | None, split: str, classes: str | None, max_pixels: int | None = None
+) -> "LabelledImages":
     """The images of a split, by default of the RUN's own data and classes."""
     from beyondcam.classifier import read_config
-    from beyondcam.data import open_images
+    from beyondcam.data import MAX_PIXELS, open_images
 
     config, trained = read_config(run)
-    images = open_images(data or config.data, split, names(classes) or trained)
+    images = open_images(
+        data or config.data, split, names(classes) or trained, max_pixels or config.max_pixels or MAX_PIXELS
+    )
     if images.classes != trained:
         raise BeyondcamError(f"give them as in training, {','.join(trained)}", parameter="classes")
     return images
+
+
+def say_doubt(run: Path) -> None:
+    """Say what `train` has said of a classifier that has learnt nothing, lest its maps be taken for good."""
+    from beyondcam.files import read_json
+
+    with suppress(BeyondcamError, AttributeError):
+        if doubt := read_json(run / "training.json", "beyondcam train").get("doubt"):
+            log(f"{run}: the classifier has learnt nothing: {doubt}")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

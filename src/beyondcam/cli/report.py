@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Batch, Recipes, Run, Seed
+from beyondcam.cli.options import Batch, MaxPixels, Recipes, Run, Seed
 from beyondcam.cli.terminal import show
 from beyondcam.errors import BeyondcamError
 
@@ -26,10 +26,11 @@ def explain_command(
     recipes: Recipes = None,
     seed: Seed = 0,
     batch: Batch = 8,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
     from beyondcam.classifier import folded, imagenet_classifier, load_classifier
-    from beyondcam.data import read_photo
+    from beyondcam.data import MAX_PIXELS, read_photo
     from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.recipes import Cookbook
     from beyondcam.report import explain_photo
@@ -40,7 +41,7 @@ def explain_command(
         raise BeyondcamError(f"{out} is the photo, which would be overwritten; name another", parameter="out")
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
-    photo = read_photo(image)
+    photo = read_photo(image, max_pixels=max_pixels or MAX_PIXELS)
     fabric = open_fabric()
     keep_memory(fabric.device)
     classifier = load_classifier(model) if model else imagenet_classifier().eval()

@@ -38,7 +38,7 @@ def score_command(
     from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import score_split, write_scores
-    from beyondcam.metrics.table import print_table
+    from beyondcam.metrics.table import print_classes, print_table
 
     if reference_threshold is not None and threshold is None:
         raise BeyondcamError(
@@ -57,10 +57,14 @@ def score_command(
         absent=absent,
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
-        log(f"no rule blind: no witnesses of --split {split} agree on anything; `beyondcam map` maps them")
+        log(
+            f"no rule blind, and adaptive as by default: no witnesses of --split {split} agree on "
+            "anything; `beyondcam map` maps them"
+        )
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)
+    print_classes(scores.rows)
     end(scores.left_out)
 
 

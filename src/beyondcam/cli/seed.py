@@ -1,11 +1,23 @@
 """`beyondcam seed`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, classes_of_keys, end, open_images_of
+from beyondcam.cli.options import (
+    Classes,
+    Data,
+    MaxPixels,
+    OfTargets,
+    Run,
+    Split,
+    classes_of_keys,
+    end,
+    open_images_of,
+    say_doubt,
+)
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -18,11 +30,11 @@ def seed_command(
         str,
         typer.Option(
             metavar="VALUE|RULE",
-            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, from what "
-            "witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or oracle "
-            "as `score` found them.",
+            help="τ in [0, 1]; adaptive, one for each image and class from its evidence; blind, one from "
+            "what witnesses agree on; few:ID,ID, the best on the masks of these images; or few, train or "
+            "oracle as `score` found them.",
         ),
-    ] = "blind",
+    ] = "adaptive",
     void: Annotated[
         str,
         typer.Option(
@@ -36,16 +48,19 @@ def seed_command(
     data: Data = None,
     split: Split = "val",
     classes: Classes = None,
+    targets: OfTargets = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data.masks import open_masks
     from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, threshold_of
-    from beyondcam.seeds import write_coco, write_npy, write_seeds
+    from beyondcam.seeds import second_recipe, write_coco, write_npy, write_seeds
 
-    images = open_images_of(run, data, split, classes)
-    shelf = find_shelf(run, images, recipe)
+    images = open_images_of(run, data, split, classes, max_pixels)
+    say_doubt(run)
+    shelf = find_shelf(run, images, recipe, targets)
     masks = None
     try:
         masks = open_masks(images.data, split, images.classes)
@@ -53,13 +68,42 @@ def seed_command(
         log(f"the seeds are not compared with masks: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
-    written = write_seeds(images, shelf, tau, out, band=band, masks=masks, log=log)
+    other = second_recipe(run, images, shelf)
+    second = None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    written = write_seeds(images, shelf, tau, out, band=band, second=second, masks=masks, log=log)
     if coco:
         write_coco(images, written.left_out, out)
     if npy:
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
+    if not written.shown:
+        log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
+    if other is None:
+        log("no confidence: it is how far two recipes agree; also map fast (or best, for fast itself)")
+    elif written.expected is not None:
+        log(
+            f"expected mean IoU of the classes {written.expected:.2f}, by how far {other.name} agrees; least "
+            f"trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{split}.csv'})"
+        )
+    _say_small(run, written.areas)
     end(written.left_out)
+
+
+def _say_small(run: Path, areas: dict[str, float]) -> None:
+    """Say which classes are found smaller than a place of the class activations."""
+    from beyondcam.files import read_json
+
+    places = 0
+    with suppress(BeyondcamError, AttributeError):
+        places = int(read_json(run / "training.json", "beyondcam train").get("places", 0))
+    if not places:  # a network of others
+        return
+    place = 1 / places**2
+    if small := [f"{name} {area:.2%}" for name, area in areas.items() if area < place]:
+        log(
+            f"small for this classifier: {', '.join(small)} of the photo, where one of its class activations "
+            f"takes {place:.2%}; `beyondcam train` with a larger --size or smaller --output-stride sees more"
+        )

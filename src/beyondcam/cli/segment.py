@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, check_name, end, open_images_of, settings_of
+from beyondcam.cli.options import (
+    Classes,
+    Data,
+    MaxPixels,
+    OfTargets,
+    Run,
+    check_name,
+    end,
+    open_images_of,
+    settings_of,
+)
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -23,7 +33,7 @@ def segment_command(
         typer.Option(
             metavar="VALUE|RULE", help="τ of the seeds: a value, adaptive, blind, few, train or oracle."
         ),
-    ] = "blind",
+    ] = "adaptive",
     void: Annotated[
         str, typer.Option(metavar="VALUE|blind", help="Do not train on pixels this close to τ, as of `seed`.")
     ] = "0",
@@ -39,6 +49,8 @@ def segment_command(
         typer.Option(min=1, help="Train again on what the network predicts, limited to the image's labels."),
     ] = 1,
     name: Annotated[str | None, typer.Option(help="Of the folder in RUN/segment.")] = None,
+    targets: OfTargets = None,
+    max_pixels: MaxPixels = None,
     **settings: object,
 ) -> None:
     """Seeds → segmentation network, RUN/segment/NAME, scored against masks where there are any.
@@ -58,12 +70,13 @@ def segment_command(
         check_name(name, "name")
     if truth and rounds > 1:
         raise BeyondcamError("there are rounds of seeds only, not of --truth", parameter="rounds")
-    images = open_images_of(run, data, seeds_split, classes)
+    images = open_images_of(run, data, seeds_split, classes, max_pixels)
     config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
-    source = _label_source(run, images, recipe, threshold, void)
+    source = _label_source(run, images, recipe, threshold, void, targets)
     evaluation = None
     try:
-        evaluation = _evaluation_split(open_images_of(run, data, eval_split or "val", classes), images)
+        scored = open_images_of(run, data, eval_split or "val", classes, max_pixels)
+        evaluation = _evaluation_split(scored, images)
     except BeyondcamError as error:
         if eval_split is not None:
             raise
@@ -72,20 +85,20 @@ def segment_command(
     keep_memory(fabric.device)
     left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=log)
     if evaluation and fabric.is_global_zero:
-        scored = (evaluation.images.data, evaluation.images.split)
-        print_segments(run, [row for row in read_segments(run) if (row.data, row.split) == scored])
+        of = (evaluation.images.data, evaluation.images.split)
+        print_segments(run, [row for row in read_segments(run) if (row.data, row.split) == of])
     end(left_out)
 
 
 def _label_source(
-    run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str
+    run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str, targets: str | None
 ) -> "LabelSource":
     """What is trained on: the seeds of a recipe, or without one the masks."""
     from beyondcam.data.masks import open_masks
     from beyondcam.segment import labels_of_masks, labels_of_seeds
 
     if recipe is not None:
-        return labels_of_seeds(run, images, recipe, threshold, void)
+        return labels_of_seeds(run, images, recipe, threshold, void, targets)
     masks = open_masks(images.data, images.split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data} has no masks", parameter="truth")
@@ -114,8 +127,10 @@ def predict_command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")] = None,
     onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Photos → masks and overlays, with a segmentation network."""
+    from beyondcam.data import MAX_PIXELS
     from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
 
@@ -130,6 +145,6 @@ def predict_command(
     if images and out is not None:
         fabric = open_fabric()
         keep_memory(fabric.device)
-        left_out = predict_photos(to_device(segmenter, fabric), images, out)
+        left_out = predict_photos(to_device(segmenter, fabric), images, out, max_pixels or MAX_PIXELS)
         log(f"masks in {out}")
         end(left_out)

@@ -5,8 +5,9 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from beyondcam.data import coco, digits, folder, voc
+from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.palette import PALETTE
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, evenly
@@ -21,13 +22,20 @@ FORMS = {
     "voc": "voc:PATH",
     "coco": "coco:IMAGES_DIR:INSTANCES_JSON",
     "folder": "folder:PATH",
+    "imagefolder": "imagefolder:PATH[:NEGATIVES]",
 }
 """How data of the built-in sources are written."""
 
 SOURCES: Registry[Source] = Registry(
     "data source",
     "beyondcam.data",
-    {"digits": digits.images, "voc": voc.images, "coco": coco.images, "folder": folder.images},
+    {
+        "digits": digits.images,
+        "voc": voc.images,
+        "coco": coco.images,
+        "folder": folder.images,
+        "imagefolder": imagefolder.images,
+    },
 )
 
 __all__ = [
@@ -45,6 +53,7 @@ __all__ = [
     "parse",
     "read_mask",
     "read_photo",
+    "recognised",
     "register_data",
 ]
 
@@ -57,7 +66,8 @@ def open_images(
     Parameters
     ----------
     data
-        `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON` or `folder:PATH`.
+        `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON`, `folder:PATH`,
+        `imagefolder:PATH` or `imagefolder:PATH:NEGATIVES`; or the PATH alone, see `recognised`.
     split
         Its name.
     classes
@@ -111,8 +121,18 @@ def is_digits(data: str) -> bool:
 
 def parse(data: str) -> tuple[str, str]:
     """The kind of the data, a key of `SOURCES`, and the place that follows it. Raises `BeyondcamError`."""
-    kind, _, place = data.partition(":")
-    if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder")):
+    kind, _, place = recognised(data).partition(":")
+    if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder", "imagefolder")):
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
         raise BeyondcamError(f"data: {data}: write {', '.join(forms)} or {last}")
     return kind, place
+
+
+def recognised(data: str) -> str:
+    """Data with its kind in front: a folder's is told by what is in it; anything else stays as it is."""
+    root = Path(data)
+    if data.partition(":")[0] in SOURCES or not root.is_dir():
+        return data
+    if (root / "JPEGImages").is_dir():
+        return f"voc:{data}"
+    return f"folder:{data}" if (root / "images").is_dir() else f"imagefolder:{data}"

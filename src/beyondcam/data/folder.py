@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,17 +92,29 @@ def files_by_name(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     Raises `BeyondcamError` where two have the same name.
     """
     files: dict[str, Path] = {}
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.suffix.lower() not in suffixes:
-                continue
-            key = composed(path.relative_to(folder).with_suffix("").as_posix())
-            if key in files:
-                raise BeyondcamError(f"{path}: has the same name as {files[key].name}; rename one")
-            files[key] = path
+    for path in files_below(folder, suffixes):
+        key = composed(path.relative_to(folder).with_suffix("").as_posix())
+        if key in files:
+            raise BeyondcamError(f"{path}: has the same name as {files[key].name}; rename one")
+        files[key] = path
     return files
+
+
+def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    """The files with such a suffix in a folder and its subfolders, in order, but for hidden ones.
+
+    Raises `BeyondcamError` where one cannot be looked into.
+    """
+
+    def refuse(error: OSError) -> None:
+        if folder.exists():
+            raise BeyondcamError(f"{error.filename}: could not be read ({error.strerror})") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+                yield Path(parent, name)
 
 
 def _by_photo(

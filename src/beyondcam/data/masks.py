@@ -3,7 +3,7 @@
 Masks are for scoring. Training and maps never import this module; what may is told in docs/architecture.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,9 +101,12 @@ def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | Non
             "and which of them the masks number is not clear"
         )
     files = folder.files_by_name(masks, (".png",))
-    return _of_files(
+    own = _of_files(
         lambda i: files.get(i) or path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering
     )
+    if not numbering.is_file():
+        _check_told_apart(found.labels, files, found.known, numbering)
+    return own
 
 
 def _of_files(
@@ -149,6 +152,22 @@ def _compare(
         raise BeyondcamError(
             f"{numbering}: must list the classes in the order that masks number them: {differ[0]}"
         )
+
+
+def _check_told_apart(
+    labels: Mapping[str, frozenset[str]], masked: Collection[str], known: Sequence[str], numbering: Path
+) -> None:
+    """Raise `BeyondcamError` where labels that agree with masks would agree with other numbers as well."""
+    looked_at = [labels[i] for i in sorted(labels) if i in masked]
+    alike: dict[tuple[bool, ...], str] = {}
+    for name in known:
+        photos = tuple(name in present for present in looked_at)
+        other = alike.setdefault(photos, name)
+        if other != name and any(photos):
+            raise BeyondcamError(
+                f"{numbering}: is needed: {other} and {name} are in the same photos, so that these do not "
+                "say which number masks give to which; list the classes in the order that masks number them"
+            )
 
 
 def _coco(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:

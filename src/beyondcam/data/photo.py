@@ -87,13 +87,13 @@ def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX
     return Photo(torch.from_numpy(read.rgb).permute(2, 0, 1).contiguous(), read.size, read.fingerprint)
 
 
-def read_mask(path: Path | str) -> Tensor:
+def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read an index mask as uint8 (H, W): the values as stored, of a palette, grey or bilevel picture.
 
     The colours count, not the values, where the palette is VOC's in another order: programs that drop unused
-    colours leave it so. Raises `BeyondcamError`.
+    colours leave it so. Raises `BeyondcamError`, also where it has more than `max_pixels`.
     """
-    values, palette = read_index_picture(Path(path))
+    values, palette = read_index_picture(Path(path), max_pixels)
     if palette is not None and palette != PALETTE[: len(palette)]:
         meant = [_VALUES.get(tuple(palette[n : n + 3])) for n in range(0, len(palette), 3)]
         used = [meant[v] if v < len(meant) else None for v in np.unique(values)]

@@ -1,6 +1,7 @@
 """`labels.csv` and `classes.txt`, as people and their programs write them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,7 @@ def read_labels(path: Path, known: Sequence[str]) -> list[Row]:
                     f"{path}, line {line}: {problem}; if it is a class, list it in classes.txt"
                 )
         table.append(Row(line, cells[image], labels))
+    _check_joined(path, table, known)
     _check_case(path, table, known)
     return table
 
@@ -62,9 +64,27 @@ def _mistake(name: str) -> str | None:
     """What is surely wrong with the name of a class."""
     if name.casefold() in NOTHING:
         return f"label {name!r} is what programs write for none; leave the cell empty"
-    if re.search(r"[,|\t]", name) or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
-        return f"label {name!r} looks like several; join labels by ;"
+    if "\t" in name or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
+        return f"label {name!r} looks like several, which are joined by ';'"
     return None
+
+
+def _check_joined(path: Path, table: Sequence[Row], known: Sequence[str]) -> None:
+    """Refuse names that are joined of others, or of parts that others are joined of too."""
+    parts = {
+        name: {clean_name(part) for part in re.split("[,|]", name)} - {""}
+        for row in table
+        for name in row.labels
+    }
+    names_of = Counter(part for own in parts.values() for part in own)
+    for row in table:
+        for name in sorted(row.labels.difference(known)):
+            own = parts[name]
+            if len(own) > 1 and any(part in known or names_of[part] > 1 for part in own):
+                raise BeyondcamError(
+                    f"{path}, line {row.line}: label {name!r} looks like several, which are joined by ';'; "
+                    "if it is a class, list it in classes.txt"
+                )
 
 
 def _check_case(path: Path, table: Sequence[Row], known: Sequence[str]) -> None:

@@ -23,7 +23,8 @@ from beyondcam.files import ahead
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
 from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
-from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, resampled
+from beyondcam.metrics.rows import Shown
+from beyondcam.metrics.tally import Absent, Counts, FallSweep, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
 
@@ -52,7 +53,7 @@ class RecipeLook(NamedTuple):
     tally: ImageTally  # counted against the mask
     agreeing: ImageTally | None  # counted against what the witnesses agree on, if there are any
     right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
-    adaptive: NDArray[np.bool_]  # (n,), which of them are right under the rule `adaptive`
+    falls: NDArray[np.uint8]  # (n,), at how many of `FALLS` each of them is right under the rule `adaptive`
     uncovered: float  # share of the pixels that no view covered
 
 
@@ -69,17 +70,18 @@ class Look:
         winners = winners_of(evidence)
         agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
         tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
-        level_of = np.zeros(256, np.int64)  # by label
-        level_of[tally.labels] = AdaptiveThreshold().levels(tally.won)
-        adaptive = right > level_of[self.mask[(self.mask > 0) & (self.mask != VOID)]]
-        look = RecipeLook(tally, agreeing, right, adaptive, evidence.uncovered)
+        is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_fall(tally.won)[..., None]
+        falls = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
+        falls[tally.labels] = is_above.sum(0)
+        foreground = self.mask[(self.mask > 0) & (self.mask != VOID)]
+        look = RecipeLook(tally, agreeing, right, falls[foreground, right], evidence.uncovered)
         return replace(self, recipes=(*self.recipes, look))
 
     @property
     def nbytes(self) -> int:
         """The memory of its pixels."""
         agreed = () if self.agreed is None else (self.agreed,)
-        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.adaptive))
+        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.falls))
         return sum(pixels.nbytes for pixels in (self.mask, *agreed, *kept))
 
 
@@ -118,6 +120,7 @@ class RecipeCounts:
     def __init__(self, shelf: Shelf, classes: int) -> None:
         self.shelf = shelf
         self.scored, self.agreed = Sweep.of((), classes), Sweep.of((), classes)  # as tally and agreeing are
+        self.falls = FallSweep.of((), classes)  # of agreeing
         self.images: dict[str, ImageTally] = {}
         self.uncovered: list[float] = []
         self.dr_levels = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
@@ -129,7 +132,12 @@ class RecipeCounts:
         self.uncovered.append(look.uncovered)
         self.scored.add(look.tally)
         if look.agreeing is not None:
-            self.agreed.add(look.agreeing)
+            self.add_agreeing(look.agreeing)
+
+    def add_agreeing(self, tally: ImageTally) -> None:
+        """Add an image's counts against what the witnesses agree on."""
+        self.agreed.add(tally)
+        self.falls.add(tally)
 
     def add_regions(
         self, look: RecipeLook, reference: RecipeLook, thresholds: Mapping[str, Threshold]
@@ -138,11 +146,21 @@ class RecipeCounts:
         joint = joint_levels(look.right, reference.right)
         self.joint += joint
         for rule, threshold in thresholds.items():
-            if threshold.value is None:  # level 1 for the pixels that are right, 0 for the others
-                levels = np.bincount(look.adaptive[reference.adaptive], minlength=LEVELS)
+            if threshold.value is None:
+                levels = np.bincount(look.falls[reference.falls > _step(threshold)], minlength=LEVELS)
             else:
-                levels = region_levels(joint, threshold_level(threshold.value))
+                levels = region_levels(joint, _step(threshold))
             self.dr_levels[rule].append(levels)
+
+    def shown(self) -> list[Shown]:
+        """How much the masks show of each class."""
+        areas = defaultdict[int, list[float]](list)  # by label, its share of the pixels where it is shown
+        for tally in self.images.values():
+            pixels = tally.counts.sum((1, 2))  # (t,)
+            for label, area in zip(tally.truths.tolist(), pixels / pixels.sum(), strict=True):
+                areas[label].append(float(area))
+        by_class = [areas[label] for label in range(1, len(self.scored.true))]
+        return [Shown(images=len(some), area=float(np.median(some)) if some else None) for some in by_class]
 
     def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
         """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""
@@ -151,6 +169,13 @@ class RecipeCounts:
         regions = None
         if rule in self.dr_levels:
             levels = np.array(self.dr_levels[rule])  # (images, LEVELS)
-            last = 0 if threshold.value is None else threshold_level(threshold.value)
+            last = _step(threshold)
             regions = weights @ levels[:, last + 1 :].sum(1), weights @ levels.sum(1)
         return Pixels(*resampled(np.stack(by_image), weights), regions, absent)
+
+
+def _step(threshold: Threshold) -> int:
+    """What a pixel's level, or its number of falls, is above where it is foreground."""
+    if threshold.value is None:
+        return AdaptiveThreshold.FALLS.index(threshold.fall)
+    return threshold_level(threshold.value)

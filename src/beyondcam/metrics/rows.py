@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
-from beyondcam.evidence import checkpoint_hash
-from beyondcam.files import read_json, write_json
+from beyondcam.evidence import AdaptiveThreshold, Threshold, checkpoint_hash
+from beyondcam.files import locked, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.tally import Absent
@@ -79,6 +79,13 @@ class Origin(Record):
     precision: str
 
 
+class Shown(Record):
+    """How much the masks show of a class."""
+
+    images: int  # that show it
+    area: float | None  # the median share of the pixels it takes in these; None where there are none
+
+
 class Row(Origin):
     """One recipe, scored under one threshold rule. In the file its metrics stand beside the other keys."""
 
@@ -86,9 +93,12 @@ class Row(Origin):
     recipe_hash: str
     threshold_rule: RuleName
     threshold: float | None  # None where each image and class has its own
+    fall: float | None = None  # of these, see `AdaptiveThreshold`
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
+    iou_ci: Intervals = {}  # 95 %, by class; older files have none
+    shown: dict[str, Shown] = {}  # by class; older files have none
     cost: CostPerImage | None  # None where none was recorded
     reference_threshold: float | None  # of the reference CAM under the same rule
     chosen_on: ChosenOn | None  # for rules that take τ from another split
@@ -104,6 +114,11 @@ class Row(Origin):
             return content
         fields = {key: content[key] for key in content if key in cls.model_fields}
         return fields | {"metrics": {key: content[key] for key in content if key not in fields}}
+
+    @property
+    def background_score(self) -> Threshold:
+        """The threshold."""
+        return Threshold(self.threshold) if self.fall is None else AdaptiveThreshold(fall=self.fall)
 
     @property
     def miou(self) -> float:
@@ -163,6 +178,7 @@ class TrainedOn(Record):
     mapped: int | None  # images with evidence
     threshold_rule: RuleName | None
     threshold: float | None
+    fall: float | None = None  # of thresholds of each image and class
     void: float | None  # how close to √τ the √v of a pixel was left void
 
 
@@ -274,9 +290,10 @@ def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
     A file that cannot be read is replaced.
     """
     checkpoint = checkpoint_hash(run)
-    for key, (name, kind) in FILES.items():
-        old = list[Origin]()
-        with suppress(BeyondcamError):
-            old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
-        kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
-        write_records(run / name, [*kept, *getattr(scores, key)])
+    with locked(run / "evidence"):  # or another split's, written at the same time, would be lost
+        for key, (name, kind) in FILES.items():
+            old = list[Origin]()
+            with suppress(BeyondcamError):
+                old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
+            kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
+            write_records(run / name, [*kept, *getattr(scores, key)])

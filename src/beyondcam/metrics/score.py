@@ -194,12 +194,12 @@ class _Family:
             for i in self.unread.keys() & set(self.agreed.ids):
                 with suppress(BeyondcamError):
                     for tally in tallies_of(counts.shelf, [i], self.agreed.masks):
-                        counts.agreed.add(tally)
+                        counts.add_agreeing(tally)
         given = self.task.threshold
         if counts.shelf is self.reference and self.task.reference_threshold is not None:
             given = self.task.reference_threshold
         data = ThresholdData(
-            given, counts.agreed, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
+            given, counts.agreed, counts.falls, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
             scored=counts.scored, absent=self.task.absent,
         )  # fmt: skip
         chosen = {name: rule.choose(data) for name, rule in RULES.items()}
@@ -222,13 +222,16 @@ class _Family:
         pixels = counts.pixels(rule, threshold, weights, self.task.absent)
         measured = {name: metric.measure(pixels) for name, metric in METRICS.items()}
         samples = {name: values for name, values in measured.items() if values is not None}
-        by_class = zip(("background", *self.task.images.classes), pixels.iou[0], strict=True)
+        by_class = dict(zip(("background", *self.task.images.classes), pixels.iou.T, strict=True))
         cost, split = counts.shelf.cost(), self.task.threshold_split
         row = Row(
-            **self._recipe(counts.shelf), threshold_rule=rule, threshold=threshold.value,
+            **self._recipe(counts.shelf),
+            threshold_rule=rule, threshold=threshold.value, fall=threshold.fall,
             metrics=dict.fromkeys(METRICS) | {name: _number(drawn[0]) for name, drawn in samples.items()},
-            iou={name: _number(value) for name, value in by_class},
+            iou={name: _number(drawn[0]) for name, drawn in by_class.items()},
             ci={name: interval(drawn[1:]) for name, drawn in samples.items()},
+            iou_ci={name: interval(drawn[1:]) for name, drawn in by_class.items()},
+            shown=dict(zip(self.task.images.classes, counts.shown(), strict=True)),
             cost=CostPerImage(**cost) if cost else None,
             reference_threshold=reference.value if reference else None,
             chosen_on=split.chosen_on.get(rule) if split else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import read_json, write_json
+from beyondcam.files import locked, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval, estimate
 from beyondcam.metrics.labels import LabelCounts, label_mious
 from beyondcam.metrics.rows import SEGMENT, NetworkRow, read_records, write_records
@@ -26,17 +26,18 @@ def write_segment(run: Path, row: NetworkRow, scored: LabelCounts) -> None:
     Rows of seeds of another classifier are dropped, as scores are; networks trained on the truth depend on no
     classifier. A file that cannot be read is replaced.
     """
-    rows = list[NetworkRow]()
-    with suppress(BeyondcamError):
-        rows = read_segments(run)
-    others = [
-        old
-        for old in rows
-        if (old.name, old.data, old.split) != (row.name, row.data, row.split)
-        and (row.checkpoint is None or old.checkpoint in (None, row.checkpoint))
-    ]
     write_json(_counts_path(run, row), {"ids": scored.ids, "counts": scored.counts.tolist()})
-    write_records(run / "segments.json", [*others, row])
+    with locked(run / "segment"):  # or another network's, written at the same time, would be lost
+        rows = list[NetworkRow]()
+        with suppress(BeyondcamError):
+            rows = read_segments(run)
+        others = [
+            old
+            for old in rows
+            if (old.name, old.data, old.split) != (row.name, row.data, row.split)
+            and (row.checkpoint is None or old.checkpoint in (None, row.checkpoint))
+        ]
+        write_records(run / "segments.json", [*others, row])
 
 
 def counts_of(run: Path, row: NetworkRow) -> LabelCounts:

@@ -12,6 +12,9 @@ from beyondcam.metrics.rows import NetworkRow, Row
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.segments import share_of_truth
 
+COMPARED = 3
+"""Recipes whose classes are printed; the report shows those of all."""
+
 
 def print_table(rows: Sequence[Row]) -> None:
     """Print rows of `scores.json`, the best of each rule first; the mIoU with its interval."""
@@ -28,6 +31,18 @@ def print_table(rows: Sequence[Row]) -> None:
         lines.append([*cells, number(row.cost.seconds if row.cost else None)])
     title = "oracle thresholds are chosen on the scored masks themselves"
     _print(title, ("rule", "recipe"), (*columns, "s per\nimage"), lines)
+
+
+def print_classes(rows: Sequence[Row]) -> None:
+    """Print the IoU of each class, with its interval, of the best recipes under the first rule of rows."""
+    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
+    best = sorted((row for row in rows if row.threshold_rule == rule), key=lambda r: -r.miou)[:COMPARED]
+    lines = []
+    for name, shown in best[0].shown.items():
+        ious = [f"{number(row.iou.get(name))} ({_interval(row.iou_ci.get(name))})" for row in best]
+        lines.append([name, str(shown.images), number(shown.area, ".1%"), *ious])
+    title = f"IoU of each class, rule {rule}; area: the median share of the picture where the class is shown"
+    _print(title, ("class",), ("images", "area", *(row.recipe for row in best)), lines)
 
 
 def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:

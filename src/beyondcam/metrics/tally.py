@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import LEVELS, Shelf, Winners, winners_of
+from beyondcam.evidence import LEVELS, AdaptiveThreshold, Shelf, Winners, winners_of
 from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
@@ -109,6 +109,37 @@ class Sweep:
     def has_object(self) -> bool:
         """Whether the truth shows anything but background; else no threshold is better than another."""
         return bool(self.true[1:].any())
+
+
+@dataclass(frozen=True)
+class FallSweep:
+    """Counts over a data set at every fall of the adaptive threshold."""
+
+    counts: Counts  # (falls, 3, classes + 1), of each fall as `ImageTally.at` has them
+
+    @classmethod
+    def of(cls, tallies: Iterable[ImageTally], classes: int) -> "FallSweep":
+        """Add up the images."""
+        sweep = cls(np.zeros((len(AdaptiveThreshold.FALLS), 3, classes + 1), np.int64))
+        for tally in tallies:
+            sweep.add(tally)
+        return sweep
+
+    def add(self, tally: ImageTally) -> None:
+        """Add one image."""
+        classes = self.counts.shape[-1] - 1
+        by_fall = [tally.at(levels, classes) for levels in AdaptiveThreshold.levels_by_fall(tally.won)]
+        self.counts[:] += np.array(by_fall)
+
+    def best(self, absent: Absent = "auto") -> float:
+        """The fall with the highest mean IoU, of several the one nearest to the default."""
+
+        def quality(n: int) -> tuple[float, float]:
+            intersection, predicted, true = self.counts[n]
+            miou = mean_iou(iou(intersection, predicted, true), true, absent)
+            return float(miou), -abs(AdaptiveThreshold.FALLS[n] - AdaptiveThreshold.fall)
+
+        return AdaptiveThreshold.FALLS[max(range(len(self.counts)), key=quality)]
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:

@@ -23,7 +23,7 @@ from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
 from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
 from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
-from beyondcam.metrics.tally import Sweep, tallies_of
+from beyondcam.metrics.tally import FallSweep, Sweep, tallies_of
 from beyondcam.outcome import LeftOut, Outcome
 
 
@@ -92,13 +92,14 @@ def threshold_of(
 ) -> Threshold:
     """A threshold on the evidence of a shelf, as `threshold` describes it.
 
-    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence; `blind`, the best on
-    what the split's witnesses agree on; `few:ID,ID`, the best on the `masks` of these images; or `few`,
-    `train` or `oracle` as `score` has found them.
+    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence, which falls as is best
+    on what the split's witnesses agree on, if it has any; `blind`, the best constant on that;
+    `few:ID,ID`, the best on the `masks` of these images; or `few`, `train` or `oracle` as `score` has found
+    them.
     """
     rule, _, named = threshold.partition(":")
     if threshold == "adaptive":
-        return AdaptiveThreshold()
+        return _adaptive(consensus(run, images, shelf), shelf, len(images.classes))
     if threshold == "blind":
         agreed = _agreed(run, shelf, images, "threshold")
         ids, labels = agreed.ids, agreed.masks
@@ -149,6 +150,14 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
         disputed += int((agreed.masks.read(i) == VOID).sum())
     pixels = pixels.cumsum()  # (LEVELS + 1,), void by the width of the band
     return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
+
+
+def _adaptive(agreed: Consensus | None, shelf: Shelf, classes: int) -> AdaptiveThreshold:
+    """The threshold whose fall is best on what witnesses agree on, if there are any."""
+    if agreed is None:
+        return AdaptiveThreshold()
+    sweep = FallSweep.of(tallies_of(shelf, agreed.ids, agreed.masks), classes)
+    return AdaptiveThreshold(fall=sweep.best("drop"))
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:

@@ -77,7 +77,8 @@ def raw_maps(
 
 def finish(recipe: Recipe, item: Item, raw: RawMaps) -> Result:
     """Do the rest, which needs no network: combine and refine one image's raw maps by one recipe."""
-    recipe.prepare(item.photo)
+    if item.targets:
+        recipe.prepare(item.photo, next(iter(raw.maps.values())).device)
     start = time.perf_counter()
     if item.targets:
         maps = recipe.finish(item.photo, raw.maps, raw.affinities)

@@ -33,6 +33,12 @@ class RawMaps:
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: defaultdict(Cost))
 
+    @property
+    def finite(self) -> bool:
+        """Whether all logits and maps are numbers."""
+        logits = () if self.scores is None else (self.scores,)
+        return all(values.isfinite().all() for values in (*self.maps.values(), *logits))
+
     def cost(self, recipe: Recipe) -> Cost:
         """The cost of all that a recipe starts from; what its parts share counts once."""
         sources = recipe.sources()

@@ -134,12 +134,12 @@ class Recipe(BaseModel):
         sizes = {step.affinity_size for step in self.refine if step.affinity_size is not None}
         return sizes.union(*(part.affinity_sizes() for part in self.of))
 
-    def prepare(self, photo: Photo) -> None:
-        """Do what its refinements share with those of other recipes."""
+    def prepare(self, photo: Photo, device: torch.device) -> None:
+        """Do what its refinements share with those of other recipes; maps are on the `device`."""
         for part in self.of:
-            part.prepare(photo)
+            part.prepare(photo, device)
         for refinement in self.refine:
-            refinement.prepare(photo)
+            refinement.prepare(photo, device)
 
     def finish(
         self, photo: Photo, raw: Mapping[Source, Tensor], affinities: Mapping[float, Tensor] = NO_AFFINITIES

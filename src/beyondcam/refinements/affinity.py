@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -41,10 +42,10 @@ class Affinity(Refinement):
         """Spread maps (k, H, W) along affinities (n, n) of a square grid of n places."""
         del photo
         side = round(len(affinities) ** 0.5)
-        transition = affinities.float() ** self.power
-        transition /= transition.sum(1, keepdim=True)  # (n, n), rows add up to 1
-        walked = F.interpolate(maps[None], (side, side), mode="area")[0].flatten(1).T  # (n, k)
+        transition = affinities.to(torch.float32, copy=True).pow_(self.power)  # (n, n)
+        sums = transition.sum(1)  # so that each place takes a mean
+        walked = F.interpolate(maps[None], (side, side), mode="area")[0].flatten(1)  # (k, n)
         for _ in range(self.steps):
-            walked = transition @ walked
-        spread = F.interpolate(walked.T.reshape(1, -1, side, side), maps.shape[1:], mode="bilinear")[0]
+            walked = F.linear(walked, transition).div_(sums)
+        spread = F.interpolate(walked.view(1, -1, side, side), maps.shape[1:], mode="bilinear")[0]
         return by_maximum(maps) ** (1 - self.share) * by_maximum(spread) ** self.share

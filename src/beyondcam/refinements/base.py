@@ -11,7 +11,7 @@ from beyondcam.data import Photo
 
 
 class Refinement(BaseModel):
-    """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32 on the CPU, k ≥ 1.
+    """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32, k ≥ 1, on the same device.
 
     One with an `affinity_size` takes affinities as a third argument. One that `takes_stages` takes, as its
     last argument, the recipe's maps so far: the unrefined ones, and those after each earlier refinement.
@@ -21,7 +21,7 @@ class Refinement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def prepare(self, photo: Photo) -> None:
+    def prepare(self, photo: Photo, device: torch.device) -> None:
         """Do what all recipes of a photo share; its time is charged to none of them."""
 
     @property

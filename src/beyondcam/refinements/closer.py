@@ -66,13 +66,13 @@ class Closer(Refinement):
         unrefined, refined = stages[0], by_maximum(maps)
         first = by_maximum(stages[:2][-1])
         for m, w, r in zip(unrefined, first, refined, strict=True):
-            windows = self.windows(w.numpy())
+            windows = self.windows(w.cpu().numpy())
             if sum(window.height * window.width for window in windows) > self.most * w.numel():
                 continue
             for top, left, height, width, peak in windows:
                 rows, columns = slice(top, top + height), slice(left, left + width)
-                part = Photo.of(photo.pixels[:, rows, columns])
-                r[rows, columns] = peak * by_maximum(self.walk(part, m[None, rows, columns]))[0]
+                part = photo.pixels[:, rows, columns].to(m.device)
+                r[rows, columns] = peak * by_maximum(self.walk.within(part, m[None, rows, columns]))[0]
         return by_maximum(refined)
 
     def windows(self, v: NDArray[np.float32]) -> list["Window"]:

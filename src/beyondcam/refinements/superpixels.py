@@ -35,8 +35,9 @@ class _BySuperpixel(Refinement):
     number: Annotated[int, Field(ge=1)] = 300
     compactness: Annotated[float, Field(gt=0)] = 10.0
 
-    def prepare(self, photo: Photo) -> None:
+    def prepare(self, photo: Photo, device: torch.device) -> None:
         """Find the photo's superpixels."""
+        del device
         segments(photo, self.number, self.compactness)
 
 

@@ -37,7 +37,7 @@ def explain_photo(
     pixels = photo.pixels.permute(1, 2, 0).numpy()
     for row, (name, probability) in enumerate(named):
         axes[row, 0].imshow(pixels)
-        axes[row, 0].set_title(f"{name}  {probability:.2f}")
+        axes[row, 0].set_title(f"{name}  {probability:.2f}", parse_math=False)
         for column, (recipe, result) in enumerate(results.items(), start=1):
             axes[row, column].imshow(pixels.mean(-1), cmap="gray", alpha=0.5)
             axes[row, column].imshow(by_maximum(result.maps)[row].sqrt(), cmap="inferno", alpha=0.75)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.classifier import read_config
+from beyondcam.data import MAX_PIXELS, PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, AdaptiveThreshold, Shelf, shelves, winners_of
+from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
 from beyondcam.label_images import encoded, overlay
 from beyondcam.metrics import NetworkRow, Row, number
@@ -67,7 +68,8 @@ def write_gallery(
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
     data, split = group.origin.data, group.origin.split
     try:
-        images, masks = open_images(data, split, classes), open_masks(data, split, classes)
+        most = read_config(run)[0].max_pixels or MAX_PIXELS
+        images, masks = open_images(data, split, classes, most), open_masks(data, split, classes)
     except BeyondcamError as error:
         return Gallery(left_out={"every image": str(error)})
     here = {(s.name, s.manifest["recipe_hash"], *s.family): s for s in shelves(run, images)}
@@ -128,12 +130,11 @@ def _show(
         stored = shelf.read(image_id)
         small = replace(stored, size=stored.levels.shape[1:])  # a thumbnail needs no enlarged evidence
         shades = mpl.colormaps["inferno"](_resized(winners_of(small).levels, size), bytes=True)
-        threshold = AdaptiveThreshold() if row.threshold is None else row.threshold
         drawn = {
             f"{n}-map": (f"map of {row.recipe} for", Image.fromarray(shades[..., :3])),
             f"{n}-seed": (
                 f"seed of {row.recipe} for",
-                over(seed_labels(small, threshold)),
+                over(seed_labels(small, row.background_score)),
             ),
         }
         tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))

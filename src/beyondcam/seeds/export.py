@@ -6,6 +6,7 @@ from pathlib import Path
 
 from beyondcam.data import LabelledImages, coco, read_mask
 from beyondcam.evidence import Shelf, irn_bytes
+from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import path_below, write_json, write_whole
 
 
@@ -23,7 +24,7 @@ def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -
             number += 1
         numbers[number] = i
     labelled = (
-        (number, images.file_name(i), read_mask(path_below(seeds / "masks", i, ".png")).numpy())
+        (number, images.file_name(i), read_mask(path_below(seeds / "masks", i, ".png"), MAX_SIZE).numpy())
         for number, i in numbers.items()
         if i not in left_out
     )

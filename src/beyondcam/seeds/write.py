@@ -1,8 +1,9 @@
-"""Seeds: evidence and a threshold → label images."""
+"""The seeds of a split, as files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,39 +11,13 @@ from numpy.typing import NDArray
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Evidence, Shelf, Threshold, threshold_level, winners_of, won_by
+from beyondcam.evidence import Shelf, Threshold
 from beyondcam.files import ahead
 from beyondcam.label_images import LabelFolder
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
-
-
-def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 0.0) -> NDArray[np.uint8]:
-    """Cut evidence at a threshold: each pixel becomes the class with the most evidence, or background.
-
-    Parameters
-    ----------
-    evidence
-        of one image.
-    threshold
-        τ in [0, 1], on v, or one for each class.
-    band
-        pixels whose √v is within it of √τ are void: the field's two thresholds, (√τ ± band)². Pixels whose v
-        is 0 are background all the same.
-
-    Returns
-    -------
-    The seed, uint8 (H, W) at the picture's size as stored: 0 background, k class k, 255 void.
-
-    """
-    winners = winners_of(evidence)
-    labels, won = won_by(winners)
-    threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
-    low, high = np.zeros((2, 256), np.int64)  # levels by label
-    for label, tau in zip(labels, threshold.values(won), strict=True):
-        low[label], high[label] = (threshold_level(max(0.0, tau**0.5 + side) ** 2) for side in (-band, band))
-    seed = np.where(winners.levels > high[winners.labels], winners.labels, np.uint8(VOID))
-    return np.where(winners.levels > low[winners.labels], seed, np.uint8(0))
+from beyondcam.seeds.confidence import Found, found_in, write_confidences
+from beyondcam.seeds.labels import seed_labels
 
 
 @dataclass(frozen=True)
@@ -52,16 +27,34 @@ class Written:
     Attributes
     ----------
     void : share of the pixels that are void.
+    shown : images in whose seed a class can be seen.
     judged : images whose mask could be read.
     right : share of their other pixels that is right; None without any.
+    areas : class → the median share of the picture that it takes where the seed shows it.
+    expected : the mean IoU to be expected, see `write_confidences`; None without a second recipe.
+    worst : images by their confidence, the least trustworthy first; none without a second recipe.
     left_out : images without a seed, with the reason.
 
     """
 
     void: float
+    shown: int
     judged: int
     right: float | None
+    areas: dict[str, float]
+    expected: float | None
+    worst: list[str]
     left_out: dict[str, str]
+
+
+class _Seed(NamedTuple):
+    """What is counted of an image's seed."""
+
+    pixels: int
+    void: int
+    judged: int  # pixels that are void neither here nor in the mask
+    right: int  # of these
+    found: list[Found]
 
 
 def write_seeds(
@@ -71,24 +64,28 @@ def write_seeds(
     out: Path,
     *,
     band: float = 0.0,
+    second: tuple[Shelf, Threshold] | None = None,
     masks: Masks | None = None,
     log: Callable[[str], None] = print,
 ) -> Written:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
 
+    With a `second` recipe and its threshold, `out/confidence-SPLIT.csv` says how far to trust each seed.
     Seeds that an earlier call wrote of this split, of photos that have none now, are deleted, and `log` is
     told. Raises `BeyondcamError` where `out` holds data, label images of other classes, or other programs'
     files.
     """
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
-    before = {name for name, split in folder.names.items() if split == images.split}
+    before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)
 
-    def write(image_id: str) -> tuple[int, ...]:
-        """The seed's pixels, its void ones, those that a mask judges, and those of them that are right."""
-        labels = seed_labels(shelf.read(image_id), threshold, band)
+    def write(image_id: str) -> _Seed:
+        evidence = shelf.read(image_id)
+        labels = seed_labels(evidence, threshold, band)
         folder.write(image_id, labels, images.read(image_id))
-        return labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks)
+        other = (second[0].read(image_id), second[1]) if second else None
+        found = found_in(labels, evidence, other)
+        return _Seed(labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), found)
 
     written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
     outcome = Outcome.of(zip(images.ids, written, strict=True))
@@ -96,10 +93,24 @@ def write_seeds(
     folder.drop({*images.ids, *gone} - outcome.results.keys())
     if gone:
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
-    counted = list(outcome.results.values())
-    pixels, void, judged, right = np.sum(counted, 0) if counted else (0, 0, 0, 0)
-    masked = sum(counts[2] > 0 for counts in counted)
-    return Written(void / max(1, pixels), masked, right / judged if judged else None, outcome.left_out)
+    seeds = outcome.results
+    pixels, void, judged, right = (
+        np.array([seed[:4] for seed in seeds.values()]).reshape(-1, 4).sum(0).tolist()
+    )
+    areas: dict[str, list[float]] = {name: [] for name in images.classes}
+    for found in (found for seed in seeds.values() for found in seed.found if found.area):
+        areas[images.classes[found.label - 1]].append(found.area)
+    expected, worst = None, list[str]()
+    if second:
+        expected, worst = write_confidences(images, {i: seed.found for i, seed in seeds.items()}, out)
+    return Written(
+        void=void / max(1, pixels),
+        shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
+        judged=sum(seed.judged > 0 for seed in seeds.values()),
+        right=right / judged if judged else None,
+        areas={name: float(np.median(some)) for name, some in areas.items() if some},
+        expected=expected, worst=worst, left_out=outcome.left_out,
+    )  # fmt: skip
 
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:

@@ -61,10 +61,12 @@ class Segmenter(Network):
         """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
 
         The whole photo is resized to the network's input. `allowed` limits the labels to background and these
-        classes.
+        classes. Raises `BeyondcamError` where the network gives no numbers.
         """
         x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
         logits = self.averaged(x)
+        if not logits.isfinite().all():
+            raise BeyondcamError("the network gives NaN or infinite numbers for it")
         kept = range(len(self.classes)) if allowed is None else sorted(allowed)
         return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
 

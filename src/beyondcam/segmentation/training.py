@@ -22,7 +22,7 @@ from beyondcam.perturbations import View
 from beyondcam.progress import track
 from beyondcam.segmentation.config import SegmentConfig
 from beyondcam.segmentation.network import MADE_BY, Segmenter, build_segmenter
-from beyondcam.training.checkpoint import CHECKPOINT, locked, read_checkpoint, write_weights
+from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
 from beyondcam.training.loop import Log, Trainer
 from beyondcam.training.samples import Batch, Samples, draw_batches, random_view
 
@@ -123,7 +123,7 @@ def train_segmenter(
         label_loss, config, config.epochs, fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
     )  # fmt: skip
-    with locked(out, fabric):
+    with alone_in(out, fabric):
         if fabric.is_global_zero:
             write_json(out / "segment.json", about)
         progress = trainer.fit(out, key, state)

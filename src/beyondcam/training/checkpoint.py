@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,13 +14,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import write_whole
+from beyondcam.files import locked, write_whole
 
 if TYPE_CHECKING:  # importing it takes as long as importing torch
     from lightning_fabric import Fabric
-
-if sys.platform != "win32":
-    import fcntl
 
 CHECKPOINT = "checkpoint.pt"
 """In the folder that a training writes to, from its first whole epoch until it is done."""
@@ -31,25 +26,19 @@ State = dict[str, Any]
 
 
 @contextmanager
-def locked(folder: Path, fabric: "Fabric") -> Iterator[None]:
+def alone_in(folder: Path, fabric: "Fabric") -> Iterator[None]:
     """Make a folder and keep other trainings out of it until this one ends, even by a kill.
 
     Of several processes the first does so. Raises `BeyondcamError` where another training is at work there.
     """
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
-        if fabric.is_global_zero and sys.platform != "win32":
-            descriptor = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, descriptor)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(folder, wait=False))
             except BlockingIOError:
                 raise BeyondcamError(
                     f"{folder}: another training is at work there; wait for its end"
                 ) from None
-            except OSError:  # some network file systems cannot lock a folder
-                pass
         yield
 
 
@@ -87,11 +76,14 @@ def restore(network: nn.Module, path: Path, what: str, made_by: str) -> str:
     """
     try:
         content = path.read_bytes()
-        network.load_state_dict(safetensors.torch.load(content))
+        weights = safetensors.torch.load(content)
+        network.load_state_dict(weights)
     except FileNotFoundError:
         raise BeyondcamError(f"{path}: not there; `{made_by}`, run to its end, makes it") from None
     except (OSError, SafetensorError) as error:
         raise BeyondcamError(f"{path}: not {what} ({error})") from None
     except RuntimeError:
         raise BeyondcamError(f"{path}: not {what}, as the settings beside it have it") from None
+    if not all(values.isfinite().all() for values in weights.values()):
+        raise BeyondcamError(f"{path}: holds NaN or infinite weights; `{made_by}` makes it anew")
     return hashlib.sha256(content).hexdigest()[:10]

@@ -1,0 +1,35 @@
+"""Evidence and a threshold → a label image."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import VOID
+from beyondcam.evidence import Evidence, Threshold, threshold_level, winners_of, won_by
+
+
+def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 0.0) -> NDArray[np.uint8]:
+    """Cut evidence at a threshold: each pixel becomes the class with the most evidence, or background.
+
+    Parameters
+    ----------
+    evidence
+        of one image.
+    threshold
+        τ in [0, 1], on v, or one for each class.
+    band
+        pixels whose √v is within it of √τ are void: the field's two thresholds, (√τ ± band)². Pixels whose v
+        is 0 are background all the same.
+
+    Returns
+    -------
+    The seed, uint8 (H, W) at the picture's size as stored: 0 background, k class k, 255 void.
+
+    """
+    winners = winners_of(evidence)
+    labels, won = won_by(winners)
+    threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
+    low, high = np.zeros((2, 256), np.int64)  # levels by label
+    for label, tau in zip(labels, threshold.values(won), strict=True):
+        low[label], high[label] = (threshold_level(max(0.0, tau**0.5 + side) ** 2) for side in (-band, band))
+    seed = np.where(winners.levels > high[winners.labels], winners.labels, np.uint8(VOID))
+    return np.where(winners.levels > low[winners.labels], seed, np.uint8(0))
