@@ -189,7 +189,7 @@ def test_data_without_masks_have_none() -> None:
     bc.register_data("bare", images)
     assert bc.open_images("bare:", "all").data == "bare:"
     assert bc.open_masks("bare:", "all") is None
-    complaint(lambda: bc.open_images("barn:", "all"), "data: barn:", "folder:PATH or bare:PLACE")
+    complaint(lambda: bc.open_images("barn:", "all"), "data: barn:", "folder:PATH", " or bare:PLACE")
 
 
 def test_a_study_of_an_installed_package_is_listed_and_run(installed: Path, beyondcam: Command) -> None:
