@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+import gpu
 import results
 from beyondcam.evidence import Winners
 from beyondcam.metrics import ImageTally
@@ -163,3 +165,18 @@ def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
     assert measured.mean(constant(10))[0] == 8 / 20
     background = Measured(images, 1, first=0).mean(constant(200))[0]
     assert background == pytest.approx((4 / 8 + 24 / 28) / 2)
+
+
+def test_gpu_runs_on_a_cpu_and_says_what_it_could_not_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu.main(["--tiny"])
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    figures = (
+        "cam, images/s end to end", "fast, images/s end to end", "best, images/s end to end",
+        "best without refinement, images/s end to end", "fast / bare passes (bar: ≤ 1.5)",
+        "best / bare passes (bar: ≤ 1.25)", "score, images/s", "seeds, images/s",
+        "training / bare steps (bar: ≤ 1.15)", "views/s in bf16, batch 8", "saliency, ours, images/s",
+    )  # fmt: skip
+    assert all(float(lines[name]) > 0 for name in figures)
+    if not torch.cuda.is_available():
+        assert lines["best, share of the time that the GPU is idle"] == gpu.NOT_MEASURED
+        assert lines["largest difference from the CPU (bar: 0.001)"] == gpu.NOT_MEASURED
