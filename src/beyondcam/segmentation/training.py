@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from beyondcam.data import VOID, LabelledImages, Photo
-from beyondcam.devices import all_of, open_fabric, to_device, total_of
+from beyondcam.devices import all_of, open_fabric, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, hash_of, read_json, write_json
 from beyondcam.label_images import check_size
@@ -46,10 +46,10 @@ def train_segmenter(
 
     `trained_on` says what the labels are, and is kept in `segment.json`. Killed at any moment, the same call
     goes on after the last whole epoch and ends with the bytes of an undisturbed run; finished, it is not done
-    again. Under torchrun the processes share the rows of every batch; each one's batch norm and dropout see
-    its own. Returns the images left out, with the reason; of several processes the first returns them all,
-    the others none. Raises `BeyondcamError` where nothing can be learnt, training diverges, `out` has a
-    network of other labels or settings, or another training is at work there.
+    again. Under torchrun the processes share the rows of every batch; each one's dropout sees its own, and so
+    does batch norm except between GPUs. Returns the images left out, with the reason; of several processes
+    the first returns them all, the others none. Raises `BeyondcamError` where nothing can be learnt, training
+    diverges, `out` has a network of other labels or settings, or another training is at work there.
     """
     about = {
         "config": json.loads(config.model_dump_json()),
@@ -89,7 +89,7 @@ def train_segmenter(
         pretrained=config.pretrained and not state, weights=None if state else config.weights,
         mirror=config.flip,
     )  # fmt: skip
-    segmenter = to_device(segmenter, fabric)
+    segmenter = synchronised(to_device(segmenter, fabric), fabric)
     encoder = segmenter.network.get_submodule("encoder")
     trainer = Trainer(
         segmenter, _optimizer(segmenter, encoder, config),
