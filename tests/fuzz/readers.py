@@ -8,6 +8,7 @@ the same inputs. The readers run in a process of their own, since a decoder may 
 """
 
 import argparse
+import copy
 import itertools
 import json
 import resource
@@ -96,9 +97,9 @@ def _change(tree: object, rng: np.random.Generator) -> None:
         if rng.random() < 0.2:
             del tree[key]
         elif isinstance(tree, list) and rng.random() < 0.3:
-            tree.append(inner)
+            tree.append(copy.deepcopy(inner))
         else:
-            tree[key] = VALUES[rng.integers(len(VALUES))]
+            tree[key] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
         return
 
 
