@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
@@ -164,6 +164,16 @@ class Curve(Origin):
     reference_levels: dict[RuleName, int] | None = None  # of the reference's
     dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
     ndr_recall: list[float | None] | None = None
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        recalls = self.dr_recall or (), self.ndr_recall or ()
+        if len(self.threshold) != len(self.miou) or len(recalls[0]) != len(recalls[1]):
+            raise ValueError("its lists differ in length")
+        for levels, of in ((self.levels, self.threshold), (self.reference_levels or {}, recalls[0])):
+            if not all(0 <= level < len(of) for level in levels.values()):
+                raise ValueError("a level is beyond its list")
+        return self
 
 
 class TrainedOn(Record):
