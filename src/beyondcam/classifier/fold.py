@@ -17,7 +17,7 @@ from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.errors import BeyondcamError
 
 SAME = 1e-3
-"""How far the scores of a folded network may be from its own, as a share of the largest; in half, 0.05."""
+"""How far scores may change when norms are folded, as a share of the largest; in half precision, 0.05."""
 
 
 def folded(classifier: Classifier) -> Classifier:
@@ -155,5 +155,5 @@ class _Reads(TorchDispatchMode):
 
 
 def _without(norm: Any) -> nn.Module:
-    """What a norm does besides: timm's have an activation of their own."""
+    """The activation that timm's norms contain."""
     return nn.Identity() if type(norm) is nn.BatchNorm2d else nn.Sequential(norm.drop, norm.act)

@@ -19,8 +19,8 @@ from beyondcam.maps.forward import Forward, Needs
 class Captum(Map):
     """An attribution of `captum.attr` by its name, with its channels added up.
 
-    The passes that captum makes are its own, beside the one that other maps share; they are counted. Methods
-    that draw at random make the same draws in every batch, so the batch is part of the result.
+    Captum makes its own passes, besides the one that the other maps share; they are counted. Methods that
+    draw at random make the same draws in every batch, so the result depends on the batch.
 
     Parameters
     ----------

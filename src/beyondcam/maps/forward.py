@@ -81,7 +81,7 @@ class Forward:
     conv_inputs : float (B, K, h, w) each, if needed: the inputs of the convolutions over all channels that
         do not reduce the number of channels (after one that does, the next reads the same in fewer channels);
         what the head reads is the last.
-    passes : those that were made for maps since, beside this one.
+    passes : the number of further passes that were made for maps.
 
     """
 

@@ -233,7 +233,7 @@ class Workspace:
         return setup.on_images([i for i in setup.images.ids if i not in self.left_out])
 
     def cached(self, name: str, setup: Setup, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns, in JSON's types: computed once for a checkpoint and its images."""
+        """What `compute` returns, in JSON's types; it is called once for a checkpoint and its images."""
         path = self.folder / f"{name}-{hash_of((checkpoint_hash(setup.run), setup.images.ids))}.json"
         if not path.exists():
             write_json(path, compute())
