@@ -10,7 +10,7 @@ from beyondcam.cli.terminal import log
 
 
 def masks_command(
-    photos: Annotated[
+    data: Annotated[
         str, typer.Argument(metavar="PHOTOS", help="A folder for each class, or any other data.")
     ],
     out: Annotated[Path, typer.Option(help="The folder to make.")],
@@ -26,7 +26,7 @@ def masks_command(
     from beyondcam.job import make_masks
 
     given = {"split": "all", **{name: value for name, value in settings.items() if value is not None}}
-    config = settings_of(TrainConfig, {**given, "data": photos, "classes": names(classes)})
+    config = settings_of(TrainConfig, {**given, "data": data, "classes": names(classes)})
     fabric = open_fabric()
     keep_memory(fabric.device)
     end(make_masks(config, out, fabric, log, best=best))
