@@ -1,12 +1,12 @@
 """The mIoU of segmentation networks that are trained on each recipe's seeds.
 
     python benchmarks/segment.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals \
-        --row cam --row cam-ms --row best --row best:0.1 --several best --several truth
+        --name animals --row cam --row cam-ms --row best --row best:0.1 --several best --several truth
 
 RUN must have a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is
-RECIPE:THRESHOLD:VOID, as `beyondcam segment` takes them; RECIPE alone means RECIPE:blind:0. Maps what is
+RECIPE:THRESHOLD:VOID, as `beyondcam segment` takes them; RECIPE alone means RECIPE:adaptive:0. Maps what is
 missing, trains a network on each row's seeds and on the truth, all with the same schedule, scores them on
-`val`, and writes the section `segment` of docs/results.md. It can be stopped and resumed.
+`val`, and writes the section `segment-NAME` of docs/results.md. It can be stopped and resumed.
 """
 
 import argparse
@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="of the data set, for the section")
     parser.add_argument("--row", action="append", required=True, help="RECIPE[:THRESHOLD[:VOID]]")
     parser.add_argument(
         "--several", action="append", default=[], help="row (or truth) to train more than once"
@@ -102,7 +103,8 @@ def main() -> None:
     if arguments.schedule:
         body += schedules(run, images, masks, train, config, map(int, arguments.schedule.split(",")))
     words = " ".join(sys.argv[1:]).replace(data, shown(data))
-    write_section("segment", "Networks trained on the seeds", f"python benchmarks/segment.py {words}", body)
+    title = f"Networks trained on the seeds: {arguments.name}"
+    write_section(f"segment-{arguments.name}", title, f"python benchmarks/segment.py {words}", body)
 
 
 def map_missing(run: Path, images: LabelledImages, names: set[str]) -> None:

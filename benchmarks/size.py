@@ -7,18 +7,23 @@ docs/results.md. `--things` leaves the background out of the mean IoU.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from beyondcam.classifier import read_config
-from beyondcam.evidence import AdaptiveThreshold, find_shelf, level_threshold, threshold_level
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.masks import Masks
+from beyondcam.evidence import Threshold, find_shelf, level_threshold, threshold_level
 from beyondcam.metrics import ImageTally, Sweep, estimate, sample_weights, threshold_of
 from beyondcam.metrics.tally import Counts, above, iou, mean_iou, resampled
 from beyondcam.metrics.text import bounded
+from beyondcam.seeds import second_recipe, seed_labels
+from beyondcam.seeds.confidence import found_in
 from inputs import open_scored, tallies
 from results import change, shown, table, write_section
 
@@ -33,6 +38,11 @@ class Measured:
     images: Sequence[ImageTally]
     classes: int
     first: int  # of the classes in the mean: 0 with the background, 1 without
+    adaptive: Threshold  # of the rule `adaptive`
+
+    def default(self, tally: ImageTally) -> Counts:
+        """The levels of the rule `adaptive`."""
+        return self.adaptive.levels(tally.won)
 
     def by_class(self, levels: Levels) -> NDArray[np.float64]:
         """IoU (classes + 1, samples), the full sample first."""
@@ -58,11 +68,6 @@ class Measured:
     def oracles(self) -> Counts:
         """The level of each class with the highest IoU of that class: (classes + 1,)."""
         return np.nan_to_num(self.curves).argmax(1)
-
-
-def default(tally: ImageTally) -> Counts:
-    """The levels of the rule `adaptive`."""
-    return AdaptiveThreshold().levels(tally.won)
 
 
 def constant(level: int) -> Levels:
@@ -93,7 +98,7 @@ def section(measured: dict[str, Measured], megapixels: dict[str, float], blind: 
     """The table of recipes by threshold; `blind` are the levels of that rule."""
     rows = []
     for name, m in measured.items():
-        adaptive, level = m.mean(default), m.oracle()
+        adaptive, level = m.mean(m.default), m.oracle()
         one, each = m.mean(constant(level)), m.mean(of_class(m.oracles()))
         rows.append((
             f"`{name}`", f"{megapixels[name]:.2f}", bounded(*estimate(adaptive)),
@@ -112,12 +117,46 @@ def class_rows(measured: dict[str, Measured], names: Sequence[str]) -> str:
     """The table of classes: how many images show one, how large it is there, and its IoU."""
     rows = []
     images = next(iter(measured.values())).images
-    by_class = {name: m.by_class(default) for name, m in measured.items()}
+    by_class = {name: m.by_class(m.default) for name, m in measured.items()}
     for k, label in enumerate(names, start=1):
         areas = [t.counts[t.truths == k].sum() / t.counts.sum() for t in images if k in t.truths]
         area = f"{np.median(areas):.1%}" if areas else "–"
         rows.append((label, len(areas), area, *(bounded(*estimate(by_class[name][k])) for name in measured)))
     return table(*rows, head=("class", "images", "median area", *(f"`{name}`" for name in measured)))
+
+
+def confidence_rows(run: Path, images: LabelledImages, masks: Masks, measured: Mapping[str, Measured]) -> str:
+    """How well confidences rank the images by the mean IoU of their classes, and how near their mean is."""
+    rows = []
+    for name, m in measured.items():
+        shelf = find_shelf(run, images, name)
+        other = second_recipe(run, images, shelf)
+        if other is None:
+            continue
+        threshold = threshold_of(run, other, images, "adaptive")
+        pairs = []  # confidence and IoU of each image with a class
+        for i in images.ids:
+            evidence = shelf.read(i) if shelf.path(i).exists() else None
+            if evidence is None or not evidence.targets:
+                continue
+            seed, truth = seed_labels(evidence, m.adaptive), masks.truth(i, evidence.size)
+            found = found_in(seed, evidence, (other.read(i), threshold))
+            ious = [iou_of(seed, truth, one.label) for one in found]
+            pairs.append((np.mean([one.confidence for one in found]), np.mean(ious)))
+        values = np.array(pairs)
+        drawn = [values[np.repeat(np.arange(len(values)), w)] for w in sample_weights(len(values))]
+        rho = bounded(*estimate(np.array([spearmanr(*some.T).statistic for some in drawn])))
+        means = (*values.mean(0).tolist(), m.mean(m.default)[0])
+        rows.append((f"`{name}`", f"`{other.name}`", rho, *(f"{mean:.3f}" for mean in means)))
+    head = ("recipe", "agrees with", "Spearman's ρ", "mean confidence", "mean IoU of an image", "mean IoU")
+    return table(*rows, head=head)
+
+
+def iou_of(seed: NDArray[np.uint8], truth: NDArray[np.uint8], label: int) -> float:
+    """The IoU of a label in an image, void left out."""
+    known = truth != VOID
+    here, there = (seed == label) & known, truth == label
+    return float((here & there).sum() / max(1, (here | there).sum()))
 
 
 def main() -> None:
@@ -135,13 +174,16 @@ def main() -> None:
     for name in arguments.recipe:
         shelf = find_shelf(arguments.run, images, name)
         counted = tallies(arguments.run, images, masks, name)
-        measured[name] = Measured(counted, len(classes), int(arguments.things))
+        adaptive = threshold_of(arguments.run, shelf, images, "adaptive")
+        measured[name] = Measured(counted, len(classes), int(arguments.things), adaptive)
         cost, agreed = shelf.cost(), threshold_of(arguments.run, shelf, images, "blind").value
         megapixels[name] = cost["megapixels"] if cost else np.nan
         blind[name] = threshold_level(agreed or 0.0)
-    first, *others = measured
+    first, *_ = measured
+    others = {name: m for name, m in measured.items() if name != first}
     pairs = [
-        (f"`{name}`", change(measured[first].mean(default) - measured[name].mean(default))) for name in others
+        (f"`{name}`", change(measured[first].mean(measured[first].default) - m.mean(m.default)))
+        for name, m in others.items()
     ]
     mean = "mean IoU without the background" if arguments.things else "mIoU"
     body = (
@@ -150,7 +192,9 @@ def main() -> None:
         "are chosen on the scored masks: upper bounds. The last of them is the mean of the IoUs of single "
         f"images.\n\n{section(measured, megapixels, blind)}\n\nIoU by class, `adaptive`:\n\n"
         f"{class_rows(measured, classes)}\n\n`{first}` minus another, `adaptive`, paired:\n\n"
-        f"{table(*pairs, head=('recipe', mean))}"
+        f"{table(*pairs, head=('recipe', mean))}\n\nConfidence, from the agreement of two recipes and the "
+        "classifier's scores (no mask), beside the truth:\n\n"
+        f"{confidence_rows(arguments.run, images, masks, measured)}"
     )
     words = [f"--run {arguments.run} --name {arguments.name} --val {arguments.val}"]
     words += ["--things"] * arguments.things + [f"--recipe {name}" for name in arguments.recipe]

@@ -11,8 +11,9 @@ from scipy import stats
 
 import gpu
 import results
-from beyondcam.evidence import Winners
+from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
+from kill import differences, files_of
 from rows import score_row
 from segment import TableRow, correlations, over_seeds
 from size import Measured, best_of_each, constant, of_class
@@ -157,13 +158,13 @@ def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
         truth = np.zeros((4, 4), np.uint8)
         truth[0] = 1
         images.append(ImageTally.of(Winners(np.ones((4, 4), np.uint8), levels), truth))
-    measured = Measured(images, 1, first=1)
+    measured = Measured(images, 1, first=1, adaptive=AdaptiveThreshold())
     assert best_of_each(images) == 1
     # at the level 10 both things and the second ground are found: 8 of 20; at 200 the second thing: 4 of 8
     assert measured.oracle() == 200
     assert measured.mean(constant(200))[0] == measured.mean(of_class(measured.oracles()))[0] == 4 / 8
     assert measured.mean(constant(10))[0] == 8 / 20
-    background = Measured(images, 1, first=0).mean(constant(200))[0]
+    background = Measured(images, 1, first=0, adaptive=AdaptiveThreshold()).mean(constant(200))[0]
     assert background == pytest.approx((4 / 8 + 24 / 28) / 2)
 
 
@@ -180,3 +181,26 @@ def test_gpu_runs_on_a_cpu_and_says_what_it_could_not_measure(capsys: pytest.Cap
     if not torch.cuda.is_available():
         assert lines["best, share of the time that the GPU is idle"] == gpu.NOT_MEASURED
         assert lines["largest difference from the CPU (bar: 0.001)"] == gpu.NOT_MEASURED
+
+
+def test_what_differs_from_an_undisturbed_run_is_named(tmp_path: Path) -> None:
+    """Of a killed command: files missing, left over and other; what processes name, and costs, are not."""
+    for run, process in (("whole", "a1"), ("killed", "b2")):
+        shelf = tmp_path / run / "evidence"
+        (shelf / "photos").mkdir(parents=True)
+        (shelf / "photos" / f"{process}.csv").write_text("p,1\nq,2\n")
+        (shelf / f"cost-{process}.csv").write_text(process)
+        (shelf / "p.png").write_bytes(b"same")
+    (tmp_path / "killed/evidence/photos/c3.csv").write_text("q,2\n")  # written before and after the kill
+    whole, killed = (files_of(tmp_path / run) for run in ("whole", "killed"))
+    assert differences(whole, killed) == []
+    (tmp_path / "killed/evidence/p.png").write_bytes(b"other")
+    (tmp_path / "killed/.0123").touch()
+    (tmp_path / "killed/evidence/photos/c3.csv").write_text("r,3\n")
+    (tmp_path / "whole/evidence/q.png").touch()
+    assert differences(files_of(tmp_path / "whole"), files_of(tmp_path / "killed")) == [
+        ".0123 is left over",
+        "evidence/p.png differs",
+        "evidence/photos/* differs",
+        "evidence/q.png is missing",
+    ]

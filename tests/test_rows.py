@@ -36,7 +36,7 @@ CURVE = {
     "checkpoint": "2c", "data": "voc:/d", "split": "val", "seed": 0, "targets": "labels",
     "precision": "float32", "recipe": "crops", "recipe_hash": "9f", "classes": ["cat"],
     "threshold": [0.0, 1.0], "miou": [0.5, 0.25], "levels": {"oracle": 0},
-    "reference_levels": {"oracle": 7}, "dr_recall": [None, 0.5], "ndr_recall": [0.5, None],
+    "reference_levels": {"oracle": 1}, "dr_recall": [None, 0.5], "ndr_recall": [0.5, None],
 }  # fmt: skip
 NETWORK = {
     "name": "crops-blind-0", "trained_on": "seeds", "seeds_split": "train", "recipe": "crops",

@@ -205,8 +205,8 @@ def test_fixed_rule_takes_the_reference_at_a_threshold_of_its_own(small: SmallRu
 @pytest.mark.parametrize("witnesses", [False, True])
 def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path, witnesses: bool) -> None:
     """Counted pixel by pixel from the seeds; DR are the pixels that the reference's own seed has right."""
-    rng, ids = np.random.default_rng(5), ("a", "b", "c", "d")
-    small, seeds, shifts = SmallRun(tmp_path, ids), {}, {}
+    rng, ids = np.random.default_rng(7), ("a", "b", "c", "d")
+    small, seeds, falls = SmallRun(tmp_path, ids), {}, {}
     shelves = {name: [] for name in ("cam", "crops")}
     for name, some in shelves.items():
         for i in ids:
@@ -216,27 +216,27 @@ def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path, witness
         small.agree(Winners(TRUTH % VOID, np.where(TRUTH % VOID, 255, 0).astype(np.uint8)))
     for name, (shelf, *_) in shelves.items():
         threshold = threshold_of(small.run, shelf, small.images(), "adaptive")
-        shifts[name] = threshold.shift
-        seeds[name] = seeds_of(shelf, ids, threshold.shift)
+        falls[name] = threshold.fall
+        seeds[name] = seeds_of(shelf, ids, threshold.fall)
         if witnesses:  # who find what the truth is, void being background
             agreement = [
-                mean_iou_of(seeds_of(shelf, ids, shift), TRUTH % VOID) for shift in AdaptiveThreshold.SHIFTS
+                mean_iou_of(seeds_of(shelf, ids, fall), TRUTH % VOID) for fall in AdaptiveThreshold.FALLS
             ]
-            assert agreement[AdaptiveThreshold.SHIFTS.index(threshold.shift)] == max(agreement)
-    assert shifts == ({"cam": -0.05, "crops": 0.1} if witnesses else {"cam": 0, "crops": 0})
+            assert agreement[AdaptiveThreshold.FALLS.index(threshold.fall)] == max(agreement)
+    assert falls == ({"cam": 0.5, "crops": 0.0} if witnesses else {"cam": 0.3, "crops": 0.3})
     truth = np.broadcast_to(TRUTH, (len(ids), 4, 4))
     known, crops, cam = truth != VOID, seeds["crops"], seeds["cam"]
     row = small.score().row("crops", "adaptive")
     assert row.threshold is row.reference_threshold is None
-    assert row.shift == shifts["crops"]
+    assert row.fall == falls["crops"]
     assert row.miou == pytest.approx(mean_iou_of(crops, TRUTH))
     thing = known & (truth > 0)
     for metric, region in (("dr_recall", thing & (cam == truth)), ("ndr_recall", thing & (cam != truth))):
         assert row.metrics[metric] == pytest.approx((crops == truth)[region].mean())
 
 
-def seeds_of(shelf: Shelf, ids: tuple[str, ...], shift: float) -> np.ndarray:
-    return np.stack([seed_labels(shelf.read(i), AdaptiveThreshold(shift=shift)) for i in ids])
+def seeds_of(shelf: Shelf, ids: tuple[str, ...], fall: float) -> np.ndarray:
+    return np.stack([seed_labels(shelf.read(i), AdaptiveThreshold(fall=fall)) for i in ids])
 
 
 def mean_iou_of(seeds: np.ndarray, truth: np.ndarray) -> float:

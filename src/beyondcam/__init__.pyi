@@ -1,3 +1,4 @@
+from . import maps, metrics, perturbations, recipes, refinements, studies
 from .classifier import (
     Classifier,
     Clip,
@@ -60,10 +61,15 @@ __all__ = [
     "map_image",
     "map_split",
     "map_witnesses",
+    "maps",
+    "metrics",
     "open_images",
     "open_masks",
+    "perturbations",
     "plot",
     "read_photo",
+    "recipes",
+    "refinements",
     "register_data",
     "register_map",
     "register_masks",
@@ -72,6 +78,7 @@ __all__ = [
     "register_study",
     "score_split",
     "seed_labels",
+    "studies",
     "train_classifier",
     "train_segmenter",
     "wrap",

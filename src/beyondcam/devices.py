@@ -86,7 +86,7 @@ def synchronised(network: Network, fabric: Fabric) -> Network:
     """
     if fabric.world_size == 1 or fabric.device.type != "cuda":
         return network
-    from timm.layers import convert_sync_batchnorm
+    from timm.layers.norm_act import convert_sync_batchnorm
 
     return cast(Network, convert_sync_batchnorm(network))
 

@@ -55,11 +55,10 @@ def one_line(error: BaseException) -> str:
 
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error)
     if isinstance(error, ValidationError):
         fields, what = first_complaint(error)
-        text = f"{'.'.join(fields)}: {what}" if fields else what
-    text = printable(" ".join(text.split()))
+        return printable(f"{'.'.join(fields)}: {what}" if fields else what)
+    text = printable(" ".join(str(error).split()))
     return (text if len(text) <= 200 else f"{text[:200]} …") or type(error).__name__
 
 

@@ -41,9 +41,9 @@ def map_image(
     Parameters
     ----------
     net
-        a classifier that `wrap` or `load_classifier` gave, or a network that `wrap` needs no more to know
-        of, such as timm's. It is used in evaluation mode, on its device, and left as it is; for many
-        pictures `folded(classifier)` makes the passes faster.
+        a classifier of `wrap` or `load_classifier`, or a network that `wrap` takes without further arguments,
+        such as timm's. It runs in evaluation mode, on its device, and is left as it is. For many pictures,
+        `folded(classifier)` makes the passes faster.
     image
         a path, a PIL picture, an array (H, W, 3), a tensor (3, H, W) or a `Photo`; uint8, or floats in [0,
         1].
@@ -60,13 +60,14 @@ def map_image(
 
     Returns
     -------
-    float32 (k, H, W), raw, more being more evidence, in the order of `targets`; at the picture's size, or at
-    1,024 pixels a side where that is larger. It depends on (seed, image_id, recipe, classifier) alone.
+    float32 (k, H, W), not normalised, in the order of `targets`: the higher, the more evidence. It has the
+    picture's size, reduced to 1,024 pixels on the longer side if that is larger, and depends on (seed,
+    image_id, recipe, classifier) alone.
 
     Raises
     ------
     BeyondcamError
-        Where a class, recipe or picture is not there or not usable, or the network gives NaN.
+        If a class or recipe does not exist, the picture cannot be used, or the network gives NaN.
 
     Examples
     --------
@@ -94,7 +95,25 @@ def map_image(
 
 
 def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, float]]:
-    """The most probable classes of a picture, with their probabilities, highest first; see `map_image`."""
+    """Tell the most probable classes of a picture.
+
+    Parameters
+    ----------
+    net, image
+        as of `map_image`.
+    top
+        how many classes, or all where there are fewer.
+
+    Returns
+    -------
+    Names and probabilities (softmax, or sigmoid where an image may have several classes), highest first.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the picture or the network cannot be used.
+
+    """
     classifier = _classifier(net)
     with evaluating(classifier), torch.inference_mode(False):
         best = _top(classifier, as_photo(image), top)
@@ -128,7 +147,7 @@ def map_batch(
     Raises
     ------
     BeyondcamError
-        For inputs or targets of another shape, and a map that is not there.
+        If inputs or targets have another shape, or the map does not exist.
 
     """
     classifier = _classifier(net)

@@ -88,7 +88,20 @@ class Kinds(Registry[type[T]]):
     def add(self, part: type[T]) -> type[T]:
         """Register a class under the name that it gives itself; may be used as a decorator.
 
-        Raises `BeyondcamError` where it has no name or that of a built-in one.
+        Parameters
+        ----------
+        part
+            a subclass of the base, whose field `kind` has the name as its default.
+
+        Returns
+        -------
+        The class. One that is registered again under its name, as in a notebook, replaces the earlier.
+
+        Raises
+        ------
+        BeyondcamError
+            Where it is no such class, or its name is that of a built-in one.
+
         """
         return self.register(_kind(part), part)
 

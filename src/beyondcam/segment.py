@@ -95,7 +95,7 @@ def labels_of_seeds(
         mapped=sum(shelf.path(i).exists() for i in images.ids),
         threshold_rule=threshold if threshold.isalpha() else "fixed",
         threshold=value.value,
-        shift=value.shift,
+        fall=value.fall,
         void=band,
     )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")

@@ -10,10 +10,10 @@ from beyondcam.evidence import LEVELS, AdaptiveThreshold, Evidence, Threshold, w
 from beyondcam.seeds import seed_labels
 
 
-def plain(v: NDArray[np.float64], pixels: int, shift: float = 0.0) -> float:
+def plain(v: NDArray[np.float64], pixels: int, fall: float = 0.3) -> float:
     """The adaptive τ of a class that wins the pixels with evidence `v` of a picture of so many pixels."""
     area = sum(1 for value in v.ravel() if value > 0.5) / pixels
-    return 0.75 - 0.35 * area / (area + 0.2) + shift
+    return 0.75 - fall * area / (area + 0.2)
 
 
 def evidence_of(*levels: NDArray[np.uint8]) -> Evidence:
@@ -23,11 +23,11 @@ def evidence_of(*levels: NDArray[np.uint8]) -> Evidence:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 255), min_size=1, max_size=400), st.sampled_from(AdaptiveThreshold.SHIFTS))
-def test_an_adaptive_threshold_is_that_of_its_definition(levels: list[int], shift: float) -> None:
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=400), st.sampled_from(AdaptiveThreshold.FALLS))
+def test_an_adaptive_threshold_is_that_of_its_definition(levels: list[int], fall: float) -> None:
     won = np.bincount(levels, minlength=LEVELS)[None]
-    (tau,) = AdaptiveThreshold(shift=shift).values(won)
-    assert tau == pytest.approx(plain((np.array(levels) / 255) ** 2, len(levels), shift), abs=1e-9)
+    (tau,) = AdaptiveThreshold(fall=fall).values(won)
+    assert tau == pytest.approx(plain((np.array(levels) / 255) ** 2, len(levels), fall), abs=1e-9)
 
 
 def test_the_larger_the_thing_the_lower_its_threshold() -> None:
@@ -38,7 +38,7 @@ def test_the_larger_the_thing_the_lower_its_threshold() -> None:
         taus += AdaptiveThreshold().values(won_by(winners_of(evidence_of(levels)))[1]).tolist()
     assert taus == sorted(taus, reverse=True)
     assert taus[0] == pytest.approx(0.75, abs=1e-3)
-    assert taus[-1] == pytest.approx(0.75 - 0.35 / 1.2)
+    assert taus[-1] == pytest.approx(0.75 - 0.3 / 1.2)
 
 
 def test_every_class_of_an_image_has_its_own_threshold() -> None:
@@ -57,9 +57,9 @@ def test_every_class_of_an_image_has_its_own_threshold() -> None:
 
 def test_levels_rise_with_the_shift() -> None:
     won = np.random.default_rng(0).integers(0, 50, (3, LEVELS))
-    by_shift = AdaptiveThreshold.levels_by_shift(won)
-    for shift, levels in zip(AdaptiveThreshold.SHIFTS, by_shift, strict=True):
-        assert np.array_equal(levels, AdaptiveThreshold(shift=shift).levels(won))
+    by_shift = AdaptiveThreshold.levels_by_fall(won)
+    for fall, levels in zip(AdaptiveThreshold.FALLS, by_shift, strict=True):
+        assert np.array_equal(levels, AdaptiveThreshold(fall=fall).levels(won))
     assert (np.diff(by_shift, axis=0) > 0).all()
 
 

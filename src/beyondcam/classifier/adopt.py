@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load, save
-from torch import nn
+from safetensors.torch import save
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import Reversed
@@ -16,6 +15,7 @@ from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
 from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import write_json, write_whole
+from beyondcam.training.checkpoint import restore
 
 
 class Adopted(BaseModel):
@@ -58,11 +58,11 @@ def adopt_network(
         classifier that transformers saved, or `clip:DIR`, a CLIP; `PACKAGE.MODULE:FUNCTION`, a function
         without arguments that returns a `torch.nn.Module`, whose module is imported whenever the RUN is read.
     classes
-        Their names; by default those that the network tells.
+        Their names; by default those that the network has.
     weights
         A file of weights; of several state dicts in it, `FILE:KEY` says which.
     mean, std, size
-        Of the input, as `wrap` has them; by default what the network or its published weights tell.
+        Of the input, as for `wrap`; by default those of the network or of its published weights.
     single_label
         True for one class an image (softmax), False for any number (sigmoid).
     prompts
@@ -72,10 +72,14 @@ def adopt_network(
     log
         Takes messages for people.
 
+    Returns
+    -------
+    As `load_classifier` will read it from the RUN.
+
     Raises
     ------
     BeyondcamError
-        Where the network cannot be built, its weights do not fit, or something must be said, in one line.
+        If the network cannot be built, its weights do not fit, or an argument is missing.
 
     """
     run = Path(run)
@@ -86,11 +90,10 @@ def adopt_network(
     kind, _, name = model.partition(":")
     bgr = False
     if kind == "clip" and name:
-        if classes is None or weights is not None:
-            wrong = (
-                "classes: CLIP knows none of its own; name them" if classes is None else "weights: are in DIR"
-            )
-            raise BeyondcamError(wrong)
+        if classes is None:
+            raise BeyondcamError("classes: CLIP has none; name them")
+        if weights is not None:
+            raise BeyondcamError("weights: those of CLIP are in its folder; leave it out")
         clipped = clip(name, classes, prompts)
         classifier, config = clipped, clipped.vision_config
     else:
@@ -115,36 +118,20 @@ def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifi
         settings = Adopted.model_validate(content)
     except ValidationError as error:
         raise BeyondcamError(f"{run / 'config.json'}: adopted: {one_line(error)}") from None
-    try:
-        raw = path.read_bytes()
-        state = load(raw)
-    except FileNotFoundError:
-        raise BeyondcamError(f"{path}: not there; `beyondcam adopt` makes it") from None
-    except Exception as error:
-        raise BeyondcamError(f"{path}: not weights, or damaged ({error})") from error
+    file = path, f"weights of {settings.model}", "beyondcam adopt"
+    input_ = settings.mean, settings.std, settings.size
     classifier: Classifier
     if settings.model.startswith("clip:"):
-        classifier = Clip.empty(settings.config or {}, classes, settings.mean, settings.std, settings.size)
-        _restore(classifier, state, path, settings)
+        classifier = Clip.empty(settings.config or {}, classes, *input_)
+        checkpoint = restore(classifier, *file)
     else:
         with read_from(run / "config.json"):
             net = rebuild(settings.model, len(classes), settings.config)
-        _restore(net, state, path, settings)
+        checkpoint = restore(net, *file)
         shown = Reversed(net) if settings.bgr else net
-        classifier = Wrapped(
-            shown, classes, settings.mean, settings.std, settings.size, single_label=settings.single_label
-        )
-    classifier.checkpoint = hashlib.sha256(raw).hexdigest()[:10]
+        classifier = Wrapped(shown, classes, *input_, single_label=settings.single_label)
+    classifier.checkpoint = checkpoint
     return classifier
-
-
-def _restore(network: nn.Module, state: Any, path: Path, settings: Adopted) -> None:
-    try:
-        network.load_state_dict(state)
-    except RuntimeError:
-        raise BeyondcamError(
-            f"{path}: does not fit {settings.model}, as config.json beside it has it"
-        ) from None
 
 
 def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> None:

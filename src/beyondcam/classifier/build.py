@@ -1,4 +1,4 @@
-"""Backbones by name and their weights: the paper's ConvNet, or anything timm has, with options of its own.
+"""Backbones by name, and their weights: the paper's ConvNet, or any network of timm with its options.
 
 timm is imported where it is used: it takes seconds, and most commands never build one of its networks.
 """
@@ -121,7 +121,18 @@ def build_classifier(
 
 
 def imagenet_classifier() -> Classifier:
-    """EfficientNet-Lite0 as ImageNet-1k's classifier, head and bias included (softmax over 1,000 classes)."""
+    """EfficientNet-Lite0 as ImageNet-1k's classifier, with weights that pip has brought.
+
+    Returns
+    -------
+    Of 1,000 classes, one an image (softmax); inputs of 224 × 224 pixels; in training mode, on the CPU.
+
+    Raises
+    ------
+    MissingWeightsError
+        Where the package of the weights is not installed.
+
+    """
     backbone = "tf_efficientnet_lite0"
     whole, config = _timm_backbone(backbone, num_classes=1000)
     load_imagenet(whole, backbone, parameter=None)
@@ -134,12 +145,12 @@ def imagenet_classifier() -> Classifier:
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
     import timm
 
-    name, own = name_and_options(backbone)
+    name, numbers = name_and_options(backbone)
     check_known(name, "backbone", "neither convnet nor a name timm knows")
     try:
         if _of_tokens(name):
             options["dynamic_img_size"] = True
-        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **own)
+        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **numbers)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
         raise BeyondcamError(
             f"timm cannot build {backbone} so ({one_line(error)})", parameter="backbone"

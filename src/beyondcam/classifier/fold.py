@@ -17,7 +17,7 @@ from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.errors import BeyondcamError
 
 SAME = 1e-3
-"""How far the scores of a folded network may be from its own, as a share of the largest; in half, 0.05."""
+"""How far scores may change when norms are folded, as a share of the largest; in half precision, 0.05."""
 
 
 def folded(classifier: Classifier) -> Classifier:
@@ -26,11 +26,23 @@ def folded(classifier: Classifier) -> Classifier:
     In evaluation mode a batch norm only scales and shifts each channel, which a convolution's weights can do
     as well: scores, activations and gradients stay the same but for rounding, and passes get faster
     (docs/performance.md). A norm stays where more than it reads the convolution's output, and where either is
-    of a kind that is not known here. The copy is to be used, not trained; of a wrapped network it is
-    checked on noise.
+    of a kind that is not known here. The copy of a wrapped network is checked on noise.
 
-    The classifier itself is returned where it is in evaluation mode and has no batch norms or cannot be
-    copied. Raises `BeyondcamError` where it cannot be copied and is in training mode.
+    Parameters
+    ----------
+    classifier
+        on any device; it is left as it is.
+
+    Returns
+    -------
+    The copy, to be used and not to be trained; or the classifier itself, where it is in evaluation mode and
+    has no batch norms or cannot be copied.
+
+    Raises
+    ------
+    BeyondcamError
+        Where it cannot be copied and is in training mode.
+
     """
     training = classifier.training
     if not training and not any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules()):
@@ -143,5 +155,5 @@ class _Reads(TorchDispatchMode):
 
 
 def _without(norm: Any) -> nn.Module:
-    """What a norm does besides: timm's have an activation of their own."""
+    """The activation that timm's norms contain."""
     return nn.Identity() if type(norm) is nn.BatchNorm2d else nn.Sequential(norm.drop, norm.act)

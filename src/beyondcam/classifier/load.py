@@ -15,7 +15,23 @@ WEIGHTS = "classifier.safetensors"
 
 
 def load_classifier(run: Path | str) -> Classifier:
-    """The classifier of a RUN, in eval mode, on the CPU; its `checkpoint` is the hash of the file read."""
+    """Read the classifier of a RUN, trained here or adopted.
+
+    Parameters
+    ----------
+    run
+        a folder that `train_classifier`, `adopt_network` or their commands made.
+
+    Returns
+    -------
+    In evaluation mode, on the CPU; its `checkpoint` is the hash of the file read.
+
+    Raises
+    ------
+    BeyondcamError
+        Where there is none, its training is not finished, or its files are damaged or do not fit each other.
+
+    """
     run = Path(run)
     config, classes = read_config(run)
     adopted = read_json(run / "config.json", "beyondcam adopt").get("adopted")

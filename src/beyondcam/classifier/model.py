@@ -28,7 +28,7 @@ class Activations(NamedTuple):
 
 
 class Network(nn.Module):
-    """A network that is shown photos, and what is to be known of its input.
+    """A network that takes photos, with the mean, std and size of its input.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Network(nn.Module):
 
 
 class Classifier(Network):
-    """Any convolutional network, seen as backbone, 1×1 head and global average pooling.
+    """A classifier made of a backbone, a 1×1 head and global average pooling.
 
     `wrap` makes one of a network as it is; this constructor is for a backbone and a head apart, which it
     copies.
@@ -75,7 +75,7 @@ class Classifier(Network):
 
     Attributes
     ----------
-    checkpoint : the hash of the file that it was loaded from, as long as its weights are those; else None.
+    checkpoint : the hash of the file that it was loaded from; None once its weights have changed.
 
     """
 
@@ -146,10 +146,21 @@ class Classifier(Network):
 
 
 def fingerprint(classifier: Classifier) -> str:
-    """Ten hexadecimal digits that name a classifier: evidence of other digits is not taken for its own.
+    """Hash a classifier: evidence is kept under this name, so that no other classifier's is taken for it.
 
-    Those of the file that it was loaded from, if its weights are still the same; else of all that its
-    function depends on: weights, buffers, the settings of its modules, classes, mean, std and size.
+    For one that was loaded from a file, and whose weights have not changed since, it is the file's hash. Else
+    it is of all that the classifier's function depends on: weights, buffers, settings of modules, classes,
+    mean, std and size.
+
+    Parameters
+    ----------
+    classifier
+        on any device, in any mode; neither changes the digits.
+
+    Returns
+    -------
+    Ten hexadecimal digits.
+
     """
     return classifier.checkpoint or digest(classifier)
 

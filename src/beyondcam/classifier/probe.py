@@ -41,10 +41,10 @@ def quadrants(side: int) -> Tensor:
 
 
 def is_scrambled(features: Tensor) -> bool:
-    """Whether places of the features (6, K, h, w) of `quadrants` change with other quadrants than their own.
+    """Whether the places of the features (6, K, h, w) of `quadrants` are in another order than the photo's.
 
-    Tokens need not be in the order of rows. Where every place changes with every quadrant alike, as in small
-    grids and untrained networks, nothing can be told.
+    Each place should change most with the quadrant of the photo that it lies in. In small grids and untrained
+    networks all quadrants change all places equally, and the answer is no.
     """
     change = (features[1:5] - features[:1]).float().abs().mean(1)  # (4, h, w)
     share, quadrant = (change / change.sum(0)).max(0)

@@ -1,4 +1,4 @@
-"""Networks that others trained, by what they are called: `timm:NAME`, `hf:DIR` and so on."""
+"""Networks that others trained, by name: `timm:NAME`, `hf:DIR` and so on."""
 
 import importlib
 import json
@@ -98,7 +98,7 @@ def _of_function(model: str, weights: Path | None, log: Log) -> Source:
 
 
 def open_source(model: str, classes: Sequence[str] | None, weights: Path | None, log: Log) -> Source:
-    """The network that is called so, with its weights. Raises `BeyondcamError`."""
+    """The network of a name, with its weights. Raises `BeyondcamError`."""
     kind, _, name = model.partition(":")
     if not name:
         raise BeyondcamError(f"model: {model}: write {KINDS}")
@@ -173,7 +173,7 @@ def _called(model: str) -> nn.Module:
 
 
 def _fill(net: nn.Module, weights: Path) -> None:
-    """Fill a network with weights of its own names."""
+    """Load weights whose names are the network's."""
     found = {key: fits for key, state in read_states(weights).items() if (fits := by_name(net, state))}
     if len(found) != 1:
         which = f"several that fit, {' and '.join(found)}; say which: FILE:KEY" if found else "none that fit"

@@ -33,7 +33,7 @@ class Unpooled(NamedTuple):
 
 
 Later = Callable[[], Unpooled]
-"""An `Unpooled` that is worked out when asked for: most pooled tensors of a pass are gates, not scores."""
+"""An `Unpooled` that is computed on demand: most pooled tensors of a pass are gates, not scores."""
 
 
 class _Derived(NamedTuple):
@@ -78,7 +78,7 @@ class Tape(TorchFunctionMode):
         return later if isinstance(later, str) else later()
 
     def features(self, scores: Tensor) -> Tensor | str:
-        """What scores are made of, float (B, K, h, w), whose mean over places was taken; or why nothing is.
+        """The features, float (B, K, h, w), whose mean over places gives the scores; or why there are none.
 
         The features are in the autograd graph between the input and the scores.
         """
@@ -92,7 +92,7 @@ class Tape(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Do what is asked, and note it down."""
+        """Make the call, and record it."""
         del types
         kwargs = kwargs or {}
         dims = _pooled_dims(func, args, kwargs)
@@ -119,7 +119,7 @@ class Tape(TorchFunctionMode):
         self._derived = kept | {id(pooled): _Derived(pooled, features, lambda: start)}
 
     def _follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
-        """Note what a call makes of pooled tensors."""
+        """Record what a call makes of pooled tensors."""
         name = getattr(func, "__name__", str(func))
         if func in (F.linear, F.conv2d):
             self.weight = args[1] if len(args) > 1 else kwargs["weight"]

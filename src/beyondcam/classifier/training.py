@@ -76,9 +76,32 @@ def train_classifier(
     replaced when this one is done, and not before.
 
     Under torchrun the processes share the rows of every batch and average their gradients, which is the
-    training of one process, but for batch norm that is not frozen: it sees each process's own rows. Returns
-    the images left out, with the reason; of several processes the first returns them all, the others none.
-    Raises `BeyondcamError` where nothing can be learnt, training diverges, or another is at work in `run`.
+    training of one process, but for batch norm that is not frozen: it sees each process's own rows.
+
+    Parameters
+    ----------
+    images
+        photos and labels; those without a label are not used.
+    config
+        the settings; its `data`, `split` and `classes` are what `images` was opened by.
+    run
+        the folder to write.
+    val
+        images to report the mAP on.
+    fabric
+        Lightning's, which says on what devices and in how many processes; by default what there is.
+    log
+        takes messages for people.
+
+    Returns
+    -------
+    The images left out, with the reason; of several processes the first returns them all, the others none.
+
+    Raises
+    ------
+    BeyondcamError
+        Where nothing can be learnt, training diverges, or another training is at work in `run`.
+
     """
     ids = [i for i in images.ids if i in images.labels]
     if len(ids) < 2:

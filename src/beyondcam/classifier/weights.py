@@ -31,7 +31,7 @@ HARMLESS: list[Any] = [
 """Types besides tensors that checkpoints hold and that hold data alone: arguments, and numbers of numpy."""
 
 SHORTCUT = re.compile(r"downsample|shortcut|\.proj\.\d")
-"""In names of weights that some networks use before, and some after, the block that they pass by."""
+"""In names of the weights of shortcuts."""
 
 EQUAL = 5e-4
 """How far scores of two networks of one function may be apart, as a share of the largest."""
@@ -230,9 +230,10 @@ def _used(network: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def _matched(wanted: State, given: State, *, apart: bool) -> dict[str, str] | None:
-    """For each wanted tensor the given one that is the how-many-th of its shape; None where numbers differ.
+    """Pair tensors of one shape in their order; None where there are more on one side than on the other.
 
-    Those of shortcuts are counted `apart`, which some networks use before and some after what they pass by.
+    With `apart`, tensors of shortcuts are paired among themselves: some networks use a shortcut before the
+    block that it bypasses, and some after it.
     """
     by_shape: tuple[dict[Any, list[str]], ...] = (defaultdict(list), defaultdict(list))
     for groups, weights in zip(by_shape, (wanted, given), strict=True):

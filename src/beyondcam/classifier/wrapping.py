@@ -1,7 +1,7 @@
-"""Any image classifier, as it is, seen as scores and class activations.
+"""Any image classifier, as it is: its scores, and class activations where it has them.
 
-The user's own `forward` makes the scores. `Tape` follows it on the way and reads off where the scores came
-from. So nothing is taken apart, copied or trained again, and what is trained later is seen.
+The scores come from the network's own `forward`. While it runs, `Tape` records how they were made. So nothing
+is taken apart or copied, and later training of the network has its effect.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,11 +60,15 @@ class Trunk(nn.Module):
 
 
 class Wrapped(Classifier):
-    """A network of anybody's as a `Classifier`, referenced, not copied; made by `wrap`.
+    """Any network as a `Classifier`, referenced, not copied; `wrap` makes it.
 
-    It is shown images in evaluation mode and is left in the mode it was in; `train()` and `eval()` of this
-    object do nothing. Where its scores are no mean over places, `activations` raise `BeyondcamError` when
-    they are read, and the scores and their gradients are there all the same.
+    The network runs in evaluation mode and is left in the mode it was in; `train()` and `eval()` of this
+    object do nothing. If its scores are not a mean over places, reading `activations` raises
+    `BeyondcamError`; scores and their gradients work all the same.
+
+    Parameters
+    ----------
+    net, classes, mean, std, size, single_label, logits : as of `wrap`.
 
     Attributes
     ----------
@@ -158,13 +162,14 @@ def wrap(
     single_label: bool = True,
     logits: Callable[[Any], Tensor] | None = None,
 ) -> Wrapped:
-    """See any image classifier as a `Classifier`: of torchvision, timm or transformers, or your own.
+    """Make a `Classifier` of any image classifier: of torchvision, timm or transformers, or your own.
 
-    The network is referenced, not copied: what is trained later is seen, and its mode, parameters, gradients
-    and hooks stay as they are. It is tried on noise of its input size, seven images. Its scores are its own.
-    Class activations (and with them CAM) are there where a score is the mean over places of something: behind
-    global pooling may come norms and linear layers. Other networks (class tokens, flattened features, hidden
-    layers in the head) answer maps of gradients, and refuse the others in one line.
+    The network is referenced, not copied: later training has its effect, and mode, parameters, gradients and
+    hooks stay as they are. Its scores do not change. It is run once on seven images of noise.
+
+    Class activations, and with them CAM, exist if the network ends with global average pooling, followed by
+    norms and linear layers only. For other networks (class tokens, flattened features, hidden layers in the
+    head) maps of gradients work, and CAM raises an error that says why it does not.
 
     Parameters
     ----------
@@ -172,12 +177,12 @@ def wrap(
         takes normalised images (B, 3, H, W) and gives logits (B, C): a tensor, the entry `logits` of what it
         gives, or the only tensor of that shape in it.
     classes
-        C names, each once; by default those that the network, `weights` or ImageNet's number tell.
+        C names, each once; by default those of `weights` or of the network, or ImageNet's if it has 1,000.
     mean, std
         of the input's three channels, for pixels in [0, 1].
     size
-        side in pixels of the square input. These three come from timm's `pretrained_cfg` or what follows,
-        and must be given where none of these is there.
+        side in pixels of the square input. Mean, std and size are read from timm's `pretrained_cfg`,
+        `weights`, `processor` or `transform`; without any of these they must be given.
     weights
         the torchvision weights, such as `ResNet50_Weights.DEFAULT`, whose transforms the network takes.
     processor
@@ -187,12 +192,16 @@ def wrap(
     single_label
         True for one class an image (softmax), False for any number (sigmoid).
     logits
-        takes the logits (B, C) out of what the network gives, where that is ambiguous.
+        a function that takes the logits (B, C) out of what the network gives, if that is ambiguous.
+
+    Returns
+    -------
+    On the network's device.
 
     Raises
     ------
     BeyondcamError
-        Where something must be given, or the network cannot be used, in one line.
+        If an argument is missing, or the network cannot be used.
 
     Examples
     --------

@@ -70,6 +70,14 @@ class Clip(Classifier):
     Its scores are CLIP's own logits of the images. They are no mean of its activations: these are the logits
     that places would have.
 
+    Parameters
+    ----------
+    vision : transformers' image encoder, a `CLIPVisionTransformer`.
+    projection : linear, from its width to D.
+    embeddings : float (C, D), the unit embeddings of the classes.
+    scale : float (), what cosines are multiplied by to be logits.
+    classes, mean, std, size : as of `Classifier`.
+
     Attributes
     ----------
     weight : (C, D, 1, 1), the unit embeddings of the classes.
@@ -143,6 +151,10 @@ def clip(
         Sentences with `{}` where the class goes; the mean of their embeddings is taken.
     processor
         The model's `CLIPProcessor`; it is read from the folder where that is given.
+
+    Returns
+    -------
+    In evaluation mode, on the CPU.
 
     Raises
     ------

@@ -17,7 +17,7 @@ def adopt_command(
         str,
         typer.Option(
             metavar="KIND:NAME",
-            help="timm:NAME, torchvision:NAME, hf:DIR, clip:DIR, or PACKAGE.MODULE:FUNCTION, imported.",
+            help="timm:NAME, torchvision:NAME, hf:DIR, clip:DIR, or PACKAGE.MODULE:FUNCTION to import.",
         ),
     ],
     weights: Annotated[Path | None, typer.Option(metavar="FILE[:KEY]", help="Its weights.")] = None,

@@ -25,7 +25,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="D",
-        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH; the default is the RUN's own.",
+        help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON, folder:PATH or imagefolder:PATH; the default "
+        "is the RUN's own.",
     ),
 ]
 Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]

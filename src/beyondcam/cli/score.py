@@ -58,8 +58,8 @@ def score_command(
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
         log(
-            f"no rule blind, nor a shift of adaptive: no witnesses of --split {split} agree on anything; "
-            "`beyondcam map` maps them"
+            f"no rule blind, and adaptive as by default: no witnesses of --split {split} agree on "
+            "anything; `beyondcam map` maps them"
         )
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)

@@ -12,7 +12,11 @@ from beyondcam.cli.terminal import log
 def train_command(
     data: Annotated[
         str,
-        typer.Option(metavar="D", help="digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON or folder:PATH."),
+        typer.Option(
+            metavar="D",
+            help="A folder of photos, or digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON, folder:PATH or "
+            "imagefolder:PATH[:NEGATIVES].",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
     classes: Classes = None,

@@ -5,8 +5,9 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from beyondcam.data import coco, digits, folder, voc
+from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.palette import PALETTE
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, evenly
@@ -21,15 +22,21 @@ FORMS = {
     "voc": "voc:PATH",
     "coco": "coco:IMAGES_DIR:INSTANCES_JSON",
     "folder": "folder:PATH",
+    "imagefolder": "imagefolder:PATH[:NEGATIVES]",
 }
 """How data of the built-in sources are written."""
 
 SOURCES: Registry[Source] = Registry(
     "data source",
     "beyondcam.data",
-    {"digits": digits.images, "voc": voc.images, "coco": coco.images, "folder": folder.images},
+    {
+        "digits": digits.images,
+        "voc": voc.images,
+        "coco": coco.images,
+        "folder": folder.images,
+        "imagefolder": imagefolder.images,
+    },
 )
-register_data = SOURCES.register
 
 __all__ = [
     "MAX_PIXELS",
@@ -46,6 +53,7 @@ __all__ = [
     "parse",
     "read_mask",
     "read_photo",
+    "recognised",
     "register_data",
 ]
 
@@ -58,13 +66,18 @@ def open_images(
     Parameters
     ----------
     data
-        `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON` or `folder:PATH`.
+        `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON`, `folder:PATH`,
+        `imagefolder:PATH` or `imagefolder:PATH:NEGATIVES`; or the PATH alone, see `recognised`.
     split
         Its name.
     classes
         Those to keep, in this order; by default all.
     max_pixels
         Of a photo, as for `read_photo`.
+
+    Returns
+    -------
+    The images of the split. Photos are read when they are asked for.
 
     Raises
     ------
@@ -77,6 +90,30 @@ def open_images(
     return SOURCES.find(kind)(place, split, classes, max_pixels)
 
 
+def register_data(name: str, images: Source) -> Source:
+    """Add a source of images, for data written `NAME:PLACE`; see `register_masks` for their masks.
+
+    Parameters
+    ----------
+    name
+        what stands before the colon.
+    images
+        a function of the place (what follows the colon), the name of a split, the classes to keep (None for
+        all) and `max_pixels` (of a photo, as for `read_photo`) → `LabelledImages`.
+
+    Returns
+    -------
+    `images`.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the name is that of a built-in source.
+
+    """
+    return SOURCES.register(name, images)
+
+
 def is_digits(data: str) -> bool:
     """Whether the data are the embedded canvases, of whatever settings."""
     return data.partition(":")[0] == "digits"
@@ -84,8 +121,18 @@ def is_digits(data: str) -> bool:
 
 def parse(data: str) -> tuple[str, str]:
     """The kind of the data, a key of `SOURCES`, and the place that follows it. Raises `BeyondcamError`."""
-    kind, _, place = data.partition(":")
-    if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder")):
+    kind, _, place = recognised(data).partition(":")
+    if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder", "imagefolder")):
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
         raise BeyondcamError(f"data: {data}: write {', '.join(forms)} or {last}")
     return kind, place
+
+
+def recognised(data: str) -> str:
+    """Data with its kind in front: a folder's is told by what is in it; anything else stays as it is."""
+    root = Path(data)
+    if data.partition(":")[0] in SOURCES or not root.is_dir():
+        return data
+    if (root / "JPEGImages").is_dir():
+        return f"voc:{data}"
+    return f"folder:{data}" if (root / "images").is_dir() else f"imagefolder:{data}"

@@ -3,6 +3,7 @@
 Masks are for scoring. Training and maps never import this module; what may is told in docs/architecture.md.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,14 @@ SAMPLE = 8
 
 @dataclass(frozen=True)
 class Masks:
-    """The truth, for scoring. `read(id)` gives uint8 (H, W): 0 background, k class k, 255 void."""
+    """The truth, for scoring.
+
+    Attributes
+    ----------
+    classes : class k of a mask is `classes[k - 1]`.
+    read : id → uint8 (H, W), 0 background, k class k, 255 void; raises `BeyondcamError` naming the file.
+
+    """
 
     classes: tuple[str, ...]
     read: Callable[[str], Tensor]
@@ -44,10 +52,24 @@ class Masks:
 
 
 def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
-    """The masks of `data`, None where it has none. Raises `BeyondcamError`.
+    """Open the masks of data, to score by.
 
-    To score by, and for what says of itself that it has seen them: the rules `train`, `few` and `oracle`, and
-    `segment --truth`.
+    What has seen them says so of itself: the rules `train`, `few` and `oracle`, and `segment --truth`.
+
+    Parameters
+    ----------
+    data, split, classes
+        as of `open_images`.
+
+    Returns
+    -------
+    The masks, None where the data have none. One of them is read when it is asked for.
+
+    Raises
+    ------
+    BeyondcamError
+        Where there are no such data, or the masks surely number the classes otherwise.
+
     """
     kind, place = parse(data)
     return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
@@ -110,16 +132,22 @@ def _compare(
 ) -> None:
     """Raise `BeyondcamError` where masks surely do not number the classes as `known` does."""
     void_alone, agree, differ = [], 0, []
+    found, lost = (
+        Counter[str](),
+        Counter[str](),
+    )  # labels that a mask shows, or shows another class instead of
     for i in evenly(sorted(labels), SAMPLE):
         try:
             values = set(read_mask(path(i)).unique().tolist())
         except BeyondcamError:
             continue  # which says so when it is read
         shown, named = {known[v - 1] for v in values if 0 < v <= len(known)}, labels[i]
+        found.update(shown & named)
         if VOID in values and not shown:
             void_alone.append(i)
         elif shown - named and named - shown:
             differ.append(f"{path(i)} shows {min(shown - named)}, {i} is labelled {min(named - shown)}")
+            lost.update(named - shown)
         else:
             agree += 1
     if void_alone and not agree and not differ:
@@ -127,7 +155,7 @@ def _compare(
             f"{path(void_alone[0])}: holds no class but 255, which is void; write the number of a class, "
             f"which is its line in {numbering.name}"
         )
-    if len(differ) > agree:
+    if len(differ) > agree or any(times > 1 and not found[name] for name, times in lost.items()):
         raise BeyondcamError(
             f"{numbering}: must list the classes in the order that masks number them: {differ[0]}"
         )
@@ -188,4 +216,26 @@ MASKS: Registry[Source] = Registry(
 )
 """How the masks of each source in `beyondcam.data.SOURCES` are read; a source without an entry has none."""
 
-register_masks = MASKS.register
+
+def register_masks(name: str, masks: Source) -> Source:
+    """Add the masks of a source of images that `register_data` adds.
+
+    Parameters
+    ----------
+    name
+        that of the source.
+    masks
+        a function of the place, the name of a split and the classes to keep (None for all) → `Masks`, or
+        None where there are none.
+
+    Returns
+    -------
+    `masks`.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the name is that of a built-in source.
+
+    """
+    return MASKS.register(name, masks)

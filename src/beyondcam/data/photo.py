@@ -73,6 +73,10 @@ def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX
         A JPEG of more pixels is decoded at a reduced size; other formats and progressive JPEGs are refused,
         WebP from a third and TIFF and progressive JPEGs from half of it, since they take more memory.
 
+    Returns
+    -------
+    The picture; transparent pixels are white.
+
     Raises
     ------
     BeyondcamError

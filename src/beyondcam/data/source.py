@@ -25,6 +25,7 @@ class LabelledImages:
     Attributes
     ----------
     data : the data as `open_images` takes it, with absolute paths.
+    split : its name.
     classes : class c of `labels` is `classes[c]`.
     ids : the images of the split, in a fixed order.
     labels : id → indices of the classes present. An id without an entry is unlabelled.

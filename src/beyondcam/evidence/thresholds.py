@@ -21,7 +21,7 @@ class Threshold:
     """A constant background score τ in [0, 1] on v; None where each image and class has a τ of its own."""
 
     value: float | None
-    shift: float | None = None  # of an `AdaptiveThreshold`
+    fall: float | None = None  # of an `AdaptiveThreshold`
 
     def __str__(self) -> str:
         return f"{self.value:.3f}"
@@ -43,39 +43,38 @@ class AdaptiveThreshold(Threshold):
     fills the picture only parts have strong evidence, and a low τ adds the rest. With a the share of the
     picture that the class wins with v above ½,
 
-        τ = 0.75 - 0.35 a / (a + 0.2) + shift.
+        τ = 0.75 - fall · a / (a + 0.2).
 
-    The shift is one for a data set. The constants were chosen on masks of training images that the
-    classifiers were not trained on: 26 magnetic tiles, 94 VOC animals, 120 digits.
+    The fall is one for a data set. The constants were chosen on masks of training images that the
+    classifiers were not trained on: 52 magnetic tiles, 94 VOC animals, 120 digits.
 
     Examples
     --------
     >>> won = np.zeros((1, LEVELS), np.int64)
     >>> won[0, 255], won[0, 51] = 100, 900  # a thing of v = 1 on a ground of v = 0.04
     >>> AdaptiveThreshold().values(won).round(3)
-    array([0.633])
+    array([0.65])
 
     """
 
     value: float | None = None
-    shift: float = 0.0
+    fall: float = 0.3
 
     SMALL: ClassVar = 0.75  # τ of a thing of no size
-    FALL: ClassVar = 0.35  # how far below that τ may come
-    HALFWAY: ClassVar = 0.2  # the share of the picture at which it is half of that below
-    SHIFTS: ClassVar = (-0.1, -0.05, 0.0, 0.05, 0.1)
+    HALFWAY: ClassVar = 0.2  # the share of the picture at which τ has come down by half of the fall
+    FALLS: ClassVar = (0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
     def __str__(self) -> str:
-        return f"one for each image and class, shifted by {self.shift:+.2f}"
+        return f"one for each image and class, from {self.SMALL} down by up to {self.fall}"
 
     def values(self, won: Counts) -> NDArray[np.float64]:  # noqa: D102  (the base says it)
         area = won[:, threshold_level(0.5) + 1 :].sum(1) / won.sum()
-        return self.SMALL - self.FALL * area / (area + self.HALFWAY) + self.shift
+        return self.SMALL - self.fall * area / (area + self.HALFWAY)
 
     @classmethod
-    def levels_by_shift(cls, won: Counts) -> Counts:
-        """The levels at each of `SHIFTS`: (shifts, k)."""
-        return np.array([cls(shift=shift).levels(won) for shift in cls.SHIFTS])
+    def levels_by_fall(cls, won: Counts) -> Counts:
+        """The levels at each of `FALLS`, the lowest first: (falls, k)."""
+        return np.array([cls(fall=fall).levels(won) for fall in cls.FALLS])
 
 
 def won_by(winners: Winners) -> tuple[Counts, Counts]:

@@ -19,10 +19,24 @@ SAMPLE = 128
 def map_witnesses(
     classifier: Classifier, images: LabelledImages, out: Path, *, targets: Targets = "labels", **options: Any
 ) -> dict[str, str]:
-    """Write both witnesses' evidence for up to `SAMPLE` images of a split; `options` are `map_split`'s.
+    """Write what the rule `blind` finds its threshold from: two unlike maps of up to 128 images of a split.
 
-    It is kept under a split of its own, so that scores and seeds do not take it for a recipe's. Returns the
-    images left out, with the reason.
+    It is kept under a split of its own, so that scores and seeds do not take it for a recipe's.
+
+    Parameters
+    ----------
+    classifier, images, out, targets, **options
+        as of `map_split`.
+
+    Returns
+    -------
+    The images left out, with the reason.
+
+    Raises
+    ------
+    BeyondcamError
+        As `map_split` does.
+
     """
     recipes = {name: Cookbook().recipe(name) for name in WITNESSES}
     return map_split(classifier, witnessed(images, targets), recipes, out, targets=targets, **options)

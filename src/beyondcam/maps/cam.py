@@ -17,11 +17,9 @@ class CAM(Map):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import CAM, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> CAM()(run_forward(classifier, inputs, targets, CAM().needs)).shape
-    torch.Size([1, 7, 7])
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], "cam").shape
+    torch.Size([1, 224, 224])
 
     """
 

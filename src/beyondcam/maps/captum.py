@@ -19,8 +19,8 @@ from beyondcam.maps.forward import Forward, Needs
 class Captum(Map):
     """An attribution of `captum.attr` by its name, with its channels added up.
 
-    The passes that captum makes are its own, beside the one that other maps share; they are counted. Methods
-    that draw at random make the same draws in every batch, so the batch is part of the result.
+    Captum makes its own passes, besides the one that the other maps share; they are counted. Methods that
+    draw at random make the same draws in every batch, so the result depends on the batch.
 
     Parameters
     ----------
@@ -37,11 +37,9 @@ class Captum(Map):
 
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import Captum, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> inputs, targets = torch.rand(1, 3, 96, 96), torch.arange(1000)[None] == 207  # golden retriever
-    >>> saliency = Captum(method="Saliency", channels="max")
-    >>> saliency(run_forward(classifier, inputs, targets, saliency.needs)).shape
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 96, 96)
+    >>> saliency = bc.maps.Captum(method="Saliency", channels="max")
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], saliency).shape
     torch.Size([1, 96, 96])
 
     """

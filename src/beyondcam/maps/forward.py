@@ -81,7 +81,7 @@ class Forward:
     conv_inputs : float (B, K, h, w) each, if needed: the inputs of the convolutions over all channels that
         do not reduce the number of channels (after one that does, the next reads the same in fewer channels);
         what the head reads is the last.
-    passes : those that were made for maps since, beside this one.
+    passes : the number of further passes that were made for maps.
 
     """
 
@@ -131,10 +131,33 @@ class Forward:
 def run_forward(
     classifier: Classifier, inputs: Tensor, targets: Tensor, needs: Needs, masks: Tensor | None = None
 ) -> Forward:
-    """Run the classifier on normalised inputs (B, 3, H, W) for `targets`, bool (B, C).
+    """Run a classifier once, and keep what maps need of the pass.
 
-    The classifier's mode, parameters, their gradients and its hooks stay as they are. Raises `BeyondcamError`
-    for targets of another shape or type, and for layers that the backbone does not have or runs repeatedly.
+    The classifier's mode, parameters, their gradients and its hooks stay as they are.
+
+    Parameters
+    ----------
+    classifier
+        in evaluation mode.
+    inputs
+        float (B, 3, H, W), normalised.
+    targets
+        bool (B, C), the classes that maps are wanted for.
+    needs
+        what is kept.
+    masks
+        float (B, H, W) in [0, 1], what the inputs were multiplied by, if by anything.
+
+    Returns
+    -------
+    The pass, which a map turns into maps.
+
+    Raises
+    ------
+    BeyondcamError
+        For targets of another shape or type, and for layers that the backbone does not have or runs more than
+        once.
+
     """
     shape = (len(inputs), len(classifier.classes))
     if targets.shape != shape or targets.dtype != torch.bool:

@@ -17,12 +17,10 @@ class GradCAM(LayerMap):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import GradCAM, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> gradcam = GradCAM(layer="blocks.4")
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> gradcam(run_forward(classifier, inputs, targets, gradcam.needs)).shape
-    torch.Size([1, 14, 14])
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> method = bc.maps.GradCAM(layer="blocks.4")
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], method).shape
+    torch.Size([1, 224, 224])
 
     """
 

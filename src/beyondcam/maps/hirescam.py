@@ -17,12 +17,10 @@ class HiResCAM(LayerMap):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import HiResCAM, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> hirescam = HiResCAM(layer="blocks.4")
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> hirescam(run_forward(classifier, inputs, targets, hirescam.needs)).shape
-    torch.Size([1, 14, 14])
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> method = bc.maps.HiResCAM(layer="blocks.4")
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], method).shape
+    torch.Size([1, 224, 224])
 
     """
 

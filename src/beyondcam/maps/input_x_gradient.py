@@ -18,10 +18,8 @@ class InputXGradient(Map):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import InputXGradient, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> InputXGradient()(run_forward(classifier, inputs, targets, InputXGradient().needs)).shape
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], "input-x-gradient").shape
     torch.Size([1, 224, 224])
 
     """

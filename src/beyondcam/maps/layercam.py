@@ -16,12 +16,10 @@ class LayerCAM(LayerMap):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import LayerCAM, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> layercam = LayerCAM(layer="blocks.4")
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> layercam(run_forward(classifier, inputs, targets, layercam.needs)).shape
-    torch.Size([1, 14, 14])
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> method = bc.maps.LayerCAM(layer="blocks.4")
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], method).shape
+    torch.Size([1, 224, 224])
 
     """
 

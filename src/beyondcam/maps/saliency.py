@@ -15,10 +15,8 @@ class Saliency(Map):
     --------
     >>> import torch
     >>> import beyondcam as bc
-    >>> from beyondcam.maps import Saliency, run_forward
-    >>> classifier = bc.imagenet_classifier().eval()
-    >>> inputs, targets = torch.rand(1, 3, 224, 224), torch.arange(1000)[None] == 207  # golden retriever
-    >>> Saliency()(run_forward(classifier, inputs, targets, Saliency().needs)).shape
+    >>> classifier, inputs = bc.imagenet_classifier(), torch.rand(1, 3, 224, 224)
+    >>> bc.map_batch(classifier, inputs, ["golden retriever"], "saliency").shape
     torch.Size([1, 224, 224])
 
     """

@@ -24,7 +24,7 @@ from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
 from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
 from beyondcam.metrics.rows import Shown
-from beyondcam.metrics.tally import Absent, Counts, ImageTally, ShiftSweep, Sweep, resampled
+from beyondcam.metrics.tally import Absent, Counts, FallSweep, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
 
@@ -53,7 +53,7 @@ class RecipeLook(NamedTuple):
     tally: ImageTally  # counted against the mask
     agreeing: ImageTally | None  # counted against what the witnesses agree on, if there are any
     right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
-    shifts: NDArray[np.uint8]  # (n,), at how many shifts of the adaptive threshold each of them is right
+    falls: NDArray[np.uint8]  # (n,), at how many of `FALLS` each of them is right under the rule `adaptive`
     uncovered: float  # share of the pixels that no view covered
 
 
@@ -70,18 +70,18 @@ class Look:
         winners = winners_of(evidence)
         agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
         tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
-        is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_shift(tally.won)[..., None]
-        shifts = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
-        shifts[tally.labels] = is_above.sum(0)
+        is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_fall(tally.won)[..., None]
+        falls = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
+        falls[tally.labels] = is_above.sum(0)
         foreground = self.mask[(self.mask > 0) & (self.mask != VOID)]
-        look = RecipeLook(tally, agreeing, right, shifts[foreground, right], evidence.uncovered)
+        look = RecipeLook(tally, agreeing, right, falls[foreground, right], evidence.uncovered)
         return replace(self, recipes=(*self.recipes, look))
 
     @property
     def nbytes(self) -> int:
         """The memory of its pixels."""
         agreed = () if self.agreed is None else (self.agreed,)
-        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.shifts))
+        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.falls))
         return sum(pixels.nbytes for pixels in (self.mask, *agreed, *kept))
 
 
@@ -120,7 +120,7 @@ class RecipeCounts:
     def __init__(self, shelf: Shelf, classes: int) -> None:
         self.shelf = shelf
         self.scored, self.agreed = Sweep.of((), classes), Sweep.of((), classes)  # as tally and agreeing are
-        self.shifts = ShiftSweep.of((), classes)  # of agreeing
+        self.falls = FallSweep.of((), classes)  # of agreeing
         self.images: dict[str, ImageTally] = {}
         self.uncovered: list[float] = []
         self.dr_levels = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
@@ -137,7 +137,7 @@ class RecipeCounts:
     def add_agreeing(self, tally: ImageTally) -> None:
         """Add an image's counts against what the witnesses agree on."""
         self.agreed.add(tally)
-        self.shifts.add(tally)
+        self.falls.add(tally)
 
     def add_regions(
         self, look: RecipeLook, reference: RecipeLook, thresholds: Mapping[str, Threshold]
@@ -147,7 +147,7 @@ class RecipeCounts:
         self.joint += joint
         for rule, threshold in thresholds.items():
             if threshold.value is None:
-                levels = np.bincount(look.shifts[reference.shifts > _step(threshold)], minlength=LEVELS)
+                levels = np.bincount(look.falls[reference.falls > _step(threshold)], minlength=LEVELS)
             else:
                 levels = region_levels(joint, _step(threshold))
             self.dr_levels[rule].append(levels)
@@ -175,7 +175,7 @@ class RecipeCounts:
 
 
 def _step(threshold: Threshold) -> int:
-    """What a pixel's level, or its number of shifts, is above where it is foreground."""
+    """What a pixel's level, or its number of falls, is above where it is foreground."""
     if threshold.value is None:
-        return AdaptiveThreshold.SHIFTS.index(threshold.shift)
+        return AdaptiveThreshold.FALLS.index(threshold.fall)
     return threshold_level(threshold.value)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
@@ -93,7 +93,7 @@ class Row(Origin):
     recipe_hash: str
     threshold_rule: RuleName
     threshold: float | None  # None where each image and class has its own
-    shift: float | None = None  # of these
+    fall: float | None = None  # of these, see `AdaptiveThreshold`
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
     ci: Intervals  # 95 %, by name of metric
@@ -118,7 +118,7 @@ class Row(Origin):
     @property
     def background_score(self) -> Threshold:
         """The threshold."""
-        return Threshold(self.threshold) if self.shift is None else AdaptiveThreshold(shift=self.shift)
+        return Threshold(self.threshold) if self.fall is None else AdaptiveThreshold(fall=self.fall)
 
     @property
     def miou(self) -> float:
@@ -165,6 +165,16 @@ class Curve(Origin):
     dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
     ndr_recall: list[float | None] | None = None
 
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        recalls = self.dr_recall or (), self.ndr_recall or ()
+        if len(self.threshold) != len(self.miou) or len(recalls[0]) != len(recalls[1]):
+            raise ValueError("its lists differ in length")
+        for levels, of in ((self.levels, self.threshold), (self.reference_levels or {}, recalls[0])):
+            if not all(0 <= level < len(of) for level in levels.values()):
+                raise ValueError("a level is beyond its list")
+        return self
+
 
 class TrainedOn(Record):
     """The labels that a segmentation network was trained on; the truth comes from no recipe."""
@@ -178,7 +188,7 @@ class TrainedOn(Record):
     mapped: int | None  # images with evidence
     threshold_rule: RuleName | None
     threshold: float | None
-    shift: float | None = None  # of thresholds that each image and class has of its own
+    fall: float | None = None  # of thresholds of each image and class
     void: float | None  # how close to √τ the √v of a pixel was left void
 
 
@@ -223,12 +233,21 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 
 @dataclass(frozen=True)
 class Scores:
-    """What `score_split` returns."""
+    """What `score_split` returns.
+
+    Attributes
+    ----------
+    rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
+    comparisons : the paired differences between recipes, as in `comparisons.json`.
+    curves : NDR-Recall over the threshold of the reference CAM, for each recipe.
+    left_out : images, recipes and rules without a result → the reason.
+
+    """
 
     rows: list[Row] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)  # images, recipes and rules → the reason
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def extend(self, others: "Scores") -> None:
         """Add the scores of other recipes."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import AdaptiveThreshold, Threshold, level_threshold
-from beyondcam.metrics.tally import Absent, ShiftSweep, Sweep
+from beyondcam.metrics.tally import Absent, FallSweep, Sweep
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class ThresholdData:
 
     given: float | None = None  # τ from the caller
     agreed: Sweep | None = None  # against what the witnesses of the split agree on
-    shifts: ShiftSweep | None = None  # likewise, at every shift of the adaptive threshold
+    falls: FallSweep | None = None  # likewise, at every fall of the adaptive threshold
     few: Sweep | None = None  # against a few masks of another split
     train: Sweep | None = None  # against all masks of that split
     scored: Sweep | None = None  # against the masks that it is scored on
@@ -47,9 +47,8 @@ RULES = {
         Rule("fixed", "τ was given beforehand", lambda d: None if d.given is None else Threshold(d.given)),
         Rule(
             "adaptive",
-            "τ is found for each image and class in its own evidence; images, maps and image-level labels "
-            "shift them all",
-            lambda d: AdaptiveThreshold(shift=d.shifts.best("drop") if d.shifts else 0.0),
+            "τ is found for each image and class, the lower the more of the picture its evidence takes",
+            lambda d: AdaptiveThreshold(fall=d.falls.best("drop")) if d.falls else AdaptiveThreshold(),
         ),
         # "drop": a class of which nothing is agreed on counts only where it takes the place of what is
         Rule(

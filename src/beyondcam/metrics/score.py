@@ -45,12 +45,36 @@ def score_split(
 ) -> Scores:
     """Score all the evidence that a RUN holds for a split, or that `among` it, against the masks.
 
-    Each rule is answered for which there is something to choose τ on: `oracle` always, `blind` where the
-    witnesses are mapped, `train` and `few` where there is a `threshold_split`, `fixed` where a `threshold`
-    in [0, 1] is given; `reference_threshold` is then that of the reference CAM, by default the same. `absent`
-    is how a class that the masks lack counts in the mIoU, see `mean_iou`.
+    There are rows of each rule that has something to choose τ on: `oracle` always, `blind` where
+    `map_witnesses` was run.
 
-    Raises `BeyondcamError` where nothing can be scored, or a threshold is not in [0, 1].
+    Parameters
+    ----------
+    run
+        the RUN, or the folder that `map_split` wrote.
+    images, masks
+        of the split.
+    threshold_split
+        for rows of the rules `train` and `few`.
+    threshold
+        in [0, 1], for rows of the rule `fixed`.
+    reference_threshold
+        that of the reference CAM under `fixed`; by default the same.
+    absent
+        what a class that no mask shows does in the mIoU: "auto" leaves it out, or counts it 0 where it is
+        predicted; "drop" always leaves it out; "zero" always counts it 0.
+    among
+        the evidence to score; by default all there is.
+
+    Returns
+    -------
+    Rows, comparisons and curves; every figure is a share in [0, 1].
+
+    Raises
+    ------
+    BeyondcamError
+        Where nothing can be scored, or a threshold is not in [0, 1].
+
     """
     for parameter, value in (("threshold", threshold), ("reference_threshold", reference_threshold)):
         if value is not None:
@@ -175,7 +199,7 @@ class _Family:
         if counts.shelf is self.reference and self.task.reference_threshold is not None:
             given = self.task.reference_threshold
         data = ThresholdData(
-            given, counts.agreed, counts.shifts, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
+            given, counts.agreed, counts.falls, **self.sweeps.get(counts.shelf.manifest["recipe_hash"], {}),
             scored=counts.scored, absent=self.task.absent,
         )  # fmt: skip
         chosen = {name: rule.choose(data) for name, rule in RULES.items()}
@@ -202,7 +226,7 @@ class _Family:
         cost, split = counts.shelf.cost(), self.task.threshold_split
         row = Row(
             **self._recipe(counts.shelf),
-            threshold_rule=rule, threshold=threshold.value, shift=threshold.shift,
+            threshold_rule=rule, threshold=threshold.value, fall=threshold.fall,
             metrics=dict.fromkeys(METRICS) | {name: _number(drawn[0]) for name, drawn in samples.items()},
             iou={name: _number(drawn[0]) for name, drawn in by_class.items()},
             ci={name: interval(drawn[1:]) for name, drawn in samples.items()},

@@ -115,15 +115,15 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class ShiftSweep:
-    """Counts over a data set at every shift of the adaptive threshold."""
+class FallSweep:
+    """Counts over a data set at every fall of the adaptive threshold."""
 
-    counts: Counts  # (shifts, 3, classes + 1), of each shift as `ImageTally.at` has them
+    counts: Counts  # (falls, 3, classes + 1), of each fall as `ImageTally.at` has them
 
     @classmethod
-    def of(cls, tallies: Iterable[ImageTally], classes: int) -> "ShiftSweep":
+    def of(cls, tallies: Iterable[ImageTally], classes: int) -> "FallSweep":
         """Add up the images."""
-        sweep = cls(np.zeros((len(AdaptiveThreshold.SHIFTS), 3, classes + 1), np.int64))
+        sweep = cls(np.zeros((len(AdaptiveThreshold.FALLS), 3, classes + 1), np.int64))
         for tally in tallies:
             sweep.add(tally)
         return sweep
@@ -131,18 +131,18 @@ class ShiftSweep:
     def add(self, tally: ImageTally) -> None:
         """Add one image."""
         classes = self.counts.shape[-1] - 1
-        by_shift = [tally.at(levels, classes) for levels in AdaptiveThreshold.levels_by_shift(tally.won)]
-        self.counts[:] += np.array(by_shift)
+        by_fall = [tally.at(levels, classes) for levels in AdaptiveThreshold.levels_by_fall(tally.won)]
+        self.counts[:] += np.array(by_fall)
 
     def best(self, absent: Absent = "auto") -> float:
-        """The shift with the highest mean IoU, of several the one nearest to 0."""
+        """The fall with the highest mean IoU, of several the one nearest to the default."""
 
         def quality(n: int) -> tuple[float, float]:
             intersection, predicted, true = self.counts[n]
             miou = mean_iou(iou(intersection, predicted, true), true, absent)
-            return float(miou), -abs(AdaptiveThreshold.SHIFTS[n])
+            return float(miou), -abs(AdaptiveThreshold.FALLS[n] - AdaptiveThreshold.fall)
 
-        return AdaptiveThreshold.SHIFTS[max(range(len(self.counts)), key=quality)]
+        return AdaptiveThreshold.FALLS[max(range(len(self.counts)), key=quality)]
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:

@@ -23,13 +23,21 @@ from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
 from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
 from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
-from beyondcam.metrics.tally import ShiftSweep, Sweep, tallies_of
+from beyondcam.metrics.tally import FallSweep, Sweep, tallies_of
 from beyondcam.outcome import LeftOut, Outcome
 
 
 @dataclass(frozen=True)
 class ThresholdSplit:
-    """A split whose masks choose τ for another: all of them under the rule `train`, `few` under `few`."""
+    """A split whose masks choose τ for another.
+
+    Attributes
+    ----------
+    images : the split's.
+    masks : theirs, all of which the rule `train` takes.
+    few : ids of those that the rule `few` takes.
+
+    """
 
     images: LabelledImages
     masks: Masks
@@ -84,7 +92,7 @@ def threshold_of(
 ) -> Threshold:
     """A threshold on the evidence of a shelf, as `threshold` describes it.
 
-    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence, all shifted as is best
+    A value in [0, 1]; `adaptive`, one for each image and class from its own evidence, which falls as is best
     on what the split's witnesses agree on, if it has any; `blind`, the best constant on that;
     `few:ID,ID`, the best on the `masks` of these images; or `few`, `train` or `oracle` as `score` has found
     them.
@@ -145,11 +153,11 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
 
 
 def _adaptive(agreed: Consensus | None, shelf: Shelf, classes: int) -> AdaptiveThreshold:
-    """The threshold with the shift that is best on what witnesses agree on; without any, unshifted."""
+    """The threshold whose fall is best on what witnesses agree on, if there are any."""
     if agreed is None:
         return AdaptiveThreshold()
-    sweep = ShiftSweep.of(tallies_of(shelf, agreed.ids, agreed.masks), classes)
-    return AdaptiveThreshold(shift=sweep.best("drop"))
+    sweep = FallSweep.of(tallies_of(shelf, agreed.ids, agreed.masks), classes)
+    return AdaptiveThreshold(fall=sweep.best("drop"))
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:

@@ -49,7 +49,14 @@ class Perturbation(BaseModel):
 
 
 class Alteration(Perturbation):
-    """Base of the perturbations that show the whole image n times, its pixels altered anew each time."""
+    """Base of the perturbations that show the whole image n times, its pixels altered anew each time.
+
+    Parameters
+    ----------
+    n : number of copies.
+    size : side of the network's input: up to 8 a multiple of the classifier's, else pixels.
+
+    """
 
     n: Count = 16
     size: Size = 1.0

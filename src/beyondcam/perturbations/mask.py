@@ -41,7 +41,14 @@ class Masking(Alteration):
 
 
 class Mask(Masking):
-    """n copies, with a share `rate` of the blocks of `block` × `block` pixels set to 0, the mean colour."""
+    """n copies in which random blocks are set to 0, the mean colour.
+
+    Parameters
+    ----------
+    rate : expected share of the blocks that are set to 0.
+    block : side of a block, in pixels of the input.
+
+    """
 
     kind: Literal["mask"] = "mask"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.3

@@ -10,7 +10,13 @@ from beyondcam.perturbations.view import View
 
 
 class Plain(Perturbation):
-    """The whole image, once."""
+    """The whole image, once.
+
+    Parameters
+    ----------
+    size : side of the network's input: up to 8 a multiple of the classifier's, else pixels.
+
+    """
 
     kind: Literal["plain"] = "plain"
     size: Size = 1.0
@@ -22,7 +28,14 @@ class Plain(Perturbation):
 
 
 class Scales(Perturbation):
-    """The whole image at several input sizes, and mirrored: the field's multi-scale and flip."""
+    """The whole image at several input sizes, and mirrored: the field's multi-scale and flip.
+
+    Parameters
+    ----------
+    sizes : sides of the network's input, likewise.
+    flip : show the mirror image too at each size.
+
+    """
 
     kind: Literal["scales"] = "scales"
     sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = (0.75, 1.0, 1.5)

@@ -22,10 +22,8 @@ class Rise(Masking):
 
     Parameters
     ----------
-    n : number of masks.
     cells : cells of the grid along each side.
     rate : probability that a cell is shown; E[m].
-    size : side of the network's input.
 
     """
 

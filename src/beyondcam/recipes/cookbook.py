@@ -60,7 +60,15 @@ class _File(BaseModel):
 class Cookbook:
     """The built-in recipes and, where a file is given, those of the file, which take precedence.
 
-    Raises `BeyondcamError` for a file that cannot be read or has an unusable setting, which it names.
+    Parameters
+    ----------
+    path : a TOML file; its layout is that of the built-in one, `recipes/builtin.toml`.
+
+    Raises
+    ------
+    BeyondcamError
+        For a file that cannot be read or has an unusable setting, which it names.
+
     """
 
     def __init__(self, path: Path | None = None) -> None:

@@ -91,6 +91,14 @@ class Recipe(BaseModel):
 
     A recipe turns raw maps of its sources into refined maps. The network is run elsewhere, once for all
     recipes that share a source.
+
+    Parameters
+    ----------
+    source : where its maps come from, if it combines nothing.
+    combine : "mean" or "geometric-mean" of the maps of the recipes in `of`, each divided by its maximum.
+    of : the recipes that are combined, at least two; one that is named twice counts twice.
+    refine : the refinements, in their order.
+
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -14,7 +14,13 @@ RADIUS = 4
 
 
 class Smooth(Refinement):
-    """Gaussian blur; `sigma` is a share of the photo's longer side (0.016 of 500 pixels is 8)."""
+    """Gaussian blur.
+
+    Parameters
+    ----------
+    sigma : its standard deviation, as a share of the photo's longer side (0.016 of 500 pixels is 8).
+
+    """
 
     kind: Literal["smooth"] = "smooth"
     sigma: Annotated[float, Field(gt=0)] = 0.016

@@ -23,6 +23,15 @@ def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]
 
 
 class _BySuperpixel(Refinement):
+    """Base of the refinements by SLIC's superpixels.
+
+    Parameters
+    ----------
+    number : how many there are, about.
+    compactness : how much nearness counts beside likeness of colour.
+
+    """
+
     on_cpu: ClassVar[bool] = True
 
     number: Annotated[int, Field(ge=1)] = 300

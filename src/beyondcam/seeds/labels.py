@@ -8,10 +8,22 @@ from beyondcam.evidence import Evidence, Threshold, threshold_level, winners_of,
 
 
 def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 0.0) -> NDArray[np.uint8]:
-    """The seed of one image: uint8 (H, W) at the picture's size as stored, 0 background, k class k.
+    """Cut evidence at a threshold: each pixel becomes the class with the most evidence, or background.
 
-    Pixels whose √v is within `band` of √τ are 255, void: the field's two thresholds, (√τ ± band)². Pixels
-    whose v is 0 are background all the same.
+    Parameters
+    ----------
+    evidence
+        of one image.
+    threshold
+        τ in [0, 1], on v, or one for each class.
+    band
+        pixels whose √v is within it of √τ are void: the field's two thresholds, (√τ ± band)². Pixels whose v
+        is 0 are background all the same.
+
+    Returns
+    -------
+    The seed, uint8 (H, W) at the picture's size as stored: 0 background, k class k, 255 void.
+
     """
     winners = winners_of(evidence)
     labels, won = won_by(winners)

@@ -125,7 +125,23 @@ def build_segmenter(
 
 
 def load_segmenter(folder: Path) -> Segmenter:
-    """The segmentation network of a folder that `segment` made, in eval mode, on the CPU."""
+    """Read a segmentation network.
+
+    Parameters
+    ----------
+    folder
+        one that `train_segmenter` or `beyondcam segment` made.
+
+    Returns
+    -------
+    In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    BeyondcamError
+        Where there is none, or its files are damaged or do not fit each other.
+
+    """
     about = read_json(folder / "segment.json", MADE_BY)
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])

@@ -44,12 +44,37 @@ def train_segmenter(
 ) -> dict[str, str]:
     """Train on `images` and their `labels`; write `out/network.safetensors`, `segment.json`, `training.json`.
 
-    `trained_on` says what the labels are, and is kept in `segment.json`. Killed at any moment, the same call
-    goes on after the last whole epoch and ends with the bytes of an undisturbed run; finished, it is not done
-    again. Under torchrun the processes share the rows of every batch; each one's dropout sees its own, and so
-    does batch norm except between GPUs. Returns the images left out, with the reason; of several processes
-    the first returns them all, the others none. Raises `BeyondcamError` where nothing can be learnt, training
-    diverges, `out` has a network of other labels or settings, or another training is at work there.
+    Killed at any moment, the same call goes on after the last whole epoch and ends with the bytes of an
+    undisturbed run; finished, it is not done again. Under torchrun the processes share the rows of every
+    batch; each one's dropout sees its own, and so does batch norm except between GPUs.
+
+    Parameters
+    ----------
+    images
+        the photos, and the classes; their labels are not used.
+    labels
+        id → uint8 (H, W), 0 background, k class k, 255 void.
+    config
+        the settings.
+    trained_on
+        what the labels are, in JSON's types; it is kept in `segment.json`.
+    out
+        the folder to write.
+    fabric
+        Lightning's, which says on what devices and in how many processes; by default what there is.
+    log
+        takes messages for people.
+
+    Returns
+    -------
+    The images left out, with the reason; of several processes the first returns them all, the others none.
+
+    Raises
+    ------
+    BeyondcamError
+        Where nothing can be learnt, training diverges, `out` has a network of other labels or settings, or
+        another training is at work there.
+
     """
     about = {
         "config": json.loads(config.model_dump_json()),

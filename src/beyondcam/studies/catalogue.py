@@ -54,4 +54,26 @@ STUDIES: Registry[Study] = Registry(
     },
     Study,
 )
-register_study = STUDIES.register
+
+
+def register_study(name: str, study: Study) -> Study:
+    """Add a study, which `beyondcam study NAME` runs and `beyondcam study --list` shows.
+
+    Parameters
+    ----------
+    name
+        the name.
+    study
+        its question, and the function that answers.
+
+    Returns
+    -------
+    `study`.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the name is that of a built-in one.
+
+    """
+    return STUDIES.register(name, study)

@@ -19,7 +19,15 @@ Point = tuple[float, float, Interval | None]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under column headings; the first column names the rows."""
+    """A table of a finding.
+
+    Attributes
+    ----------
+    title : what stands above it.
+    head : the column headings.
+    rows : rows of cells as text; the first cell names the row.
+
+    """
 
     title: str
     head: Sequence[str]
@@ -33,7 +41,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """Named series of points; `log` makes the x axis logarithmic, `joined` connects the points."""
+    """A plot of a finding.
+
+    Attributes
+    ----------
+    title : what stands above it.
+    x, y : what the axes show.
+    lines : name → points (x, y, 95 % interval of y or None).
+    log : whether the x axis is logarithmic.
+    joined : whether points are connected.
+
+    """
 
     title: str
     x: str
@@ -67,7 +85,14 @@ class Plot:
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer of a study in a few sentences, and the tables and plots that support it."""
+    """The answer of a study.
+
+    Attributes
+    ----------
+    statement : the answer in a few sentences.
+    tables, plots : what supports it.
+
+    """
 
     statement: str
     tables: Sequence[Table]

@@ -32,7 +32,7 @@ RECIPES = ("cam", "saliency", "saliency+smooth")
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """Which networks are trained, and for how long: without pooling, large kernels take most of the time."""
+    """Which networks are trained, and for how long. Without pooling, large kernels take most of the time."""
 
     kernels: tuple[int, ...] = (1, 3, 5, 7, 9)
     slow_kernels: tuple[int, ...] = (5, 7, 9)  # left out on a quick budget

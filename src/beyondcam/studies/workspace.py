@@ -30,13 +30,23 @@ from beyondcam.windows import contribution_window
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a study may compute."""
+    """How much a study may compute.
 
-    train: int  # digit canvases that a classifier is trained on
-    epochs: int  # of that training
-    images: int  # that are mapped and scored
-    repeats: int  # the most trainings of one network with different seeds
-    thorough: bool = True  # whether a study's slow parts are run too; each study says which these are
+    Attributes
+    ----------
+    train : digit canvases that a classifier is trained on.
+    epochs : of that training.
+    images : that are mapped and scored.
+    repeats : the most trainings of one network with different seeds.
+    thorough : whether a study's slow parts are run too; each study says which these are.
+
+    """
+
+    train: int
+    epochs: int
+    images: int
+    repeats: int
+    thorough: bool = True
 
 
 FULL = Budget(train=2000, epochs=14, images=200, repeats=5)
@@ -48,9 +58,17 @@ WEAK_MAP = 0.5
 
 @dataclass(frozen=True)
 class Setup:
-    """A classifier, the labelled images that it is studied on, and their masks, used for scoring only.
+    """A classifier and what it is studied on.
 
-    `mean_ap` is its mAP on `val` as recorded by its training, `chance_ap` the mAP of a random ranking.
+    Attributes
+    ----------
+    run : its RUN.
+    classifier : on the device that there is, in evaluation mode.
+    images : labelled ones.
+    masks : of these, used for scoring only.
+    mean_ap : its mAP on `val` as recorded by its training.
+    chance_ap : the mAP of a random ranking.
+
     """
 
     run: Path
@@ -81,16 +99,29 @@ class Setup:
 
 @dataclass
 class Workspace:
-    """A study's folder and budget. Results in the folder are reused, so a stopped study can be resumed."""
+    """A study's folder and budget. Results in the folder are reused, so a stopped study can be resumed.
+
+    Attributes
+    ----------
+    folder : where everything is kept.
+    budget : how much may be computed.
+    run : the RUN to study; None for a classifier trained on the digits.
+    log : takes messages for people, among them what a step costs before it starts.
+    beside : other RUNs, in studies that compare several.
+    cost : of all steps so far.
+    notes : facts for the page, by name.
+    left_out : images that could not be used, with the reason.
+
+    """
 
     folder: Path
     budget: Budget
-    run: Path | None  # to study; None for a classifier trained on the digits
-    log: Callable[[str], None]  # receives progress messages, among them what a step costs before it starts
-    beside: Sequence[Path] = ()  # other RUNs, in studies that compare several
-    cost: Cost = field(default_factory=Cost)  # of all steps
-    notes: dict[str, str] = field(default_factory=dict)  # facts for the page, by name
-    left_out: dict[str, str] = field(default_factory=dict)  # images that could not be used, with the reason
+    run: Path | None
+    log: Callable[[str], None]
+    beside: Sequence[Path] = ()
+    cost: Cost = field(default_factory=Cost)
+    notes: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fabric = open_fabric()
@@ -202,7 +233,7 @@ class Workspace:
         return setup.on_images([i for i in setup.images.ids if i not in self.left_out])
 
     def cached(self, name: str, setup: Setup, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns, in JSON's types: computed once for a checkpoint and its images."""
+        """What `compute` returns, in JSON's types; it is called once for a checkpoint and its images."""
         path = self.folder / f"{name}-{hash_of((checkpoint_hash(setup.run), setup.images.ids))}.json"
         if not path.exists():
             write_json(path, compute())

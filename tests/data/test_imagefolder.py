@@ -1,0 +1,64 @@
+"""A folder for each class, as it is and in its variants."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from beyondcam.data import open_images, recognised
+from beyondcam.data.masks import open_masks
+from conftest import complaint
+
+
+def photos(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3), (len(name), 0, 0)).save(root / name)
+    return root
+
+
+def test_each_folder_is_a_class_and_photos_beside_them_are_unlabelled(tmp_path: Path) -> None:
+    root = photos(tmp_path, "cats/1.jpg", "cats/old/1.PNG", "dogs/1.jpg", "loose.jpg", ".hidden/x.jpg")
+    (root / "cats" / "notes.txt").write_text("no photo")
+    images = open_images(f"imagefolder:{root}", "all")
+    assert images.classes == ("cats", "dogs")
+    assert images.ids == ("cats/1", "cats/old/1", "dogs/1", "loose")
+    assert images.labels == {"cats/1": {0}, "cats/old/1": {0}, "dogs/1": {1}}
+    assert images.unlabelled == {"loose": "lies in no folder of a class"}
+    assert images.file_name("cats/old/1") == "cats/old/1.PNG"
+    assert images.read("dogs/1").size == (3, 4)
+    assert open_masks(f"imagefolder:{root}", "all") is None
+    train, val = (set(open_images(f"imagefolder:{root}", split).ids) for split in ("train", "val"))
+    assert train | val == set(images.ids)
+    assert not train & val
+
+
+def test_photos_of_no_class_are_said_to_be_so(tmp_path: Path) -> None:
+    root = photos(tmp_path, "hole/1.png", "Good/1.png", "Good/2.png")
+    complaint(lambda: open_images(f"imagefolder:{root}", "all"), "Good", f"imagefolder:{root}:Good")
+    negative = open_images(f"imagefolder:{root}:Good", "all")
+    assert negative.classes == ("hole",)
+    assert negative.labels == {"Good/1": set(), "Good/2": set(), "hole/1": {0}}
+    assert open_images(negative.data, "all").labels == negative.labels
+    assert open_images(f"imagefolder:{root}:", "all").classes == ("Good", "hole")
+    complaint(lambda: open_images(f"imagefolder:{root}:none", "all"), str(root / "none"))
+
+
+def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
+    root = photos(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg")
+    train, val = (open_images(f"imagefolder:{root}", split) for split in ("train", "val"))
+    assert train.ids == ("train/a/1", "train/b/1")
+    assert val.ids == ("val/a/1",)
+    assert train.classes == val.classes == ("a", "b")
+    assert open_images(f"imagefolder:{root}", "all").ids == (*train.ids, *val.ids)
+    complaint(lambda: open_images(f"imagefolder:{root}", "test"), "the split test is empty")
+
+
+def test_what_a_folder_is_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+    photos(tmp_path / "voc", "JPEGImages/1.jpg")
+    photos(tmp_path / "plain", "images/1.jpg")
+    photos(tmp_path / "classes", "cats/1.jpg", "dogs/1.jpg")
+    kinds = {name: recognised(str(tmp_path / name)).partition(":")[0] for name in ("voc", "plain", "classes")}
+    assert kinds == {"voc": "voc", "plain": "folder", "classes": "imagefolder"}
+    assert recognised("digits:objects=1") == "digits:objects=1"
+    assert open_images(str(tmp_path / "classes"), "all").data == f"imagefolder:{tmp_path / 'classes'}"
+    complaint(lambda: open_images(str(tmp_path / "nothing"), "all"), "data: ", "imagefolder:PATH")
