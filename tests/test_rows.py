@@ -142,6 +142,13 @@ def test_a_difference_is_that_of_the_first_less_the_second(tmp_path: Path) -> No
     assert scores.comparisons[0].turned().turned() == scores.comparisons[0]
 
 
+@pytest.mark.parametrize("changes", [{"name": "../net"}, {"name": "/net"}, {"split": "../val"}])
+def test_rows_of_networks_name_no_folder_elsewhere(tmp_path: Path, changes: dict[str, str]) -> None:
+    path = tmp_path / "segments.json"
+    path.write_text(json.dumps([NETWORK | changes]))
+    complaint(lambda: read_segments(tmp_path), str(path), "no name of a folder")
+
+
 def test_scores_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:
     """Each writes the rows of a split of its own, again and again: none may write over the other's."""
     small = SmallRun(tmp_path, ("a", "b"))

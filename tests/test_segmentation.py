@@ -469,6 +469,10 @@ def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
     write_segment(tmp_path, rows[0], scored(5, 5))
     assert [row.name for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
     np.testing.assert_array_equal(counts_of(tmp_path, rows[0]).counts, scored(5, 5).counts)
+    (path,) = (tmp_path / "segment" / rows[0].name).glob("counts-*.json")
+    for damaged in ("[]", '{"ids": ["a"]}', '{"ids": ["a"], "counts": [[1]]}', '{"ids": [], "counts": "x"}'):
+        path.write_text(damaged)
+        complaint(lambda: counts_of(tmp_path, rows[0]), str(path), "`beyondcam segment`")
 
 
 def test_a_prediction_of_another_size_is_left_out(

@@ -135,7 +135,7 @@ def _compare(
     found, lost = (
         Counter[str](),
         Counter[str](),
-    )  # labels that a mask shows, or shows another class instead of
+    )  # labels that masks show; those that they show others for
     for i in evenly(sorted(labels), SAMPLE):
         try:
             values = set(read_mask(path(i)).unique().tolist())

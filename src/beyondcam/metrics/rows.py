@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.evidence import AdaptiveThreshold, Threshold, checkpoint_hash
-from beyondcam.files import locked, read_json, write_json
+from beyondcam.files import locked, path_below, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.tally import Absent
@@ -35,6 +35,14 @@ def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
     if metrics.get("miou") is None:
         raise ValueError("miou is missing")
     return metrics
+
+
+def _inside(name: str) -> str:
+    try:
+        path_below(Path(), name)
+    except BeyondcamError:
+        raise ValueError(f"{name!r} is no name of a folder in the RUN") from None
+    return name
 
 
 RuleName = Annotated[str, AfterValidator(_known)]
@@ -195,14 +203,14 @@ class TrainedOn(Record):
 class NetworkRow(TrainedOn):
     """A segmentation network and its score on a split."""
 
-    name: str  # of its folder in RUN/segment
+    name: Annotated[str, AfterValidator(_inside)]  # of its folder in RUN/segment
     round: int  # from the second on, trained on the predictions of the round before
     training_seed: int
     architecture: str
     encoder: str
     config: dict[str, Any]  # settings of its training
     data: str
-    split: str
+    split: Annotated[str, AfterValidator(_inside)]
     miou: float
     iou: Numbers
     ci: Intervals
