@@ -223,6 +223,18 @@ def test_a_message_about_a_parameter_names_the_option(
     assert refusal("report", "x") == shown
 
 
+def test_an_option_that_is_called_otherwise_than_its_parameter_is_named_as_it_is_declared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **given: object) -> None:
+        assert given["prompts"] == ["a cat"]
+        raise BeyondcamError("prompts: sentences with {} are needed")
+
+    monkeypatch.setattr("beyondcam.classifier.adopt_network", refuse)
+    shown = refusal("adopt", "run", "--model", "clip:x", "--classes", "cat", "--prompt", "a cat")
+    assert shown == "--prompt: sentences with {} are needed"
+
+
 def test_an_error_is_one_printable_line_and_may_name_its_parameter() -> None:
     error = BeyondcamError("two\nlines of \x1b[31ma\udce9.jpg", parameter="head_lr")
     assert str(error) == r"head_lr: two\nlines of \x1b[31ma\udce9.jpg"

@@ -104,6 +104,6 @@ def _shown(parameter: inspect.Parameter) -> str:
     for info in get_args(parameter.annotation):
         if isinstance(info, ArgumentInfo):
             return (info.metavar or parameter.name.upper()).rstrip(".")
-        if isinstance(info, OptionInfo) and info.param_decls:
-            return info.param_decls[0]
+        if isinstance(info, OptionInfo) and str(info.default).startswith("--"):
+            return str(info.default)  # where typer keeps the first name that `Option` is given
     return f"--{parameter.name.replace('_', '-')}"
