@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test fuzz check clean
 
 demo: .venv/installed
 	$(BIN)/beyondcam demo --out demo
 
 test: .venv/tested check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+
+fuzz: .venv/tested
+	$(BIN)/python tests/fuzz/readers.py --seconds 100
 
 check: .venv/tested
 	$(BIN)/ruff check

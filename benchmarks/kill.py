@@ -41,8 +41,9 @@ COMMANDS = {
 """In the order in which each makes what the next ones need."""
 
 LIBRARIES = (
-    "torch._dynamo", "lightning_fabric", "timm", "segmentation_models_pytorch", "sklearn.metrics", "scipy.stats",
-    "skimage.segmentation", "matplotlib.pyplot", "jinja2", "pycocotools.mask", "typer", "rich.progress",
+    "torch._dynamo", "lightning_fabric", "timm", "segmentation_models_pytorch", "sklearn.metrics",
+    "scipy.stats", "skimage.segmentation", "matplotlib.pyplot", "jinja2", "pycocotools.mask", "typer",
+    "rich.progress",
 )  # fmt: skip
 
 

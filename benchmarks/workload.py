@@ -41,18 +41,19 @@ def network(size: int, *, fold: bool = True, keep: bool = True) -> bc.Classifier
     return built.to(device).to(memory_format=torch.channels_last)
 
 
-def random_batch(classifier: bc.Classifier, count: int) -> Tensor:
-    """A random preprocessed batch: float32 (count, 3, S, S)."""
-    x = torch.rand(count, 3, classifier.size, classifier.size, device=classifier.weight.device)
+def random_batch(classifier: bc.Classifier, count: int, size: int | None = None) -> Tensor:
+    """A random preprocessed batch: float32 (count, 3, size, size), by default of the training size."""
+    size = size or classifier.size
+    x = torch.rand(count, 3, size, size, device=classifier.weight.device)
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def run_pass(classifier: bc.Classifier, x: Tensor, *, backward: bool) -> None:
-    """A forward pass that keeps its graph and, with `backward`, the backward pass to the input."""
+def run_pass(classifier: bc.Classifier, x: Tensor, *, backwards: int) -> None:
+    """A forward pass that keeps its graph, and so many backward passes to the input."""
     leaf = x.detach().requires_grad_()
     scores = classifier(leaf).scores[:, 0].sum()
-    if backward:
-        torch.autograd.grad(scores, leaf)
+    for n in range(backwards):
+        torch.autograd.grad(scores, leaf, retain_graph=n + 1 < backwards)
 
 
 def bare_passes(
@@ -62,7 +63,7 @@ def bare_passes(
 
     def loop() -> None:
         for _ in range(batches):
-            run_pass(classifier, x, backward=backward)
+            run_pass(classifier, x, backwards=int(backward))
         wait()
 
     return loop

@@ -160,12 +160,8 @@ def test_a_damaged_run_is_one_line(home: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
     complaint(lambda: load_classifier(run), "classifier.safetensors", "not weights of torchvision:shufflenet")
     save_file({"x": torch.zeros(1)}, path)
-    complaint(
-        lambda: load_classifier(run),
-        "classifier.safetensors",
-        "not weights of torchvision:",
-        "settings beside it",
-    )
+    named = "classifier.safetensors", "not weights of torchvision:", "settings beside it"
+    complaint(lambda: load_classifier(run), *named)
     path.unlink()
     complaint(lambda: load_classifier(run), "classifier.safetensors", "beyondcam adopt")
     config.write_text(settings.replace('"single_label": true', '"single_label": 7'))

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+import gpu
 import results
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
+from kill import differences, files_of
 from rows import score_row
 from segment import TableRow, correlations, over_seeds
 from size import Measured, best_of_each, constant, of_class
@@ -163,3 +166,41 @@ def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
     assert measured.mean(constant(10))[0] == 8 / 20
     background = Measured(images, 1, first=0, adaptive=AdaptiveThreshold()).mean(constant(200))[0]
     assert background == pytest.approx((4 / 8 + 24 / 28) / 2)
+
+
+def test_gpu_runs_on_a_cpu_and_says_what_it_could_not_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu.main(["--tiny"])
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    figures = (
+        "cam, images/s end to end", "fast, images/s end to end", "best, images/s end to end",
+        "best without refinement, images/s end to end", "fast / bare passes (bar: ≤ 1.5)",
+        "best / bare passes (bar: ≤ 1.25)", "score, images/s", "seeds, images/s",
+        "training / bare steps (bar: ≤ 1.15)", "views/s in bf16, batch 8", "saliency, ours, images/s",
+    )  # fmt: skip
+    assert all(float(lines[name]) > 0 for name in figures)
+    if not torch.cuda.is_available():
+        assert lines["best, share of the time that the GPU is idle"] == gpu.NOT_MEASURED
+        assert lines["largest difference from the CPU (bar: 0.001)"] == gpu.NOT_MEASURED
+
+
+def test_what_differs_from_an_undisturbed_run_is_named(tmp_path: Path) -> None:
+    """Of a killed command: files missing, left over and other; what processes name, and costs, are not."""
+    for run, process in (("whole", "a1"), ("killed", "b2")):
+        shelf = tmp_path / run / "evidence"
+        (shelf / "photos").mkdir(parents=True)
+        (shelf / "photos" / f"{process}.csv").write_text("p,1\nq,2\n")
+        (shelf / f"cost-{process}.csv").write_text(process)
+        (shelf / "p.png").write_bytes(b"same")
+    (tmp_path / "killed/evidence/photos/c3.csv").write_text("q,2\n")  # written before and after the kill
+    whole, killed = (files_of(tmp_path / run) for run in ("whole", "killed"))
+    assert differences(whole, killed) == []
+    (tmp_path / "killed/evidence/p.png").write_bytes(b"other")
+    (tmp_path / "killed/.0123").touch()
+    (tmp_path / "killed/evidence/photos/c3.csv").write_text("r,3\n")
+    (tmp_path / "whole/evidence/q.png").touch()
+    assert differences(files_of(tmp_path / "whole"), files_of(tmp_path / "killed")) == [
+        ".0123 is left over",
+        "evidence/p.png differs",
+        "evidence/photos/* differs",
+        "evidence/q.png is missing",
+    ]

@@ -1,9 +1,15 @@
-"""Memory that is kept between passes."""
+"""Memory that is kept between passes; batch norms that several GPUs share."""
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
+from timm.layers import BatchNormAct2d
+from torch import nn
+
+from beyondcam.devices import synchronised
 
 FAULTS = """
 import resource, sys
@@ -29,3 +35,23 @@ def test_memory_that_is_kept_is_not_asked_for_page_by_page_again() -> None:
     left = faults("leave")
     assert faults("cpu") < left / 4
     assert faults("cuda") > left / 2
+
+
+def norms() -> nn.Sequential:
+    """One batch norm of torch's, and one of timm's with a ReLU in it; neither at its initial statistics."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3), BatchNormAct2d(5))
+    net(torch.randn(8, 3, 9, 9))
+    return net.eval()
+
+
+@pytest.mark.parametrize(("world", "device", "converted"), [(1, "cuda", 0), (2, "cpu", 0), (2, "cuda", 2)])
+def test_batch_norm_is_synchronised_between_gpus_alone_and_keeps_its_activation(
+    world: int, device: str, converted: int
+) -> None:
+    net, x = norms(), torch.randn(2, 3, 9, 9)
+    expected, names = net(x), list(net.state_dict())
+    found = synchronised(net, SimpleNamespace(world_size=world, device=torch.device(device)))
+    assert sum(isinstance(module, nn.SyncBatchNorm) for module in found.modules()) == converted
+    assert list(found.state_dict()) == names
+    assert torch.allclose(found.eval()(x), expected, atol=1e-6)
+    assert found(x).min() == 0

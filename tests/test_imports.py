@@ -25,7 +25,7 @@ FLOORS = (
     "metrics plotting seeds",
     "segmentation report",
     "segment studies",
-    "demo",
+    "demo job",
     "cli",
 )
 """The folders and files of `src/beyondcam`, from the bottom: each imports from floors below its own only."""

@@ -25,6 +25,12 @@ def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: 
     return tuple(METRICS[name].measure(pixels).item() for name in ("dr_recall", "ndr_recall", "fg_precision"))
 
 
+def test_right_is_the_winners_level_where_it_names_the_truth() -> None:
+    labels, levels = np.array([[1, 1, 1, 1, 2]], np.uint8), np.array([[90, 80, 70, 60, 50]], np.uint8)
+    truth = np.array([[1, 0, 2, VOID, 2]], np.uint8)
+    assert right_levels(Winners(labels, levels), truth).tolist() == [90, 0, 50]
+
+
 def test_example_by_hand_gives_the_region_metrics() -> None:
     found = region_metrics(winners(SEED), winners(REFERENCE), TRUTH, 100, 100)
     assert found == pytest.approx((DR_RECALL, NDR_RECALL, FG_PRECISION))

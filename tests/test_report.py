@@ -322,3 +322,18 @@ def test_scores_that_are_missing_or_odd_name_the_command(run, content):
         path.write_text(content)
     with pytest.raises(BeyondcamError, match=r"scores\.json.*`beyondcam score`"):
         write_report(run)
+
+
+@pytest.mark.parametrize(
+    "content", [[], 7, {}, {"epochs": [{}]}, {"epochs": [], "val_map": ["x"]}, {"epochs": None}]
+)
+def test_a_damaged_record_of_training_is_named(run, content):
+    (run / "training.json").write_text(json.dumps(content))
+    complaint(lambda: write_report(run), "training.json", "`beyondcam train`")
+
+
+def test_curves_of_lists_that_do_not_fit_are_named(run):
+    whole = json.loads((run / "curves.json").read_text())
+    for change in ({"miou": [0.5]}, {"ndr_recall": None}, {"levels": {"train": 256}}):
+        (run / "curves.json").write_text(json.dumps([whole[0] | change]))
+        complaint(lambda: write_report(run), "curves.json", "`beyondcam score`")

@@ -36,7 +36,7 @@ CURVE = {
     "checkpoint": "2c", "data": "voc:/d", "split": "val", "seed": 0, "targets": "labels",
     "precision": "float32", "recipe": "crops", "recipe_hash": "9f", "classes": ["cat"],
     "threshold": [0.0, 1.0], "miou": [0.5, 0.25], "levels": {"oracle": 0},
-    "reference_levels": {"oracle": 7}, "dr_recall": [None, 0.5], "ndr_recall": [0.5, None],
+    "reference_levels": {"oracle": 1}, "dr_recall": [None, 0.5], "ndr_recall": [0.5, None],
 }  # fmt: skip
 NETWORK = {
     "name": "crops-blind-0", "trained_on": "seeds", "seeds_split": "train", "recipe": "crops",
@@ -140,6 +140,13 @@ def test_a_difference_is_that_of_the_first_less_the_second(tmp_path: Path) -> No
     assert scores.difference("crops", "cam", rule="train") == (0.2, 0.1, 0.4)
     assert scores.difference("cam", "crops", rule="train") == (-0.2, -0.4, -0.1)
     assert scores.comparisons[0].turned().turned() == scores.comparisons[0]
+
+
+@pytest.mark.parametrize("changes", [{"name": "../net"}, {"name": "/net"}, {"split": "../val"}])
+def test_rows_of_networks_name_no_folder_elsewhere(tmp_path: Path, changes: dict[str, str]) -> None:
+    path = tmp_path / "segments.json"
+    path.write_text(json.dumps([NETWORK | changes]))
+    complaint(lambda: read_segments(tmp_path), str(path), "no name of a folder")
 
 
 def test_scores_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -468,6 +469,10 @@ def test_the_share_is_of_the_truth_by_the_same_schedule(tmp_path: Path) -> None:
     write_segment(tmp_path, rows[0], scored(5, 5))
     assert [row.name for row in read_segments(tmp_path)] == ["truth-0", "truth-1", "long", "seeds"]
     np.testing.assert_array_equal(counts_of(tmp_path, rows[0]).counts, scored(5, 5).counts)
+    (path,) = (tmp_path / "segment" / rows[0].name).glob("counts-*.json")
+    for damaged in ("[]", '{"ids": ["a"]}', '{"ids": ["a"], "counts": [[1]]}', '{"ids": [], "counts": "x"}'):
+        path.write_text(damaged)
+        complaint(lambda: counts_of(tmp_path, rows[0]), str(path), "`beyondcam segment`")
 
 
 def test_a_prediction_of_another_size_is_left_out(
@@ -578,6 +583,8 @@ def test_onnx_gives_the_logits_that_labels_come_of(model: Path, tmp_path: Path, 
     segmenter = load_segmenter(model)
     segmenter.mirror = mirror
     export_onnx(segmenter, tmp_path / "network.onnx")
+    content = (tmp_path / "network.onnx").read_bytes()
+    assert not any(word in content for word in (b"File ", b".py", b"beyondcam", os.fsencode(Path.home())))
     session = runtime.InferenceSession(tmp_path / "network.onnx")
     pixels = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0)).float()
     (logits,) = session.run(["logits"], {"pixels": pixels.numpy()})

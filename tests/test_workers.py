@@ -15,7 +15,7 @@ import torch
 import beyondcam as bc
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import mapper, workers
-from beyondcam.evidence.workers import Workers
+from beyondcam.evidence.workers import Job, Refined, Workers
 from conftest import complaint, make_folder
 
 
@@ -60,6 +60,32 @@ def test_evidence_has_the_same_bytes_whoever_refines_it(
     assert started == [0, 2]
     assert len(files[0]) == len(recipes) * len(images.ids)
     assert files[0] == files[1]
+
+
+def test_maps_on_a_gpu_are_refined_there_and_only_their_evidence_goes_to_a_worker(
+    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device that is only taken for a GPU."""
+    classifier, cookbook = bc.load_classifier(trained[0]), bc.Cookbook()
+    recipes = {name: cookbook.recipe(name) for name in ("cam+walk", "cam+superpixels", "cam+affinity")}
+    images = bc.open_images(f"folder:{make_folder(tmp_path / 'discs', 2)}", "all")
+    submitted: list[object] = []
+    monkeypatch.setattr(Workers, "submit", lambda self, job: (submitted.append(job), job()))
+    files = []
+    for here in (False, True):
+        monkeypatch.setattr(workers, "stays", lambda raw, here=here: here)
+        assert bc.map_split(classifier, images, recipes, tmp_path / str(here)) == {}
+        out = tmp_path / str(here)
+        files.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")})
+    assert len(files[0]) == len(recipes) * len(images.ids)
+    assert files[0] == files[1]
+    whole, parts = submitted[: len(images.ids)], submitted[len(images.ids) :]
+    assert [type(job) for job in whole] == [Job] * len(images.ids)
+    assert [type(job) for job in parts] == [Refined, Job] * len(images.ids)
+    assert all(
+        [shelf.name for shelf, *_ in job.outputs] == ["cam+walk", "cam+affinity"] for job in parts[::2]
+    )
+    assert all([shelf.name for _, shelf in job.recipes] == ["cam+superpixels"] for job in parts[1::2])
 
 
 def wait_for(path: Path) -> None:

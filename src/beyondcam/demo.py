@@ -20,7 +20,9 @@ RECIPES = (
     "cam", "cam-ms", "crops-cam", "saliency", "saliency+smooth", "smoothgrad+smooth", "binarymask+smooth",
     "crops", "crops+smooth", "best", "fast",
 )  # fmt: skip
-SEEDED = "best"
+SEEDED, SECOND = "best", "fast"
+"""The recipe of the seeds, and the one whose agreement says how far they can be trusted."""
+
 TRAIN, VAL = "train_100", "val_100"
 TAUGHT, TEACHER = "train_2000", "fast"
 """What segmentation networks are trained on, and the recipe of its seeds."""
@@ -46,8 +48,9 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     assert train_masks is not None
     scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
-    shelf = find_shelf(out, val, SEEDED)
-    left_out |= write_seeds(val, shelf, threshold_of(out, shelf, val, "adaptive"), out / "seeds").left_out
+    shelf, other = (find_shelf(out, val, name) for name in (SEEDED, SECOND))
+    threshold, second = (threshold_of(out, s, val, "adaptive") for s in (shelf, other))
+    left_out |= write_seeds(val, shelf, threshold, out / "seeds", second=(other, second)).left_out
     print_table(scores.rows)
     if full:
         taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)

@@ -79,6 +79,18 @@ def to_device(network: Network, fabric: Fabric) -> Network:
     return network.to(fabric.device).to(memory_format=torch.channels_last)
 
 
+def synchronised(network: Network, fabric: Fabric) -> Network:
+    """A network whose batch norms see the rows of all processes, where these share a batch between GPUs.
+
+    timm's are converted with the activations that they hold, which torch's own conversion drops.
+    """
+    if fabric.world_size == 1 or fabric.device.type != "cuda":
+        return network
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    return cast(Network, convert_sync_batchnorm(network))
+
+
 def total_of(number: torch.Tensor | float, fabric: Fabric) -> float:
     """The sum of a number over the processes."""
     tensor = torch.as_tensor(number, device=fabric.device)

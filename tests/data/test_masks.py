@@ -77,6 +77,16 @@ def test_masks_of_0_and_255_alone_are_refused(tmp_path: Path) -> None:
     complaint(lambda: open_masks(data, "all"), "a.png", "255", "void")
 
 
+def test_masks_that_number_all_things_1_are_refused(tmp_path: Path) -> None:
+    """Most agree: those of the first class, and of photos with both."""
+    rows = {"a": "apple", "b": "apple", "c": "zebra", "d": "zebra", "e": "apple;zebra", "f": "apple"}
+    table = "image,labels\n" + "".join(f"{i},{labels}\n" for i, labels in rows.items())
+    data = with_masks(tmp_path, table, dict.fromkeys(rows, 1), names=" ".join(rows))
+    complaint(lambda: open_masks(data, "all"), "classes.txt", "shows apple", "labelled zebra")
+    (tmp_path / "classes.txt").write_text("apple\nzebra\n")
+    complaint(lambda: open_masks(data, "all"), "classes.txt", "shows apple", "labelled zebra")
+
+
 def test_a_few_masks_that_differ_from_the_labels_are_masks(tmp_path: Path) -> None:
     """Labels may be wrong, and a mask may be void all over."""
     table = "image,labels\n" + "".join(f"n{n},{'apple' if n % 2 else 'zebra'}\n" for n in range(8))

@@ -154,11 +154,6 @@ def test_winner_where_there_is_no_evidence_is_background_at_threshold_nought() -
     assert (seed_labels(evidence_of([[0.0, 0.0]]), 0.0) == 0).all()
 
 
-def test_right_is_the_winners_level_where_it_names_the_truth() -> None:
-    winners = winners_of(evidence_of([[1.0, 1.0, 1.0, 1.0]]))
-    assert winners.right(np.array([[1, 0, 2, 255]], np.uint8)).tolist() == [[255, 0, 0, 0]]
-
-
 # Broken files
 
 

@@ -1,20 +1,24 @@
 """Mutated files fed to every reader: each must be read, or refused in one line, in bounded time and memory.
 
     python tests/fuzz/readers.py --seconds 100
+    python tests/fuzz/readers.py --inputs 1000000
 
 Inputs that break a bar are kept in `fuzz-findings/`, named by their reader; the same seed makes
 the same inputs. The readers run in a process of their own, since a decoder may end it.
 """
 
 import argparse
+import copy
 import itertools
 import json
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +97,9 @@ def _change(tree: object, rng: np.random.Generator) -> None:
         if rng.random() < 0.2:
             del tree[key]
         elif isinstance(tree, list) and rng.random() < 0.3:
-            tree.append(inner)
+            tree.append(copy.deepcopy(inner))
         else:
-            tree[key] = VALUES[rng.integers(len(VALUES))]
+            tree[key] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
         return
 
 
@@ -108,6 +112,7 @@ def inputs(seed: int) -> Iterator[tuple[Sample, bytes]]:
 
 def examine(sample: Sample, content: bytes, folder: Path) -> Finding | None:
     """Feed an input to its reader; what it must not do is found out."""
+    signal.setitimer(signal.ITIMER_PROF, 12 * SECONDS)  # which ends the process where a decoder hangs
     started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     what = None
     try:
@@ -126,10 +131,13 @@ def examine(sample: Sample, content: bytes, folder: Path) -> Finding | None:
 
 def fuzz(seed: int, folder: Path, go_on: Callable[[int], bool]) -> Iterator[Finding]:
     """What was found while `go_on`, told how many inputs there were, says so."""
+    counts = Counter[str]()
     for number, (sample, content) in enumerate(inputs(seed)):
         if not go_on(number):
-            print(f"{number} inputs")
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            print(f"{number} inputs: {', '.join(f'{name} {count}' for name, count in counts.items())}")
             return
+        counts[sample.reader] += 1
         (folder / "current").write_bytes(content)
         (folder / "reader").write_text(sample.reader)
         if found := examine(sample, content, folder):
@@ -139,7 +147,8 @@ def fuzz(seed: int, folder: Path, go_on: Callable[[int], bool]) -> Iterator[Find
 def main() -> int:
     """Fuzz in a process of its own, and keep what is found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=100)
+    parser.add_argument("--seconds", type=float, default=100, help="how long to go on")
+    parser.add_argument("--inputs", type=int, default=0, help="how many inputs to try instead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -154,7 +163,11 @@ def main() -> int:
                 ))  # fmt: skip
             return 1 if done.returncode else 0
     end, count = time.monotonic() + asked.seconds, 0
-    for found in fuzz(asked.seed, asked.folder, lambda _: time.monotonic() < end):
+
+    def go_on(number: int) -> bool:
+        return number < asked.inputs if asked.inputs else time.monotonic() < end
+
+    for found in fuzz(asked.seed, asked.folder, go_on):
         keep(findings, found)
         count += 1
     return 1 if count else 0

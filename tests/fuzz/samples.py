@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from whole_run import RESULTS
 
 from beyondcam.data import open_images, read_mask, read_photo
 from beyondcam.data.masks import open_masks
@@ -248,5 +249,6 @@ SAMPLES: list[Sample] = [
     *[Sample("manifest", json.dumps(MANIFEST).encode(), read_shelf("manifest.json"))] * 3,
     Sample("lines", b"a,0123456789abcdef,9,12,fedcba9876543210\n", read_shelf("photos/x.csv")),
     Sample("cost", b"1,2,3,0.5,0.25\n", read_shelf("cost-x.csv")),
+    *[Sample(*parts) for parts in RESULTS],
     Sample("written", json.dumps({"a": "all", "b": "val"}).encode(), read_index_of_seeds),
 ]

@@ -40,7 +40,7 @@ class TrainConfig(BaseModel):
         description="convnet, or any name timm knows, with OPTION=NUMBER after commas.",
     )
     kernel: Annotated[int, AfterValidator(_odd)] = Field(
-        default=5, ge=1, description="F of the convnet's F×F kernels."
+        default=5, ge=1, le=255, description="F of the convnet's F×F kernels."
     )
     pool: bool = Field(default=True, description="Pool twice inside the convnet.")
     output_stride: Literal[8, 16, 32] | None = Field(
@@ -49,7 +49,7 @@ class TrainConfig(BaseModel):
     pretrained: bool = Field(default=True, description="Start from ImageNet weights.")
     weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
     start: Path | None = Field(default=None, description="RUN whose classifier to tune further.")
-    size: int = Field(default=384, ge=16, description="Side of the square input, pixels.")
+    size: int = Field(default=384, ge=16, le=4096, description="Side of the square input, pixels.")
     mean: tuple[float, float, float] | None = Field(
         default=None, description="Mean of the input, for pixels from 0 to 1; by default as timm has it."
     )

@@ -12,6 +12,7 @@ from typer.models import ArgumentInfo, OptionInfo
 import beyondcam
 from beyondcam.cli.adopt import adopt_command
 from beyondcam.cli.map import import_command, map_command
+from beyondcam.cli.masks import masks_command
 from beyondcam.cli.options import option_of
 from beyondcam.cli.report import explain_command, report_command
 from beyondcam.cli.score import score_command
@@ -29,6 +30,7 @@ Command = Callable[..., None]
 
 COMMANDS: Mapping[str, Command] = {
     "demo": demo_command,
+    "masks": masks_command,
     "train": train_command,
     "adopt": adopt_command,
     "map": map_command,
@@ -41,7 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "explain": explain_command,
     "study": study_command,
 }
-SETTINGS = {"train": "TrainConfig", "segment": "SegmentConfig"}
+SETTINGS = {"masks": "TrainConfig", "train": "TrainConfig", "segment": "SegmentConfig"}
 """The settings whose fields are options of a command, in place of its `**settings`."""
 
 

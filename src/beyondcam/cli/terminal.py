@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from beyondcam.errors import printable
@@ -13,8 +14,9 @@ DEBUG = "BEYONDCAM_DEBUG"
 
 
 def log(message: str) -> None:
-    """Show a message on stderr, as one line."""
-    print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
+    """Show a message on stderr, as one line; where nobody reads it, nowhere."""
+    with suppress(OSError):
+        print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(line: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder for each class, as of torchvision's ImageFolder: `imagefolder:PATH`, `imagefolder:PATH:NEGATIVES`."""
+"""A folder for each class, as of torchvision's ImageFolder: `imagefolder:PATH[:NEGATIVES]`."""
 
 from collections.abc import Sequence
 from pathlib import Path

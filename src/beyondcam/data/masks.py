@@ -3,6 +3,7 @@
 Masks are for scoring. Training and maps never import this module; what may is told in docs/architecture.md.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,16 +132,22 @@ def _compare(
 ) -> None:
     """Raise `BeyondcamError` where masks surely do not number the classes as `known` does."""
     void_alone, agree, differ = [], 0, []
+    found, lost = (
+        Counter[str](),
+        Counter[str](),
+    )  # labels that masks show; those that they show others for
     for i in evenly(sorted(labels), SAMPLE):
         try:
             values = set(read_mask(path(i)).unique().tolist())
         except BeyondcamError:
             continue  # which says so when it is read
         shown, named = {known[v - 1] for v in values if 0 < v <= len(known)}, labels[i]
+        found.update(shown & named)
         if VOID in values and not shown:
             void_alone.append(i)
         elif shown - named and named - shown:
             differ.append(f"{path(i)} shows {min(shown - named)}, {i} is labelled {min(named - shown)}")
+            lost.update(named - shown)
         else:
             agree += 1
     if void_alone and not agree and not differ:
@@ -148,7 +155,7 @@ def _compare(
             f"{path(void_alone[0])}: holds no class but 255, which is void; write the number of a class, "
             f"which is its line in {numbering.name}"
         )
-    if len(differ) > agree:
+    if len(differ) > agree or any(times > 1 and not found[name] for name, times in lost.items()):
         raise BeyondcamError(
             f"{numbering}: must list the classes in the order that masks number them: {differ[0]}"
         )

@@ -29,7 +29,7 @@ from beyondcam.decode.rgb import TURNS, reduced_rgb
 
 # what decoders say of malformed files names none; to silence them for a while only is not safe in threads
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", module=r"PIL\.")
 with suppress(OSError, AttributeError):  # where Pillow was built in another way
     _libtiff = ctypes.CDLL(Image.core.__file__)  # type: ignore[attr-defined]
     _libtiff.TIFFSetErrorHandler(None)

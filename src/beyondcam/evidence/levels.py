@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from torch import Tensor
@@ -50,12 +51,12 @@ class Evidence:
         cls, maps: Tensor, targets: tuple[int, ...], scores: tuple[float, ...], size: tuple[int, int],
         uncovered: float = 0.0,
     ) -> "Evidence":  # fmt: skip
-        """Evidence from maps (k, H, W), none of them negative."""
-        values = maps.numpy().astype(np.float64)
-        maxima = values.max((1, 2), initial=0.0)
-        v = values / np.where(maxima > 0, maxima, 1)[:, None, None]
-        levels = np.rint(np.sqrt(v.clip(0, 1)) * (LEVELS - 1)).astype(np.uint8)
-        return cls(levels, targets, tuple(maxima.tolist()), scores, size, uncovered)
+        """Evidence from maps (k, H, W), none of them negative, on any device."""
+        values = maps.double()
+        maxima = values.amax((1, 2)).clamp_min(0)
+        v = values / torch.where(maxima > 0, maxima, 1)[:, None, None]
+        levels = (v.clamp(0, 1).sqrt() * (LEVELS - 1)).round().to(torch.uint8)
+        return cls(levels.cpu().numpy(), targets, tuple(maxima.tolist()), scores, size, uncovered)
 
     def encode(self) -> bytes:
         """A grey PNG of the targets' levels one below the other, the facts in a text chunk."""
@@ -136,7 +137,12 @@ def _facts(picture: PngImagePlugin.PngImageFile) -> dict[str, Any]:
 
 def threshold_level(threshold: float) -> int:
     """The highest level that is not above a threshold on v: `level > it` is `v > threshold`."""
-    return int(np.floor(np.sqrt(np.clip(threshold, 0, 1)) * (LEVELS - 1) + 1e-9))
+    return int(threshold_levels(np.array(threshold)))
+
+
+def threshold_levels(thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """`threshold_level` of each."""
+    return np.floor(np.sqrt(thresholds.clip(0, 1)) * (LEVELS - 1) + 1e-9).astype(np.int64)
 
 
 @overload

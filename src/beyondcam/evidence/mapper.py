@@ -25,6 +25,9 @@ CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
 rounding of every float, are the same after a restart and in any shard, at the same `batch`."""
 
+READERS = spare_cores() + 1
+"""Threads that read a chunk's photos; decoders let go of the interpreter."""
+
 Targets = Literal["labels", "predicted"]
 Precision = Literal["float32", "bf16"]
 
@@ -110,7 +113,8 @@ def map_split(
         workers = min(8, spare_cores()) if pays else 0
     left_out: dict[str, str] = {}
     found: set[bool] = set()
-    with Workers(workers) as pool:
+    # TF32 would move a GPU's maps further from a CPU's than a thousandth of their maximum
+    with Workers(workers) as pool, torch.backends.cudnn.flags(allow_tf32=False):
         read = partial(_read_chunk, images, targets, shelves)
         for chunk in track(ahead(read, chunks, threads=1), f"map {images.split}", len(chunks)):
             left_out |= chunk.left_out
@@ -125,7 +129,8 @@ def map_split(
                     left_out[item.id] = "the network gives NaN or infinite numbers for it"
                     continue
                 outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
-                pool.submit(Job(item, raw, outputs))
+                for job in Job(item, raw, outputs).parts():
+                    pool.submit(job)
     if targets == "predicted" and found == {False}:
         log("the classifier finds none of its classes in any photo: no score is 0.5 or more")
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)
@@ -157,7 +162,9 @@ def _read_chunk(
         ]
     if not any(missing.values()):
         return _Chunk({}, {}, missing)
-    photos = Outcome.of((i, _read_photo(images, targets, i)) for i in ids)
+    photos = Outcome.of(
+        zip(ids, ahead(partial(_read_photo, images, targets), ids, threads=READERS), strict=True)
+    )
     return _Chunk(photos.results, photos.left_out, missing)
 
 

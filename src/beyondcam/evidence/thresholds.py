@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.evidence.levels import LEVELS, threshold_level
+from beyondcam.evidence.levels import LEVELS, threshold_level, threshold_levels
 from beyondcam.evidence.winners import Winners
 
 Counts = NDArray[np.int64]
@@ -32,7 +32,7 @@ class Threshold:
 
     def levels(self, won: Counts) -> Counts:
         """The level of the evidence above which a pixel is foreground, of each class: (k,)."""
-        return np.array([threshold_level(value) for value in self.values(won)], np.int64)
+        return threshold_levels(self.values(won))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """The winner of each pixel: the form of evidence that both seeds and scores start from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID
 from beyondcam.evidence.levels import Evidence
 
 
@@ -18,9 +18,13 @@ class Winners:
     labels: NDArray[np.uint8]
     levels: NDArray[np.uint8]
 
-    def right(self, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The level below which a threshold makes the pixel rightly foreground; 0 where none does."""
-        return self.levels * ((self.labels == truth) & (truth > 0) & (truth != VOID))
+    @cached_property
+    def present(self) -> NDArray[np.intp]:
+        """The labels that win somewhere, in ascending order: (k,)."""
+        lowest, highest = self.labels.min(), self.labels.max()
+        if lowest == highest:  # as of most photos, which spares counting them
+            return np.array([lowest], np.intp)
+        return np.flatnonzero(np.bincount(self.labels.ravel()))
 
 
 def level_at_size(evidence: Evidence, k: int) -> NDArray[np.uint8]:

@@ -6,19 +6,20 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
 import torch
 
+from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import Evidence
 from beyondcam.evidence.store import Shelf, write_evidence
-from beyondcam.recipes import Item, RawMaps, Recipe, finish
+from beyondcam.recipes import Cost, Item, RawMaps, Recipe, finish
 
 T = TypeVar("T")
 
@@ -41,15 +42,52 @@ class Job:
     raw: RawMaps
     recipes: Sequence[tuple[Recipe, Shelf]]
 
-    def __call__(self) -> None:
-        """Refine, encode and write."""
+    def refined(self) -> "Refined":
+        """Refine the maps where they are."""
         targets, size, logits = self.item.targets, self.item.photo.size, self.raw.scores
         scores = () if logits is None else tuple(logits[list(targets)].tolist())
+        outputs = []
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
             evidence = Evidence.of(result.maps, targets, scores, size, result.uncovered)
-            write_evidence(shelf, self.item.id, evidence, self.item.photo.file)
-            shelf.add_cost(1, result.cost)
+            outputs.append((shelf, evidence, result.cost))
+        return Refined(self.item.id, self.item.photo.file, outputs)
+
+    def __call__(self) -> None:
+        """Refine, encode and write."""
+        self.refined()()
+
+    def parts(self) -> "Iterator[Job | Refined]":
+        """What is left to be done by any process.
+
+        Maps on a GPU are refined there, at once; those that a recipe needs on the CPU come back first.
+        """
+        if not stays(self.raw):
+            yield self
+            return
+        yield replace(self, recipes=[output for output in self.recipes if not output[0].on_cpu]).refined()
+        if rest := [output for output in self.recipes if output[0].on_cpu]:
+            yield replace(self, raw=self.raw.on_cpu(), recipes=rest)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The evidence of one image, with its cost, yet to be encoded and written to its shelves."""
+
+    image_id: str
+    photo: Fingerprint | None
+    outputs: Sequence[tuple[Shelf, Evidence, Cost]]
+
+    def __call__(self) -> None:
+        """Encode and write."""
+        for shelf, evidence, cost in self.outputs:
+            write_evidence(shelf, self.image_id, evidence, self.photo)
+            shelf.add_cost(1, cost)
+
+
+def stays(raw: RawMaps) -> bool:
+    """Whether maps are refined on the device that they are on, in this process: on a GPU."""
+    return any(maps.is_cuda for maps in raw.maps.values())
 
 
 class Workers:

@@ -3,9 +3,10 @@
 from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
 from beyondcam.metrics.labels import LabelCounts, label_mious, score_labels
 from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
-from beyondcam.metrics.rows import NetworkRow, Row, Scores, TrainedOn, read_scores, write_scores
+from beyondcam.metrics.rows import NetworkRow, Row, TrainedOn
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.score import REFERENCE, score_split
+from beyondcam.metrics.scores import Scores, read_scores, write_scores
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
 from beyondcam.metrics.tally import ImageTally, Sweep, resampled_miou, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit, band_of, threshold_of

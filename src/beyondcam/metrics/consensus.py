@@ -15,7 +15,7 @@ from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
 from beyondcam.files import ahead
-from beyondcam.metrics.tally import Counts, above, iou
+from beyondcam.metrics.tally import Counts, above, histogram, iou
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
@@ -103,12 +103,17 @@ def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:
     same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))  # where both have k
     won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))  # where a or b has k
     for a, b in pairs:
-        cells = a.levels.astype(np.intp) * LEVELS + b.levels
-        pixels += np.bincount(cells.ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
-        winning = np.bincount(a.labels.ravel(), minlength=256) + np.bincount(b.labels.ravel(), minlength=256)
-        for k in (np.flatnonzero(winning[1:]) + 1).tolist():
+        cells = a.levels.astype(np.uint16) * LEVELS + b.levels
+        every = histogram(cells.ravel(), LEVELS)
+        pixels += every
+        winning = sorted({*a.present.tolist(), *b.present.tolist()} - {0})
+        for k in winning:
+            if len(winning) == 1 and a.labels.all() and b.labels.all():  # as in most photos
+                same[k] += every
+                won[k] += [every.sum(1), every.sum(0)]
+                continue
             of_a, of_b = a.labels == k, b.labels == k
-            same[k] += np.bincount(cells[of_a & of_b], minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+            same[k] += histogram(cells[of_a & of_b], LEVELS)
             won[k] += [np.bincount(w.levels[of], minlength=LEVELS) for w, of in ((a, of_a), (b, of_b))]
     if not won:
         return 0, 0

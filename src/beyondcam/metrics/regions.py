@@ -13,7 +13,8 @@ from beyondcam.metrics.tally import Counts, histogram
 
 def right_levels(winners: Winners, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The level below which a threshold labels each foreground pixel correctly, 0 for never: (n,)."""
-    return winners.right(truth)[(truth > 0) & (truth != VOID)]
+    foreground = (truth > 0) & (truth != VOID)
+    return winners.levels[foreground] * (winners.labels[foreground] == truth[foreground])
 
 
 def joint_levels(right: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Counts:

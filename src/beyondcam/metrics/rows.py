@@ -4,19 +4,15 @@
 pair of recipes, `curves.json` a `Curve` for each recipe, `segments.json` a `NetworkRow` for each network.
 """
 
-import math
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError, first_complaint
-from beyondcam.evidence import AdaptiveThreshold, Threshold, checkpoint_hash
-from beyondcam.files import locked, read_json, write_json
+from beyondcam.evidence import AdaptiveThreshold, Threshold
+from beyondcam.files import path_below, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.tally import Absent
@@ -35,6 +31,14 @@ def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
     if metrics.get("miou") is None:
         raise ValueError("miou is missing")
     return metrics
+
+
+def _inside(name: str) -> str:
+    try:
+        path_below(Path(), name)
+    except BeyondcamError:
+        raise ValueError(f"{name!r} is no name of a folder in the RUN") from None
+    return name
 
 
 RuleName = Annotated[str, AfterValidator(_known)]
@@ -165,6 +169,16 @@ class Curve(Origin):
     dr_recall: list[float | None] | None = None  # at the oracle's level, by the level of the reference
     ndr_recall: list[float | None] | None = None
 
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        recalls = self.dr_recall or (), self.ndr_recall or ()
+        if len(self.threshold) != len(self.miou) or len(recalls[0]) != len(recalls[1]):
+            raise ValueError("its lists differ in length")
+        for levels, of in ((self.levels, self.threshold), (self.reference_levels or {}, recalls[0])):
+            if not all(0 <= level < len(of) for level in levels.values()):
+                raise ValueError("a level is beyond its list")
+        return self
+
 
 class TrainedOn(Record):
     """The labels that a segmentation network was trained on; the truth comes from no recipe."""
@@ -185,14 +199,14 @@ class TrainedOn(Record):
 class NetworkRow(TrainedOn):
     """A segmentation network and its score on a split."""
 
-    name: str  # of its folder in RUN/segment
+    name: Annotated[str, AfterValidator(_inside)]  # of its folder in RUN/segment
     round: int  # from the second on, trained on the predictions of the round before
     training_seed: int
     architecture: str
     encoder: str
     config: dict[str, Any]  # settings of its training
     data: str
-    split: str
+    split: Annotated[str, AfterValidator(_inside)]
     miou: float
     iou: Numbers
     ci: Intervals
@@ -219,81 +233,3 @@ def read_records(path: Path, kind: type[R], made_by: str) -> list[R]:
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write a result file."""
     write_json(path, [record.to_json() for record in records])
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What `score_split` returns.
-
-    Attributes
-    ----------
-    rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
-    comparisons : the paired differences between recipes, as in `comparisons.json`.
-    curves : NDR-Recall over the threshold of the reference CAM, for each recipe.
-    left_out : images, recipes and rules without a result → the reason.
-
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
-    curves: list[Curve] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def extend(self, others: "Scores") -> None:
-        """Add the scores of other recipes."""
-        self.rows.extend(others.rows)
-        self.comparisons.extend(others.comparisons)
-        self.curves.extend(others.curves)
-        self.left_out.update(others.left_out)
-
-    def row(self, recipe: str, rule: str = "oracle") -> Row:
-        """The row of a recipe under a rule."""
-        (row,) = (r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule))
-        return row
-
-    def curve(self, recipe: str) -> Curve:
-        """The curve of a recipe."""
-        (curve,) = (c for c in self.curves if c.recipe == recipe)
-        return curve
-
-    def difference(
-        self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
-    ) -> tuple[float, float, float]:
-        """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
-        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
-        pair = pair if pair.b == a else pair.turned()
-        value, interval = pair.difference[metric], pair.ci[metric]
-        return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
-
-
-FILES: dict[str, tuple[str, type[Origin]]] = {
-    "rows": ("scores.json", Row),
-    "comparisons": ("comparisons.json", Comparison),
-    "curves": ("curves.json", Curve),
-}
-"""Field of `Scores` → its file in a RUN, and what that holds."""
-
-
-def read_scores(run: Path) -> Scores:
-    """What `beyondcam score` wrote. Raises `BeyondcamError` where there is none, or a file is damaged."""
-    content: dict[str, Any] = {}
-    for key, (name, kind) in FILES.items():
-        content[key] = read_records(run / name, kind, SCORE)
-    if not content["rows"]:
-        raise BeyondcamError(f"{run / 'scores.json'}: holds no scores; `{SCORE}` makes it anew")
-    return Scores(**content)
-
-
-def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
-    """Write the scores of a split; those of other splits stay, if the checkpoint is still the same.
-
-    A file that cannot be read is replaced.
-    """
-    checkpoint = checkpoint_hash(run)
-    with locked(run / "evidence"):  # or another split's, written at the same time, would be lost
-        for key, (name, kind) in FILES.items():
-            old = list[Origin]()
-            with suppress(BeyondcamError):
-                old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
-            kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
-            write_records(run / name, [*kept, *getattr(scores, key)])

@@ -19,8 +19,9 @@ from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
 from beyondcam.metrics.metric import METRICS
 from beyondcam.metrics.regions import recall_curve
-from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row, Scores
+from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row
 from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
+from beyondcam.metrics.scores import Scores
 from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit
 from beyondcam.outcome import LeftOut

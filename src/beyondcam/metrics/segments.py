@@ -42,8 +42,15 @@ def write_segment(run: Path, row: NetworkRow, scored: LabelCounts) -> None:
 
 def counts_of(run: Path, row: NetworkRow) -> LabelCounts:
     """The counts that a row was computed from."""
-    content = read_json(_counts_path(run, row), SEGMENT)
-    return LabelCounts(tuple(content["ids"]), np.array(content["counts"], np.int64))
+    path = _counts_path(run, row)
+    content = read_json(path, SEGMENT)
+    try:
+        ids, counts = tuple(content["ids"]), np.array(content["counts"], np.int64)
+        if counts.ndim != 3 or counts.shape[:2] != (len(ids), 3) or counts.min(initial=0) < 0:
+            raise ValueError("not three counts of each image and label")
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise BeyondcamError(f"{path}: holds no counts; delete it, and `{SEGMENT}` makes it anew") from error
+    return LabelCounts(ids, counts)
 
 
 def share_of_truth(

@@ -36,9 +36,12 @@ class ImageTally:
         row = truth + np.uint8(1)  # void wraps around to 0, so that few rows are needed
         rows = int(row.max()) + 1
         cells = row.astype(np.uint16) * LEVELS + winners.levels
-        labels = np.flatnonzero(np.bincount(winners.labels.ravel()))
-        every = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)
-        counts = every[1:]
+        labels = winners.present
+        if len(labels) == 1:
+            every = histogram(cells.ravel(), rows)[:, None]
+        else:
+            every = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)
+        counts = every[1:]  # without void
         truths = np.flatnonzero(counts.any((1, 2)))
         return cls(truths, labels, counts[truths], every.sum(0))
 

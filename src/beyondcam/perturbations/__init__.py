@@ -8,7 +8,7 @@ from beyondcam.perturbations.noise import Noise
 from beyondcam.perturbations.path import LinearPath
 from beyondcam.perturbations.plain import Plain, Scales
 from beyondcam.perturbations.rise import Rise
-from beyondcam.perturbations.view import View, generator
+from beyondcam.perturbations.view import View, cut_at_once, generator
 from beyondcam.registry import Kinds
 
 PERTURBATIONS: Kinds[Perturbation] = Kinds(
@@ -30,6 +30,7 @@ __all__ = [
     "Scales",
     "View",
     "augmented",
+    "cut_at_once",
     "generator",
     "register_perturbation",
 ]

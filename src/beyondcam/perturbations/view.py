@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # settings hold perturbations, and are read before numpy and torch are loaded
@@ -51,6 +51,36 @@ class View(NamedTuple):
         """Apply the view's changes to a normalised input (3, size, size)."""
         x = self.alter(x) if self.alter else x
         return x if self.mask is None else x * self.mask.to(x.device, x.dtype)
+
+
+def cut_at_once(pixels: Tensor, views: Sequence[View]) -> Tensor:
+    """Cut views of one size from a photo's pixels (3, H, W): float32 (m, 3, size, size), not rounded.
+
+    A window is resized by one product with a matrix for each axis. They are as large as the photo, which a
+    GPU minds less than being asked for one view after the other.
+    """
+    import torch
+
+    size, device = views[0].size, pixels.device
+    top, left, bottom, right = torch.tensor([view.window for view in views], device=device).T
+    down = _resizing(top, bottom, size, pixels.shape[1])  # (m, size, H)
+    across = _resizing(left, right, size, pixels.shape[2])  # (m, size, W)
+    flip = torch.tensor([view.flip for view in views], device=device)
+    across = torch.where(flip[:, None, None], across.flip(1), across)
+    return down[:, None] @ pixels.float() @ across[:, None].mT
+
+
+def _resizing(first: Tensor, last: Tensor, size: int, extent: int) -> Tensor:
+    """Bilinear, antialiased resizing of pixels `first` up to `last` (m,), as matrices (m, size, extent)."""
+    import torch
+
+    scale = ((last - first) / size)[:, None, None]  # pixels of the photo to one of the square
+    centre = first[:, None, None] + scale * (torch.arange(size, device=first.device)[:, None] + 0.5)
+    place = torch.arange(extent, device=first.device)  # (extent,)
+    weight = (1 - (place + 0.5 - centre).abs() / scale.clamp_min(1)).clamp_min(0)
+    inside = (place >= first[:, None, None]) & (place < last[:, None, None])
+    weight = weight * inside
+    return weight / weight.sum(-1, keepdim=True)
 
 
 def generator(seed: int, *words: object) -> np.random.Generator:

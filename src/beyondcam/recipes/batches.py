@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
-from beyondcam.perturbations import Perturbation, View
+from beyondcam.perturbations import Perturbation, View, cut_at_once
+from beyondcam.recipes.canvas import Place
 from beyondcam.recipes.item import Item
 
 
@@ -49,13 +50,23 @@ def batches(
 
 def inputs_of(classifier: Classifier, pixels: Mapping[int, Tensor], views: Sequence[BatchView]) -> Tensor:
     """The network's input (B, 3, S, S) for views of photos, uint8 (3, H, W) each."""
-    places = {(n, view[:3]): view for n, _, view in views}  # views of one window, size and flip share a cut
-    cuts = {(n, place): view.cut(pixels[n]) for (n, place), view in places.items()}
+    places: dict[int, dict[Place, View]] = defaultdict(dict)
+    for n, _, view in views:
+        places[n][view[:3]] = view  # views of one window, size and flip share a cut
+    cuts: dict[tuple[int, Place], Tensor] = {}
+    for n, of_photo in places.items():
+        squares = _cut(pixels[n], list(of_photo.values()))
+        cuts.update(zip(((n, place) for place in of_photo), squares, strict=True))
     inputs = normalised(classifier, [cuts[n, view[:3]] for n, _, view in views])
     for row, (_, _, view) in enumerate(views):
         if view.alter or view.mask is not None:
             inputs[row] = view.altered(inputs[row])
     return inputs
+
+
+def _cut(pixels: Tensor, views: Sequence[View]) -> Iterable[Tensor]:
+    """Squares (3, S, S) of a photo in whole numbers; a GPU cuts all at once, a CPU is faster one by one."""
+    return cut_at_once(pixels, views).round_() if pixels.is_cuda else [view.cut(pixels) for view in views]
 
 
 def masks_of(views: Sequence[BatchView]) -> Tensor | None:

@@ -54,10 +54,10 @@ class Canvas:
         self.pending = None
 
     def statistic(self) -> Tensor:
-        """The statistic over the views that cover a pixel, 0 elsewhere: float32 (k, H, W) on the CPU."""
+        """The statistic over the views that cover a pixel, 0 elsewhere: float32 (k, H, W)."""
         self._flush()
         first, *second = self.sums / self.views.clamp_min(1)
-        return ((second[0] - first**2).clamp_min(0) if second else first).cpu()
+        return (second[0] - first**2).clamp_min(0) if second else first
 
     def uncovered(self) -> float:
         """The share of the pixels that no view covers."""

@@ -32,7 +32,10 @@ Autocast = AbstractContextManager[object]
 
 @dataclass
 class Result:
-    """The maps of one image by one recipe: float32 (k, H, W), in the order of the item's targets."""
+    """The maps of one image by one recipe: float32 (k, H, W), in the order of the item's targets.
+
+    They are where the raw maps are that they are made of; `map_items` gives them on the CPU.
+    """
 
     maps: Tensor
     cost: Cost
@@ -50,7 +53,7 @@ def map_items(
 ) -> Iterator[dict[str, Result]]:
     """Map each item by each recipe; the results come in the order of the items."""
     raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch, autocast=autocast)
-    for item, raw in zip(items, raws, strict=True):
+    for item, raw in zip(items, (raw.on_cpu() for raw in raws), strict=True):
         yield {name: finish(recipe, item, raw) for name, recipe in recipes.items()}
 
 
@@ -117,7 +120,7 @@ def _run_group(
     """Run the views of perturbations that nest through the network, and fill in the raw maps."""
     device, needs, nested = classifier.mean.device, group.needs(), group.nested()
     with_targets = [n for n, item in enumerate(items) if item.targets]
-    pixels = {n: _channels_last(items[n].photo.pixels.to(device)) for n in with_targets}  # uint8 (3, H, W)
+    pixels = {n: _uploaded(items[n].photo.pixels, device) for n in with_targets}  # uint8 (3, H, W)
     canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in with_targets for s in group.sources}
     meter = Meter(device, [raw.ledger for raw in raws], [len(item.targets) for item in items])
     for views in batches(items, with_targets, nested[-1], classifier.size, seed, batch):
@@ -156,7 +159,7 @@ def _keep_whole(
         for view, scores in zip(views, forward.scores.detach().float().cpu(), strict=True):  # (C,)
             raws[view.image].scores = scores
     if group.affinity_size is not None:
-        for view, affinity in zip(views, affinities(forward).half().cpu(), strict=True):  # (n, n)
+        for view, affinity in zip(views, affinities(forward).half(), strict=True):  # (n, n)
             raws[view.image].affinities[group.affinity_size] = affinity
         work = Work("affinities", Plain(size=group.affinity_size))
         meter.lap({work: [view.image for view in views]}, len(views))
@@ -184,6 +187,10 @@ def _weighted(maps: Tensor, forward: Forward, classifier: Classifier, source: So
     return maps * weight[:, None, None]
 
 
-def _channels_last(pixels: Tensor) -> Tensor:
-    """Lay out pixels (3, H, W) as resizing and convolutions are fastest on."""
-    return pixels[None].contiguous(memory_format=torch.channels_last)[0]
+def _uploaded(pixels: Tensor, device: torch.device) -> Tensor:
+    """Pixels (3, H, W) on the device, laid out as resizing and convolutions are fastest on.
+
+    A GPU copies them from pinned memory while it works.
+    """
+    pixels = pixels[None].contiguous(memory_format=torch.channels_last)[0]
+    return pixels.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else pixels.to(device)

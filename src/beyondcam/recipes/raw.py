@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -18,9 +18,9 @@ class RawMaps:
     Attributes
     ----------
     scored : whether a pass over the whole image is made for its logits.
-    scores : float32 (C,), its logits, if so or if its targets were predicted.
-    maps : float32 (k, H, W) by source.
-    affinities : float16 (n, n) by the size of the input.
+    scores : float32 (C,) on the CPU, its logits, if so or if its targets were predicted.
+    maps : float32 (k, H, W) by source, where the network is.
+    affinities : float16 (n, n) by the size of the input, where the network is.
     uncovered : share of its pixels that no view covers, by perturbation.
     ledger : what was done for it.
 
@@ -32,6 +32,12 @@ class RawMaps:
     affinities: dict[float, Tensor] = field(default_factory=dict)
     uncovered: dict[Perturbation, float] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: defaultdict(Cost))
+
+    def on_cpu(self) -> "RawMaps":
+        """The same with all maps and affinities on the CPU."""
+        maps = {source: values.cpu() for source, values in self.maps.items()}
+        affinities = {size: values.cpu() for size, values in self.affinities.items()}
+        return replace(self, maps=maps, affinities=affinities)
 
     @property
     def finite(self) -> bool:

@@ -124,6 +124,11 @@ class Recipe(BaseModel):
         """Whether there is more to do than to average and combine."""
         return bool(self.refine) or any(part.refines for part in self.of)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether a refinement in it takes maps on the CPU alone."""
+        return any(step.on_cpu for step in self.refine) or any(part.on_cpu for part in self.of)
+
     def sources(self) -> set[Source]:
         """The sources whose raw maps it needs."""
         sources = {self.source} if self.source else set()

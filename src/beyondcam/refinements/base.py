@@ -14,10 +14,12 @@ class Refinement(BaseModel):
     """Base of the refinements: (photo, maps (k, H, W)) → maps (k, H, W), float32, k ≥ 1, on the same device.
 
     One with an `affinity_size` takes affinities as a third argument. One that `takes_stages` takes, as its
-    last argument, the recipe's maps so far: the unrefined ones, and those after each earlier refinement.
+    last argument, the recipe's maps so far: the unrefined ones, and those after each earlier refinement. One
+    that is `on_cpu` takes maps on the CPU alone.
     """
 
     takes_stages: ClassVar[bool] = False
+    on_cpu: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

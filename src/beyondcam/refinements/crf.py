@@ -1,6 +1,6 @@
 """Dense CRF (Krähenbühl and Koltun 2011), through the extra `crf`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class CRF(Refinement):
     smooth_weight, colour_weight : the kernels' weights.
 
     """
+
+    on_cpu: ClassVar[bool] = True
 
     kind: Literal["crf"] = "crf"
     background: Annotated[float, Field(gt=0, lt=1)] = 0.3

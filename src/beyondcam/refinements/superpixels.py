@@ -1,7 +1,7 @@
 """Superpixels (SLIC, Achanta et al. 2012): a map's mean in each; background resolve (arXiv 2308.11052)."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ class _BySuperpixel(Refinement):
     compactness : how much nearness counts beside likeness of colour.
 
     """
+
+    on_cpu: ClassVar[bool] = True
 
     number: Annotated[int, Field(ge=1)] = 300
     compactness: Annotated[float, Field(gt=0)] = 10.0

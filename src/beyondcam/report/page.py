@@ -46,7 +46,12 @@ def write_report(run: Path) -> Path:
     for n, group in enumerate(group_scores(scores)):
         charts = (threshold_chart(group, f"t{n}"), recall_chart(group, f"r{n}"))
         sections.append((group, *charts, write_gallery(run, group, segments, classes, folder, str(n))))
-    facts = _facts(config, training)
+    try:
+        facts = _facts(config, training)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BeyondcamError(
+            f"{run / 'training.json'}: is no record of a training; `beyondcam train` makes it anew"
+        ) from error
     page = render(
         "page.html", sections=sections, networks=networks, facts=facts, classes=("background", *classes)
     )

@@ -16,7 +16,7 @@ class SegmentConfig(BaseModel):
     encoder: str = Field(default="tf_efficientnet_lite0", description="Any name timm knows.")
     pretrained: bool = Field(default=True, description="Start from ImageNet weights.")
     weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
-    size: int = Field(default=256, ge=32, description="Side of the square input, pixels.")
+    size: int = Field(default=256, ge=32, le=4096, description="Side of the square input, pixels.")
     epochs: int = Field(default=12, ge=1, description="Passes over the training images.")
     batch: int = Field(default=8, ge=2, description="Images a batch.")
     lr: float = Field(default=2e-4, gt=0, description="Highest learning rate of the encoder.")

@@ -27,7 +27,8 @@ def export_onnx(segmenter: Segmenter, path: Path) -> None:
     """Write the network as ONNX, from `pixels` (1, 3, S, S), float32 0–255 RGB, to `logits` (1, C + 1, S, S).
 
     The label of a pixel is the index of its highest logit: 0 background, k class k. The file's metadata has
-    the classes, joined by newlines. Raises `BeyondcamError` without the extra `onnx`.
+    the classes, joined by newlines, and nothing of the machine that it was made on. Raises `BeyondcamError`
+    without the extra `onnx`.
     """
     try:
         import onnx
@@ -40,5 +41,16 @@ def export_onnx(segmenter: Segmenter, path: Path) -> None:
         dynamo=True, verbose=False, input_names=["pixels"], output_names=["logits"],
     )  # fmt: skip
     model = program.model_proto
+    _strip(model)
     onnx.helper.set_model_props(model, {"classes": "\n".join(segmenter.classes)})
     write_whole(path, model.SerializeToString())
+
+
+def _strip(message: Any) -> None:
+    """Remove torch's remarks from a message of the file: they hold stack traces, and with these paths."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type:
+            for part in (value,) if hasattr(value, "ListFields") else value:
+                _strip(part)

@@ -80,7 +80,10 @@ def _labels(
     """The label image of a photo, as `Segmenter.label` gives it, or why there is none."""
     if isinstance(photo, LeftOut):
         return photo
-    return attempt(lambda photo: segmenter.label(photo, allowed).numpy())(photo)
+    try:
+        return segmenter.label(photo, allowed).numpy()
+    except BeyondcamError as error:
+        return LeftOut(str(error))
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from beyondcam.data import VOID, LabelledImages, Photo
-from beyondcam.devices import all_of, open_fabric, to_device, total_of
+from beyondcam.devices import all_of, open_fabric, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import ahead, hash_of, read_json, write_json
 from beyondcam.label_images import check_size
@@ -46,7 +46,7 @@ def train_segmenter(
 
     Killed at any moment, the same call goes on after the last whole epoch and ends with the bytes of an
     undisturbed run; finished, it is not done again. Under torchrun the processes share the rows of every
-    batch; each one's batch norm and dropout see its own.
+    batch; each one's dropout sees its own, and so does batch norm except between GPUs.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def train_segmenter(
         pretrained=config.pretrained and not state, weights=None if state else config.weights,
         mirror=config.flip,
     )  # fmt: skip
-    segmenter = to_device(segmenter, fabric)
+    segmenter = synchronised(to_device(segmenter, fabric), fabric)
     encoder = segmenter.network.get_submodule("encoder")
     trainer = Trainer(
         segmenter, _optimizer(segmenter, encoder, config),

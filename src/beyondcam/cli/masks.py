@@ -1,0 +1,32 @@
+"""`beyondcam masks`: the whole job on somebody's photos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beyondcam.cli.options import Classes, end, names, settings_of
+from beyondcam.cli.terminal import log
+
+
+def masks_command(
+    data: Annotated[
+        str, typer.Argument(metavar="PHOTOS", help="A folder for each class, or any other data.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    classes: Classes = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="Better masks, each with a confidence, in ten times the time.")
+    ] = False,
+    **settings: object,
+) -> None:
+    """Photos with labels → masks: train, map, cut, and a page that shows them. Run again, it goes on."""
+    from beyondcam.classifier import TrainConfig
+    from beyondcam.devices import keep_memory, open_fabric
+    from beyondcam.job import make_masks
+
+    given = {"split": "all", **{name: value for name, value in settings.items() if value is not None}}
+    config = settings_of(TrainConfig, {**given, "data": data, "classes": names(classes)})
+    fabric = open_fabric()
+    keep_memory(fabric.device)
+    end(make_masks(config, out, fabric, log, best=best))

@@ -1,0 +1,60 @@
+"""The whole job on somebody's photos, in one go: from labels to masks to look at."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from beyondcam.classifier import TrainConfig, load_classifier, read_config, train_run
+from beyondcam.data import LabelledImages, open_images
+from beyondcam.devices import to_device
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
+from beyondcam.metrics import threshold_of
+from beyondcam.recipes import Cookbook
+from beyondcam.report import write_overview
+from beyondcam.seeds import second_recipe, write_seeds
+
+RECIPES = ("fast", "best")
+"""The first makes the masks of the quick job; of the careful one the last, each with a confidence."""
+
+
+def make_masks(
+    config: TrainConfig, out: Path, fabric: Fabric, log: Callable[[str], None], *, best: bool = False
+) -> dict[str, str]:
+    """Write masks of all photos of a split under `out`, and `out/index.html`, which shows them.
+
+    Trains a classifier in `out/run`, unless that holds one of these photos, maps what is not mapped yet, and
+    cuts at the threshold `adaptive`. Where some photos have no label, the classes that the classifier
+    predicts are mapped. No mask has a part in it. Returns the photos without a mask, with the reason.
+    """
+    run, images = out / "run", open_images(config.data, config.split, config.classes)
+    log(f"{config.data}: is {images.data}")
+    if _is_trained(run, images):
+        log(f"{run}: has a classifier of these photos, which is taken; delete it to train anew")
+    else:
+        train_run(config, run, fabric, log)
+    classifier, cookbook = to_device(load_classifier(run), fabric), Cookbook()
+    targets: Targets = "labels" if all(i in images.labels for i in images.ids) else "predicted"
+    names = RECIPES if best else RECIPES[:1]
+    recipes = {name: cookbook.recipe(name) for name in names}
+    left_out = map_split(classifier, images, recipes, run, targets=targets, workers=None, log=log)
+    left_out |= map_witnesses(classifier, images, run, targets=targets, workers=None, log=log)
+    shelf = find_shelf(run, images, names[-1], targets)
+    threshold, other = threshold_of(run, shelf, images, "adaptive"), second_recipe(run, images, shelf)
+    second = None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    written = write_seeds(images, shelf, threshold, out, second=second, log=log)
+    if written.expected is not None:
+        log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")
+    page = write_overview(images, written, out)
+    log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
+    return left_out | written.left_out
+
+
+def _is_trained(run: Path, images: LabelledImages) -> bool:
+    """Whether a RUN has a classifier of these photos and classes."""
+    try:
+        config, classes = read_config(run)
+    except BeyondcamError:
+        return False
+    return (config.data, classes) == (images.data, images.classes)

@@ -1,0 +1,91 @@
+"""The scores of a split, and the files of a RUN that hold them."""
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import checkpoint_hash
+from beyondcam.files import locked
+from beyondcam.metrics.rows import SCORE, Comparison, Curve, Origin, Row, read_records, write_records
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score_split` returns.
+
+    Attributes
+    ----------
+    rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
+    comparisons : the paired differences between recipes, as in `comparisons.json`.
+    curves : NDR-Recall over the threshold of the reference CAM, for each recipe.
+    left_out : images, recipes and rules without a result → the reason.
+
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def extend(self, others: "Scores") -> None:
+        """Add the scores of other recipes."""
+        self.rows.extend(others.rows)
+        self.comparisons.extend(others.comparisons)
+        self.curves.extend(others.curves)
+        self.left_out.update(others.left_out)
+
+    def row(self, recipe: str, rule: str = "oracle") -> Row:
+        """The row of a recipe under a rule."""
+        (row,) = (r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule))
+        return row
+
+    def curve(self, recipe: str) -> Curve:
+        """The curve of a recipe."""
+        (curve,) = (c for c in self.curves if c.recipe == recipe)
+        return curve
+
+    def difference(
+        self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
+    ) -> tuple[float, float, float]:
+        """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
+        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
+        pair = pair if pair.b == a else pair.turned()
+        value, interval = pair.difference[metric], pair.ci[metric]
+        return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
+
+
+FILES: dict[str, tuple[str, type[Origin]]] = {
+    "rows": ("scores.json", Row),
+    "comparisons": ("comparisons.json", Comparison),
+    "curves": ("curves.json", Curve),
+}
+"""Field of `Scores` → its file in a RUN, and what that holds."""
+
+
+def read_scores(run: Path) -> Scores:
+    """What `beyondcam score` wrote. Raises `BeyondcamError` where there is none, or a file is damaged."""
+    content: dict[str, Any] = {}
+    for key, (name, kind) in FILES.items():
+        content[key] = read_records(run / name, kind, SCORE)
+    if not content["rows"]:
+        raise BeyondcamError(f"{run / 'scores.json'}: holds no scores; `{SCORE}` makes it anew")
+    return Scores(**content)
+
+
+def write_scores(run: Path, images: LabelledImages, scores: Scores) -> None:
+    """Write the scores of a split; those of other splits stay, if the checkpoint is still the same.
+
+    A file that cannot be read is replaced.
+    """
+    checkpoint = checkpoint_hash(run)
+    with locked(run / "evidence"):  # or another split's, written at the same time, would be lost
+        for key, (name, kind) in FILES.items():
+            old = list[Origin]()
+            with suppress(BeyondcamError):
+                old = [r for r in read_records(run / name, kind, SCORE) if r.checkpoint == checkpoint]
+            kept = [r for r in old if (r.data, r.split) != (images.data, images.split)]
+            write_records(run / name, [*kept, *getattr(scores, key)])

@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from beyondcam.cli.app import make_app
+from conftest import complaint, make_folder
+
+
+def call(*words: object) -> int:
+    given = [str(word) for word in words]
+    return make_app(given)(given, standalone_mode=False) or 0
+
+
+def test_targets_say_which_evidence_of_one_name(run: Path, tmp_path: Path) -> None:
+    for targets in ("labels", "predicted"):
+        call("map", run, "--recipe", "cam", "--no-witnesses", "--targets", targets)
+    words = ("seed", run, "--recipe", "cam", "--threshold", 0.3, "--out", tmp_path / "seeds")
+    complaint(lambda: call(*words), "--recipe: cam", "by targets")
+    assert call(*words, "--targets", "labels") == 0
+    complaint(lambda: call("segment", run, "--recipe", "cam", "--seeds-split", "val"), "by targets")
+
+
+def test_max_pixels_are_those_of_the_training_or_as_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_folder(tmp_path / "discs", 12)
+    Image.open(folder / "images/p01.png").resize((60, 60)).save(folder / "images/p01.png")
+    run, limit = tmp_path / "run", 48 * 48
+    words = ("train", "--data", f"folder:{folder}", "--split", "all", "--out", run, "--backbone", "convnet")
+    assert call(*words, "--size", 16, "--epochs", 1, "--max-pixels", limit) == 1
+    mapped = ("map", run, "--split", "all", "--recipe", "cam", "--no-witnesses")
+    assert call(*mapped) == 1
+    said = capsys.readouterr().err
+    assert said.count("left out: p01: ") == 2
+    assert "raise max_pixels" in said
+    assert call(*mapped, "--max-pixels", 3600) == 0
