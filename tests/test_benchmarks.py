@@ -170,7 +170,7 @@ def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
 
 def test_gpu_runs_on_a_cpu_and_says_what_it_could_not_measure(capsys: pytest.CaptureFixture[str]) -> None:
     gpu.main(["--tiny"])
-    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    lines = dict(line.rsplit(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
     figures = (
         "cam, images/s end to end", "fast, images/s end to end", "best, images/s end to end",
         "best without refinement, images/s end to end", "fast / bare passes (bar: ≤ 1.5)",
