@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Command
+from conftest import Command, one_line
 
 QUICK = ("--backbone", "convnet", "--no-pretrained", "--size", "32", "--epochs", "2", "--batch", "4")
 
@@ -47,3 +47,9 @@ def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, bey
     mask.unlink()
     assert "which is taken" in beyondcam(*words).stderr
     assert (mask.read_bytes(), weights.stat().st_mtime_ns) == before
+
+
+def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command) -> None:
+    for out in (photos, photos / "masks"):
+        assert "--out: " in one_line(beyondcam("masks", photos, "--out", out, *QUICK, status=2))
+    assert not (photos / "masks").exists()

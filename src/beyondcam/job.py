@@ -26,9 +26,14 @@ def make_masks(
 
     Trains a classifier in `out/run`, unless that holds one of these photos, maps what is not mapped yet, and
     cuts at the threshold `adaptive`. Where some photos have no label, the classes that the classifier
-    predicts are mapped. No mask has a part in it. Returns the photos without a mask, with the reason.
+    predicts are mapped. No mask has a part in it. Returns the photos without a mask, with the reason. Raises
+    `BeyondcamError` where `out` lies among the photos, which later runs would take it for.
     """
     run, images = out / "run", open_images(config.data, config.split, config.classes)
+    for i in images.ids[:1]:
+        file, name = images.file_of(i), Path(images.file_name(i))
+        if file and out.resolve().is_relative_to(file.resolve().parents[len(name.parts) - 1]):
+            raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
     log(f"{config.data}: is {images.data}")
     if _is_trained(run, images):
         log(f"{run}: has a classifier of these photos, which is taken; delete it to train anew")

@@ -122,7 +122,9 @@ class Row(Origin):
     @property
     def background_score(self) -> Threshold:
         """The threshold."""
-        return Threshold(self.threshold) if self.fall is None else AdaptiveThreshold(fall=self.fall)
+        if self.threshold is not None:
+            return Threshold(self.threshold)
+        return AdaptiveThreshold() if self.fall is None else AdaptiveThreshold(fall=self.fall)
 
     @property
     def miou(self) -> float:
