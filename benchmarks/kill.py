@@ -161,16 +161,17 @@ def run_whole(name: str, work: Path, before: Path) -> Undisturbed:
 
 def kill_once(name: str, whole: Undisturbed, work: Path, rng: np.random.Generator) -> list[str]:
     """Kill a command at a random moment, run it again to its end; return what differs."""
-    moment = None
-    while moment is None:
+    pace, killed = 1.0, False  # the machine may have more or less to do than before
+    while not killed:
         shutil.rmtree(work)
         shutil.copytree(whole.before, work)
-        process = start(name, work)
+        process, began = start(name, work), time.monotonic()
         drawn = rng.uniform(whole.first_write - 0.2 * (whole.end - whole.first_write), whole.end)
-        if wait(process, drawn) is None:
-            moment = drawn
+        killed = wait(process, pace * drawn) is None
+        if killed:
             os.kill(process, signal.SIGKILL)
             wait(process)
+        pace = (time.monotonic() - began) / whole.end
     finish(name, start(name, work), work)
     return differences(whole.after, files_of(work))
 
