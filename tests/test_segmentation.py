@@ -655,9 +655,9 @@ def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
         monkeypatch.setattr(demo, name, partial(getattr(demo, name), **settings))
     for name, value in {"TRAIN": "train_4", "VAL": "val_4", "TAUGHT": "train_20"}.items():
         monkeypatch.setattr(demo, name, value)
-    monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
+    monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED, demo.SECOND))
     assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
     rows = read_segments(tmp_path)
     assert [(row.trained_on, row.recipe) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
     assert all((row.seeds_split, row.split, row.images) == ("train_20", "val_4", 4) for row in rows)
-    assert "fast-blind-0" in (tmp_path / "report" / "index.html").read_text()
+    assert "fast-adaptive-0" in (tmp_path / "report" / "index.html").read_text()

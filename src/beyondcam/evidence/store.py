@@ -209,7 +209,9 @@ def find_shelf(run: Path, images: LabelledImages, recipe: str, targets: str | No
         which = ", ".join(
             f"{s.folder} of {', '.join(f'{key} {s.manifest[key]}' for key in FAMILY)}" for s in named
         )
-        raise BeyondcamError(f"recipe: {recipe}: several have this name: {which}; delete all but one")
+        raise BeyondcamError(
+            f"recipe: {recipe}: several have this name: {which}; say which by targets, or delete all but one"
+        )
     return named[0]
 
 

@@ -40,7 +40,9 @@ def explain_photo(
         axes[row, 0].set_title(f"{name}  {probability:.2f}", parse_math=False)
         for column, (recipe, result) in enumerate(results.items(), start=1):
             axes[row, column].imshow(pixels.mean(-1), cmap="gray", alpha=0.5)
-            axes[row, column].imshow(by_maximum(result.maps)[row].sqrt(), cmap="inferno", alpha=0.75)
+            axes[row, column].imshow(
+                by_maximum(result.maps)[row].sqrt().cpu().numpy(), cmap="inferno", alpha=0.75
+            )
             axes[row, column].set_title(recipe)
     for axis in axes.flat:
         axis.set_axis_off()
