@@ -68,13 +68,18 @@ class AdaptiveThreshold(Threshold):
         return f"one for each image and class, from {self.SMALL} down by up to {self.fall}"
 
     def values(self, won: Counts) -> NDArray[np.float64]:  # noqa: D102  (the base says it)
-        area = won[:, threshold_level(0.5) + 1 :].sum(1) / won.sum()
-        return self.SMALL - self.fall * area / (area + self.HALFWAY)
+        return self.SMALL - self.fall * self._fallen(won)
 
     @classmethod
     def levels_by_fall(cls, won: Counts) -> Counts:
         """The levels at each of `FALLS`, the lowest first: (falls, k)."""
-        return np.array([cls(fall=fall).levels(won) for fall in cls.FALLS])
+        return threshold_levels(cls.SMALL - np.outer(cls.FALLS, cls._fallen(won)))
+
+    @classmethod
+    def _fallen(cls, won: Counts) -> NDArray[np.float64]:
+        """How much of the fall τ has come down for each class: (k,)."""
+        area = won[:, threshold_level(0.5) + 1 :].sum(1) / won.sum()
+        return area / (area + cls.HALFWAY)
 
 
 def won_by(winners: Winners) -> tuple[Counts, Counts]:
