@@ -19,10 +19,10 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, threshold_level
-from beyondcam.metrics import ImageTally, Sweep, estimate, sample_weights, threshold_of
+from beyondcam.metrics import ImageTally, Sweep, estimate, sample_weights, second_opinion, threshold_of
 from beyondcam.metrics.tally import Counts, above, iou, mean_iou, resampled
 from beyondcam.metrics.text import bounded
-from beyondcam.seeds import second_recipe, seed_labels
+from beyondcam.seeds import seed_labels
 from beyondcam.seeds.confidence import found_in
 from inputs import open_scored, tallies
 from results import change, shown, table, write_section
@@ -130,10 +130,10 @@ def confidence_rows(run: Path, images: LabelledImages, masks: Masks, measured: M
     rows = []
     for name, m in measured.items():
         shelf = find_shelf(run, images, name)
-        other = second_recipe(run, images, shelf)
-        if other is None:
+        second = second_opinion(run, shelf, images)
+        if second is None:
             continue
-        threshold = threshold_of(run, other, images, "adaptive")
+        other, threshold = second
         pairs = []  # confidence and IoU of each image with a class
         for i in images.ids:
             evidence = shelf.read(i) if shelf.path(i).exists() else None

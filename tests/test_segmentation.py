@@ -655,7 +655,7 @@ def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
         monkeypatch.setattr(demo, name, partial(getattr(demo, name), **settings))
     for name, value in {"TRAIN": "train_4", "VAL": "val_4", "TAUGHT": "train_20"}.items():
         monkeypatch.setattr(demo, name, value)
-    monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED, demo.SECOND))
+    monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
     assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
     rows = read_segments(tmp_path)
     assert [(row.trained_on, row.recipe) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]

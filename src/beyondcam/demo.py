@@ -8,7 +8,14 @@ from beyondcam.data import open_images
 from beyondcam.data.masks import open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
 from beyondcam.evidence import find_shelf, map_split, map_witnesses
-from beyondcam.metrics import ThresholdSplit, read_segments, score_split, threshold_of, write_scores
+from beyondcam.metrics import (
+    ThresholdSplit,
+    read_segments,
+    score_split,
+    second_opinion,
+    threshold_of,
+    write_scores,
+)
 from beyondcam.metrics.table import print_segments, print_table
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
@@ -20,9 +27,7 @@ RECIPES = (
     "cam", "cam-ms", "crops-cam", "saliency", "saliency+smooth", "smoothgrad+smooth", "binarymask+smooth",
     "crops", "crops+smooth", "best", "fast",
 )  # fmt: skip
-SEEDED, SECOND = "best", "fast"
-"""The recipe of the seeds, and the one whose agreement says how far they can be trusted."""
-
+SEEDED = "best"
 TRAIN, VAL = "train_100", "val_100"
 TAUGHT, TEACHER = "train_2000", "fast"
 """What segmentation networks are trained on, and the recipe of its seeds."""
@@ -48,9 +53,9 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     assert train_masks is not None
     scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
-    shelf, other = (find_shelf(out, val, name) for name in (SEEDED, SECOND))
-    threshold, second = (threshold_of(out, s, val, "adaptive") for s in (shelf, other))
-    left_out |= write_seeds(val, shelf, threshold, out / "seeds", second=(other, second)).left_out
+    shelf = find_shelf(out, val, SEEDED)
+    threshold, second = threshold_of(out, shelf, val, "adaptive"), second_opinion(out, shelf, val)
+    left_out |= write_seeds(val, shelf, threshold, out / "seeds", second=second).left_out
     print_table(scores.rows)
     if full:
         taught, taught_masks = open_images("digits", TAUGHT), open_masks("digits", TAUGHT)

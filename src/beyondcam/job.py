@@ -10,10 +10,10 @@ from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
-from beyondcam.metrics import threshold_of
+from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_overview
-from beyondcam.seeds import second_recipe, write_seeds
+from beyondcam.seeds import write_seeds
 
 RECIPES = ("fast", "best")
 """The first makes the masks of the quick job; of the careful one the last, each with a confidence."""
@@ -29,7 +29,7 @@ def make_masks(
     predicts are mapped. No mask has a part in it. Returns the photos without a mask, with the reason. Raises
     `BeyondcamError` where `out` lies among the photos, which later runs would take it for.
     """
-    run, images = out / "run", open_images(config.data, config.split, config.classes)
+    run, images = out / "run", open_images(config.data, config.split, config.classes, config.max_pixels)
     for i in images.ids[:1]:
         file, name = images.file_of(i), Path(images.file_name(i))
         if file and out.resolve().is_relative_to(file.resolve().parents[len(name.parts) - 1]):
@@ -46,8 +46,7 @@ def make_masks(
     left_out = map_split(classifier, images, recipes, run, targets=targets, workers=None, log=log)
     left_out |= map_witnesses(classifier, images, run, targets=targets, workers=None, log=log)
     shelf = find_shelf(run, images, names[-1], targets)
-    threshold, other = threshold_of(run, shelf, images, "adaptive"), second_recipe(run, images, shelf)
-    second = None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    threshold, second = threshold_of(run, shelf, images, "adaptive"), second_opinion(run, shelf, images)
     written = write_seeds(images, shelf, threshold, out, second=second, log=log)
     if written.expected is not None:
         log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")

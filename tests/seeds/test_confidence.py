@@ -10,8 +10,8 @@ from shelves import evidence_of
 
 import beyondcam as bc
 from beyondcam.data import VOID
-from beyondcam.evidence import Evidence, Shelf, Threshold, write_evidence
-from beyondcam.seeds import second_recipe, seed_labels, write_seeds
+from beyondcam.evidence import Evidence, Shelf, Threshold, second_recipe, write_evidence
+from beyondcam.seeds import seed_labels, write_seeds
 from beyondcam.seeds.confidence import Found, found_in
 from conftest import shelf_for
 

@@ -16,7 +16,7 @@ from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision, places_of
 from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import MAX_PIXELS, LabelledImages, evenly, open_images
+from beyondcam.data import LabelledImages, evenly, open_images
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
@@ -37,7 +37,7 @@ def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) 
 
     Returns the images left out, with the reason; of several processes the first returns them all.
     """
-    images = open_images(config.data, config.split, config.classes, config.max_pixels or MAX_PIXELS)
+    images = open_images(config.data, config.split, config.classes, config.max_pixels)
     if fabric.is_global_zero:
         log(images.summary())
     val = None
@@ -51,7 +51,7 @@ def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) 
 
 def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledImages:
     """The labelled images of the split `val` that are not trained on. Raises `BeyondcamError` without any."""
-    val = open_images(config.data, "val", images.classes, config.max_pixels or MAX_PIXELS)
+    val = open_images(config.data, "val", images.classes, config.max_pixels)
     trained = val.shared(images)
     ids = tuple(i for i in val.ids if i in val.labels and i not in trained)
     if not ids:

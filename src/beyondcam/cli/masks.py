@@ -25,8 +25,8 @@ def masks_command(
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.job import make_masks
 
-    given = {"split": "all", **{name: value for name, value in settings.items() if value is not None}}
-    config = settings_of(TrainConfig, {**given, "data": data, "classes": names(classes)})
+    chosen = {"data": data, "classes": names(classes), "split": settings["split"] or "all"}
+    config = settings_of(TrainConfig, {**settings, **chosen})
     fabric = open_fabric()
     keep_memory(fabric.device)
     end(make_masks(config, out, fabric, log, best=best))

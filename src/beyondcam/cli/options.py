@@ -95,11 +95,11 @@ def open_images_of(
 ) -> "LabelledImages":
     """The images of a split, by default of the RUN's own data and classes."""
     from beyondcam.classifier import read_config
-    from beyondcam.data import MAX_PIXELS, open_images
+    from beyondcam.data import open_images
 
     config, trained = read_config(run)
     images = open_images(
-        data or config.data, split, names(classes) or trained, max_pixels or config.max_pixels or MAX_PIXELS
+        data or config.data, split, names(classes) or trained, max_pixels or config.max_pixels
     )
     if images.classes != trained:
         raise BeyondcamError(f"give them as in training, {','.join(trained)}", parameter="classes")
@@ -108,11 +108,17 @@ def open_images_of(
 
 def say_doubt(run: Path) -> None:
     """Say what `train` has said of a classifier that has learnt nothing, lest its maps be taken for good."""
+    if doubt := recorded(run, "doubt"):
+        log(f"{run}: the classifier has learnt nothing: {doubt}")
+
+
+def recorded(run: Path, key: str) -> object:
+    """What the record of a RUN's training has under a key; None where it has nothing, or there is none."""
     from beyondcam.files import read_json
 
     with suppress(BeyondcamError, AttributeError):
-        if doubt := read_json(run / "training.json", "beyondcam train").get("doubt"):
-            log(f"{run}: the classifier has learnt nothing: {doubt}")
+        return read_json(run / "training.json", "beyondcam train").get(key)
+    return None
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -1,6 +1,5 @@
 """`beyondcam seed`."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from beyondcam.cli.options import (
     classes_of_keys,
     end,
     open_images_of,
+    recorded,
     say_doubt,
 )
 from beyondcam.cli.terminal import log
@@ -55,8 +55,8 @@ def seed_command(
     from beyondcam.data.masks import open_masks
     from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
-    from beyondcam.metrics import band_of, threshold_of
-    from beyondcam.seeds import second_recipe, write_coco, write_npy, write_seeds
+    from beyondcam.metrics import band_of, second_opinion, threshold_of
+    from beyondcam.seeds import write_coco, write_npy, write_seeds
 
     images = open_images_of(run, data, split, classes, max_pixels)
     say_doubt(run)
@@ -68,8 +68,7 @@ def seed_command(
         log(f"the seeds are not compared with masks: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
-    other = second_recipe(run, images, shelf)
-    second = None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    second = second_opinion(run, shelf, images)
     written = write_seeds(images, shelf, tau, out, band=band, second=second, masks=masks, log=log)
     if coco:
         write_coco(images, written.left_out, out)
@@ -81,12 +80,12 @@ def seed_command(
         log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
-    if other is None:
+    if second is None:
         log("no confidence: it is how far two recipes agree; also map fast (or best, for fast itself)")
     elif written.expected is not None:
         log(
-            f"expected mean IoU of the classes {written.expected:.2f}, by how far {other.name} agrees; least "
-            f"trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{split}.csv'})"
+            f"expected mean IoU of the classes {written.expected:.2f}, by how far {second[0].name} agrees; "
+            f"least trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{split}.csv'})"
         )
     _say_small(run, written.areas)
     end(written.left_out)
@@ -94,12 +93,8 @@ def seed_command(
 
 def _say_small(run: Path, areas: dict[str, float]) -> None:
     """Say which classes are found smaller than a place of the class activations."""
-    from beyondcam.files import read_json
-
-    places = 0
-    with suppress(BeyondcamError, AttributeError):
-        places = int(read_json(run / "training.json", "beyondcam train").get("places", 0))
-    if not places:  # a network of others
+    places = recorded(run, "places")
+    if not isinstance(places, int) or places < 1:  # a network of others
         return
     place = 1 / places**2
     if small := [f"{name} {area:.2%}" for name, area in areas.items() if area < place]:

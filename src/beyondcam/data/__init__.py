@@ -59,7 +59,7 @@ __all__ = [
 
 
 def open_images(
-    data: str, split: str, classes: Sequence[str] | None = None, max_pixels: int = MAX_PIXELS
+    data: str, split: str, classes: Sequence[str] | None = None, max_pixels: int | None = None
 ) -> LabelledImages:
     """Images and image-level labels.
 
@@ -73,7 +73,7 @@ def open_images(
     classes
         Those to keep, in this order; by default all.
     max_pixels
-        Of a photo, as for `read_photo`.
+        Of a photo, as for `read_photo`; None for its default.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def open_images(
 
     """
     kind, place = parse(data)
-    return SOURCES.find(kind)(place, split, classes, max_pixels)
+    return SOURCES.find(kind)(place, split, classes, max_pixels or MAX_PIXELS)
 
 
 def register_data(name: str, images: Source) -> Source:

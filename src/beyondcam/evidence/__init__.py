@@ -3,6 +3,7 @@
 from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
 from beyondcam.evidence.levels import LEVELS, Evidence, level_threshold, read_evidence, threshold_level
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
+from beyondcam.evidence.second import second_recipe
 from beyondcam.evidence.store import (
     FAMILY,
     Shelf,
@@ -39,6 +40,7 @@ __all__ = [
     "open_shelf",
     "read_evidence",
     "read_irn",
+    "second_recipe",
     "shelves",
     "threshold_level",
     "winners_of",

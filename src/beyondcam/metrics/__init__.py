@@ -9,7 +9,7 @@ from beyondcam.metrics.score import REFERENCE, score_split
 from beyondcam.metrics.scores import Scores, read_scores, write_scores
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
 from beyondcam.metrics.tally import ImageTally, Sweep, resampled_miou, tallies_of
-from beyondcam.metrics.thresholds import ThresholdSplit, band_of, threshold_of
+from beyondcam.metrics.thresholds import ThresholdSplit, band_of, second_opinion, threshold_of
 
 __all__ = [
     "METRICS",
@@ -37,6 +37,7 @@ __all__ = [
     "sample_weights",
     "score_labels",
     "score_split",
+    "second_opinion",
     "share_of_truth",
     "tallies_of",
     "threshold_of",

@@ -15,6 +15,7 @@ from beyondcam.evidence import (
     AdaptiveThreshold,
     Shelf,
     Threshold,
+    second_recipe,
     shelves,
     winners_of,
     won_by,
@@ -127,6 +128,12 @@ def threshold_of(
             f"threshold: {threshold}: no object in {shown}; name other images or give a value"
         )
     return chosen
+
+
+def second_opinion(run: Path, shelf: Shelf, images: LabelledImages) -> tuple[Shelf, Threshold] | None:
+    """A second recipe and its adaptive threshold, as `write_seeds` takes them; None where none is mapped."""
+    other = second_recipe(run, images, shelf)
+    return None if other is None else (other, threshold_of(run, other, images, "adaptive"))
 
 
 def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: Threshold) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beyondcam.classifier import read_config
-from beyondcam.data import MAX_PIXELS, PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
@@ -68,7 +68,7 @@ def write_gallery(
     """Write `folder/gallery/PREFIX-*.jpg`. What cannot be read is left out and named."""
     data, split = group.origin.data, group.origin.split
     try:
-        most = read_config(run)[0].max_pixels or MAX_PIXELS
+        most = read_config(run)[0].max_pixels
         images, masks = open_images(data, split, classes, most), open_masks(data, split, classes)
     except BeyondcamError as error:
         return Gallery(left_out={"every image": str(error)})

@@ -1,9 +1,8 @@
 """Seeds: label images at a threshold."""
 
 from beyondcam.data import PALETTE
-from beyondcam.seeds.confidence import second_recipe
 from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.labels import seed_labels
 from beyondcam.seeds.write import Written, write_seeds
 
-__all__ = ["PALETTE", "Written", "second_recipe", "seed_labels", "write_coco", "write_npy", "write_seeds"]
+__all__ = ["PALETTE", "Written", "seed_labels", "write_coco", "write_npy", "write_seeds"]

@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import VOID, LabelledImages
-from beyondcam.evidence import Evidence, Shelf, Threshold, shelves
+from beyondcam.evidence import Evidence, Threshold
 from beyondcam.files import path_below, write_whole
 from beyondcam.seeds.labels import seed_labels
-
-SECOND = ("fast", "best")
-"""Recipes whose seeds others are compared with: the first one mapped that is not the seed's own."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +30,6 @@ class Found:
     label: int
     area: float
     confidence: float | None
-
-
-def second_recipe(run: Path, images: LabelledImages, shelf: Shelf) -> Shelf | None:
-    """The evidence of another recipe to compare seeds with; None where none of `SECOND` is mapped in full."""
-    needed = [i for i in images.ids if shelf.path(i).exists()]
-    there = {s.name: s for s in shelves(run, images) if s.family == shelf.family}
-    others = (there[name] for name in SECOND if name in there and name != shelf.name)
-    return next((s for s in others if all(s.path(i).exists() for i in needed)), None)
 
 
 def found_in(

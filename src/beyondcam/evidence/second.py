@@ -1,0 +1,17 @@
+"""A second recipe, whose seeds tell by agreeing how far those of the first can be trusted."""
+
+from pathlib import Path
+
+from beyondcam.data import LabelledImages
+from beyondcam.evidence.store import Shelf, shelves
+
+SECOND = ("fast", "best")
+"""Recipes whose seeds others are compared with: the first one mapped that is not the seed's own."""
+
+
+def second_recipe(run: Path, images: LabelledImages, shelf: Shelf) -> Shelf | None:
+    """The evidence of another recipe to compare seeds with; None where none of `SECOND` is mapped in full."""
+    needed = [i for i in images.ids if shelf.path(i).exists()]
+    there = {s.name: s for s in shelves(run, images) if s.family == shelf.family}
+    others = (there[name] for name in SECOND if name in there and name != shelf.name)
+    return next((s for s in others if all(s.path(i).exists() for i in needed)), None)
