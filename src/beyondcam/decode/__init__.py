@@ -4,7 +4,7 @@ No other module opens such a file. Whatever a decoder raises on one becomes a `B
 that names the file; what a decoder may allocate is bounded before it starts; and nothing in a file is run.
 """
 
-from beyondcam.decode.documents import read_json, read_table, read_text, read_xml
+from beyondcam.decode.documents import read_json, read_table, read_text, read_xml, read_yaml
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
 from beyondcam.decode.pickled import read_pickled
 from beyondcam.decode.pictures import (
@@ -36,5 +36,6 @@ __all__ = [
     "read_table",
     "read_text",
     "read_xml",
+    "read_yaml",
     "upright",
 ]
