@@ -197,7 +197,7 @@ def test_the_commands_take_masks_out_and_in_and_seed_keeps_them(
     assert "1 corrected masks in" in said("import-masks", run, path, "--from", "coco", "--who", "eva")
     seed = ("seed", run, "--split", "all", "--recipe", "cam", "--out", tmp_path / "seeds")
     for _ in range(2):
-        assert "1 of these are a human's, not the recipe's: 1 corrected" in said(*seed)
+        assert "1 masks are a human's, not of cam: 1 corrected" in said(*seed)
         expected = np.zeros((48, 48), np.uint8)
         expected[:, 10:15] = 2
         assert (read_mask(tmp_path / "seeds/masks/p02.png").numpy() == expected).all()
