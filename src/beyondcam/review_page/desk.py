@@ -1,7 +1,7 @@
 """What the page is told, and what it may say, whatever carries it."""
 
 from colorsys import hls_to_rgb
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -87,7 +87,8 @@ class Desk:
         """What there is to an image beside photo and evidence: levels, classes, the decision on it."""
         image_id = self.id_of(number)
         evidence, decision = self.shelf.read(image_id), self.reviews.current().get(image_id)
-        suggested = levels_of(evidence, self.threshold)
+        small = replace(evidence, size=evidence.levels.shape[1:])  # of a camera's photo it takes long
+        suggested = levels_of(small, self.threshold)
         left = decision if decision and decision.recipe == self.shelf.name else None
         targets = [
             {
