@@ -125,7 +125,7 @@ function showAbout() {
     `${shown + 1} of ${list.images.length}`,
     trust === null ? "" : `confidence ${trust.toFixed(2)}`,
     decision ? `${decision.state} by ${decision.who}, ${new Date(decision.when).toLocaleString()}` : "",
-    decision?.mask && !view.decided ? "(changed since)" : "",
+    decision?.mask && !view.decided ? "changed since, not saved" : "",
   ].filter(Boolean).join(" · ");
 }
 
