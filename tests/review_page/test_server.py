@@ -82,7 +82,13 @@ SKIP = {"image": 0, "state": "skipped", "levels": {}, "seen": None}
 
 
 def test_the_page_and_its_parts_are_served_below_the_token(client: Client) -> None:
-    for path, kind in (("", "text/html"), ("page.css", "text/css"), ("page.js", "text/javascript")):
+    for path, kind in (
+        ("", "text/html"),
+        ("page.css", "text/css"),
+        ("page.js", "text/javascript"),
+        ("mask.js", "text/javascript"),
+        ("stage.js", "text/javascript"),
+    ):
         answer = client(f"/{TOKEN}/{path}", headers={"host": "localhost:8000"})
         assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, kind)
         assert "script-src 'self'" in answer.headers["content-security-policy"]

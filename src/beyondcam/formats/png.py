@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from beyondcam.data import read_mask
-from beyondcam.decode import read_text
+from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below, write_whole
 from beyondcam.formats.base import Book, Entry, Labelled
@@ -31,7 +31,7 @@ def read(path: Path, book: Book, folder: str = "masks") -> Iterator[Entry]:
     root, names = path / folder if (path / folder).is_dir() else path, book.images.classes
     for listed in (path / "classes.txt", path.parent / "classes.txt"):
         if listed.is_file():
-            names = tuple(line.strip() for line in read_text(listed).splitlines() if line.strip())
+            names = tuple(read_classes(listed))
             break
     for file in sorted(root.rglob("*.png")):
         yield Entry(

@@ -39,8 +39,9 @@ HEADERS = {
 PAGE = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
-    "page.js": ("page.js", "text/javascript"),
+    **{name: (name, "text/javascript") for name in ("mask.js", "stage.js", "page.js")},
 }
+"""Path → file, and its kind."""
 
 
 class _Undo(BaseModel):
