@@ -232,14 +232,16 @@ def _used(network: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 def _matched(wanted: State, given: State, *, apart: bool) -> dict[str, str] | None:
     """Pair tensors of one shape in their order; None where there are more on one side than on the other.
 
+    A matrix and a convolution of as many rows and numbers have one shape, as in VGG's head.
+
     With `apart`, tensors of shortcuts are paired among themselves: some networks use a shortcut before the
     block that it bypasses, and some after it.
     """
     by_shape: tuple[dict[Any, list[str]], ...] = (defaultdict(list), defaultdict(list))
     for groups, weights in zip(by_shape, (wanted, given), strict=True):
         for name, tensor in weights.items():
-            shape = tuple(side for side in tensor.shape if side != 1)
-            groups[shape, apart and bool(SHORTCUT.search(name))].append(name)
+            rows = next((side for side in tensor.shape if side != 1), 1)
+            groups[rows, tensor.numel(), apart and bool(SHORTCUT.search(name))].append(name)
     ours, theirs = by_shape
     if {k: len(v) for k, v in ours.items()} != {k: len(v) for k, v in theirs.items()}:
         return None
