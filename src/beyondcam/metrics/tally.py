@@ -46,20 +46,23 @@ class ImageTally:
         return cls(truths, labels, counts[truths], every.sum(0))
 
     def at(self, levels: int | Counts, classes: int) -> Counts:
-        """Intersection, predicted and true pixels of background and each class: (3, classes + 1).
+        """Intersection, predicted and true pixels of background and each class: (…, 3, classes + 1).
 
-        `levels` is one for all, or (k,), one for each of `labels`; a pixel above it is foreground.
+        `levels` is one for all, or (…, k), one for each of `labels`; a pixel above it is foreground.
         """
-        is_above = np.arange(LEVELS) > np.broadcast_to(levels, len(self.labels))[:, None]  # (k, LEVELS)
-        labelled = (self.counts * is_above).sum(-1)  # (t, k)
+        levels = np.broadcast_to(levels, (*np.shape(levels)[:-1], len(self.labels)))  # (…, k)
+        up_to = self.counts.cumsum(-1)  # (t, k, LEVELS)
+        below = np.moveaxis(up_to[:, np.arange(len(self.labels)), levels], 0, -2)  # (…, t, k)
+        labelled = up_to[..., -1] - below
         total = self.counts.sum((1, 2))  # (t,)
+        missed = total - labelled.sum(-1)  # (…, t), labelled background
         row, column = np.nonzero(self.truths[:, None] == self.labels)
-        result = np.zeros((3, classes + 1), np.int64)
-        result[0, self.labels[column]] = labelled[row, column]
-        result[1, self.labels] = labelled.sum(0)
-        result[2, self.truths] = total
-        missed = total - labelled.sum(1)  # (t,), labelled background
-        result[:2, 0] = missed[self.truths == 0].sum(), missed.sum()
+        result = np.zeros((*levels.shape[:-1], 3, classes + 1), np.int64)
+        result[..., 0, self.labels[column]] = labelled[..., row, column]
+        result[..., 1, self.labels] = labelled.sum(-2)
+        result[..., 2, self.truths] = total
+        result[..., 0, 0] = missed[..., self.truths == 0].sum(-1)
+        result[..., 1, 0] = missed.sum(-1)
         return result
 
 
@@ -131,8 +134,7 @@ class FallSweep:
     def add(self, tally: ImageTally) -> None:
         """Add one image."""
         classes = self.counts.shape[-1] - 1
-        by_fall = [tally.at(levels, classes) for levels in AdaptiveThreshold.levels_by_fall(tally.won)]
-        self.counts[:] += np.array(by_fall)
+        self.counts[:] += tally.at(AdaptiveThreshold.levels_by_fall(tally.won), classes)
 
     def best(self, absent: Absent = "auto") -> float:
         """The fall with the highest mean IoU, of several the one nearest to the default."""
