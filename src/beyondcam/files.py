@@ -29,8 +29,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
     What a killed process leaves of it, under a hidden name, is written over by the next to write the file.
     """
-    own = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
-    partial = path.with_name(f".{own[:32]}")
+    digest = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
+    partial = path.with_name(f".{digest[:32]}")
     try:
         with locked(partial, file=True) as alone:
             if not alone:

@@ -112,7 +112,7 @@ def map_split(
         pays = len(chunks) > 2 and (device == "cuda" or any(recipe.refines for recipe in recipes.values()))
         workers = min(8, spare_cores()) if pays else 0
     left_out: dict[str, str] = {}
-    found: set[bool] = set()
+    has_targets: set[bool] = set()
     # TF32 would move a GPU's maps further from a CPU's than a thousandth of their maximum
     with Workers(workers) as pool, torch.backends.cudnn.flags(allow_tf32=False):
         read = partial(_read_chunk, images, targets, shelves)
@@ -124,14 +124,14 @@ def map_split(
             pool.start()  # while the network works on the first maps
             needed = [recipe for name, recipe in recipes.items() if name in missing]
             for item, raw in network.map(chunk.photos, images.labels, needed):
-                found.add(bool(item.targets))
+                has_targets.add(bool(item.targets))
                 if not raw.finite:
                     left_out[item.id] = "the network gives NaN or infinite numbers for it"
                     continue
                 outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
                 for job in Job(item, raw, outputs).parts():
                     pool.submit(job)
-    if targets == "predicted" and found == {False}:
+    if targets == "predicted" and has_targets == {False}:
         log("the classifier finds none of its classes in any photo: no score is 0.5 or more")
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)
     return left_out
