@@ -69,7 +69,9 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
 def read_folder(root: Path, wanted: Sequence[str] | None) -> Content:
     """The photos, labels and classes of a folder. Raises `BeyondcamError`."""
     if not (root / "images").is_dir():
-        raise BeyondcamError(f"{root / 'images'}: no such folder of images; say where it is by data")
+        raise BeyondcamError(
+            f"{root / 'images'}: no such folder of images; say where it is", parameter="data"
+        )
     files = files_by_name(root / "images", SUFFIXES)
     listed = read_classes(root / "classes.txt")
     rows = read_labels(root / "labels.csv", listed or wanted or ())

@@ -23,7 +23,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     path, told, negatives = (place, "", "") if Path(place).is_dir() else place.rpartition(":")
     root = Path(path)
     if not root.is_dir():
-        raise BeyondcamError(f"{root}: no such folder of photos; say where it is by data")
+        raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
     files = files_by_name(root, SUFFIXES)
     parts = {i: tuple(i.split("/")[:-1]) for i in files}
     if parts and all(folders and folders[0] in SPLITS for folders in parts.values()):
