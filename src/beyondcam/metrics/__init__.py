@@ -1,7 +1,8 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
-from beyondcam.metrics.labels import LabelCounts, label_mious, score_labels
+from beyondcam.metrics.bootstrap import Interval, estimate, holm, p_value, sample_weights
+from beyondcam.metrics.boundary import count_boundaries
+from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
 from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
 from beyondcam.metrics.rows import NetworkRow, Row, TrainedOn
 from beyondcam.metrics.rules import RULES
@@ -27,10 +28,14 @@ __all__ = [
     "ThresholdSplit",
     "TrainedOn",
     "band_of",
+    "count_boundaries",
+    "count_labels",
     "counts_of",
     "estimate",
+    "holm",
     "label_mious",
     "number",
+    "p_value",
     "read_scores",
     "read_segments",
     "resampled_miou",
