@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, end, names, settings_of
+from beyondcam.cli.options import Classes, Negatives, end, names, settings_of
 from beyondcam.cli.terminal import log
 
 
@@ -15,6 +15,7 @@ def masks_command(
     ],
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     classes: Classes = None,
+    negatives: Negatives = None,
     best: Annotated[
         bool, typer.Option("--best", help="Better masks, each with a confidence, in ten times the time.")
     ] = False,
@@ -22,10 +23,15 @@ def masks_command(
 ) -> None:
     """Photos with labels → masks: train, map, cut, and a page that shows them. Run again, it goes on."""
     from beyondcam.classifier import TrainConfig
+    from beyondcam.data import with_negatives
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.job import make_masks
 
-    chosen = {"data": data, "classes": names(classes), "split": settings["split"] or "all"}
+    chosen = {
+        "data": with_negatives(data, negatives),
+        "classes": names(classes),
+        "split": settings["split"] or "all",
+    }
     config = settings_of(TrainConfig, {**settings, **chosen})
     fabric = open_fabric()
     keep_memory(fabric.device)

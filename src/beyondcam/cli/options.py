@@ -30,6 +30,10 @@ Data = Annotated[
     ),
 ]
 Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]
+Negatives = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The folder or label that stands for photos of no class."),
+]
 Split = Annotated[str, typer.Option(help="Split of the data.")]
 Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
 MaxPixels = Annotated[

@@ -62,6 +62,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         file_name=lambda i: str(pictures[i].file_name),
         path=path,
         photo=lambda i: f"{folder}/{pictures[i].file_name or i}",  # each file numbers its own images
+        form=f"photos with {file.name}, in COCO's format",
         category_ids=tuple(numbers[name] for name in classes) if numbers else None,
     )
 

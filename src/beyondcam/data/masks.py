@@ -17,7 +17,7 @@ from beyondcam.data import coco, digits, folder, parse, voc
 from beyondcam.data.instances import read_instances
 from beyondcam.data.painting import paint
 from beyondcam.data.photo import VOID, read_mask
-from beyondcam.data.source import choose_classes, evenly, hash_split, keep_classes
+from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 from beyondcam.registry import Registry
@@ -90,11 +90,13 @@ def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
 
 def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     """The index masks of `masks/`, or None where there is no such folder."""
-    root, masks = Path(place), Path(place) / "masks"
+    path, _ = place_of(place)
+    root = path if path.is_dir() else path.parent
+    masks = root / "masks"
     if not masks.is_dir():
         return None
-    hash_split((), split, f"folder:{place}")
-    images = folder.read_folder(root, wanted)
+    images = folder.read_folder(place, wanted)
+    split_ids(images.ids, split, f"folder:{place}")
     numbering, used = root / "classes.txt", frozenset().union(*images.labels.values())
     if used and used < set(images.known) and not numbering.is_file():
         raise BeyondcamError(

@@ -17,6 +17,9 @@ from beyondcam.errors import BeyondcamError
 BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 """What is no class, as programs that number the background write it."""
 
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names of folders that are splits, and the splits that they are."""
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -35,6 +38,7 @@ class LabelledImages:
     photo : id → what the photo is known by in all splits of the data, where that is not its id.
     unlabelled : id → why it has no label.
     category_ids : of the classes, as COCO's files number them.
+    form : what the data were taken for, in words for people.
 
     """
 
@@ -49,6 +53,7 @@ class LabelledImages:
     photo: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     category_ids: tuple[int, ...] | None = None
+    form: str = ""
 
     def file_of(self, image_id: str) -> Path | None:
         """The photo's file; None also where its name is none that is read."""
@@ -155,6 +160,38 @@ def hash_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     if split == "all":
         return tuple(ids)
     return tuple(i for i in ids if _in_val(i) == (split == "val"))
+
+
+def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
+    """The ids of a split: of folders called as splits are where all lie in such, else by `hash_split`.
+
+    Raises `BeyondcamError` where there are none.
+    """
+    folders = [SPLITS.get(i.partition("/")[0]) if "/" in i else None for i in ids]
+    if ids and all(folders):
+        there = sorted({*map(str, folders)})
+        if split not in (*there, "all"):
+            raise BeyondcamError(f"{where}: the split {split} is empty; there are {', '.join(there)} and all")
+        return tuple(i for i, folder in zip(ids, folders, strict=True) if split in (folder, "all"))
+    chosen = hash_split(ids, split, where)
+    if not chosen:
+        raise BeyondcamError(f"{where}: the split {split} is empty")
+    return chosen
+
+
+def place_of(place: str) -> tuple[Path, str | None]:
+    """The path of `PATH[:NEGATIVES]`, and what stands for photos of no class; None where nothing is said."""
+    path, told, negatives = place.rpartition(":")
+    return (Path(place), None) if Path(place).exists() or not told else (Path(path), negatives)
+
+
+def without_negatives(
+    names: Mapping[str, Collection[str]], negatives: str | None, where: str
+) -> dict[str, frozenset[str]]:
+    """Names of classes by id, less that of photos of no class. Raises `BeyondcamError` where none has it."""
+    if negatives and not any(negatives in present for present in names.values()):
+        raise BeyondcamError(f"negatives: {where}: no photo is of {negatives}, the name of those of no class")
+    return {i: frozenset(present) - {negatives} for i, present in names.items()}
 
 
 def _in_val(image_id: str) -> bool:

@@ -4,7 +4,15 @@ No other module opens such a file. Whatever a decoder raises on one becomes a `B
 that names the file; what a decoder may allocate is bounded before it starts; and nothing in a file is run.
 """
 
-from beyondcam.decode.documents import read_json, read_table, read_text, read_xml
+from beyondcam.decode.documents import (
+    Table,
+    beginning,
+    read_json,
+    read_json_lines,
+    read_table,
+    read_text,
+    read_xml,
+)
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
 from beyondcam.decode.pickled import read_pickled
 from beyondcam.decode.pictures import (
@@ -23,6 +31,8 @@ __all__ = [
     "Fingerprint",
     "Header",
     "Pixels",
+    "Table",
+    "beginning",
     "decoding",
     "fingerprint",
     "open_png",
@@ -31,6 +41,7 @@ __all__ = [
     "read_header",
     "read_index_picture",
     "read_json",
+    "read_json_lines",
     "read_pickled",
     "read_pixels",
     "read_table",
