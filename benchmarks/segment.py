@@ -6,7 +6,7 @@
 RUN must have a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is
 RECIPE:THRESHOLD:VOID, as `beyondcam segment` takes them; RECIPE alone means RECIPE:adaptive:0. Maps what is
 missing, trains a network on each row's seeds and on the truth, all with the same schedule, scores them on
-`val`, and writes the section `segment-NAME` of docs/results.md. It can be stopped and resumed.
+`val`, and writes the section `segment-NAME` of docs/results/segment.md. It can be stopped and resumed.
 """
 
 import argparse
