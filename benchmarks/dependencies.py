@@ -89,7 +89,13 @@ def main() -> None:
             "by `--help`")  # fmt: skip
     whole = f"All that `pip install beyondcam` brings: {megabytes(closure('beyondcam')):,.0f} MB here."
     command = "python benchmarks/dependencies.py"
-    write_section("dependencies", "What dependencies cost", command, f"{table(*rows, head=head)}\n\n{whole}", "installing")
+    write_section(
+        "dependencies",
+        "What dependencies cost",
+        command,
+        f"{table(*rows, head=head)}\n\n{whole}",
+        "installing",
+    )
 
 
 if __name__ == "__main__":
