@@ -23,7 +23,7 @@ FLOORS = (
     "recipes windows",
     "evidence library",
     "metrics plotting seeds",
-    "segmentation report",
+    "segmentation report review_page",
     "segment studies",
     "demo job",
     "cli",

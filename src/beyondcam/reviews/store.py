@@ -104,11 +104,15 @@ class Reviews:
         self._lock = Lock()
 
     def current(self) -> dict[str, Decision]:
-        """The last decision on each image that has not been taken back. Raises `BeyondcamError`."""
+        """The last decision on each image that stands, the latest of all last. Raises `BeyondcamError`."""
         with self._lock:
             self._read_on()
             standing = [d for key, d in self._decisions.items() if key not in self._undone]
-        return {d.image: d for d in standing if d.image in self._ids and self._is_of(d)}
+        latest: dict[str, Decision] = {}
+        for decision in reversed(standing):
+            if decision.image in self._ids and decision.image not in latest and self._is_of(decision):
+                latest[decision.image] = decision
+        return dict(reversed(latest.items()))
 
     def masked(self) -> dict[str, Decision]:
         """The decisions that have an accepted or a corrected mask, by image, in the order of the split."""
