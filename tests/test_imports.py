@@ -18,19 +18,19 @@ FLOORS = (
     "files progress",
     "data perturbations",
     "label_images training refinements",
-    "classifier",
+    "classifier reviews",
     "maps",
     "recipes windows",
     "evidence library",
     "metrics plotting seeds",
-    "segmentation report",
+    "segmentation report review_page",
     "segment studies",
     "demo job",
     "cli",
 )
 """The folders and files of `src/beyondcam`, from the bottom: each imports from floors below its own only."""
 
-MASKS = {"Masks", "open_masks"}
+MASKS = {"Masks", "open_masks", "Reviews", "open_reviews"}
 BLIND = ("classifier", "maps", "perturbations", "refinements", "recipes", "evidence.mapper", "segmentation")
 """What must not reach a mask by any chain of imports: all of training and mapping."""
 
@@ -131,7 +131,7 @@ def test_training_and_mapping_reach_no_mask_by_any_import() -> None:
         return {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
 
     ends = {name for name, tree in TREES.items() if MASKS & defined(tree)}
-    assert ends
+    assert ends == {"data.masks", "reviews.store"}
     # whoever imports a module runs the `__init__` of the packages it lies in, too
     graph = defaultdict[str, set[str]](set)
     for name, others in IMPORTS.items():

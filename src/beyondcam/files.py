@@ -46,6 +46,33 @@ def write_whole(path: Path, content: bytes) -> None:
         raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, after those of other processes; it is on disk when this returns.
+
+    The start of a line that a killed process left at the end is dropped. What is no Unicode is escaped.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path, file=True), path.open("a+b") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(f"{line}\n".encode(errors="backslashreplace"))
+        sync(path)
+    except OSError as error:
+        raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+
+
+def sync(path: Path) -> None:
+    """Have a file, and its name, on disk. Raises `OSError`."""
+    if sys.platform != "win32":  # which opens no folder
+        for place in (path, path.parent):
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, file: bool = False, wait: bool = True) -> Iterator[bool]:
     """Make a folder, or a `file`, and keep others that ask for the same out of it until the end or a kill.

@@ -13,6 +13,7 @@ from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_overview
+from beyondcam.reviews import open_reviews
 from beyondcam.seeds import write_seeds
 
 RECIPES = ("fast", "best")
@@ -47,7 +48,8 @@ def make_masks(
     left_out |= map_witnesses(classifier, images, run, targets=targets, workers=None, log=log)
     shelf = find_shelf(run, images, names[-1], targets)
     threshold, second = threshold_of(run, shelf, images, "adaptive"), second_opinion(run, shelf, images)
-    written = write_seeds(images, shelf, threshold, out, second=second, log=log)
+    reviews = open_reviews(run, images)
+    written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
     if written.expected is not None:
         log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")
     page = write_overview(images, written, out)

@@ -4,14 +4,14 @@ Nothing here leads to masks: what trains and predicts writes its label images wi
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from beyondcam.data import PALETTE, Photo
 from beyondcam.decode import read_text
@@ -73,10 +73,15 @@ class LabelFolder:
             known.update(dict.fromkeys(names, source))
         write_whole(self.out / "classes.txt", self._classes.encode())
 
-    def write(self, name: str, labels: NDArray[np.uint8], photo: Photo) -> None:
-        """Write a label image, and one over its photo. Raises `BeyondcamError` where they differ in size."""
+    def write(
+        self, name: str, labels: NDArray[np.uint8], photo: Photo, facts: Mapping[str, str] | None = None
+    ) -> None:
+        """Write a label image, and one over its photo; `facts` are as in `encode_labels`.
+
+        Raises `BeyondcamError` where labels and photo differ in size.
+        """
         check_size(photo, labels)
-        write_whole(path_below(self.out / "masks", name, ".png"), encode_labels(labels))
+        write_whole(path_below(self.out / "masks", name, ".png"), encode_labels(labels, facts))
         small = Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
         picture = overlay(photo.pixels.permute(1, 2, 0).numpy(), np.asarray(small))
         write_whole(path_below(self.out / "overlays", name, ".jpg"), encoded(picture, "JPEG", quality=90))
@@ -120,11 +125,14 @@ def class_list(classes: Sequence[str]) -> str:
     return "".join(f"{name}\n" for name in classes)
 
 
-def encode_labels(labels: NDArray[np.uint8]) -> bytes:
-    """A label image (H, W) as a PNG with the VOC palette."""
+def encode_labels(labels: NDArray[np.uint8], facts: Mapping[str, str] | None = None) -> bytes:
+    """A label image (H, W) as a PNG with the VOC palette, and `facts` as text inside."""
     picture = Image.fromarray(labels)
     picture.putpalette(PALETTE)
-    return encoded(picture, "PNG")
+    text = PngImagePlugin.PngInfo()
+    for name, fact in (facts or {}).items():
+        text.add_itxt(name, fact)
+    return encoded(picture, "PNG", pnginfo=text)
 
 
 def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:

@@ -12,8 +12,9 @@ from shelves import evidence_of, shelf_of
 
 import beyondcam as bc
 from beyondcam.data import VOID
-from beyondcam.evidence import find_shelf, level_threshold, write_evidence
+from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
 from beyondcam.label_images import LabelFolder
+from beyondcam.reviews import open_reviews
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
 from conftest import complaint, make_folder, shelf_for
 
@@ -57,6 +58,34 @@ def test_seeds_are_of_the_photo_and_the_labels_as_they_are_now(discs: str, tmp_p
     assert left_out["p05"].startswith("its labels are 48×48 pixels, the image 48×47")
     assert "other labels now" in left_out["p02"]
     assert "no label" in left_out["p04"]
+
+
+def test_what_a_human_accepted_or_corrected_is_written_in_place_of_a_seed(discs: str, tmp_path: Path) -> None:
+    levels = np.full((48, 48), 200)
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": levels, "p05": levels})
+    reviews, mask = open_reviews(tmp_path / "run", images), np.zeros((48, 48), np.uint8)
+    mask[:12], mask[40:] = 2, VOID
+    reviews.decide("p00", "corrected", "Bo", mask=mask)  # of which there is no evidence
+    reviews.decide("p01", "accepted", "Bo", mask=mask.T.copy())
+    reviews.decide("p05", "rejected", "Bo")
+    told = write_seeds(
+        images, shelf, 0.3, tmp_path / "seeds", second=(shelf, Threshold(0.3)), reviews=reviews
+    )
+    masks = tmp_path / "seeds" / "masks"
+    assert (np.array(Image.open(masks / "p00.png")) == mask).all()
+    assert (np.array(Image.open(masks / "p01.png")) == mask.T).all()
+    assert (np.array(Image.open(masks / "p05.png")) == 1).all()
+    assert told.reviewed == {"p00": "corrected", "p01": "accepted"}
+    assert told.worst == ["p05"]  # the trust in a human's is not asked about
+    assert told.areas == {"blue": 1.0, "red": 0.25}
+    with Image.open(masks / "p00.png") as picture:
+        assert (picture.text["Author"], picture.text["Comment"]) == ("Bo", "corrected mask")
+    with Image.open(masks / "p05.png") as picture:
+        assert not picture.text
+    kept = {path: path.read_bytes() for path in reviews.folder.rglob("*.*")}
+    write_seeds(images, shelf, 0.9, tmp_path / "seeds", reviews=reviews)
+    assert {path: path.read_bytes() for path in reviews.folder.rglob("*.*")} == kept
+    assert (np.array(Image.open(masks / "p00.png")) == mask).all()
 
 
 def test_seeds_stand_beside_no_others_of_other_classes(discs: str, tmp_path: Path) -> None:

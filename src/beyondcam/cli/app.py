@@ -15,6 +15,7 @@ from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.masks import masks_command
 from beyondcam.cli.options import option_of
 from beyondcam.cli.report import explain_command, report_command
+from beyondcam.cli.review import review_command
 from beyondcam.cli.score import score_command
 from beyondcam.cli.seed import seed_command
 from beyondcam.cli.segment import predict_command, segment_command
@@ -37,6 +38,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": import_command,
     "score": score_command,
     "seed": seed_command,
+    "review": review_command,
     "segment": segment_command,
     "predict": predict_command,
     "report": report_command,

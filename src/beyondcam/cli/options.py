@@ -35,6 +35,17 @@ Negatives = Annotated[
     typer.Option(metavar="NAME", help="The folder or label that stands for photos of no class."),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data.")]
+TrainedSplit = Annotated[
+    str | None,
+    typer.Option("--split", help="Split of the data; by default the one that was trained on."),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Recipe whose evidence to take; by default best, fast or the only one."),
+]
+Who = Annotated[
+    str | None, typer.Option(help="The name that decisions and masks carry; by default that of the user.")
+]
 Recipes = Annotated[Path | None, typer.Option("--recipes", help="A TOML file of your own recipes.")]
 MaxPixels = Annotated[
     int | None,
@@ -95,15 +106,15 @@ def settings_of(make: Callable[..., T], given: Mapping[str, object]) -> T:
 
 
 def open_images_of(
-    run: Path, data: str | None, split: str, classes: str | None, max_pixels: int | None = None
+    run: Path, data: str | None, split: str | None, classes: str | None, max_pixels: int | None = None
 ) -> "LabelledImages":
-    """The images of a split, by default of the RUN's own data and classes."""
+    """The images of a split, by default of the RUN's own data, split and classes."""
     from beyondcam.classifier import read_config
     from beyondcam.data import open_images
 
     config, trained = read_config(run)
     images = open_images(
-        data or config.data, split, names(classes) or trained, max_pixels or config.max_pixels
+        data or config.data, split or config.split, names(classes) or trained, max_pixels or config.max_pixels
     )
     if images.classes != trained:
         raise BeyondcamError(f"give them as in training, {','.join(trained)}", parameter="classes")
@@ -128,6 +139,15 @@ def recorded(run: Path, key: str) -> object:
 def names(text: str | None) -> tuple[str, ...] | None:
     """The names in a list with commas between them."""
     return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def name_of_user(given: str | None) -> str:
+    """The name that somebody gives, else that of the user whose process this is."""
+    import getpass
+
+    with suppress(OSError, KeyError, ImportError):  # as in a container that knows no users
+        return given or getpass.getuser()
+    raise BeyondcamError("this machine has no name of yours; give one", parameter="who")
 
 
 def check_name(name: str, parameter: str) -> None:

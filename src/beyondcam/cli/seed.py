@@ -1,5 +1,6 @@
 """`beyondcam seed`."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,7 @@ def seed_command(
     from beyondcam.evidence import find_shelf
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, second_opinion, threshold_of
+    from beyondcam.reviews import open_reviews
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
     images = open_images_of(run, data, split, classes, max_pixels)
@@ -69,13 +71,19 @@ def seed_command(
     tau = threshold_of(run, shelf, images, threshold, masks)
     band = band_of(run, shelf, images, void, tau)
     second = second_opinion(run, shelf, images)
-    written = write_seeds(images, shelf, tau, out, band=band, second=second, masks=masks, log=log)
+    reviews = open_reviews(run, images)
+    written = write_seeds(
+        images, shelf, tau, out, band=band, second=second, reviews=reviews, masks=masks, log=log
+    )
     if coco:
         write_coco(images, written.left_out, out)
     if npy:
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
+    if states := Counter(written.reviewed.values()):
+        by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        log(f"{states.total()} of these are a human's, not the recipe's: {by_state} ({reviews.folder})")
     if not written.shown:
         log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:

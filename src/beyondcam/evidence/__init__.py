@@ -3,7 +3,7 @@
 from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
 from beyondcam.evidence.levels import LEVELS, Evidence, level_threshold, read_evidence, threshold_level
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
-from beyondcam.evidence.second import second_recipe
+from beyondcam.evidence.second import first_recipe, second_recipe
 from beyondcam.evidence.store import (
     FAMILY,
     Shelf,
@@ -31,6 +31,7 @@ __all__ = [
     "Winners",
     "checkpoint_hash",
     "find_shelf",
+    "first_recipe",
     "import_irn",
     "irn_bytes",
     "level_at_size",

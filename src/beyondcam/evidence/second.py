@@ -3,10 +3,25 @@
 from pathlib import Path
 
 from beyondcam.data import LabelledImages
+from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.store import Shelf, shelves
 
 SECOND = ("fast", "best")
 """Recipes whose seeds others are compared with: the first one mapped that is not the seed's own."""
+
+
+def first_recipe(run: Path, images: LabelledImages) -> str:
+    """The recipe whose seeds are meant where nobody names one: `best`, else `fast`, else the only one.
+
+    Raises `BeyondcamError` where there are several others.
+    """
+    there = sorted({shelf.name for shelf in shelves(run, images)})
+    for name in reversed(SECOND):
+        if name in there:
+            return name
+    if len(there) > 1:
+        raise BeyondcamError(f"say which of {', '.join(there)}", parameter="recipe")
+    return there[0] if there else SECOND[0]
 
 
 def second_recipe(run: Path, images: LabelledImages, shelf: Shelf) -> Shelf | None:

@@ -1,10 +1,13 @@
 """Evidence and a threshold → a label image."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import VOID
-from beyondcam.evidence import Evidence, Threshold, threshold_level, winners_of, won_by
+from beyondcam.evidence import LEVELS, Evidence, Threshold, threshold_level, winners_of, won_by
 
 
 def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 0.0) -> NDArray[np.uint8]:
@@ -33,3 +36,27 @@ def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 
         low[label], high[label] = (threshold_level(max(0.0, tau**0.5 + side) ** 2) for side in (-band, band))
     seed = np.where(winners.levels > high[winners.labels], winners.labels, np.uint8(VOID))
     return np.where(winners.levels > low[winners.labels], seed, np.uint8(0))
+
+
+def levels_of(evidence: Evidence, threshold: Threshold) -> dict[int, int]:
+    """The level of √v, 0 to 255, above which each target is foreground at a threshold."""
+    labels, won = won_by(winners_of(evidence))
+    by_label = dict(zip(labels.tolist(), won, strict=True))
+    rows = [by_label.get(target + 1, np.zeros(LEVELS, np.int64)) for target in evidence.targets]
+    if not rows:
+        return {}
+    return dict(zip(evidence.targets, threshold.levels(np.array(rows)).tolist(), strict=True))
+
+
+def labels_at(evidence: Evidence, levels: Mapping[int, int]) -> NDArray[np.uint8]:
+    """A label image (H, W), as `seed_labels` makes it, with a level of its own for each target.
+
+    Targets without a level are switched off: what they win goes to the target with the next most evidence.
+    """
+    on = [k for k, target in enumerate(evidence.targets) if target in levels]
+    targets = tuple(evidence.targets[k] for k in on)
+    winners = winners_of(replace(evidence, levels=evidence.levels[on], targets=targets))
+    highest = np.zeros(256, np.int64)  # by label
+    for target in targets:
+        highest[target + 1] = levels[target]
+    return np.where(winners.levels > highest[winners.labels], winners.labels, np.uint8(0))

@@ -16,6 +16,7 @@ from beyondcam.files import ahead
 from beyondcam.label_images import LabelFolder
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
+from beyondcam.reviews import Reviews, State
 from beyondcam.seeds.confidence import Found, found_in, write_confidences
 from beyondcam.seeds.labels import seed_labels
 
@@ -30,6 +31,7 @@ class Written:
     shown : images in whose seed a class can be seen.
     judged : images whose mask could be read.
     right : share of their other pixels that is right; None without any.
+    reviewed : the images whose mask is a human's, by its state.
     areas : class → the median share of the picture that it takes where the seed shows it.
     expected : the mean IoU to be expected, see `write_confidences`; None without a second recipe.
     worst : images by their confidence, the least trustworthy first; none without a second recipe.
@@ -41,6 +43,7 @@ class Written:
     shown: int
     judged: int
     right: float | None
+    reviewed: dict[str, State]
     areas: dict[str, float]
     expected: float | None
     worst: list[str]
@@ -65,26 +68,33 @@ def write_seeds(
     *,
     band: float = 0.0,
     second: tuple[Shelf, Threshold] | None = None,
+    reviews: Reviews | None = None,
     masks: Masks | None = None,
     log: Callable[[str], None] = print,
 ) -> Written:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
 
-    With a `second` recipe and its threshold, `out/confidence-SPLIT.csv` says how far to trust each seed.
-    Seeds that an earlier call wrote of this split, of photos that have none now, are deleted, and `log` is
-    told. Raises `BeyondcamError` where `out` holds data, label images of other classes, or other programs'
-    files.
+    A mask that a human accepted or corrected, by the `reviews`, is written in place of a seed. With a
+    `second` recipe and its threshold, `out/confidence-SPLIT.csv` says how far to trust each seed. Seeds that
+    an earlier call wrote of this split, of photos that have none now, are deleted, and `log` is told. Raises
+    `BeyondcamError` where `out` holds data, label images of other classes, or other programs' files.
     """
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
     before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)
+    held = reviews.masked() if reviews else {}
 
     def write(image_id: str) -> _Seed:
-        evidence = shelf.read(image_id)
-        labels = seed_labels(evidence, threshold, band)
-        folder.write(image_id, labels, images.read(image_id))
-        other = (second[0].read(image_id), second[1]) if second else None
-        found = found_in(labels, evidence, other)
+        if reviews and (decision := held.get(image_id)):
+            labels, facts = reviews.read(decision), decision.facts
+            present = np.setdiff1d(labels, (0, VOID)).tolist()
+            found = [Found(k, float((labels == k).mean()), None) for k in present]
+        else:
+            evidence, facts = shelf.read(image_id), None
+            labels = seed_labels(evidence, threshold, band)
+            other = (second[0].read(image_id), second[1]) if second else None
+            found = found_in(labels, evidence, other)
+        folder.write(image_id, labels, images.read(image_id), facts)
         return _Seed(labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), found)
 
     written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
@@ -102,12 +112,14 @@ def write_seeds(
         areas[images.classes[found.label - 1]].append(found.area)
     expected, worst = None, list[str]()
     if second:
-        expected, worst = write_confidences(images, {i: seed.found for i, seed in seeds.items()}, out)
+        own = {i: seed.found for i, seed in seeds.items() if i not in held}
+        expected, worst = write_confidences(images, own, out)
     return Written(
         void=void / max(1, pixels),
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
         judged=sum(seed.judged > 0 for seed in seeds.values()),
         right=right / judged if judged else None,
+        reviewed={i: decision.state for i, decision in held.items() if i in seeds},
         areas={name: float(np.median(some)) for name, some in areas.items() if some},
         expected=expected, worst=worst, left_out=outcome.left_out,
     )  # fmt: skip
