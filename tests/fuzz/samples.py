@@ -15,7 +15,7 @@ from whole_run import RESULTS
 
 from beyondcam.data import open_images, read_mask, read_photo, recognised
 from beyondcam.data.masks import open_masks
-from beyondcam.decode import read_header
+from beyondcam.decode import read_header, read_thumbnail
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
 from beyondcam.evidence.levels import targets_in
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     @property
     def is_json(self) -> bool:
         """Whether values can be changed, not bytes alone."""
-        return self.content.startswith((b"{", b"["))
+        return self.content.startswith((b"{", b"[")) and b"}\n{" not in self.content
 
 
 def written(folder: Path, name: str, content: bytes) -> Path:
@@ -51,6 +51,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 def read_picture(folder: Path, content: bytes) -> None:
     path = written(folder, "photo.jpg", content)
     photo = read_photo(path)
+    assert max(read_thumbnail(path, 16).shape[:2]) <= 16
     header = read_header(path)
     assert photo.size == header.upright
     assert photo.pixels.shape[0] == 3

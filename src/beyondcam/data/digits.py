@@ -95,6 +95,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         labels=index_labels(names, classes),
         read=lambda i: Photo.of(torch.from_numpy(make_canvas(i, settings)[0])),
         file_name=lambda i: f"{i}.png",
+        form="several digits on a canvas",
     )
 
 

@@ -67,6 +67,11 @@ class LabelledImages:
         theirs = set(map(others.photo, others.ids))
         return {i for i in self.ids if self.photo(i) in theirs}
 
+    def taken_for(self, given: str) -> str:
+        """One line for people: what `given` data were taken for."""
+        form = f", {self.form}" if self.form else ""
+        return f"{given}: is {self.data}{form}"
+
     def summary(self) -> str:
         """One line for people: how many photos there are, and how many of each class."""
         counts = [0] * len(self.classes)

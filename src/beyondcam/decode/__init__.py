@@ -23,6 +23,7 @@ from beyondcam.decode.pictures import (
     read_header,
     read_index_picture,
     read_pixels,
+    read_thumbnail,
 )
 from beyondcam.decode.rgb import upright
 
@@ -46,6 +47,7 @@ __all__ = [
     "read_pixels",
     "read_table",
     "read_text",
+    "read_thumbnail",
     "read_xml",
     "upright",
 ]
