@@ -6,7 +6,7 @@ that names the file; what a decoder may allocate is bounded before it starts; an
 
 from beyondcam.decode.documents import read_json, read_table, read_text, read_xml
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
-from beyondcam.decode.pickled import read_pickled
+from beyondcam.decode.pickled import read_npy, read_pickled
 from beyondcam.decode.pictures import (
     MAX_PIXELS,
     Header,
@@ -31,6 +31,7 @@ __all__ = [
     "read_header",
     "read_index_picture",
     "read_json",
+    "read_npy",
     "read_pickled",
     "read_pixels",
     "read_table",
