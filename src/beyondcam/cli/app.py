@@ -11,6 +11,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 import beyondcam
 from beyondcam.cli.adopt import adopt_command
+from beyondcam.cli.evaluate import evaluate_command
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.masks import masks_command
 from beyondcam.cli.options import option_of
@@ -37,6 +38,7 @@ COMMANDS: Mapping[str, Command] = {
     "map": map_command,
     "import": import_command,
     "score": score_command,
+    "evaluate": evaluate_command,
     "seed": seed_command,
     "review": review_command,
     "segment": segment_command,

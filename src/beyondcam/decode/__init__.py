@@ -14,7 +14,7 @@ from beyondcam.decode.documents import (
     read_xml,
 )
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
-from beyondcam.decode.pickled import read_pickled
+from beyondcam.decode.pickled import read_npy, read_pickled
 from beyondcam.decode.pictures import (
     MAX_PIXELS,
     Header,
@@ -43,6 +43,7 @@ __all__ = [
     "read_index_picture",
     "read_json",
     "read_json_lines",
+    "read_npy",
     "read_pickled",
     "read_pixels",
     "read_table",

@@ -4,6 +4,7 @@ from beyondcam.metrics.bootstrap import Interval, estimate, holm, p_value, sampl
 from beyondcam.metrics.boundary import count_boundaries
 from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
 from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
+from beyondcam.metrics.protocols import PROTOCOLS, Evaluation, Protocol, evaluate
 from beyondcam.metrics.rows import NetworkRow, Row, TrainedOn
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.score import REFERENCE, score_split
@@ -14,14 +15,17 @@ from beyondcam.metrics.thresholds import ThresholdSplit, band_of, second_opinion
 
 __all__ = [
     "METRICS",
+    "PROTOCOLS",
     "REFERENCE",
     "RULES",
+    "Evaluation",
     "ImageTally",
     "Interval",
     "LabelCounts",
     "Metric",
     "NetworkRow",
     "Pixels",
+    "Protocol",
     "Row",
     "Scores",
     "Sweep",
@@ -32,6 +36,7 @@ __all__ = [
     "count_labels",
     "counts_of",
     "estimate",
+    "evaluate",
     "holm",
     "label_mious",
     "number",

@@ -167,10 +167,10 @@ def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts
     return intersection, predicted, true
 
 
-def resampled_miou(by_image: Counts, weights: Counts) -> NDArray[np.float64]:
-    """The mean IoU of every sample, (samples,); arguments as of `resampled`."""
+def resampled_miou(by_image: Counts, weights: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
+    """The mean IoU of every sample, (samples,); arguments as of `resampled` and `mean_iou`."""
     intersection, predicted, true = resampled(by_image, weights)
-    return mean_iou(iou(intersection, predicted, true).T, true.T)
+    return mean_iou(iou(intersection, predicted, true).T, true.T, absent)
 
 
 def above(counts: Counts) -> Counts:
