@@ -12,6 +12,7 @@ from typer.models import ArgumentInfo, OptionInfo
 import beyondcam
 from beyondcam.cli.adopt import adopt_command
 from beyondcam.cli.evaluate import evaluate_command
+from beyondcam.cli.exchange import export_command, import_masks_command
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.masks import masks_command
 from beyondcam.cli.options import option_of
@@ -41,6 +42,8 @@ COMMANDS: Mapping[str, Command] = {
     "evaluate": evaluate_command,
     "seed": seed_command,
     "review": review_command,
+    "export": export_command,
+    "import-masks": import_masks_command,
     "segment": segment_command,
     "predict": predict_command,
     "report": report_command,

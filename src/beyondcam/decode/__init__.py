@@ -12,6 +12,7 @@ from beyondcam.decode.documents import (
     read_table,
     read_text,
     read_xml,
+    read_yaml,
 )
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
 from beyondcam.decode.pickled import read_npy, read_pickled
@@ -50,5 +51,6 @@ __all__ = [
     "read_text",
     "read_thumbnail",
     "read_xml",
+    "read_yaml",
     "upright",
 ]
