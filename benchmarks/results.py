@@ -19,6 +19,12 @@ HEADS = {
 
 Every table here was written by the command that stands above it. Intervals are 95 %, bootstrap over images.
 """,
+    "corrections": """# What corrected masks are worth
+
+`beyondcam segment` trains on the masks that somebody accepted or corrected as they are, and on seeds of the
+other photos. Here true masks stand for corrected ones. They are given to the photos whose seeds are the least
+trustworthy, as `beyondcam review` shows them first, or to photos drawn at random.
+""",
     "performance": """# Performance
 
 Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar
