@@ -15,6 +15,12 @@ from beyondcam.metrics.text import signed
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
+    "corrections": """# What corrected masks are worth
+
+`beyondcam segment` trains on the masks that somebody accepted or corrected as they are, and on seeds of the
+other photos. Here true masks stand for corrected ones. They are given to the photos whose seeds are the least
+trustworthy, as `beyondcam review` shows them first, or to photos drawn at random.
+""",
     "performance": """# Performance
 
 Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar

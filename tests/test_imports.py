@@ -22,7 +22,7 @@ FLOORS = (
     "maps",
     "recipes windows",
     "evidence library",
-    "metrics plotting seeds",
+    "forecast metrics plotting seeds",
     "segmentation report review_page",
     "exchange segment studies",
     "demo job",

@@ -129,7 +129,7 @@ def score_photos(
     shape = (0, len(images.classes))
     scores, truth = [torch.zeros(shape)], [torch.zeros(shape)]
     left_out: dict[str, str] = {}
-    for x, y, unread in samples.batches(
+    for x, y, unread, _ in samples.batches(
         [[(0, i) for i in ids[n : n + batch]] for n in range(0, len(ids), batch)]
     ):
         left_out |= unread

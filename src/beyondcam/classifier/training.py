@@ -239,7 +239,7 @@ def multilabel_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | 
 
     None where no process has a row; one that has none while others do must take part nevertheless.
     """
-    x, y, _ = batch
+    x, y = batch.x, batch.y
     rows = total_of(len(x), fabric)
     if not rows:
         return None

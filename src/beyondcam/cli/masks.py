@@ -17,7 +17,14 @@ def masks_command(
     classes: Classes = None,
     negatives: Negatives = None,
     best: Annotated[
-        bool, typer.Option("--best", help="Better masks, each with a confidence, in ten times the time.")
+        bool,
+        typer.Option(
+            "--best/--fast", help="Better masks, each with a confidence, in ten times the time for maps."
+        ),
+    ] = False,
+    network: Annotated[
+        bool,
+        typer.Option("--network", help="Also train a segmentation network on the masks, and write its own."),
     ] = False,
     **settings: object,
 ) -> None:
@@ -26,6 +33,7 @@ def masks_command(
     from beyondcam.data import with_negatives
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.job import make_masks
+    from beyondcam.segmentation import SegmentConfig
 
     chosen = {
         "data": with_negatives(data, negatives),
@@ -35,4 +43,7 @@ def masks_command(
     config = settings_of(TrainConfig, {**settings, **chosen})
     fabric = open_fabric()
     keep_memory(fabric.device)
-    end(make_masks(config, out, fabric, log, best=best))
+    segment = SegmentConfig(
+        seed=config.seed, pretrained=config.pretrained, size=max(32, min(256, config.size // 32 * 32))
+    )
+    end(make_masks(config, out, fabric, log, best=best, network=segment if network else None))

@@ -41,6 +41,9 @@ MAX_PIXELS = 178_956_970
 MAX_TILES = 100_000
 """Of a TIFF, which may be cut into pieces of a few pixels each."""
 
+GEOGRAPHIC = (33550, 33922, 34264, 34735)
+"""TIFF's tags of a place: scale, tie points, transformation, keys."""
+
 ORIENTATION = 0x0112
 """EXIF's tag."""
 
@@ -169,6 +172,15 @@ def read_header(path: Path) -> Header:
             if form is FORMATS["TIFF"] and orientation > 4:
                 stored = stored[::-1]  # Pillow gives the upright size
             return Header(stored, orientation)
+
+
+def is_geotiff(path: Path) -> bool:
+    """Whether a picture is a TIFF that says where on a map it lies. Raises `BeyondcamError`."""
+    with decoding(path, "an image"), open_regular(path) as file:
+        picture, _ = _opened(file, FORMATS)
+        with picture:
+            tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else ()
+            return any(tag in tags for tag in GEOGRAPHIC)
 
 
 def open_png(file: BinaryIO, length: int) -> PngImagePlugin.PngImageFile:

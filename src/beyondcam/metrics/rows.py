@@ -196,6 +196,8 @@ class TrainedOn(Record):
     threshold: float | None
     fall: float | None = None  # of thresholds of each image and class
     void: float | None  # how close to √τ the √v of a pixel was left void
+    supervision: str | None = None  # "labels", "labels + N masks" or "masks"; older files have none
+    masks: str | None = None  # hash of the masks of humans among them
 
 
 class NetworkRow(TrainedOn):

@@ -52,9 +52,11 @@ def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:
         share, bounds = share_of_truth(run, row, rows) or (None, None)
         of_truth = (number(share, ".1%"), _interval(bounds))
         miou = (number(row.miou), _interval(row.ci["miou"]))
-        lines.append([row.name, row.seeds_split, number(row.threshold), *miou, *of_truth])
+        lines.append(
+            [row.name, row.supervision or "–", row.seeds_split, number(row.threshold), *miou, *of_truth]
+        )
     title = "networks trained on the seeds, or on the truth as their upper bound"
-    _print(title, ("network",), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
+    _print(title, ("network", "supervision"), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
 
 
 def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
