@@ -14,8 +14,7 @@ import results
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
 from kill import differences, files_of
-from rows import score_row
-from segment import TableRow, correlations, over_seeds
+from segment import over_seeds
 from size import Measured, best_of_each, constant, of_class
 from timing import MIN_PAIRS, Ratio, ratio
 
@@ -132,20 +131,6 @@ def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
     np.testing.assert_allclose(counts / 2000, [0.25, 0.5, 0.25], atol=0.04)
     alone = np.random.default_rng(0).random((1, 50))
     np.testing.assert_array_equal(over_seeds(alone), alone[0])
-
-
-def test_metrics_of_seeds_are_correlated_with_the_final_miou_by_rank() -> None:
-    metrics = [(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)]
-    names = ("miou", "ndr_recall", "fg_precision")
-    rows = [
-        TableRow(f"{n}", score_row("cam", 0, metrics=dict(zip(names, values, strict=True))), 0.1, 0.0, [])
-        for n, values in enumerate(metrics)
-    ]
-    final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]
-    rho = correlations(rows, final)
-    np.testing.assert_allclose(rho["miou"], [1, -1])
-    np.testing.assert_allclose(rho["ndr_recall"], [-1, 1])
-    np.testing.assert_allclose(rho["fg_precision"], [0.5, -0.5])
 
 
 def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
