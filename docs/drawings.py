@@ -112,7 +112,9 @@ def crops() -> Figure:
     bare(axes[0], grey(shown.pixels), f"8 of the {len(views)} crops")
     for view, colour in zip(views[:8], mpl.colormaps["tab10"].colors, strict=False):  # type: ignore[attr-defined]
         top, left, bottom, right = view.window
-        axes[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=1.8))
+        axes[0].add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=1.8)
+        )
     bare(axes[1], heat(shown.pixels, maps["saliency"]), "saliency of the photo")
     bare(axes[2], heat(shown.pixels, maps["crops"]), "saliency, mean over crops")
     return figure
@@ -133,14 +135,22 @@ def blind() -> Figure:
         bare(axis, over(shown.pixels, (winners.levels > level, DR)), title)
     truths = [agreed((a, b), levels) for a, b in pairs]
     same = truths[0]
-    bare(axes[1, 0], over(shown.pixels, (same == 1, DR), (same == VOID, NDR)), "the stand-in truth; amber is void")
+    bare(
+        axes[1, 0],
+        over(shown.pixels, (same == 1, DR), (same == VOID, NDR)),
+        "the stand-in truth; amber is void",
+    )
     taus = np.linspace(0, 1, 101)
-    ious = [agreement([winners_of(evidence(m, "best")).levels for m in mapped()], truths, tau) for tau in taus]
+    ious = [
+        agreement([winners_of(evidence(m, "best")).levels for m in mapped()], truths, tau) for tau in taus
+    ]
     best = int(np.argmax(ious))
     axis = axes[1, 1]
     axis.plot(taus, ious, color=DR)
     axis.plot(taus[best], ious[best], "o", color=NDR, ms=8, zorder=3)
-    axis.annotate(f"blind: τ = {taus[best]:.2f}", (taus[best], ious[best]), (12, -3), textcoords="offset points")
+    axis.annotate(
+        f"blind: τ = {taus[best]:.2f}", (taus[best], ious[best]), (12, -3), textcoords="offset points"
+    )
     axis.set_xlabel("τ of best")
     axis.set_ylabel("mIoU on the stand-in")
     return figure
@@ -165,7 +175,7 @@ def agreement(levels: list[NDArray[np.uint8]], truths: list[NDArray[np.uint8]], 
 def adaptive() -> Figure:
     """The threshold of each photo by how much of it strong evidence takes."""
     figure = Figure((7.2, 3.6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.3))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.3))[:, 0]
     axis = bottom.subplots()
     area = np.linspace(0, 1, 100)
     rule = AdaptiveThreshold()
@@ -176,7 +186,12 @@ def adaptive() -> Figure:
         tau = rule.values(won)[0]
         bare(panel, mask(shown.pixels, maps, "best"), f"{shown.called}: τ = {tau:.2f}")
         axis.plot(share, tau, "o", color=NDR, ms=8, zorder=3)
-        axis.annotate(shown.called, (share, tau), (6, 6 if shown.called != "rocket" else -14), textcoords="offset points")
+        axis.annotate(
+            shown.called,
+            (share, tau),
+            (6, 6 if shown.called != "rocket" else -14),
+            textcoords="offset points",
+        )
     axis.set_xlabel("share of the photo with v above ½")
     axis.set_ylabel("τ")
     axis.grid(alpha=0.3)
