@@ -82,8 +82,8 @@ def main() -> None:
         alone = closure("beyondcam") - closure("beyondcam", without=canonicalize_name(name))
         loaded = ["yes" if loads(code, module) else "no" for code in (LIBRARY, HELP)]
         rows.append(
-            (f"`{name}`", use, f"{megabytes({name}):.1f}", f"{megabytes(alone):.1f}", f"{seconds(module):.2f}",
-             *loaded)
+            (f"`{name}`", use, f"{megabytes({name}):.1f}", f"{megabytes(alone):.1f}",
+             f"{seconds(module):.2f}", *loaded)
         )  # fmt: skip
     head = ("package", "needed by", "MB", "MB with what only it brings", "import, s", "loaded by the library",
             "by `--help`")  # fmt: skip

@@ -175,7 +175,7 @@ def agreement(levels: list[NDArray[np.uint8]], truths: list[NDArray[np.uint8]], 
 def adaptive() -> Figure:
     """The threshold of each photo by how much of it strong evidence takes."""
     figure = Figure((7.2, 3.6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.3))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.3))[:, 0]
     axis = bottom.subplots()
     area = np.linspace(0, 1, 100)
     rule = AdaptiveThreshold()

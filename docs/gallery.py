@@ -1,7 +1,7 @@
-"""The same three photos in every map and every refinement, for docs/recipes.md and docs/index.md.
+"""The same three photos in every map and every refinement, for docs/recipes.md and docs/first.jpg.
 
-The photos are those that scikit-image brings: an espresso (Rachel Michetti), a cat (Stéfan van der Walt) and a
-rocket (SpaceX), all given to the public. The network is the ImageNet classifier that `beyondcam explain` takes.
+scikit-image brings the photos: an espresso (Rachel Michetti), a cat (Stéfan van der Walt) and a rocket
+(SpaceX), all without restrictions. The network is the ImageNet classifier that `beyondcam explain` takes.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,8 +29,9 @@ HEIGHT = 200
 
 MAPS = (
     "cam", "cam-ms", "crops-cam", "crops-cam-normalised", "saliency", "smoothgrad", "smoothgrad-squared",
-    "vargrad", "binarymask", "crops-raw", "crops", "crops-mean", "gradcam", "gradcam++", "layercam", "hirescam",
-    "input-x-gradient", "integrated-gradients", "rise", "best", "cam-fine", "saliency-fine", "fast",
+    "vargrad", "binarymask", "crops-raw", "crops", "crops-mean", "gradcam", "gradcam++", "layercam",
+    "hirescam", "input-x-gradient", "integrated-gradients", "rise", "best", "cam-fine", "saliency-fine",
+    "fast",
 )  # fmt: skip
 
 REFINEMENTS = ("smooth", "blur", "superpixels", "resolve", "walk", "affinity", "closer", "walk+affinity")
@@ -39,6 +40,8 @@ REFINED = tuple(chain.from_iterable((f"cam+{step}", f"saliency+{step}") for step
 
 
 WITNESSES = ("witness-saliency", "witness-cam")
+
+EVERY = (*MAPS, *REFINED, *WITNESSES)
 
 
 class Shown(NamedTuple):
@@ -60,10 +63,10 @@ def photos() -> tuple[Shown, ...]:
 
 
 @cache
-def mapped() -> tuple[dict[str, Tensor], ...]:
+def mapped(names: tuple[str, ...] = EVERY) -> tuple[dict[str, Tensor], ...]:
     """The map (H, W) of each photo by each recipe; recipes share their passes."""
     net = bc.folded(bc.imagenet_classifier().eval())
-    recipes = {name: bc.Cookbook().recipe(name) for name in (*MAPS, *REFINED, *WITNESSES)}
+    recipes = {name: bc.Cookbook().recipe(name) for name in names}
     items = [
         Item(shown.called, as_photo(shown.pixels), (class_index(net, shown.target),)) for shown in photos()
     ]

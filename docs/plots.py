@@ -71,8 +71,8 @@ def thresholds() -> Figure:
         costs, few, _ = tables("thresholds", f"thresholds-{name}")
         for recipe, colour in (("cam", CAMS), ("best", OURS)):
             masks = {int(key.split()[0]): cell for key, cell in by(few)[recipe].items() if "masked" in key}
-            axis.plot(list(masks), [measured(cell).value for cell in masks.values()], "o-", color=colour, ms=4,
-                      label=f"{recipe}, masked photos")  # fmt: skip
+            values = [measured(cell).value for cell in masks.values()]
+            axis.plot(list(masks), values, "o-", color=colour, ms=4, label=f"{recipe}, masked photos")
             blind = measured(by(costs)[recipe]["less oracle's"])
             axis.axhline(blind.value, color=colour, ls="--", lw=1.2, label=f"{recipe}, blind: no mask")
         axis.set_xscale("log", base=2)

@@ -119,7 +119,20 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
-    assert "old" in (tmp_path / "results.md").read_text()
+    assert "old" in (tmp_path / "results/score.md").read_text()
+
+
+def test_results_stand_on_the_page_of_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DOCS", tmp_path)
+    monkeypatch.setattr(results, "_commit", lambda: "0123abc")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/crops.md").write_text("# Crops\n\nWhat it asks.\n")
+    for name in ("study-crops-animals", "study-crops-digits", "voc", "size-tiles"):
+        results.write_section(name, "Title", "python x.py", name)
+    pages = {page.stem: page.read_text() for page in (tmp_path / "results").iterdir()}
+    assert pages.keys() == {"crops", "voc", "size"}
+    assert pages["crops"].startswith("# Crops\n\nWhat it asks.\n\n<!-- study-crops-animals -->\n## Title\n")
+    assert pages["crops"].endswith("study-crops-digits\n<!-- end study-crops-digits -->\n")
 
 
 def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:

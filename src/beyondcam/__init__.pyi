@@ -28,6 +28,8 @@ from .seeds import seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 from .studies import Study, register_study
 
+__version__: str
+
 __all__ = [
     "BeyondcamError",
     "Classifier",

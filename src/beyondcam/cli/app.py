@@ -66,10 +66,20 @@ def make_app(words: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(beyondcam.__version__)
+        raise typer.Exit
+
+
 def _beyondcam(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """From image-level labels to scored segmentation masks."""
+    del version  # shown before anything else
     if debug:
         os.environ[DEBUG] = "1"
 
