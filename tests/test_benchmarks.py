@@ -14,8 +14,7 @@ import results
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
 from kill import differences, files_of
-from rows import score_row
-from segment import TableRow, correlations, over_seeds
+from segment import over_seeds
 from size import Measured, best_of_each, constant, of_class
 from timing import MIN_PAIRS, Ratio, ratio
 
@@ -120,7 +119,20 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
-    assert "old" in (tmp_path / "results.md").read_text()
+    assert "old" in (tmp_path / "results/score.md").read_text()
+
+
+def test_results_stand_on_the_page_of_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DOCS", tmp_path)
+    monkeypatch.setattr(results, "_commit", lambda: "0123abc")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/crops.md").write_text("# Crops\n\nWhat it asks.\n")
+    for name in ("study-crops-animals", "study-crops-digits", "voc", "size-tiles"):
+        results.write_section(name, "Title", "python x.py", name)
+    pages = {page.stem: page.read_text() for page in (tmp_path / "results").iterdir()}
+    assert pages.keys() == {"crops", "voc", "size"}
+    assert pages["crops"].startswith("# Crops\n\nWhat it asks.\n\n<!-- study-crops-animals -->\n## Title\n")
+    assert pages["crops"].endswith("study-crops-digits\n<!-- end study-crops-digits -->\n")
 
 
 def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
@@ -132,20 +144,6 @@ def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
     np.testing.assert_allclose(counts / 2000, [0.25, 0.5, 0.25], atol=0.04)
     alone = np.random.default_rng(0).random((1, 50))
     np.testing.assert_array_equal(over_seeds(alone), alone[0])
-
-
-def test_metrics_of_seeds_are_correlated_with_the_final_miou_by_rank() -> None:
-    metrics = [(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)]
-    names = ("miou", "ndr_recall", "fg_precision")
-    rows = [
-        TableRow(f"{n}", score_row("cam", 0, metrics=dict(zip(names, values, strict=True))), 0.1, 0.0, [])
-        for n, values in enumerate(metrics)
-    ]
-    final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]
-    rho = correlations(rows, final)
-    np.testing.assert_allclose(rho["miou"], [1, -1])
-    np.testing.assert_allclose(rho["ndr_recall"], [-1, 1])
-    np.testing.assert_allclose(rho["fg_precision"], [0.5, -0.5])
 
 
 def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:

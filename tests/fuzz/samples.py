@@ -20,6 +20,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
 from beyondcam.evidence.levels import targets_in
 from beyondcam.label_images import LabelFolder
+from beyondcam.metrics.predictions import read_prediction
 from beyondcam.recipes import Cookbook
 
 Read = Callable[[Path, bytes], None]
@@ -222,6 +223,17 @@ def read_npy(folder: Path, content: bytes) -> None:
     read_irn(written(folder, "a.npy", content), (12, 16), {0: 0, 3: 1})
 
 
+def read_array(folder: Path, content: bytes) -> None:
+    written(folder, "b.npy", content)
+    read_prediction(folder, "b", (12, 16), ("cat", "dog"), ("cat", "dog"))
+
+
+def array() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.ones((2, 12, 16), "f4"))
+    return out.getvalue()
+
+
 def tensors() -> bytes:
     out = io.BytesIO()
     content = {
@@ -279,6 +291,7 @@ SAMPLES: list[Sample] = [
     *pictures(),
     *[Sample("evidence", EVIDENCE.encode(), read_png)] * 4,
     *[Sample("npy", content, read_npy) for content in (irn_bytes(EVIDENCE, [0, 1, 2, 3]), tensors())] * 6,
+    *[Sample("array", content, read_array) for content in (array(), tensors())] * 2,
     *[Sample("labels", TABLE, read_folder("labels.csv"))] * 4,
     *[Sample("columns", COLUMNS, read_export("labels.csv"))] * 2,
     *[Sample("label-studio", json.dumps(TASKS).encode(), read_export("export.json"))] * 4,

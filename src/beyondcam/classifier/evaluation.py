@@ -104,12 +104,12 @@ def doubt(scored: Scored, split: str) -> str | None:
         return float(np.mean(((ranks * truth).sum(0) / count - (count + 1) / 2) / (len(truth) - count)))
 
     rng = np.random.default_rng(0)
-    own, dealt = area(t), np.array([area(rng.permutation(t)) for _ in range(DEALT)])
-    if np.mean(dealt >= own) <= CHANCE:
+    actual, shuffled = area(t), np.array([area(rng.permutation(t)) for _ in range(DEALT)])
+    if np.mean(shuffled >= actual) <= CHANCE:
         return None
     return (
         f"it tells photos of {split} with a class from those without no better than chance (area "
-        f"under the ROC curve {own:.2f}); train longer or at another lr, or look at the labels"
+        f"under the ROC curve {actual:.2f}); train longer or at another lr, or look at the labels"
     )
 
 

@@ -60,7 +60,6 @@ OfTargets = Annotated[
     typer.Option("--targets", help="Which evidence, where `map` made both under the recipe's name."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
-Batch = Annotated[int, typer.Option(min=1, help="Views in a forward pass.")]
 
 
 PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])

@@ -34,7 +34,7 @@ def _bounds(value: object) -> object:
     return (least, most if dash else least) if isinstance(value, str) else value
 
 
-Side = Annotated[int, Field(ge=12, le=SIDE)]
+Side = Annotated[int, Field(ge=2, le=SIDE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

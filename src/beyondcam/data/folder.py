@@ -100,7 +100,7 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     beside = photos == root and bool(tables)
     files = files_by_name(photos, SUFFIXES, but="masks" if beside else "")
     if photos == root and not (beside and files):
-        raise BeyondcamError(f"{root / 'images'}: no such folder of images; say where it is by data")
+        raise BeyondcamError(f"{root}: has no folder images/; say where it is", parameter="data")
     listed = read_classes(root / "classes.txt")
     given = [*(listed or wanted or ()), *([negatives] if negatives else ())]
     read = [read_label_file(table, root, given) for table in tables]

@@ -28,7 +28,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     """
     root, negatives = place_of(place)
     if not root.is_dir():
-        raise BeyondcamError(f"{root}: no such folder of photos; say where it is by data")
+        raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
     files = files_by_name(root, SUFFIXES)
     ids = split_ids(sorted(files), split, f"imagefolder:{place}")
     parts = {i: i.split("/")[:-1] for i in files}

@@ -142,11 +142,11 @@ def keep_classes(mask: Tensor, classes: Sequence[str], known: Sequence[str], wha
     table[0] = 0
     for k, name in enumerate(classes, start=1):
         table[known.index(name) + 1] = k
-    values = torch.unique(mask).tolist()
-    strays = [v for v in values if len(known) < v < VOID]
-    if strays:
-        raise BeyondcamError(f"{what}: mask value {strays[0]} is none of the {len(known)} classes")
-    return torch.from_numpy(table)[mask.long()]
+    values = mask.numpy()
+    strays = values[(values > len(known)) & (values < VOID)]
+    if len(strays):
+        raise BeyondcamError(f"{what}: mask value {strays.min()} is none of the {len(known)} classes")
+    return torch.from_numpy(table.take(values))
 
 
 def evenly(ids: Sequence[str], count: int) -> tuple[str, ...]:

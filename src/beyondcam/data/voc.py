@@ -82,20 +82,20 @@ def read_split(root: Path, split: str, wanted: Sequence[str] | None, most: int |
     ids = _split_ids(root, split, files)
     ids = evenly(ids, most or len(ids))
     listed = tuple(read_classes(root / "classes.txt"))
-    found, problems = {}, {}
+    labels, problems = {}, {}
     for i in ids:
         try:
-            found[i] = _names(root, i, listed or CLASSES)
+            labels[i] = _names(root, i, listed or CLASSES)
         except BeyondcamError as error:
             problems[i] = str(error)
-    known = listed or _known(root, frozenset().union(*found.values()), wanted or ())
-    for i, names in found.items():
+    known = listed or _known(root, frozenset().union(*labels.values()), wanted or ())
+    for i, names in labels.items():
         if strays := sorted(names.difference(known)):
             problems[i] = (
                 f"{root / 'Annotations' / i}.xml: {strays[0]!r} is none of the classes; where they are not "
                 "VOC's, list them in classes.txt or name them by classes"
             )
-    return Split(ids, files, {i: found[i] for i in found if i not in problems}, problems, known)
+    return Split(ids, files, {i: labels[i] for i in labels if i not in problems}, problems, known)
 
 
 def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str, ...]:

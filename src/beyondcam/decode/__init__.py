@@ -12,9 +12,10 @@ from beyondcam.decode.documents import (
     read_table,
     read_text,
     read_xml,
+    read_yaml,
 )
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular, read_bytes
-from beyondcam.decode.pickled import read_pickled
+from beyondcam.decode.pickled import read_npy, read_pickled
 from beyondcam.decode.pictures import (
     MAX_PIXELS,
     Header,
@@ -45,11 +46,13 @@ __all__ = [
     "read_index_picture",
     "read_json",
     "read_json_lines",
+    "read_npy",
     "read_pickled",
     "read_pixels",
     "read_table",
     "read_text",
     "read_thumbnail",
     "read_xml",
+    "read_yaml",
     "upright",
 ]

@@ -14,6 +14,7 @@ from beyondcam.errors import BeyondcamError
 
 MAX_TABLE_BYTES = 2**28
 MAX_XML_BYTES = 2**24
+MAX_YAML_BYTES = 2**20
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _SLOW = {"idna", "punycode"}
@@ -120,14 +121,22 @@ def beginning(path: Path) -> str:
         return ""
 
 
-def read_xml(path: Path) -> ET.Element:
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file of plain values. Raises `BeyondcamError`."""
+    import yaml
+
+    with decoding(path, "YAML"):
+        return yaml.safe_load(read_bytes(path, MAX_YAML_BYTES))
+
+
+def read_xml(path: Path, most: int = MAX_XML_BYTES) -> ET.Element:
     """The root element of an XML file without a document type. Raises `BeyondcamError`.
 
     Read as UTF-8 if it is that, else by the encoding that it declares: programs declare one and write
     another, and expat itself knows few.
     """
     with decoding(path, "XML"):
-        content = read_bytes(path, MAX_XML_BYTES)
+        content = read_bytes(path, most)
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:

@@ -15,6 +15,7 @@ from beyondcam.evidence import AdaptiveThreshold, Threshold
 from beyondcam.files import path_below, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.supervision import Supervision
 from beyondcam.metrics.tally import Absent
 
 SCORE, SEGMENT = "beyondcam score", "beyondcam segment"
@@ -109,6 +110,7 @@ class Row(Origin):
     images: int
     absent: Absent
     uncovered: float  # mean share of the pixels that no view covered
+    supervision: Supervision | None = None  # what it has seen; older files have none
 
     @model_validator(mode="before")
     @classmethod
@@ -149,6 +151,7 @@ class Comparison(Origin):
     threshold_rule: RuleName
     difference: Numbers
     ci: Intervals
+    p: Numbers = {}  # two-sided, of each difference by itself; older files have none
 
     def turned(self) -> "Comparison":
         """The same comparison with `a` and `b` exchanged."""

@@ -33,6 +33,16 @@ def print_table(rows: Sequence[Row]) -> None:
     _print(title, ("rule", "recipe"), (*columns, "s per\nimage"), lines)
 
 
+def print_supervision(rows: Sequence[Row]) -> None:
+    """Print what each recipe has seen, under the first rule of rows."""
+    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
+    told = [(row.recipe, row.supervision) for row in rows if row.threshold_rule == rule and row.supervision]
+    console = Console(width=max(112, Console().width))
+    console.print(f"What each has seen beside images and labels, rule {rule}:")
+    for recipe, supervision in told:
+        console.print(f"  {recipe}: {supervision}", highlight=False)
+
+
 def print_classes(rows: Sequence[Row]) -> None:
     """Print the IoU of each class, with its interval, of the best recipes under the first rule of rows."""
     rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))

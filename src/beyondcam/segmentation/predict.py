@@ -152,10 +152,10 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         whole = place.resolve()
         if not written_to.isdisjoint({whole, *whole.parents}):
             raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
-        found = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
-        if not found:
+        files = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
+        if not files:
             raise BeyondcamError(f"{place}: holds no image")
-        for path in found:
+        for path in files:
             file = path.resolve()
             if written_to.isdisjoint(file.parents):
                 short.setdefault(file, path.relative_to(place) if path != place else Path(path.name))

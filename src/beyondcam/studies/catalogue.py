@@ -37,6 +37,7 @@ QUESTIONS = {
     "crops": "How do the number, scale, size and weighting of crops change the maps?",
     "perturbations": "Which is best at equal cost: noise, masks or crops, with and without tuning?",
     "refinement": "How much does each refinement, alone or in a chain, improve each map?",
+    "methods": "What of the score is the map, what refinement, and what would do without a classifier?",
     "honesty": "Does the ranking of recipes depend on the choice of τ, and do maps on the classifier?",
     "coco": "Are the results on PASCAL VOC the same on data in COCO's format?",
     "backbones": "Does saliency beat CAM for other networks too?",

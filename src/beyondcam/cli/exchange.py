@@ -1,0 +1,90 @@
+"""`beyondcam export` and `beyondcam import-masks`: masks out to other programs, and back."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from beyondcam.cli.options import (
+    Classes,
+    Data,
+    MaxPixels,
+    OfTargets,
+    Recipe,
+    Run,
+    TrainedSplit,
+    Who,
+    end,
+    name_of_user,
+    open_images_of,
+)
+from beyondcam.cli.terminal import log
+
+FormatName = Literal["coco", "voc", "yolo-seg", "label-studio", "cvat", "png"]
+StateName = Literal["accepted", "corrected", "rejected", "skipped", "open"]
+
+
+def export_command(
+    run: Run,
+    to: Annotated[FormatName, typer.Option(help="The format.")],
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    state: Annotated[
+        list[StateName] | None,
+        typer.Option(
+            help="Only photos of this state, open being those nobody has decided about; repeat for more. By "
+            "default all but the rejected."
+        ),
+    ] = None,
+    recipe: Recipe = None,
+    threshold: Annotated[
+        str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
+    ] = "adaptive",
+    data: Data = None,
+    split: TrainedSplit = None,
+    classes: Classes = None,
+    targets: OfTargets = None,
+    max_pixels: MaxPixels = None,
+) -> None:
+    """Masks → COCO, VOC, YOLO, Label Studio, CVAT or PNG; accepted and corrected ones as they are."""
+    from beyondcam.evidence import find_shelf, first_recipe
+    from beyondcam.exchange import STATES, export_masks
+    from beyondcam.metrics import threshold_of
+    from beyondcam.reviews import open_reviews
+
+    images = open_images_of(run, data, split, classes, max_pixels)
+    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
+    tau, reviews = threshold_of(run, shelf, images, threshold), open_reviews(run, images)
+    states = list(map(str, state or ())) or [name for name in STATES if name != "rejected"]
+    exported = export_masks(images, shelf, tau, reviews, to, out, states)
+    by_state = ", ".join(f"{n} {name}" for name, n in Counter(exported.results.values()).items()) or "none"
+    log(f"{len(exported.results)} masks in {out}: {by_state}; {out / 'masks.csv'} says which")
+    end(exported.left_out)
+
+
+def import_masks_command(
+    run: Run,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file, or the folder that has it.")],
+    form: Annotated[FormatName, typer.Option("--from", help="Its format.")],
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Photos on which it shows nothing are background.")
+    ] = False,
+    data: Data = None,
+    split: TrainedSplit = None,
+    classes: Classes = None,
+    who: Who = None,
+    max_pixels: MaxPixels = None,
+) -> None:
+    """Masks that were drawn or mended elsewhere → corrected masks of the RUN, which `seed` keeps."""
+    from beyondcam.exchange import import_masks
+    from beyondcam.reviews import open_reviews
+
+    images = open_images_of(run, data, split, classes, max_pixels)
+    reviews = open_reviews(run, images)
+    imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty)
+    count = Counter(imported.results.values())
+    log(
+        f"{count['corrected']} corrected masks in {reviews.folder}, {count['unchanged']} that stood so "
+        f"already; {count['empty']} photos without a shape stay as they are"
+    )
+    end(imported.left_out)

@@ -1,0 +1,102 @@
+"""Masks of a RUN, out to another program's format and back as corrections."""
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from beyondcam.data import LabelledImages
+from beyondcam.decode import decoding
+from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import Shelf, Threshold
+from beyondcam.files import write_whole
+from beyondcam.formats import FORMATS, Book, Entry, Labelled
+from beyondcam.outcome import LeftOut, Outcome, attempt
+from beyondcam.reviews import Reviews
+from beyondcam.seeds import seed_labels
+
+STATES = ("accepted", "corrected", "rejected", "skipped", "open")
+"""Of an image: what somebody decided, or `open`."""
+
+
+def export_masks(
+    images: LabelledImages,
+    shelf: Shelf,
+    threshold: Threshold,
+    reviews: Reviews,
+    form: str,
+    out: Path,
+    states: Collection[str] = STATES,
+) -> Outcome[str]:
+    """Write the masks of the images in some `states` to a new folder, in one of `FORMATS`.
+
+    Accepted and corrected masks are as they are, others seeds. `out/masks.csv` says which is which, and whose
+    and since when. Returns the state of each image that was written. Raises `BeyondcamError`, also where the
+    folder is not empty.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
+    current, outcome = reviews.current(), Outcome[str]()
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("image", "file", "state", "who", "when"))
+
+    @attempt
+    def labelled(image_id: str) -> Labelled:
+        decision = current.get(image_id)
+        if decision and decision.mask:
+            return Labelled(image_id, reviews.read(decision), decision.facts)
+        return Labelled(image_id, seed_labels(shelf.read(image_id), threshold), {})
+
+    def masks() -> Iterator[Labelled]:
+        for i in images.ids:
+            decision = current.get(i)
+            state = decision.state if decision else "open"
+            if state not in states:
+                continue
+            mask = labelled(i)
+            if isinstance(mask, LeftOut):
+                outcome.left_out[i] = mask.reason
+                continue
+            outcome.results[i] = state
+            whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
+            writer.writerow((i, images.file_name(i), state, *whose))
+            yield mask
+
+    FORMATS[form].write(masks(), Book(images), out)
+    write_whole(out / "masks.csv", table.getvalue().encode("utf-8", "surrogateescape"))
+    return outcome
+
+
+def import_masks(
+    images: LabelledImages, reviews: Reviews, form: str, path: Path, who: str, *, empty: bool = False
+) -> Outcome[str]:
+    """Take the masks that a file or folder in one of `FORMATS` has, as corrected by somebody.
+
+    Photos that it shows nothing on are left as they are, unless `empty` says that they are background. A mask
+    that was accepted or corrected before, and comes back unchanged, is not taken again. Returns `corrected`,
+    `unchanged` or `empty` by the names in the file. Raises `BeyondcamError` where it cannot be read.
+    """
+    book, current = Book(images), reviews.current()
+    seen: set[str] = set()
+
+    @attempt
+    def take(entry: Entry) -> str:
+        image_id = book.find(entry.name)
+        if image_id in seen:
+            raise BeyondcamError("is there twice; the first was taken")
+        seen.add(image_id)
+        with decoding(path, f"masks of {form}"):
+            mask = entry.paint()
+        if mask is None and not empty:
+            return "empty"
+        mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
+        standing = current.get(image_id)
+        if standing and standing.mask and np.array_equal(reviews.read(standing), mask):
+            return "unchanged"
+        reviews.decide(image_id, "corrected", who, mask=mask)
+        return "corrected"
+
+    return Outcome.of((entry.name, take(entry)) for entry in FORMATS[form].read(path, book))

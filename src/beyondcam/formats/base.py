@@ -1,0 +1,135 @@
+"""What all formats share: masks on their way out, and the names by which masks find home again."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.decode import read_header
+from beyondcam.errors import BeyondcamError
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A mask on its way out.
+
+    Attributes
+    ----------
+    image : id of its photo.
+    labels : (H, W), 0 background, k class k, 255 void.
+    facts : whose it is and since when, under PNG's names for it; empty for a seed.
+
+    """
+
+    image: str
+    labels: NDArray[np.uint8]
+    facts: dict[str, str]
+
+    @property
+    def present(self) -> list[int]:
+        """The classes it shows, from 1."""
+        return np.setdiff1d(self.labels, (0, VOID)).tolist()
+
+
+class Entry(NamedTuple):
+    """What a file says of a photo.
+
+    Attributes
+    ----------
+    name : of the photo, as the file writes it.
+    paint : gives the mask (H, W), None where the file shows nothing on this photo; raises what it likes.
+
+    """
+
+    name: str
+    paint: Callable[[], NDArray[np.uint8] | None]
+
+
+@dataclass(frozen=True)
+class Book:
+    """The photos and classes that names in a file are looked up among."""
+
+    images: LabelledImages
+
+    def find(self, name: str) -> str:
+        """The id of a photo by its name, with or without suffix and further folders in front.
+
+        Raises `BeyondcamError` where no photo is called so, or several are.
+        """
+        parts = [part for part in name.replace("\\", "/").split("/") if part]
+        for known in (name, *("/".join(parts[n:]) for n in range(len(parts)))):
+            for one in (known, re.sub(r"\.[^./]*$", "", known)):
+                if found := self._by_name.get(one):
+                    if len(found) > 1:
+                        raise BeyondcamError(f"may be {' or '.join(sorted(found)[:3])}; name its folder too")
+                    return next(iter(found))
+        raise BeyondcamError(f"no photo of {self.images.split} is called so")
+
+    def label(self, name: str) -> int:
+        """The label of a class, from 1. Raises `BeyondcamError`."""
+        if name not in self.images.classes:
+            raise BeyondcamError(f"class {name!r} is none of {', '.join(self.images.classes)}")
+        return self.images.classes.index(name) + 1
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        """(height, width) of a photo as stored, upright. Raises `BeyondcamError`."""
+        file = self.images.path(image_id)
+        return read_header(file).upright if file else self.images.read(image_id).size
+
+    def canvas(self, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """An empty mask of a photo. Raises `BeyondcamError` where a file has another size for it."""
+        height, width = self.size(self.find(name))
+        if size != (height, width):
+            raise BeyondcamError(f"it is {size[1]}×{size[0]} in the file, {width}×{height} as a photo")
+        return np.zeros(size, np.uint8)
+
+    def renumbered(self, mask: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.uint8]:
+        """A mask over other `names` as one over the classes. Raises `BeyondcamError`."""
+        table = np.zeros(256, np.uint8)
+        table[VOID] = VOID
+        for value in np.setdiff1d(mask, (0, VOID)).tolist():
+            if value > len(names):
+                raise BeyondcamError(f"value {value} is none of the {len(names)} classes")
+            table[value] = self.label(names[value - 1])
+        return table[mask]
+
+    @cached_property
+    def _by_name(self) -> dict[str, set[str]]:
+        """The ids by all their names: own, of the file, without suffix, without folder."""
+        exact: dict[str, set[str]] = {}
+        short: dict[str, set[str]] = {}
+        for i in self.images.ids:
+            file = PurePosixPath(self._file_name(i))
+            for name in {i, str(file)}:
+                exact.setdefault(name, set()).add(i)
+            for name in {str(file.with_suffix("")), file.name, file.stem, PurePosixPath(i).name}:
+                short.setdefault(name, set()).add(i)
+        return short | exact
+
+    def _file_name(self, image_id: str) -> str:
+        try:
+            return self.images.file_name(image_id) or image_id
+        except BeyondcamError:  # its photo is gone
+            return image_id
+
+
+Write = Callable[[Iterable[Labelled], Book, Path], None]
+Read = Callable[[Path, Book], Iterable[Entry]]
+
+
+class Format(NamedTuple):
+    """How masks are written to a folder, and read from it or from the file in it."""
+
+    write: Write
+    read: Read
+
+
+def file_in(path: Path, name: str) -> Path:
+    """The file itself, or the one of this name in a folder."""
+    return path / name if path.is_dir() else path

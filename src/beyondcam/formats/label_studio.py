@@ -1,0 +1,95 @@
+"""Label Studio's JSON: `tasks.json`, with masks as its brush leaves them, and `config.xml`, its labels."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.decode import read_json
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import write_json, write_whole
+from beyondcam.formats.base import Book, Entry, Labelled, file_in
+from beyondcam.formats.brush import decode_brush, encode_brush
+from beyondcam.formats.polygons import fill
+
+FILE = "tasks.json"
+
+PLACE = "/data/local-files/?d="
+"""Where Label Studio serves the photos of a folder that it is allowed to read."""
+
+
+def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
+    """Write `out/tasks.json`, a human's masks as annotations, others as predictions, and `out/config.xml`."""
+    labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in book.images.classes)
+    view = f'  <Image name="image" value="$image"/>\n  <BrushLabels name="mask" toName="image">\n{labels}'
+    write_whole(out / "config.xml", f"<View>\n{view}  </BrushLabels>\n</View>\n".encode())
+    write_json(out / FILE, [_task(mask, book) for mask in masks])
+
+
+def _task(mask: Labelled, book: Book) -> dict[str, Any]:
+    height, width = mask.labels.shape
+    result = [
+        {
+            "id": f"mask-{k}", "type": "brushlabels", "from_name": "mask", "to_name": "image",
+            "original_width": width, "original_height": height, "image_rotation": 0,
+            "value": {
+                "format": "rle", "rle": encode_brush(mask.labels == k),
+                "brushlabels": [book.images.classes[k - 1]],
+            },
+        }
+        for k in mask.present
+    ]  # fmt: skip
+    whose = "annotations" if mask.facts else "predictions"
+    image = f"{PLACE}{quote(book.images.file_name(mask.image), errors='surrogateescape')}"
+    return {"data": {"image": image, **mask.facts}, whose: [{"result": result}]}
+
+
+def read(path: Path, book: Book) -> Iterator[Entry]:
+    """Read the last annotation of each task that was not cancelled: brush and polygons, in their order."""
+    file = file_in(path, FILE)
+    tasks = read_json(file, "a JSON export of Label Studio")
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
+        raise BeyondcamError(f"{file}: not as Label Studio exports JSON; choose 'JSON', not 'JSON-MIN'")
+    for n, task in enumerate(tasks):
+        name = _name(task["data"], book)
+        yield Entry(name or f"task {n}", lambda task=task, name=name: _painted(task, name, book))  # type: ignore[misc]
+
+
+def _name(data: Any, book: Book) -> str | None:
+    """The photo of a task: of its values the one that names a photo, or that is called image."""
+    texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, Mapping) else {}
+    for text in (texts.get("image"), *texts.values()):
+        if text is not None:
+            address = urlsplit(text)
+            name = parse_qs(address.query).get("d", [unquote(address.path)])[0]
+            for known in (name, re.sub(r"(^|/)[0-9a-f]{8}-", r"\1", name)):  # what uploads are called
+                try:
+                    return book.find(known)
+                except BeyondcamError:
+                    continue
+    return texts.get("image")
+
+
+def _painted(task: Mapping[str, Any], name: str, book: Book) -> NDArray[np.uint8] | None:
+    done = [a for a in task.get("annotations") or () if not a.get("was_cancelled")]
+    shapes = [r for r in done[-1]["result"] if "original_width" in r] if done else []
+    if not shapes:
+        return None
+    mask = book.canvas(name, (shapes[0]["original_height"], shapes[0]["original_width"]))
+    for shape in shapes:
+        kind, value = shape["type"], shape["value"]
+        if kind == "brushlabels":
+            inside = decode_brush(value["rle"], mask.shape)
+        elif kind == "polygonlabels":
+            inside = fill(np.array(value["points"], np.float64) / 100 * mask.shape[::-1], mask.shape)
+        else:
+            raise ValueError(f"{kind} are neither brush nor polygons")
+        if len(value[kind]) != 1:
+            raise ValueError("a shape has not one class")
+        mask[inside] = book.label(value[kind][0])
+    return mask

@@ -1,0 +1,325 @@
+"""Each format: there and back to the pixel, and as its own definition says."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+from test_polygons import blobs
+
+import beyondcam as bc
+from beyondcam.data import PALETTE, LabelledImages
+from beyondcam.formats import FORMATS, Book, Labelled
+from beyondcam.formats.brush import decode_brush, encode_brush
+from conftest import complaint, make_folder
+
+FACTS = {"Author": "eva", "Creation Time": "2026-11-27T10:00:00+00:00", "Comment": "corrected mask"}
+FILES = {"coco": "instances.json", "label-studio": "tasks.json", "cvat": "annotations.xml"}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> LabelledImages:
+    """Eight photos, one in a folder below, with a name that needs care."""
+    folder = make_folder(tmp_path / "discs", 8)
+    (folder / "images" / "more <&> ü").mkdir()
+    (folder / "images" / "p07.png").rename(folder / "images" / "more <&> ü" / "p'7.x.png")
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace("p07.png", "more <&> ü/p'7.x.png"))
+    return bc.open_images(f"folder:{folder}", "all")
+
+
+def masks_of(images: LabelledImages) -> dict[str, np.ndarray]:
+    """Masks of one class, of both with holes and islands, and of none."""
+    masks = {}
+    for n, i in enumerate(images.ids):
+        first, second = blobs(n, (48, 48)), blobs(n + 50, (48, 48))
+        mask = np.where(second, 2, np.where(first, 1, 0)).astype(np.uint8)
+        masks[i] = mask * (n != 3) if n else np.full_like(mask, 2)
+    return masks
+
+
+def write(form: str, images: LabelledImages, out: Path) -> dict[str, np.ndarray]:
+    masks = masks_of(images)
+    FORMATS[form].write((Labelled(i, mask, FACTS) for i, mask in masks.items()), Book(images), out)
+    return masks
+
+
+def read(form: str, images: LabelledImages, path: Path) -> dict[str, Any]:
+    book = Book(images)
+    return {book.find(entry.name): entry.paint() for entry in FORMATS[form].read(path, book)}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_masks_come_back_to_the_pixel(form: str, images: LabelledImages, tmp_path: Path) -> None:
+    masks = write(form, images, tmp_path / "out")
+    there = read(form, images, tmp_path / "out")
+    assert there.keys() == masks.keys()
+    for i, mask in masks.items():
+        if not mask.any() and form not in ("png", "voc"):
+            assert (
+                there[i] is None
+            )  # these formats do not tell what is background from what was not drawn yet
+        else:
+            assert there[i].dtype == np.uint8
+            assert (there[i] == mask).all()
+    if form in FILES:
+        assert read(form, images, tmp_path / "out" / FILES[form]).keys() == masks.keys()
+
+
+@pytest.mark.parametrize("form", ["png", "voc"])
+def test_void_comes_back_where_the_format_has_it(form: str, images: LabelledImages, tmp_path: Path) -> None:
+    mask = np.full((48, 48), 255, np.uint8)
+    mask[3:9] = 2
+    FORMATS[form].write([Labelled("p01", mask, {})], Book(images), tmp_path / "out")
+    assert (read(form, images, tmp_path / "out")["p01"] == mask).all()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_classes_are_known_by_their_names(form: str, images: LabelledImages, tmp_path: Path) -> None:
+    """Written by somebody who has the classes the other way round."""
+    turned = bc.open_images(images.data, "all", images.classes[::-1])
+    masks = write(form, turned, tmp_path / "out")
+    there = read(form, images, tmp_path / "out")
+    assert (there["p01"] == np.array([0, 2, 1], np.uint8)[masks["p01"]]).all()
+    others = bc.open_images(images.data, "all", images.classes[:1])
+    for entry in FORMATS[form].read(tmp_path / "out", Book(others)):
+        if entry.name.startswith(("p01", f"{others.split}/p01")):
+            complaint(entry.paint, "is none of blue")
+
+
+def test_png_and_voc_are_palette_pictures_and_lists(images: LabelledImages, tmp_path: Path) -> None:
+    masks = write("voc", images, tmp_path / "voc")
+    write("png", images, tmp_path / "png")
+    for path in (tmp_path / "voc" / "SegmentationClass", tmp_path / "png" / "masks"):
+        with Image.open(path / "p01.png") as picture:
+            assert picture.mode == "P"
+            assert picture.getpalette() == PALETTE
+            assert (np.array(picture) == masks["p01"]).all()
+            assert (picture.text["Author"], picture.text["Creation Time"]) == ("eva", FACTS["Creation Time"])
+    listed = (tmp_path / "voc/ImageSets/Segmentation/all.txt").read_text().splitlines()
+    assert listed == list(images.ids)
+    assert (tmp_path / "voc/classes.txt").read_text() == "blue\nred\n"
+    assert (tmp_path / "voc/labelmap.txt").read_text().splitlines()[1:] == [
+        "background:0,0,0::", "blue:128,0,0::", "red:0,128,0::",
+    ]  # fmt: skip
+    # a data set that this package reads, too
+    (tmp_path / "discs/images").rename(tmp_path / "voc/JPEGImages")
+    again = bc.open_masks(f"voc:{tmp_path / 'voc'}", "all")
+    assert again is not None
+    assert (again.read("p01").numpy() == masks["p01"]).all()
+
+
+def test_coco_is_read_by_pycocotools(images: LabelledImages, tmp_path: Path, capsys: Any) -> None:
+    masks = write("coco", images, tmp_path / "out")
+    coco = COCO(tmp_path / "out/instances.json")
+    by_name = {picture["file_name"]: picture for picture in coco.dataset["images"]}
+    assert by_name.keys() == {images.file_name(i) for i in images.ids}
+    for i, mask in masks.items():
+        picture = by_name[images.file_name(i)]
+        assert (picture["height"], picture["width"], picture["Author"]) == (48, 48, "eva")
+        found = np.zeros_like(mask)
+        for annotation in coco.loadAnns(coco.getAnnIds(picture["id"])):
+            own = coco.annToMask(annotation) > 0
+            assert annotation["area"] == own.sum()
+            found[own] = annotation["category_id"]
+        assert (found == mask).all()
+    assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == ["blue", "red"]
+
+
+def test_polygons_of_coco_are_read(images: LabelledImages, tmp_path: Path) -> None:
+    content = {
+        "images": [{"id": 7, "file_name": "p01.png", "width": 48, "height": 48}],
+        "categories": [{"id": 3, "name": "red"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "segmentation": [[4, 4, 20, 4, 20, 12, 4, 12]]}
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    mask = read("coco", images, tmp_path / "c.json")["p01"]
+    expected = np.zeros((48, 48), np.uint8)
+    expected[4:12, 4:20] = 2
+    assert ((mask > 0) & (expected > 0)).sum() / ((mask > 0) | (expected > 0)).sum() >= 0.98
+
+
+def test_yolo_is_shares_of_width_and_height(tmp_path: Path) -> None:
+    (tmp_path / "d/images").mkdir(parents=True)
+    Image.new("RGB", (40, 20)).save(tmp_path / "d/images/a.png")
+    (tmp_path / "d/classes.txt").write_text("it's\n1\n")
+    images = bc.open_images(f"folder:{tmp_path / 'd'}", "all", ("it's", "1"))
+    mask = np.zeros((20, 40), np.uint8)
+    mask[5:15, 10:30] = 2
+    FORMATS["yolo-seg"].write([Labelled("a", mask, {})], Book(images), tmp_path / "out")
+    number, *shares = (tmp_path / "out/labels/all/a.txt").read_text().split()
+    assert number == "1"  # from 0
+    corners = {tuple(corner) for corner in np.array(shares, float).reshape(-1, 2).tolist()}
+    assert corners == {(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)}
+    assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
+    import yaml
+
+    text = yaml.safe_load((tmp_path / "out/data.yaml").read_text())
+    assert text["names"] == {0: "it's", 1: "1"}
+    for names in ("names: [\"it's\", '1']", "names:\n- it's\n- '1'"):
+        (tmp_path / "out/data.yaml").write_text(names)
+        assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
+
+
+def brush_by_the_book(mask: np.ndarray) -> list[int]:
+    """Label Studio's runs as the description of the format has them, one bit after the other."""
+    flat = np.repeat(mask.ravel(), 4).astype(int) * 255
+    bits = f"{len(flat):032b}" + f"{7:05b}" + "".join(f"{n - 1:04b}" for n in (3, 4, 8, 16))
+    at = 0
+    while at < len(flat):
+        end = at
+        while end < len(flat) and flat[end] == flat[at] and end - at < 8:
+            end += 1
+        repeated = end - at > 1
+        bits += f"{int(repeated)}00{end - at - 1:03b}{flat[at]:08b}"
+        at = end
+    return [int(bits[n : n + 8].ljust(8, "0"), 2) for n in range(0, len(bits), 8)]
+
+
+def unbrush_by_the_book(runs: list[int], size: tuple[int, int]) -> np.ndarray:
+    bits, at = "".join(f"{byte:08b}" for byte in runs), 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        return int(bits[at - count : at], 2)
+
+    words, word = take(32), take(5) + 1
+    sizes = [take(4) + 1 for _ in range(4)]
+    out: list[int] = []
+    while len(out) < words:
+        repeated = take(1)
+        count = take(sizes[take(2)]) + 1
+        out += [take(word)] * count if repeated else [take(word) for _ in range(count)]
+    return np.array(out).reshape(*size, 4)[..., 3] > 0
+
+
+@pytest.mark.parametrize("mask", [blobs(1), ~blobs(2), np.zeros((3, 5), bool), np.ones((200, 300), bool)])
+def test_the_brush_is_as_label_studio_describes_it(mask: np.ndarray) -> None:
+    own = encode_brush(mask)
+    assert (unbrush_by_the_book(own, mask.shape) == mask).all()
+    assert (decode_brush(own, mask.shape) == mask).all()
+    assert (decode_brush(brush_by_the_book(mask), mask.shape) == mask).all()
+
+
+def test_a_brush_that_label_studios_own_converter_made_is_read() -> None:
+    """`label_studio_sdk.converter.brush.encode_rle` of a 3 × 4 mask, of release 2.1.2."""
+    mask = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]], bool)
+    made = [0, 0, 0, 48, 57, 27, 252, 96, 19, 255, 219, 0, 183, 255, 108, 0]
+    assert (decode_brush(made, (3, 4)) == mask).all()
+
+
+def test_words_that_are_not_repeated_are_read() -> None:
+    bits = f"{8:032b}{7:05b}" + "".join(f"{n:04b}" for n in (2, 3, 7, 15))
+    bits += "000" + "111" + "".join(f"{value:08b}" for value in (1, 2, 3, 0, 9, 9, 9, 200))
+    runs = [int(bits[n : n + 8].ljust(8, "0"), 2) for n in range(0, len(bits), 8)]
+    assert decode_brush(runs, (1, 2)).tolist() == [[False, True]]
+
+
+def test_a_broken_brush_is_refused() -> None:
+    whole = encode_brush(blobs(3))
+    other = [*whole[:3], 9, *whole[4:]]
+    for broken in (whole[:-2], whole[:9], [], [0] * 40, [255] * 40, other, [*whole, 300]):
+        with pytest.raises(ValueError):  # noqa: PT011  (some are Python's own)
+            decode_brush(broken, (40, 60))
+
+
+def test_label_studio_has_annotations_of_humans_and_predictions_of_recipes(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    mask = np.ones((48, 48), np.uint8)
+    items = [Labelled("p01", mask, FACTS), Labelled("more <&> ü/p'7.x", mask, {})]
+    FORMATS["label-studio"].write(items, Book(images), tmp_path / "out")
+    human, recipe = json.loads((tmp_path / "out/tasks.json").read_text())
+    assert human["data"]["Author"] == "eva"
+    (result,) = human["annotations"][0]["result"]
+    assert (result["original_width"], result["original_height"]) == (48, 48)
+    assert (result["type"], result["value"]["brushlabels"]) == ("brushlabels", ["blue"])
+    assert "annotations" not in recipe
+    assert recipe["predictions"][0]["result"]
+    config = ET.parse(tmp_path / "out/config.xml").getroot()
+    assert [label.get("value") for label in config.iter("Label")] == ["blue", "red"]
+    assert config.find("BrushLabels").get("name") == result["from_name"]
+    assert config.find("Image").get("name") == result["to_name"]
+    # what comes back is what was annotated; predictions are nobody's
+    assert read("label-studio", images, tmp_path / "out")["more <&> ü/p'7.x"] is None
+
+
+def test_uploads_polygons_and_the_last_annotation_of_label_studio_are_read(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    def drawn(points: list[list[float]], label: str) -> dict[str, Any]:
+        value = {"points": points, "polygonlabels": [label]}
+        return {"type": "polygonlabels", "value": value, "original_width": 48, "original_height": 48}
+
+    square = [[25, 0], [75, 0], [75, 50], [25, 50]]  # percent
+    task = {
+        "id": 4,
+        "data": {"picture": "/data/upload/1/0badcafe-p01.png"},
+        "annotations": [
+            {"was_cancelled": False, "result": []},
+            {"was_cancelled": False, "result": [{"type": "choices"}, drawn(square, "red")]},
+            {"was_cancelled": True, "result": [drawn(square, "blue")]},
+        ],
+    }
+    (tmp_path / "t.json").write_text(json.dumps([task]))
+    expected = np.zeros((48, 48), np.uint8)
+    expected[:24, 12:36] = 2
+    assert (read("label-studio", images, tmp_path / "t.json")["p01"] == expected).all()
+
+
+def test_cvat_has_runs_in_boxes_from_outside_on(images: LabelledImages, tmp_path: Path) -> None:
+    mask = np.zeros((48, 48), np.uint8)
+    mask[2, 3:6] = mask[3, 4] = 1
+    mask[10:12, 20:22] = 2
+    FORMATS["cvat"].write([Labelled("p01", mask, FACTS)], Book(images), tmp_path / "out")
+    root = ET.parse(tmp_path / "out/annotations.xml").getroot()
+    assert root.findtext("version") == "1.1"
+    assert [name.text for name in root.findall("meta/task/labels/label/name")] == ["blue", "red"]
+    (image,) = root.findall("image")
+    assert image.attrib == {
+        "id": "0", "name": "p01.png", "width": "48", "height": "48", "author": "eva",
+        "creation_time": FACTS["Creation Time"], "comment": "corrected mask",
+    }  # fmt: skip
+    first, second = image.findall("mask")
+    box = {"left": "3", "top": "2", "width": "3", "height": "2"}
+    common = {"source": "manual", "occluded": "0", "z_order": "0"}
+    assert first.attrib == {"label": "blue", "rle": "0, 3, 1, 1, 1"} | box | common  # 111 / 010
+    assert (second.get("rle"), second.get("label")) == ("0, 4", "red")
+
+
+def test_polygons_and_the_order_of_cvat_are_read(images: LabelledImages, tmp_path: Path) -> None:
+    (tmp_path / "c.xml").write_text(
+        '<annotations><version>1.1</version><image id="0" name="deep/er/p01.png" width="48" height="48">'
+        '<mask label="red" rle="0, 4" left="0" top="0" width="2" height="2" z_order="1"/>'
+        '<polygon label="blue" points="0.00,0.00;24.00,0.00;24.00,12.00;0.00,12.00" z_order="0"/>'
+        '<tag label="red"/></image><image id="1" name="p02.png" width="48" height="48"/></annotations>'
+    )
+    expected = np.zeros((48, 48), np.uint8)
+    expected[:12, :24] = 1
+    expected[:2, :2] = 2
+    found = read("cvat", images, tmp_path / "c.xml")
+    assert (found["p01"] == expected).all()
+    assert found["p02"] is None
+
+
+def test_photos_are_found_by_the_names_that_programs_give_them(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "b/1.jpg", "b/2.x.jpg", "3.png"):
+        path = tmp_path / "d/images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(path)
+    book = Book(bc.open_images(f"folder:{tmp_path / 'd'}", "all", ("x",)))
+    for name in ("a/1.jpg", "a/1", "a\\1.png", "./a/1.jpg", "/mnt/photos/a/1.jpg"):
+        assert book.find(name) == "a/1"
+    for name in ("2.x", "2.x.png", "b/2.x", "x/y/2.x.jpg"):
+        assert book.find(name) == "b/2.x"
+    assert book.find("3.jpg") == "3"
+    complaint(lambda: book.find("1.jpg"), "a/1 or b/1")
+    for name in ("", "..", "../3x", "/", "4.png", "."):
+        complaint(lambda name=name: book.find(name), "no photo of all")
