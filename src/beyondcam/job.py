@@ -44,11 +44,11 @@ def make_masks(
     """
     run, images = out / "run", open_images(config.data, config.split, config.classes, config.max_pixels)
     _check_apart(out, images)
+    log(images.taken_for(config.data))
     names, trained = RECIPES if best else RECIPES[:1], _is_trained(run, images)
     seconds = seconds_of_masks(config, images, names, fabric, train=not trained)
     log(f"about {duration(seconds)} for {len(images.ids)} photos on this machine, less what is done already")
     if trained:
-        log(images.taken_for(config.data))
         log(f"{run}: has a classifier of these photos, which is taken; delete it to train anew")
     else:
         train_run(config, run, fabric, log, images=images)

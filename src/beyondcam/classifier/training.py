@@ -46,13 +46,14 @@ def train_run(
 ) -> dict[str, str]:
     """Train on the data that `config` names; the split `val`, if there is one, is scored in the end.
 
-    `images` are those data, where they are opened already. What they show that will go wrong is said first.
-    Returns the images left out, with the reason; of several processes the first returns them all.
+    `images` are those data, where they are opened, and people told so, already. What they show that will go
+    wrong is said first. Returns the images left out, with the reason; of several processes the first returns
+    them all.
     """
+    said = log if fabric.is_global_zero else _nothing
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
-    said = log if fabric.is_global_zero else _nothing
-    said(images.taken_for(config.data))
+        said(images.taken_for(config.data))
     said(images.summary())
     val = None
     try:

@@ -30,15 +30,18 @@ def masks_command(
 ) -> None:
     """Photos with labels → masks: train, map, cut, and a page that shows them. Run again, it goes on."""
     from beyondcam.classifier import TrainConfig
-    from beyondcam.data import with_negatives
+    from beyondcam.data import recognised, with_negatives
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.job import make_masks
     from beyondcam.segmentation import SegmentConfig
 
+    whole = (
+        "train" if "{split}" in recognised(data) else "all"
+    )  # COCO's official files are one for each split
     chosen = {
         "data": with_negatives(data, negatives),
         "classes": names(classes),
-        "split": settings["split"] or "all",
+        "split": settings["split"] or whole,
     }
     config = settings_of(TrainConfig, {**settings, **chosen})
     fabric = open_fabric()

@@ -34,8 +34,8 @@ def read_labels(path: Path, known: Sequence[str]) -> Labels:
     image = min(images, key=lambda n: IMAGE.index(names[n].casefold()), default=None)
     if image is None or len(labels) > 1 or len(names) < 2:
         raise BeyondcamError(
-            f"{path}: its first line must name the columns, image,labels or image and each class; where its "
-            "folders are the classes, write imagefolder:PATH"
+            f"{path}: its first line must name the columns, as image,labels or image and each class, but is "
+            f"{', '.join(names) or 'empty'}; where folders are the classes, write imagefolder:PATH"
         )
     rows = _rows_of_labels(path, table, image, labels[0], known) if labels else _rows(path, table, image)
     form = f"{path.name}, {'photos and labels' if labels else 'a column for each class'}"
