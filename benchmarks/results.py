@@ -19,6 +19,7 @@ HEADS = {
 
 Every table here was written by the command that stands above it. Intervals are 95 %, bootstrap over images.
 """,
+    "methods": "# Methods at equal refinement\n",
     "performance": """# Performance
 
 Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar
