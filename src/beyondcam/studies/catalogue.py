@@ -38,6 +38,8 @@ QUESTIONS = {
     "perturbations": "Which is best at equal cost: noise, masks or crops, with and without tuning?",
     "refinement": "How much does each refinement, alone or in a chain, improve each map?",
     "methods": "What of the score is the map, what refinement, and what would do without a classifier?",
+    "trainings": "Does best beat CAM whichever way the classifier was trained, and by how much?",
+    "references": "How far do the recalls depend on the reference CAM, and on the classifier's training?",
     "honesty": "Does the ranking of recipes depend on the choice of τ, and do maps on the classifier?",
     "coco": "Are the results on PASCAL VOC the same on data in COCO's format?",
     "backbones": "Does saliency beat CAM for other networks too?",
