@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "coco": {"refinements": ("", "+smooth")},
     "backbones": {"pretrained": ()},
     "trainings": {"trainings": 2, "recipes": ("cam", "saliency")},
+    "noise": {"shares": (0.2,), "recipes": ("cam", "saliency")},
     "references": {"recipes": ("saliency",), "epochs": (1,)},
     "methods": {"scales": Scales(sizes=(1.0,)), "views": 1},
 }  # fmt: skip

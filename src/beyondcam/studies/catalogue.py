@@ -40,6 +40,7 @@ QUESTIONS = {
     "methods": "What of the score is the map, what refinement, and what would do without a classifier?",
     "trainings": "Does best beat CAM whichever way the classifier was trained, and by how much?",
     "references": "How far do the recalls depend on the reference CAM, and on the classifier's training?",
+    "noise": "What do labels that are missing or wrong do to seeds?",
     "honesty": "Does the ranking of recipes depend on the choice of τ, and do maps on the classifier?",
     "coco": "Are the results on PASCAL VOC the same on data in COCO's format?",
     "backbones": "Does saliency beat CAM for other networks too?",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from beyondcam.metrics import REFERENCE, Scores
+from beyondcam.metrics import METRICS, REFERENCE, Scores
 from beyondcam.metrics.text import cell
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.finding import Finding, Table
@@ -78,8 +78,6 @@ def recall_table(cases: list[Case], recipes: tuple[str, ...], rule: str) -> Tabl
         own = scores.row(REFERENCE, rule)
         recalls = (cell(scores.row(name, rule), metric) for name in recipes for metric in RECALLS)
         rows.append((f"{classifier}, {reference}", cell(own), *recalls))
-    columns = (
-        f"{name}, {metric}" for name in recipes for metric in ("DR-Recall", "NDR-Recall", "FG-Precision")
-    )
+    columns = (f"{name}, {METRICS[metric].label}" for name in recipes for metric in RECALLS)
     head = ("classifier and reference", "mIoU of the reference", *columns)
     return Table(f"Recalls by reference CAM, rule {rule}", head, rows)
