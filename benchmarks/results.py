@@ -21,6 +21,7 @@ HEADS = {
 other photos. Here true masks stand for corrected ones. They are given to the photos whose seeds are the least
 trustworthy, as `beyondcam review` shows them first, or to photos drawn at random.
 """,
+    "methods": "# Methods at equal refinement\n",
     "performance": """# Performance
 
 Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar

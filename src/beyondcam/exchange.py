@@ -36,6 +36,8 @@ def export_masks(
     and since when. Returns the state of each image that was written. Raises `BeyondcamError`, also where the
     folder is not empty.
     """
+    if unknown := set(states) - set(STATES):
+        raise BeyondcamError(f"{min(unknown)} is none of {', '.join(STATES)}", parameter="states")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
     current, outcome = reviews.current(), Outcome[str]()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from exchanged import EXCHANGED
 from PIL import Image
 from whole_run import RESULTS
 
@@ -305,5 +306,6 @@ SAMPLES: list[Sample] = [
     Sample("lines", b"a,0123456789abcdef,9,12,fedcba9876543210\n", read_shelf("photos/x.csv")),
     Sample("cost", b"1,2,3,0.5,0.25\n", read_shelf("cost-x.csv")),
     *[Sample(*parts) for parts in RESULTS],
+    *[Sample(*parts) for parts in EXCHANGED],
     Sample("written", json.dumps({"a": "all", "b": "val"}).encode(), read_index_of_seeds),
 ]

@@ -17,25 +17,24 @@ from beyondcam.cli.options import (
     Who,
     end,
     name_of_user,
+    names,
     open_images_of,
 )
 from beyondcam.cli.terminal import log
 
 FormatName = Literal["coco", "voc", "yolo-seg", "label-studio", "cvat", "png"]
-StateName = Literal["accepted", "corrected", "rejected", "skipped", "open"]
 
 
 def export_command(
     run: Run,
     to: Annotated[FormatName, typer.Option(help="The format.")],
     out: Annotated[Path, typer.Option(help="A new folder.")],
-    state: Annotated[
-        list[StateName] | None,
+    states: Annotated[
+        str,
         typer.Option(
-            help="Only photos of this state, open being those nobody has decided about; repeat for more. By "
-            "default all but the rejected."
+            help="Only photos of these states, separated by commas; open: nobody has decided about them."
         ),
-    ] = None,
+    ] = "accepted,corrected,skipped,open",
     recipe: Recipe = None,
     threshold: Annotated[
         str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
@@ -48,16 +47,15 @@ def export_command(
 ) -> None:
     """Masks → COCO, VOC, YOLO, Label Studio, CVAT or PNG; accepted and corrected ones as they are."""
     from beyondcam.evidence import find_shelf, first_recipe
-    from beyondcam.exchange import STATES, export_masks
+    from beyondcam.exchange import export_masks
     from beyondcam.metrics import threshold_of
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
     shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
     tau, reviews = threshold_of(run, shelf, images, threshold), open_reviews(run, images)
-    states = list(map(str, state or ())) or [name for name in STATES if name != "rejected"]
-    exported = export_masks(images, shelf, tau, reviews, to, out, states)
-    by_state = ", ".join(f"{n} {name}" for name, n in Counter(exported.results.values()).items()) or "none"
+    exported = export_masks(images, shelf, tau, reviews, to, out, names(states) or ())
+    by_state = ", ".join(f"{n} {state}" for state, n in Counter(exported.results.values()).items()) or "none"
     log(f"{len(exported.results)} masks in {out}: {by_state}; {out / 'masks.csv'} says which")
     end(exported.left_out)
 

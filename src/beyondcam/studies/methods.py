@@ -33,8 +33,8 @@ REFINE = Cookbook().recipe(BEST).refine
 
 RULES = {"adaptive": "at the default threshold", "oracle": "at the oracle's threshold"}
 METRICS = {"mIoU": count_labels, "boundary IoU": count_boundaries}
-RANDOM, RANDOM_AFFINITIES = "best of random weights", "multi-scale CAM, affinities of random weights"
-
+CAM_SCALES = "multi-scale CAM"
+RANDOM, RANDOM_AFFINITIES = "best of random weights", f"{CAM_SCALES}, affinities of random weights"
 
 SCALES = Scales(sizes=(0.75, 1.0, 1.25, 1.5, 1.75, 2.0))
 VIEWS = 32
@@ -56,7 +56,7 @@ class MethodsSettings:
             BEST: Cookbook().recipe(BEST),
             "crops of saliency": crops.model_copy(update={"refine": REFINE}),
             "crops of CAM": of_cam.model_copy(update={"refine": REFINE}),
-            "multi-scale CAM": refined("cam", self.scales),
+            CAM_SCALES: refined("cam", self.scales),
             "CAM, one pass": refined("cam"),
             "Grad-CAM": refined("gradcam", self.scales),
             "Grad-CAM++": refined("gradcam++", self.scales),
@@ -99,7 +99,7 @@ def study_methods(workspace: Workspace, settings: MethodsSettings = MethodsSetti
     random = untrained(setup)
     evidence[RANDOM] = map_crossed(workspace, setup, RANDOM, recipes[BEST], random, random)
     evidence[RANDOM_AFFINITIES] = map_crossed(
-        workspace, setup, RANDOM_AFFINITIES, recipes["multi-scale CAM"], setup.classifier, random
+        workspace, setup, RANDOM_AFFINITIES, recipes[CAM_SCALES], setup.classifier, random
     )
     scores = workspace.score(setup, evidence)
     del evidence["cam"]  # the reference of NDR
@@ -142,33 +142,33 @@ def measure(
     }
 
 
-def less_than_best(methods: Methods, metric: str) -> dict[str, tuple[str, float]]:
-    """Of each method but `best`: its difference to `best` as text, and Holm's p value of it."""
+def difference(methods: Methods, name: str, other: str, metric: str = "mIoU") -> str:
+    """A metric of one method less that of another, as text."""
+    value, interval = estimate(methods[name].samples[metric] - methods[other].samples[metric])
+    return signed((value, *(interval or (value, value))))
+
+
+def clear_ones(methods: Methods, metric: str) -> set[str]:
+    """The methods that differ from `best` by Holm's correction over all of them."""
     best = methods[BEST].samples[metric]
-    less = {name: method.samples[metric] - best for name, method in methods.items() if name != BEST}
-    p_values = holm({name: p_value(values) for name, values in less.items()})
-    texts = {}
-    for name, values in less.items():
-        value, interval = estimate(values)
-        texts[name] = signed((value, *(interval or (value, value)))), p_values[name]
-    return texts
+    p_values = {name: p_value(m.samples[metric] - best) for name, m in methods.items() if name != BEST}
+    return {name for name, p in holm(p_values).items() if p < 0.05}
 
 
 def method_table(methods: Methods, where: str) -> Table:
     """One row per method."""
-    less = {metric: less_than_best(methods, metric) for metric in METRICS}
+    clear = {metric: clear_ones(methods, metric) for metric in METRICS}
     rows = []
     for name, (row, samples) in methods.items():
         cells = []
         for metric in METRICS:
-            text, p = less[metric].get(name, ("–", 1.0))
-            cells += [bounded(*estimate(samples[metric])), f"{text} *" if p < 0.05 else text]
+            less = "–" if name == BEST else difference(methods, name, BEST, metric)
+            cells += [bounded(*estimate(samples[metric])), less + " *" * (name in clear[metric])]
         megapixels = f"{row.cost.megapixels:.2f}" if row.cost else "–"
         rows.append((name, *cells, cell(row, "ndr_recall"), cell(row, "fg_precision"), megapixels))
     columns = [column for metric in METRICS for column in (metric, "minus best")]
     head = ("method", *columns, "NDR-Recall", "FG-Precision", "megapixels")
-    title = f"Methods {where} (* differs from best by Holm's correction over the column)"
-    return Table(title, head, rows)
+    return Table(f"Methods {where} (* differs from best by Holm's correction over the column)", head, rows)
 
 
 def class_table(methods: Methods, where: str) -> Table:
@@ -183,16 +183,21 @@ def class_table(methods: Methods, where: str) -> Table:
 
 def statement(by_rule: Mapping[str, Methods], images: int) -> str:
     """The baselines first: what comes near `best` without a trained classifier is the finding."""
-    parts = []
+    sentences = [f"On {images} images, all refined as best is."]
     for rule, methods in by_rule.items():
-        less = less_than_best(methods, "mIoU")
         miou = {name: method.samples["mIoU"][0] for name, method in methods.items()}
-        baseline = max((*BASELINES, RANDOM), key=miou.__getitem__)
-        rival = max((name for name in less if name not in (*BASELINES, RANDOM)), key=miou.__getitem__)
-        clear = sum(text.startswith("-") and p < 0.05 for text, p in less.values())
-        parts.append(
-            f"{RULES[rule]}, best has a mIoU of {bounded(*estimate(methods[BEST].samples['mIoU']))}; of what "
-            f"knows no trained network {baseline} comes nearest ({less[baseline][0]}), of the other methods "
-            f"{rival} ({less[rival][0]}); {clear} of {len(less)} are clearly lower by Holm's correction"
+        untrained = (*BASELINES, RANDOM)
+        baseline = max(untrained, key=miou.__getitem__)
+        others = [name for name in methods if name not in (*untrained, RANDOM_AFFINITIES, BEST)]
+        rival = max(others, key=miou.__getitem__)
+        clear = clear_ones(methods, "mIoU").intersection(others)
+        best = bounded(*estimate(methods[BEST].samples["mIoU"]))
+        sentences.append(
+            f"{RULES[rule].capitalize()}: the mIoU of best is {best}. "
+            f"Of what knows no trained network {baseline} comes nearest, at "
+            f"{difference(methods, baseline, BEST)}; of the {len(others)} other methods {rival}, at "
+            f"{difference(methods, rival, BEST)}, and {len(clear)} of them are clearly different by Holm's "
+            f"correction. Affinities of random weights change {CAM_SCALES} by "
+            f"{difference(methods, RANDOM_AFFINITIES, CAM_SCALES)}."
         )
-    return f"On {images} images, all refined as best is: {'. '.join(parts)}."
+    return " ".join(sentences)

@@ -1,0 +1,213 @@
+"""Masks out and in again, by the library and the real commands."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shelves import shelf_of
+
+from beyondcam.data import LabelledImages, read_mask
+from beyondcam.evidence import Shelf, Threshold, find_shelf
+from beyondcam.exchange import export_masks, import_masks
+from beyondcam.formats import FORMATS
+from beyondcam.reviews import Reviews, open_reviews
+from beyondcam.seeds import seed_labels
+from conftest import complaint, recipe_options
+from test_cli_options import call
+
+HALF = Threshold(0.3)
+MASK = np.zeros((48, 48), np.uint8)
+MASK[4:30, 8:20] = 2
+MASK[10:14, 10:14] = 1
+
+
+@pytest.fixture
+def parts(discs: str, tmp_path: Path) -> tuple[LabelledImages, Shelf, Reviews]:
+    """Evidence of three photos; one mask accepted, one corrected, one rejected."""
+    levels = np.full((48, 48), 200)
+    levels[:20] = 50
+    _, images = shelf_of(discs, tmp_path / "run", dict.fromkeys(("p01", "p05"), levels))
+    reviews = open_reviews(tmp_path / "run", images)
+    reviews.decide("p00", "corrected", "Bo", mask=MASK)
+    reviews.decide("p04", "accepted", "Åsa", mask=MASK[::-1].copy())
+    reviews.decide("p05", "rejected", "Åsa")
+    return images, find_shelf(tmp_path / "run", images, "own"), reviews
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_goes_out_comes_in_as_corrected(
+    form: str, parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, shelf, reviews = parts
+    outcome = export_masks(images, shelf, HALF, reviews, form, tmp_path / "out")
+    assert outcome.results == {"p00": "corrected", "p01": "open", "p04": "accepted", "p05": "rejected"}
+    assert set(outcome.left_out) == set(images.ids) - outcome.results.keys()  # they are not mapped
+    rows = list(csv.DictReader((tmp_path / "out/masks.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["image"], row["state"], row["who"]) for row in rows] == [
+        ("p00", "corrected", "Bo"),
+        ("p01", "open", ""),
+        ("p04", "accepted", "Åsa"),
+        ("p05", "rejected", "Åsa"),
+    ]
+    assert rows[0]["when"] == reviews.current()["p00"].when.isoformat()
+    shutil.rmtree(reviews.folder)
+    into = open_reviews(reviews.folder.parents[2], images)
+    taken = import_masks(images, into, form, tmp_path / "out", "eva")
+    drawn = {"p00", "p04"} if form == "label-studio" else {"p00", "p01", "p04", "p05"}
+    current = into.current()  # nobody annotated what a recipe predicts
+    assert current.keys() == drawn
+    assert {d.state for d in current.values()} == {"corrected"}
+    assert {d.who for d in current.values()} == {"eva"}
+    assert not taken.left_out
+    assert (into.read(current["p00"]) == MASK).all()
+    assert (into.read(current["p04"]) == MASK[::-1]).all()
+    if "p01" in drawn:
+        assert (into.read(current["p01"]) == seed_labels(shelf.read("p01"), HALF)).all()
+
+
+def test_masks_that_come_back_unchanged_stay_whose_they_are(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, shelf, reviews = parts
+    states = ("accepted", "corrected")
+    assert set(export_masks(images, shelf, HALF, reviews, "cvat", tmp_path / "o", states).results) == {
+        "p00",
+        "p04",
+    }
+    path = tmp_path / "o/annotations.xml"
+    path.write_text(path.read_text().replace('label="blue"', 'label="red"', 1))  # in p00
+    taken = import_masks(images, reviews, "cvat", path, "eva")
+    assert taken.results == {"p00.png": "corrected", "p04.png": "unchanged"}
+    current = reviews.current()
+    assert (current["p00"].who, current["p04"].who, current["p04"].state) == ("eva", "Åsa", "accepted")
+    assert (reviews.read(current["p00"]) == np.where(MASK == 1, 2, MASK)).all()
+
+
+def test_photos_without_a_shape_are_background_where_that_is_said(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, _, reviews = parts
+    image = '<image id="0" name="{}.png" width="48" height="48"></image>'
+    (tmp_path / "a.xml").write_text(f"<annotations>{image.format('p01')}{image.format('p00')}</annotations>")
+    taken = import_masks(images, reviews, "cvat", tmp_path / "a.xml", "eva")
+    assert taken.results == {"p01.png": "empty", "p00.png": "empty"}
+    assert (reviews.read(reviews.current()["p00"]) == MASK).all()
+    import_masks(images, reviews, "cvat", tmp_path / "a.xml", "eva", empty=True)
+    for i in ("p00", "p01"):
+        assert not reviews.read(reviews.current()[i]).any()
+
+
+def test_one_photo_that_cannot_be_taken_never_stops_the_others(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, _, reviews = parts
+    good = '<polygon label="red" points="0,0;9,0;9,9" z_order="0"/>'
+    image = '<image id="0" name="{}" width="{}" height="48">{}</image>'
+    bad = {
+        "p01.png": ("48", '<mask label="red" rle="1, 2" left="0" top="0" width="9" height="9"/>', "runs"),
+        "p02.png": ("48", good.replace("red", "cat"), "class 'cat' is none of blue, red"),
+        "p03.png": ("47", good, "47×48 in the file, 48×48 as a photo"),
+        "p04.png": ("48", '<box label="red" xtl="0" ytl="0" xbr="9" ybr="9"/>', "a box is neither"),
+        "p05.png": ("48", '<polygon label="red" points="0,0;9"/>', "not readable as masks of cvat"),
+        "p06.png": (
+            "48",
+            '<mask label="red" rle="4" left="47" top="0" width="2" height="2"/>',
+            "leaves the photo",
+        ),
+        "../run/config": ("48", good, "no photo of all"),
+    }
+    text = "".join(image.format(name, width, shapes) for name, (width, shapes, _) in bad.items())
+    text += image.format("p07.png", "48", good) * 2
+    (tmp_path / "a.xml").write_text(f"<annotations>{text}</annotations>")
+    taken = import_masks(images, reviews, "cvat", tmp_path / "a.xml", "eva")
+    assert taken.left_out.keys() == {*bad, "p07.png"}
+    for name, (_, _, why) in bad.items():
+        assert why in taken.left_out[name]
+        assert taken.left_out[name].isprintable()
+    assert "is there twice" in taken.left_out["p07.png"]
+    assert {i for i, d in reviews.current().items() if d.who == "eva"} == {"p07"}
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "content", "named"),
+    [
+        ("cvat", "a.xml", "<annotations><track/></annotations>", "CVAT for images 1.1"),
+        ("cvat", "a.xml", "<x", "not readable as XML"),
+        ("cvat", "a.xml", None, "no such XML"),
+        ("coco", "a.json", "{}", "images, annotations and categories"),
+        ("label-studio", "a.json", "{}", "choose 'JSON'"),
+        ("label-studio", "a.json", '[{"image": "x"}]', "choose 'JSON'"),
+        ("png", "a", None, "no such folder"),
+        ("voc", "a.png", "x", "no such folder"),
+        ("yolo-seg", "a", None, "no such folder"),
+        ("yolo-seg", "y/data.yaml", "names: 3", "lists no names"),
+        ("yolo-seg", "y/data.yaml", "&a [*a", "not readable as YAML"),
+        ("yolo-seg", "y/labels/p01.txt", "0 1 1 0 0 1 0", "no such YAML"),
+    ],
+)
+def test_a_file_that_is_none_is_named_in_one_line(
+    form: str, name: str, content: str | None, named: str,
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path,
+) -> None:  # fmt: skip
+    images, _, reviews = parts
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    if content is not None:
+        path.write_text(content)
+    file = tmp_path / name.split("/", maxsplit=1)[0]
+    complaint(lambda: import_masks(images, reviews, form, file, "eva"), str(file), named)
+
+
+def test_a_folder_that_is_not_empty_is_not_written_to(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, shelf, reviews = parts
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/masks.csv").write_text("mine")
+    complaint(
+        lambda: export_masks(images, shelf, HALF, reviews, "png", tmp_path / "out"), "out: ", "not empty"
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["masks.csv"]
+    wrong = ("accepted", "wrong")
+    complaint(
+        lambda: export_masks(images, shelf, HALF, reviews, "png", tmp_path / "o", wrong), "states: wrong"
+    )
+
+
+def test_the_commands_take_masks_out_and_in_and_seed_keeps_them(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: object) -> str:
+        assert call(*words) == 0
+        return capsys.readouterr().err
+
+    said("map", run, "--split", "all", *recipe_options("cam"), "--no-witnesses")
+    assert "24 masks in" in said("export", run, "--to", "coco", "--out", tmp_path / "out")
+    path = tmp_path / "out/instances.json"
+    content = json.loads(path.read_text())
+    (mended,) = (picture["id"] for picture in content["images"] if picture["file_name"] == "p02.png")
+    content["images"] = [picture for picture in content["images"] if picture["id"] == mended]
+    square = {"size": [48, 48], "counts": [48 * 10, 48 * 5, 48 * 33]}
+    content["annotations"] = [{"id": 1, "image_id": mended, "category_id": 2, "segmentation": square}]
+    path.write_text(json.dumps(content))
+    assert "1 corrected masks in" in said("import-masks", run, path, "--from", "coco", "--who", "eva")
+    seed = ("seed", run, "--split", "all", "--recipe", "cam", "--out", tmp_path / "seeds")
+    for _ in range(2):
+        assert "1 of these are a human's, not the recipe's: 1 corrected" in said(*seed)
+        expected = np.zeros((48, 48), np.uint8)
+        expected[:, 10:15] = 2
+        assert (read_mask(tmp_path / "seeds/masks/p02.png").numpy() == expected).all()
+    with Image.open(tmp_path / "seeds/masks/p02.png") as picture:
+        assert picture.text["Author"] == "eva"
+    one = ("export", run, "--to", "png", "--out", tmp_path / "one", "--states", "corrected")
+    said(*one)
+    assert [path.name for path in (tmp_path / "one/masks").iterdir()] == ["p02.png"]
+    complaint(lambda: call(*one), "--out: ", "not empty")
+    again = said("import-masks", run, tmp_path / "one", "--from", "png", "--who", "bo")
+    assert "0 corrected masks in" in again
+    assert "1 that stood so already" in again
+    complaint(lambda: call("import-masks", run, tmp_path / "none", "--from", "voc"), "no such folder")
