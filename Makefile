@@ -12,7 +12,7 @@ test: .venv/tested check
 
 docs: .venv/tested
 	$(BIN)/python docs/pictures.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo open site/index.html
 
 fuzz: .venv/tested
@@ -23,7 +23,7 @@ check: .venv/tested
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python docs/pictures.py --blank
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf .venv demo build site docs/pictures src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -85,8 +85,8 @@ def main() -> None:
             (f"`{name}`", use, f"{megabytes({name}):.1f}", f"{megabytes(alone):.1f}",
              f"{seconds(module):.2f}", *loaded)
         )  # fmt: skip
-    head = ("package", "needed by", "MB", "MB with what only it brings", "import, s", "loaded for maps, seeds, scores",
-            "by `--help`")  # fmt: skip
+    head = ("package", "needed by", "MB", "MB with what only it brings", "import, s",
+            "loaded for maps, seeds, scores", "by `--help`")  # fmt: skip
     whole = f"All that `pip install beyondcam` brings: {megabytes(closure('beyondcam')):,.0f} MB here."
     command = "python benchmarks/dependencies.py"
     write_section(

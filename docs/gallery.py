@@ -31,7 +31,7 @@ MAPS = (
     "cam", "cam-ms", "crops-cam", "crops-cam-normalised", "saliency", "smoothgrad", "smoothgrad-squared",
     "vargrad", "binarymask", "crops-raw", "crops", "crops-mean", "gradcam", "gradcam++", "layercam",
     "hirescam", "input-x-gradient", "integrated-gradients", "rise", "best", "cam-fine", "saliency-fine",
-    "fast",
+    "fast", "centre", "contrast", "spectral-residual",
 )  # fmt: skip
 
 REFINEMENTS = ("smooth", "blur", "superpixels", "resolve", "walk", "affinity", "closer", "walk+affinity")

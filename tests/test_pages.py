@@ -106,7 +106,7 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing_from_elsewhere(
     for name in PICTURES:
         (DOCS / "pictures").mkdir(exist_ok=True)
         (DOCS / "pictures" / name).touch()
-    words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for page in tmp_path.glob("**/*.html"):
