@@ -3,7 +3,7 @@
     python benchmarks/best.py --run runs/animals [--name animals] [--train-part N]
 
 Maps the RUN's splits `train` and `val` where evidence is missing, scores `val`, and writes a section of
-docs/results.md: mIoU by threshold rule, by class and by the size of the objects.
+docs/results/best.md: mIoU by threshold rule, by class and by the size of the objects.
 """
 
 import argparse

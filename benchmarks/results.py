@@ -15,10 +15,13 @@ from beyondcam.metrics.text import signed
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
-    "results": """# Results
+    "results/corrections": """# What corrected masks are worth
 
-Every table here was written by the command that stands above it. Intervals are 95 %, bootstrap over images.
+`beyondcam segment` trains on the masks that somebody accepted or corrected as they are, and on seeds of the
+other photos. Here true masks stand for corrected ones. They are given to the photos whose seeds are the least
+trustworthy, as `beyondcam review` shows them first, or to photos drawn at random.
 """,
+    "methods": "# Methods at equal refinement\n",
     "performance": """# Performance
 
 Each ratio of times is of two things measured in interleaved pairs in one run, with its 95 % interval. A bar
@@ -40,16 +43,32 @@ def change(differences: NDArray[np.float64]) -> str:
     return signed((value, *(interval or (value, value))))
 
 
-def write_section(name: str, title: str, command: str, body: str, page: str = "results") -> None:
-    """Replace or append the section `name` of a page, and state the command and commit that made it."""
-    path = DOCS / f"{page}.md"
-    text = path.read_text() if path.exists() else HEADS[page]
+def write_section(name: str, title: str, command: str, body: str, page: str | None = None) -> None:
+    """Replace or append the section `name` of a page, and state the command and commit that made it.
+
+    By default the page is that of the study: `crops-animals` and `study-crops-digits` are sections of
+    docs/results/crops.md.
+    """
     section = (
         f"<!-- {name} -->\n## {title}\n\nMade by `{command}` at commit {_commit()}.\n\n{body.strip()}\n"
         f"<!-- end {name} -->\n"
     )
+    place(name, section, page or page_of(name))
+
+
+def page_of(name: str) -> str:
+    """The page of results that a section stands on."""
+    study, _, data = name.removeprefix("study-").rpartition("-")
+    return f"results/{study or data}"
+
+
+def place(name: str, section: str, page: str) -> None:
+    """Put a section on its page, in the place of its last version."""
+    path = DOCS / f"{page}.md"
+    text = path.read_text() if path.exists() else HEADS.get(page, f"# {path.stem.capitalize()}\n")
     pattern = re.compile(rf"<!-- {name} -->.*<!-- end {name} -->\n", re.DOTALL)
     text, replaced = pattern.subn(lambda _: section, text)
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text if replaced else f"{text.rstrip()}\n\n{section}")
 
 

@@ -6,7 +6,7 @@
 RUN must have a classifier (`benchmarks/voc.py` or `beyondcam train` makes it). A row is
 RECIPE:THRESHOLD:VOID, as `beyondcam segment` takes them; RECIPE alone means RECIPE:adaptive:0. Maps what is
 missing, trains a network on each row's seeds and on the truth, all with the same schedule, scores them on
-`val`, and writes the section `segment-NAME` of docs/results.md. It can be stopped and resumed.
+`val`, and writes the section `segment-NAME` of docs/results/segment.md. It can be stopped and resumed.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from beyondcam import Cookbook, load_classifier, map_split, score_split
 from beyondcam.classifier import read_config
@@ -210,15 +209,6 @@ def over_seeds(samples: Samples) -> Samples:
     return np.take_along_axis(samples, drawn, 0).mean(0)
 
 
-def correlations(rows: list[TableRow], final: list[Samples]) -> dict[str, Samples]:
-    """Spearman's ρ over rows between each metric of the seeds and the final mIoU, in every sample."""
-    by_metric = {}
-    for metric in SEED_METRICS:
-        values = [row.seeds.metrics[metric] for row in rows if row.seeds]
-        by_metric[metric] = np.array([spearmanr(values, mious).statistic for mious in np.transpose(final)])
-    return by_metric
-
-
 def section(
     run: Path, rows: list[TableRow], against: str, config: SegmentConfig, images: LabelledImages,
     evaluation: EvaluationSplit,
@@ -253,16 +243,6 @@ def section(
         f"trained on, including pixels left void.\n\n{by_row}"
     )
     seconds = [row for row in rows if row.networks[0].endswith(SECOND)]
-    first = [row for row in rows if row.seeds and not row.void and row not in seconds]
-    if len(first) > 2:
-        by_metric = correlations(first, [final[row.name] for row in first])
-        ranks = table(
-            *((SEED_METRICS[metric], bounded(*estimate(rho))) for metric, rho in by_metric.items()),
-            head=("metric of the seeds", "Spearman's ρ with the final mIoU"),
-        )
-        text += (
-            f"\n\nWhat predicts the final mIoU, over the {len(first)} rows without void pixels:\n\n{ranks}"
-        )
     for row in seconds:
         network = row.networks[0].removesuffix(SECOND)
         changed = change(final[row.name] - samples[network])

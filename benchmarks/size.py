@@ -3,7 +3,7 @@
     python benchmarks/size.py --run runs/tiles --name tiles --things --recipe best --recipe fast
 
 Reads the evidence of the RUN's split `val` that `beyondcam map` has made, and writes a section of
-docs/results.md. `--things` leaves the background out of the mean IoU.
+docs/results/size.md. `--things` leaves the background out of the mean IoU.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Run a study and copy its finding to docs/results.md.
+"""Run a study and copy its finding to docs/results/.
 
     python benchmarks/study.py crops --run runs/animals --images 48 --out studies/crops-animals
 

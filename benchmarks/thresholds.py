@@ -3,7 +3,8 @@
     python benchmarks/thresholds.py --run runs/animals --recipe cam --recipe best [--name animals]
 
 Reads the evidence of the RUN's splits `train` and `val` that best.py has made, scores `val`, and writes a
-section of docs/results.md. The masked images of the rule `few` are drawn at random from `train`, many times.
+section of docs/results/thresholds.md. The masked images of the rule `few` are drawn at random from `train`,
+many times.
 """
 
 import argparse

@@ -3,7 +3,8 @@
     python benchmarks/voc.py --data voc:$BEYONDCAM_DATA/voc2012_animals --out runs/animals
 
 Trains a classifier unless RUN has one, maps `train` and `val`, chooses each recipe's refinement and τ on
-`train`, scores `val` once, and writes the section `voc` of docs/results.md. It can be stopped and resumed.
+`train`, scores `val` once, and writes the section `voc` of docs/results/voc.md. It can be stopped and
+resumed.
 """
 
 import argparse

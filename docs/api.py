@@ -40,7 +40,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str]]] = {
     "metrics": ("Scores", ()),
     "seeds": ("Seeds", ()),
     "segmentation": ("Segmentation networks", ()),
-    "studies": ("Studies", ("Workspace", "Setup", "Budget", "Finding", "Table", "Plot")),
+    "studies": ("Studies", ("Workspace", "Setup", "Budget", "Finding", "Table", "Plot", "Dots")),
     "errors": ("Errors", ()),
 }
 """By module: its heading, and the public names that it has beside those of `beyondcam`."""

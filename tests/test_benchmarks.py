@@ -13,10 +13,13 @@ import gpu
 import results
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
+from beyondcam.segment import labels_of_seeds
+from corrections import body as curve
+from corrections import corrected
 from kill import differences, files_of
-from rows import score_row
-from segment import TableRow, correlations, over_seeds
+from segment import over_seeds
 from size import Measured, best_of_each, constant, of_class
+from small import SEED, TRUTH, SmallRun, winners
 from timing import MIN_PAIRS, Ratio, ratio
 
 
@@ -120,7 +123,20 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
-    assert "old" in (tmp_path / "results.md").read_text()
+    assert "old" in (tmp_path / "results/score.md").read_text()
+
+
+def test_results_stand_on_the_page_of_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "DOCS", tmp_path)
+    monkeypatch.setattr(results, "_commit", lambda: "0123abc")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/crops.md").write_text("# Crops\n\nWhat it asks.\n")
+    for name in ("study-crops-animals", "study-crops-digits", "voc", "size-tiles"):
+        results.write_section(name, "Title", "python x.py", name)
+    pages = {page.stem: page.read_text() for page in (tmp_path / "results").iterdir()}
+    assert pages.keys() == {"crops", "voc", "size"}
+    assert pages["crops"].startswith("# Crops\n\nWhat it asks.\n\n<!-- study-crops-animals -->\n## Title\n")
+    assert pages["crops"].endswith("study-crops-digits\n<!-- end study-crops-digits -->\n")
 
 
 def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
@@ -132,20 +148,6 @@ def test_the_samples_over_training_seeds_are_means_of_drawn_networks() -> None:
     np.testing.assert_allclose(counts / 2000, [0.25, 0.5, 0.25], atol=0.04)
     alone = np.random.default_rng(0).random((1, 50))
     np.testing.assert_array_equal(over_seeds(alone), alone[0])
-
-
-def test_metrics_of_seeds_are_correlated_with_the_final_miou_by_rank() -> None:
-    metrics = [(0.1, 0.9, 0.5), (0.2, 0.5, 0.7), (0.3, 0.1, 0.6)]
-    names = ("miou", "ndr_recall", "fg_precision")
-    rows = [
-        TableRow(f"{n}", score_row("cam", 0, metrics=dict(zip(names, values, strict=True))), 0.1, 0.0, [])
-        for n, values in enumerate(metrics)
-    ]
-    final = [np.array([0.3, 0.5]), np.array([0.4, 0.4]), np.array([0.5, 0.3])]
-    rho = correlations(rows, final)
-    np.testing.assert_allclose(rho["miou"], [1, -1])
-    np.testing.assert_allclose(rho["ndr_recall"], [-1, 1])
-    np.testing.assert_allclose(rho["fg_precision"], [0.5, -0.5])
 
 
 def test_size_takes_the_best_threshold_of_each_image_and_class() -> None:
@@ -204,3 +206,24 @@ def test_what_differs_from_an_undisturbed_run_is_named(tmp_path: Path) -> None:
         "evidence/photos/* differs",
         "evidence/q.png is missing",
     ]
+
+
+def test_corrected_masks_take_the_place_of_the_seeds_of_the_photos_chosen(small: SmallRun) -> None:
+    small.put("cam", winners(SEED))
+    seeds = labels_of_seeds(small.run, small.images(), "cam", "0.2")
+    assert corrected(seeds, small.masks(), []) is seeds
+    source = corrected(seeds, small.masks(), ["b"])
+    assert (source.labels("b") == TRUTH).all()
+    assert (source.labels("a") == seeds.labels("a")).all()
+    assert not (source.labels("a") == TRUTH).all()
+    assert (source.facts.supervision, source.reviewed) == ("labels + 1 masks", {"b"})
+    assert source.name != corrected(seeds, small.masks(), ["c"]).name
+
+
+def test_the_curve_of_corrections_compares_both_orders_at_each_number() -> None:
+    samples = np.linspace(0.4, 0.5, 1001)
+    curves = {("worst first", 0): samples, ("worst first", 5): samples + 0.2, ("at random", 5): samples}
+    *_, start, five = curve(curves, 20, 10, 3).splitlines()
+    assert start.startswith("| 0 | 0.400 [")
+    assert five.startswith("| 5 | 0.600 [")
+    assert five.endswith("| +0.200 [+0.200, +0.200] |")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from beyondcam.metrics.bootstrap import RESAMPLES, interval, sample_weights
+from beyondcam.metrics.bootstrap import RESAMPLES, holm, interval, p_value, sample_weights
 
 
 def test_the_full_sample_comes_first_and_each_resample_draws_as_many_images() -> None:
@@ -35,3 +35,18 @@ def test_interval_covers_the_true_value_about_19_times_in_20() -> None:
         low, high = interval((weights @ right) / (weights @ sizes))
         covered += low <= 0.3 <= high
     assert 0.91 <= covered / 400 <= 0.98
+
+
+def test_p_value_is_twice_the_share_of_resamples_on_the_other_side_of_0() -> None:
+    resamples = np.concatenate([np.full(12, -0.1), np.full(987, 0.1)])  # 999: with the full sample 1,000
+    assert p_value(np.concatenate([[0.08], resamples])) == pytest.approx(2 * 13 / 1000)
+    assert p_value(np.concatenate([[-0.08], -resamples])) == pytest.approx(2 * 13 / 1000)
+    assert p_value(np.full(1000, 0.3)) == pytest.approx(2 / 1000)
+    assert p_value(np.zeros(1000)) == 1
+
+
+def test_holm_by_hand() -> None:
+    """0.01 · 4, 0.02 · 3, then 0.025 · 2 = 0.05, which may not be less than 0.06 before it, and 0.5 · 1."""
+    found = holm({"a": 0.5, "b": 0.01, "c": 0.025, "d": 0.02})
+    assert found == pytest.approx({"b": 0.04, "d": 0.06, "c": 0.06, "a": 0.5})
+    assert holm({"a": 0.6, "b": 0.9}) == {"a": 1, "b": 1}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, locked, read_json, write_json, write_whole
+from beyondcam.files import ahead, locked, path_below, read_json, write_json, write_whole
 from conftest import complaint
 
 
@@ -162,3 +162,8 @@ def test_ahead_hands_on_the_error_in_its_place() -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(BeyondcamError, match="three"):
         next(results)
+
+
+def test_a_name_longer_than_a_file_system_takes_is_one_line(tmp_path: Path) -> None:
+    assert path_below(tmp_path, f"{'a' * 240}/{'b' * 240}", ".png").parent.name == "a" * 240
+    complaint(lambda: path_below(tmp_path, "é" * 121), "longer than the 240 bytes")

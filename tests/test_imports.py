@@ -24,7 +24,7 @@ FLOORS = (
     "evidence library",
     "metrics plotting seeds",
     "segmentation report review_page",
-    "exchange segment studies",
+    "exchange forecast segment studies",
     "demo job",
     "cli",
 )

@@ -29,13 +29,17 @@ def photos(tmp_path: Path) -> Path:
 
 def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, beyondcam: Command) -> None:
     out = tmp_path / "out"
-    words = ("masks", photos, "--out", out, "--best", *QUICK)
+    words = ("masks", photos, "--out", out, "--best", "--network", *QUICK)
     said = beyondcam(*words).stderr
+    assert "for 21 photos on this machine" in said
     assert f"{photos}: is imagefolder:{photos}" in said
     assert str(out / "index.html") in said
     ids = {path.relative_to(photos).with_suffix("").as_posix() for path in photos.rglob("*.png")}
     written = (out / "masks").rglob("*.png")
     assert {path.relative_to(out / "masks").with_suffix("").as_posix() for path in written} == ids
+    own = out / "network" / "masks"
+    assert {path.relative_to(own).with_suffix("").as_posix() for path in own.rglob("*.png")} == ids
+    assert str(own) in said
     with (out / "confidence-all.csv").open() as file:
         confident = dict.fromkeys(row["image"] for row in csv.DictReader(file))  # in order
     page = (out / "index.html").read_text()

@@ -1,17 +1,25 @@
-"""The README's code runs as it stands."""
+"""The library example of the README, which the pages repeat, runs as it stands; its commands exist."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer.main
 from PIL import Image
 
-README = Path(__file__).parent.parent / "README.md"
+from beyondcam.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = (README, *sorted(ROOT.glob("docs/**/*.md")))
+
+EXAMPLES = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def test_the_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (code,) = EXAMPLES.findall(README.read_text())
+    assert code in (ROOT / "docs/networks.md").read_text()
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
@@ -24,7 +32,19 @@ def test_the_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert picture.size[0] > picture.size[1]
 
 
-def test_every_link_to_a_file_of_the_project_leads_somewhere() -> None:
-    for page in (README, *README.parent.glob("*.md"), *(README.parent / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def test_the_readme_is_short_and_has_its_picture_first() -> None:
+    lines = README.read_text().splitlines()
+    assert len(lines) <= 150
+    assert lines.index(next(line for line in lines if line.startswith("!["))) < 6
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_and_option_on_a_page_exists(page: Path) -> None:
+    text = page.read_text().replace("\\\n", " ")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    for name, words in re.findall(r"\bbeyondcam ([a-z-]+)\b([^#\n]*)", "\n".join(blocks)):
+        made = typer.main.get_command(app.make_app([name]))
+        known = {option for parameter in made.commands[name].params for option in parameter.opts}
+        assert not set(re.findall(r"(?<!\S)--[a-z-]+", words)) - known - {"--help"}, (
+            f"beyondcam {name}{words}"
+        )

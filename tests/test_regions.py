@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 
 from beyondcam.evidence import Winners
 from beyondcam.metrics.metric import METRICS, Pixels
-from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, right_levels
+from beyondcam.metrics.regions import foreground, joint_levels, recall_curve, region_levels, right_levels
 from beyondcam.metrics.tally import ImageTally
 from small import DR_RECALL, FG_PRECISION, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, winners
 
 
 def joint_of(mine: Winners, reference: Winners, truth: np.ndarray) -> np.ndarray:
     """Foreground pixels by both right levels."""
-    return joint_levels(right_levels(mine, truth), right_levels(reference, truth))
+    places = foreground(truth)
+    labels = truth.ravel()[places]
+    return joint_levels(right_levels(mine, places, labels), right_levels(reference, places, labels))
 
 
 def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: int, reference_level: int):
@@ -28,7 +30,9 @@ def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: 
 def test_right_is_the_winners_level_where_it_names_the_truth() -> None:
     labels, levels = np.array([[1, 1, 1, 1, 2]], np.uint8), np.array([[90, 80, 70, 60, 50]], np.uint8)
     truth = np.array([[1, 0, 2, VOID, 2]], np.uint8)
-    assert right_levels(Winners(labels, levels), truth).tolist() == [90, 0, 50]
+    places = foreground(truth)
+    assert places.tolist() == [0, 2, 4]
+    assert right_levels(Winners(labels, levels), places, truth.ravel()[places]).tolist() == [90, 0, 50]
 
 
 def test_example_by_hand_gives_the_region_metrics() -> None:

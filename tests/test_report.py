@@ -16,7 +16,7 @@ from beyondcam.metrics import LabelCounts, Scores, write_segment
 from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn
-from beyondcam.report.groups import SHOWN, group_scores
+from beyondcam.report.groups import SHOWN, group_scores, verdict
 from conftest import complaint, shelf_for
 from rows import ORIGIN, comparison, hash_of, network_row, score_row
 
@@ -286,6 +286,18 @@ def test_writing_again_changes_nothing_and_leaves_no_old_pictures(run):
     old.write_bytes(b"")
     assert write_report(run).read_bytes() == first
     assert not old.exists()
+
+
+def test_higher_is_said_by_holms_correction_over_the_table():
+    """0.002 · 3 = 0.006 is clear; 0.03 · 2 = 0.06 is not, nor is 0.04, though their intervals leave 0 out."""
+    pairs = [
+        comparison("cam", name, difference, [difference - 0.01, difference + 0.01], p={"miou": p})
+        for name, difference, p in (("crops", 0.1, 0.03), ("saliency", -0.2, 0.002), ("best", 0.3, 0.04))
+    ]
+    assert [verdict(pair, pairs) for pair in pairs] == ["open", "lower", "open"]
+    assert [verdict(pair, [pair]) for pair in pairs] == ["higher", "lower", "higher"]
+    older = [pair.model_copy(update={"p": {}}) for pair in pairs]
+    assert [verdict(pair, older) for pair in older] == ["higher", "lower", "higher"]
 
 
 def test_each_recipe_is_drawn_by_its_own_curve():

@@ -142,7 +142,9 @@ def test_a_difference_is_that_of_the_first_less_the_second(tmp_path: Path) -> No
     assert scores.comparisons[0].turned().turned() == scores.comparisons[0]
 
 
-@pytest.mark.parametrize("changes", [{"name": "../net"}, {"name": "/net"}, {"split": "../val"}])
+@pytest.mark.parametrize(
+    "changes", [{"name": "../net"}, {"name": "/net"}, {"split": "../val"}, {"name": "é" * 300}]
+)
 def test_rows_of_networks_name_no_folder_elsewhere(tmp_path: Path, changes: dict[str, str]) -> None:
     path = tmp_path / "segments.json"
     path.write_text(json.dumps([NETWORK | changes]))

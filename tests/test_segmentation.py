@@ -1,6 +1,7 @@
 """Segmentation: what training sees and keeps, what is predicted, and how it is scored."""
 
 import ast
+import csv
 import json
 import os
 import shutil
@@ -16,16 +17,17 @@ import timm
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from torch import Tensor, nn
 
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli.app import make_app
-from beyondcam.data import VOID, LabelledImages, open_images, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, Photo, open_images, read_mask, read_photo
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
+from beyondcam.label_images import LabelFolder
 from beyondcam.metrics import (
     LabelCounts,
     counts_of,
@@ -38,7 +40,8 @@ from beyondcam.metrics import (
 )
 from beyondcam.metrics.labels import count_labels
 from beyondcam.perturbations import View
-from beyondcam.segment import EvaluationSplit, labels_of_masks, segment_run
+from beyondcam.reviews import open_reviews
+from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -51,6 +54,7 @@ from beyondcam.segmentation import (
     training,
 )
 from beyondcam.segmentation.predict import _named
+from beyondcam.segmentation.tiles import blended
 from beyondcam.segmentation.training import cut_labels, label_loss
 from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
@@ -140,7 +144,86 @@ def test_a_label_image_is_the_argmax_of_both_sides_at_the_stored_size(tmp_path: 
         assert not segmenter.label(photo, ()).any()
 
 
+class Local(nn.Module):
+    """Logits of what lies within 3 pixels of each, from a convolution that pads with zeros at the edge."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 7, padding=3)
+        nn.init.normal_(self.layer.weight, generator=torch.Generator().manual_seed(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+def test_windows_of_a_photo_give_what_a_local_network_gives_of_the_whole() -> None:
+    """The photo is no multiple of the windows, whose zeros at their edges would show as seams."""
+    draw = torch.Generator().manual_seed(0)
+    photo = Photo.of(torch.randint(0, 256, (3, 150, 150), dtype=torch.uint8, generator=draw))
+    half, network = (0.5,) * 3, Local()
+    whole = Segmenter(network, ("a", "b", "c"), half, half, 150).predict(photo)
+    tiled = Segmenter(network, ("a", "b", "c"), half, half, 64).predict(photo, tile=64)
+    assert len(whole.labels.unique()) == 4
+    assert torch.equal(tiled.labels, whole.labels)
+    torch.testing.assert_close(tiled.probability, whole.probability)
+    for height, width in ((150, 40), (64, 65), (30, 20)):  # smaller than a window, too
+        part = Photo.of(photo.pixels[:, :height, :width])
+        seen = Segmenter(network, ("a", "b", "c"), half, half, 64).predict(part, tile=64)
+        assert seen.labels.shape == (height, width)
+
+
+def test_windows_overlap_inside_of_their_margins_and_bands_hold_no_more_than_one_row_of_them() -> None:
+    for tile, height, width in ((64, 300, 70), (32, 33, 200), (100, 1000, 99)):
+        seen: list[tuple[int, ...]] = []
+
+        def one(window, seen=seen) -> Tensor:
+            seen.append(window)
+            return torch.ones(1, window[2] - window[0], window[3] - window[1])
+
+        bands = list(blended(one, (height, width), tile))
+        assert torch.equal(torch.cat([band for _, band in bands], 1), torch.ones(1, height, width))
+        assert max(band.shape[1] for _, band in bands) <= tile
+        assert all(b - t == min(tile, height) and r - left == min(tile, width) for t, left, b, r in seen)
+
+
+def test_the_probability_is_that_of_the_label_by_softmax_and_scales_are_averaged() -> None:
+    draw = torch.Generator().manual_seed(1)
+    logits = torch.randn(4, 64, 64, generator=draw)
+    photo, half = Photo.of(torch.zeros(3, 64, 64, dtype=torch.uint8)), (0.5,) * 3
+    segmenter = Segmenter(Rigged(logits, logits), ("a", "b", "c"), half, half, 64, mirror=False)
+    found = segmenter.predict(photo)
+    torch.testing.assert_close(found.probability, logits.softmax(0).max(0).values)
+    kept = segmenter.predict(photo, {1})
+    torch.testing.assert_close(kept.probability, logits[[0, 2]].softmax(0).max(0).values)
+    both = segmenter.predict(photo, tta="mirror")
+    mean = (logits + logits.flip(-1)) / 2
+    assert torch.equal(both.labels, mean.argmax(0).to(torch.uint8))
+    sides: list[int] = []
+
+    class Sized(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            sides.append(x.shape[-1])
+            return torch.stack([torch.full(x.shape[-2:], float(x.shape[-1])), torch.zeros(x.shape[-2:])])[
+                None
+            ]
+
+    scaled = Segmenter(Sized(), ("a",), half, half, 128, mirror=True).predict(photo, tta="scales")
+    assert sides == [96, 96, 128, 128, 160, 160]
+    torch.testing.assert_close(scaled.probability, torch.full((64, 64), 128.0).sigmoid())
+
+
 # training
+
+
+def test_a_row_of_twice_the_weight_counts_as_two_rows() -> None:
+    logits = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]], [[1, 1], [1, 255]]])
+    weighted = label_loss(nn.Identity(), Batch(logits, y, {}, torch.tensor([1.0, 2.0, 0.0])), CPU)
+    rows = [0, 1, 1]
+    assert weighted is not None
+    torch.testing.assert_close(weighted, label_loss(nn.Identity(), Batch(logits[rows], y[rows], {}), CPU))
+    none = Batch(logits, y, {}, torch.zeros(3))
+    assert label_loss(nn.Identity(), none, CPU) is None
 
 
 def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
@@ -539,6 +622,114 @@ def test_odd_photos_get_masks_at_their_own_size_and_unreadable_ones_are_named(
     assert (tmp_path / "out" / "classes.txt").read_text() == "blue\nred\n"
     assert call("predict", model, folder / "broken.jpg", "--out", tmp_path / "again") == 1
     assert "left out: " in capsys.readouterr().err
+
+
+def geotiff(path: Path) -> None:
+    """A picture that says where on a map it lies, as GIS programs write it."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags[33922] = (0.1, 0.1, 0.0), (0.0, 0.0, 0.0, 500000.0, 4649776.0, 0.0)
+    tags.tagtype |= {33550: 12, 33922: 12}
+    Image.new("RGB", (20, 10)).save(path, tiffinfo=tags)
+
+
+def table_of(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
+    """The area and the confidence of each class, by photo."""
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["image"], {})[row["class"]] = (
+                float(row["area"]),
+                float(row["confidence"] or 0),
+            )
+    return found
+
+
+def test_areas_are_those_of_the_masks_and_a_geotiff_is_left_alone(model: Path, tmp_path: Path) -> None:
+    folder = Path(make_folder(tmp_path / "discs", 4)) / "images"
+    geotiff(folder / "map.tif")
+    Image.new("RGB", (20, 10)).save(folder / "plain.tif")
+    segmenter = load_segmenter(model)
+    left_out = predict_photos(segmenter, [folder], tmp_path / "out")
+    assert [Path(name).name for name in left_out] == ["map.tif"]
+    assert "GeoTIFF" in next(iter(left_out.values()))
+    table = table_of(tmp_path / "out" / "predictions.csv")
+    assert list(table) == ["p00", "p01", "p02", "p03", "plain"]
+    for name, areas in table.items():
+        mask = read_mask(tmp_path / "out" / "masks" / f"{name}.png").numpy()
+        shown = {label: (mask == k).mean() for k, label in enumerate(("background", "blue", "red"))}
+        assert {label: area for label, (area, _) in areas.items()} == pytest.approx(
+            {label: area for label, area in shown.items() if area or label == "background"}, abs=1e-6
+        )
+        photo = read_photo(folder / (f"{name}.png" if name != "plain" else "plain.tif"))
+        probability = segmenter.predict(photo).probability.numpy()
+        for label, (area, confidence) in areas.items():
+            own = probability[mask == ("background", "blue", "red").index(label)]
+            assert confidence == pytest.approx(own.mean() if area else 0, abs=1e-4)
+
+
+def test_predictions_that_were_stopped_are_gone_on_with(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third photo dies between its row and its mask, and leaves half a line behind."""
+    folder, out = Path(make_folder(tmp_path / "discs", 4)) / "images", tmp_path / "out"
+    segmenter = load_segmenter(model)
+    assert predict_photos(segmenter, [folder], tmp_path / "whole") == {}
+    write, predicted = LabelFolder.write, Segmenter.predict
+    seen: list[int] = []
+
+    def dies(self: LabelFolder, name: str, *words: object) -> None:
+        if name == "p02":
+            raise KeyboardInterrupt
+        write(self, name, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LabelFolder, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        predict_photos(segmenter, [folder], out)
+    with (out / "predictions.csv").open("a") as file:
+        file.write("p03,backgr")
+    monkeypatch.setattr(LabelFolder, "write", write)
+    monkeypatch.setattr(Segmenter, "predict", lambda *a, **k: (seen.append(1), predicted(*a, **k))[1])
+    assert predict_photos(segmenter, [folder], out, resume=True) == {}
+    assert len(seen) == 2
+
+    def files(root: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    assert files(out) == files(tmp_path / "whole")
+    complaint(
+        lambda: predict_photos(segmenter, [folder], out, tta="none", resume=True), "resume: ", "another"
+    )
+    assert predict_photos(segmenter, [folder], out) == {}
+    assert len(seen) == 6  # without `resume` all anew
+
+
+def test_masks_of_humans_take_the_place_of_seeds(
+    run: Path, trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    images = open_images(trained[1], "all")
+    call("map", run, "--split", "all", "--recipe", "cam", "--no-witnesses")
+    plain = labels_of_seeds(run, images, "cam", "0.3")
+    assert (plain.facts.supervision, plain.reviewed) == ("labels", frozenset())
+    first, second, third = images.ids[:3]
+    mine = np.full((48, 48), 2, np.uint8)
+    reviews = open_reviews(run, images)
+    reviews.decide(first, "corrected", "me", mask=mine)
+    reviews.decide(second, "rejected", "me")
+    source = labels_of_seeds(run, images, "cam", "0.3")
+    assert source.facts.supervision == "labels + 1 masks"
+    assert source.name.startswith("cam-0.3-reviewed-")
+    assert source.reviewed == {first}
+    assert set(images.ids) - set(source.images.ids) == {second}
+    assert (source.labels(first) == mine).all()
+    assert (source.labels(third) == plain.labels(third)).all()
+    masks = open_masks(trained[1], "all")
+    assert masks is not None
+    evaluation = EvaluationSplit(replace(images, ids=(second,), split="other"), masks)
+    config = tiny(epochs=1, reviewed_weight=3)
+    segment_run(run, source, config, evaluation, CPU, rounds=2, log=quiet)
+    rows = read_segments(run)
+    assert {row.supervision for row in rows} == {"labels + 1 masks"}
+    assert rows[0].masks == source.facts.masks
 
 
 def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(model: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from beyondcam.classifier import (
     training,
 )
 from beyondcam.classifier.config import PERTURB, digits_config
-from beyondcam.classifier.evaluation import doubt, labelled_samples
+from beyondcam.classifier.evaluation import Scored, doubt, labelled_samples, poor_classes, score_photos
 from beyondcam.data import LabelledImages, Photo, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
@@ -440,7 +440,7 @@ def test_train_run_scores_the_labelled_images_of_val(spec: str, tmp_path: Path) 
     said.clear()
     train_run(config(spec, split="all"), tmp_path / "all", CPU, said.append)
     assert read(tmp_path / "all")["val_map"] is None
-    assert said[1] == "no mAP on val: it has no labelled image that was not trained on"
+    assert said[2] == "no mAP on val: it has no labelled image that was not trained on"
 
 
 def test_map_is_the_mean_of_average_precision_over_present_classes(spec: str) -> None:
@@ -484,9 +484,22 @@ def test_a_classifier_that_has_learnt_nothing_is_doubted(score, labels, word, sp
     images = LabelledImages("d", "train", ("a",), tuple(ids), present, photos.__getitem__)
     classifier = Classifier(nn.Identity(), nn.Conv2d(3, 1, 1), ["a"], size=8)
     classifier.weight.data.fill_(1)
-    said = doubt(classifier, images, ids)
+    said = doubt(score_photos(classifier, images, ids), "train")
     assert (said is None) if word is None else (word in said)
-    assert doubt(classifier, images, ids[:8]) == (said if word == "the same labels" else None)
+    few = doubt(score_photos(classifier, images, ids[:8]), "train")
+    assert few == (said if word == "the same labels" else None)
+
+
+def test_a_class_of_low_average_precision_is_named() -> None:
+    """Of ten photos each class has five; those of the first rank highest, of the second lowest."""
+    truth = np.repeat([[True, False, True], [False, True, False]], 5, 0)
+    truth[0, 2] = False
+    scores = np.column_stack([truth[:, 0], truth[:, 0], truth[:, 1]]) + np.linspace(0, 0.1, 10)[:, None]
+    said = poor_classes(Scored(scores.astype(np.float32), truth, {}), ("good", "poor", "rare"))
+    expected = np.mean([n / (5 + n) for n in range(1, 6)])
+    assert said is not None
+    assert said.startswith(f"low average precision: poor ({expected:.2f});")
+    assert poor_classes(Scored(scores[:, :1].astype(np.float32), truth[:, :1], {}), ("good",)) is None
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from beyondcam.classifier import build_classifier
-from beyondcam.classifier.weights import fitting, read_states, translated
+from beyondcam.classifier.weights import _matched, fitting, read_states, translated
 from beyondcam.errors import BeyondcamError
 from conftest import complaint
 
@@ -150,6 +150,14 @@ def test_attention_and_layer_scale_are_matched_too(monkeypatch: pytest.MonkeyPat
     assert state is not None
     assert torch.equal(state["blocks.1.attn.qkv.weight"],
                        network.encoder.layers[1].self_attention.in_proj_weight)  # fmt: skip
+
+
+def test_a_matrix_is_paired_with_the_convolution_of_its_rows_and_numbers() -> None:
+    convolution = {"pre_logits.fc1.weight": torch.zeros(6, 2, 3, 3)}  # VGG's, in timm
+    assert _matched(convolution, {"classifier.0.weight": torch.zeros(6, 18)}, apart=False) == {
+        "pre_logits.fc1.weight": "classifier.0.weight"
+    }
+    assert _matched(convolution, {"classifier.0.weight": torch.zeros(18, 6)}, apart=False) is None
 
 
 def test_a_network_of_the_same_shapes_but_another_function_is_refused(tmp_path: Path) -> None:

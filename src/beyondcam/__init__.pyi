@@ -19,7 +19,7 @@ from .errors import BeyondcamError
 from .evidence import Evidence, map_split, map_witnesses
 from .library import classify, map_batch, map_image
 from .maps import Map, register_map
-from .metrics import Scores, ThresholdSplit, score_split
+from .metrics import Evaluation, Scores, ThresholdSplit, evaluate, score_split
 from .perturbations import Perturbation, register_perturbation
 from .plotting import plot
 from .recipes import Cookbook, Recipe, Source
@@ -28,11 +28,14 @@ from .seeds import seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 from .studies import Study, register_study
 
+__version__: str
+
 __all__ = [
     "BeyondcamError",
     "Classifier",
     "Clip",
     "Cookbook",
+    "Evaluation",
     "Evidence",
     "LabelledImages",
     "Map",
@@ -52,6 +55,7 @@ __all__ = [
     "adopt_network",
     "classify",
     "clip",
+    "evaluate",
     "fingerprint",
     "folded",
     "imagenet_classifier",

@@ -29,8 +29,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
     What a killed process leaves of it, under a hidden name, is written over by the next to write the file.
     """
-    own = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
-    partial = path.with_name(f".{own[:32]}")
+    digest = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
+    partial = path.with_name(f".{digest[:32]}")
     try:
         with locked(partial, file=True) as alone:
             if not alone:
@@ -115,13 +115,19 @@ def _is(path: Path, descriptor: int) -> bool:
         return False
 
 
+LONGEST = 240
+"""Bytes of a name: most file systems take 255, and something may be put around it."""
+
+
 def path_below(folder: Path, name: str, suffix: str = "") -> Path:
     """`folder/NAME` with a suffix, where that lies below the folder, directly or in a subfolder.
 
     Raises `BeyondcamError` for a name that leads elsewhere (absolute, or with `..` or a drive letter), that
-    is empty, or that holds a control character.
+    is empty or too long, or that holds a control character.
     """
     parts = re.split(r"[/\\]", name)
+    if max(len(part.encode(errors="replace")) for part in parts) > LONGEST:
+        raise BeyondcamError(f"{name[:60]!r}…: is longer than the {LONGEST} bytes of a file's name")
     if {"", ".", ".."} & {*parts} or re.match("[A-Za-z]:", name) or re.search(r"[\x00-\x1f\x7f]", name):
         raise BeyondcamError(f"{name!r}: leads out of {folder}, or is no name of a file")
     return folder / f"{name}{suffix}"

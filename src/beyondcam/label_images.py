@@ -60,6 +60,10 @@ class LabelFolder:
             raise BeyondcamError(f"{self.index}: not a list of what was written; name another folder by out")
         return names
 
+    def has(self, name: str) -> bool:
+        """Whether the mask of a name, and what shows it, are there."""
+        return all(path.exists() for path in self._files(name)[:2])
+
     def begin(self, source: str, names: Iterable[str]) -> None:
         """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""
         names = list(names)

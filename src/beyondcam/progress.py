@@ -1,5 +1,7 @@
-"""Progress bars, on stderr, so that stdout stays a table."""
+"""Progress, on stderr, so that stdout stays a table: a bar on a terminal, elsewhere a line a minute."""
 
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -11,14 +13,46 @@ from beyondcam.errors import printable
 
 T = TypeVar("T")
 
+EVERY = 60.0
+"""Seconds between two lines."""
 
-def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Iterate with a progress bar, where stderr is a terminal; of several processes the first shows one."""
-    text = TextColumn("{task.description}", markup=False)
-    console = Console(stderr=True)
+
+def track(items: Iterable[T], description: str, total: int, later: int = 0) -> Iterator[T]:
+    """Iterate and show how far it is; of several processes the first does.
+
+    `later` is how many items of further rounds follow these `total`, for the time that is left.
+    """
     rank, _ = processes()
-    with Progress(
-        text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, disable=rank > 0 or not console.is_terminal,
-    ) as bar:  # fmt: skip
-        yield from bar.track(items, total=total, description=printable(description))
+    console = Console(stderr=True)
+    if rank > 0:
+        yield from items
+    elif not console.is_terminal:
+        yield from _told(items, description, total, later)
+    else:
+        text = TextColumn("{task.description}", markup=False)
+        with Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as bar:
+            yield from bar.track(items, total=total, description=printable(description))
+
+
+def _told(items: Iterable[T], description: str, total: int, later: int) -> Iterator[T]:
+    """Iterate with a line a minute, whose time left is by the pace since the last one."""
+    before, told = 0, time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - told >= EVERY and done > before:
+            left = (now - told) / (done - before) * (total - done + later)
+            line = f"{description}: {done} of {total}, about {duration(left)} left"
+            print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+            before, told = done, now
+        yield item
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people.
+
+    >>> duration(40), duration(700), duration(9000)
+    ('40 s', '12 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

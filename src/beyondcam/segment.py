@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from beyondcam.data import LabelledImages, read_mask
 from beyondcam.data.masks import Masks
@@ -14,7 +16,7 @@ from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
 from beyondcam.evidence.levels import MAX_SIZE
-from beyondcam.files import path_below, write_json
+from beyondcam.files import hash_of, path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
     NetworkRow,
@@ -26,6 +28,7 @@ from beyondcam.metrics import (
     threshold_of,
     write_segment,
 )
+from beyondcam.reviews import open_reviews
 from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import (
     Labels,
@@ -47,6 +50,7 @@ class LabelSource:
     images : the images.
     labels : id → label image.
     facts : what a row of `RUN/segments.json` says of them.
+    reviewed : the images whose label image a human accepted or corrected.
 
     """
 
@@ -54,6 +58,7 @@ class LabelSource:
     images: LabelledImages
     labels: Labels
     facts: TrainedOn
+    reviewed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,13 @@ def labels_of_seeds(
 ) -> LabelSource:
     """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules.
 
-    `targets` says which evidence, where several stand under the recipe's name.
+    A mask that a human accepted or corrected, by the RUN's reviews of the split, takes the place of a seed,
+    and a photo whose mask was rejected is left out. `targets` says which evidence, where several stand under
+    the recipe's name.
     """
+    reviews = open_reviews(run, images)
+    held = reviews.masked()
+    rejected = {i for i, decision in reviews.current().items() if decision.state == "rejected"}
     shelf = find_shelf(run, images, recipe, targets)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
@@ -97,9 +107,19 @@ def labels_of_seeds(
         threshold=value.value,
         fall=value.fall,
         void=band,
+        supervision="labels" + (f" + {len(held)} masks" if held else ""),
+        masks=hash_of([(i, decision.mask) for i, decision in held.items()]) if held else None,
     )
     name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
-    return LabelSource(name, images, lambda i: seed_labels(shelf.read(i), value, band), facts)
+    if held or rejected:
+        name += f"-reviewed-{hash_of([facts.masks, sorted(rejected)])[:4]}"
+    kept = replace(images, ids=tuple(i for i in images.ids if i not in rejected))
+
+    def labels(image_id: str) -> NDArray[np.uint8]:
+        decision = held.get(image_id)
+        return reviews.read(decision) if decision else seed_labels(shelf.read(image_id), value, band)
+
+    return LabelSource(name, kept, labels, facts, frozenset(held))
 
 
 def labels_of_masks(images: LabelledImages, masks: Masks) -> LabelSource:
@@ -107,6 +127,7 @@ def labels_of_masks(images: LabelledImages, masks: Masks) -> LabelSource:
     facts = TrainedOn(
         trained_on="truth",
         seeds_split=images.split,
+        supervision="masks",
         **dict.fromkeys(("recipe", "recipe_hash", "mapped", "threshold_rule", "threshold", "void")),
     )
     return LabelSource("truth", images, lambda i: masks.read(i).numpy(), facts)
@@ -126,8 +147,8 @@ def segment_run(
     """Train a network on the source's labels as `RUN/segment/NAME`, and score it on `evaluation`, if given.
 
     Each further round trains another, `NAME-roundN`, on what the one before predicts for the source's images,
-    limited to their image-level labels. Returns the images left out, with the reason; of several processes
-    the first returns them all.
+    limited to their image-level labels; masks of humans stay. Returns the images left out, with the reason;
+    of several processes the first returns them all.
     """
     if evaluation:
         evaluation.check(source.images)
@@ -143,8 +164,9 @@ def segment_run(
         network = name if number == 1 else f"{name}-round{number}"
         folder, facts = run / "segment" / network, source.facts.to_json() | {"round": number}
         left_out |= train_segmenter(
-            source.images, source.labels, config, facts, folder, fabric=fabric, log=log
-        )
+            source.images, source.labels, config, facts, folder,
+            weights=dict.fromkeys(source.reviewed, config.reviewed_weight), fabric=fabric, log=log,
+        )  # fmt: skip
         segmenter = to_device(load_segmenter(folder), fabric)
         if evaluation:
             out = folder / "predictions" / evaluation.images.split
@@ -189,7 +211,12 @@ def _labels_of_predictions(
     missing = all_of(predict_split(segmenter, source.images, out, to_labels=True, shard=shard), fabric)
     left_out |= missing
     ids = tuple(i for i in source.images.ids if i not in missing)
-    return replace(source, images=replace(source.images, ids=ids), labels=_labels_in(out))
+    predicted = _labels_in(out)
+    return replace(
+        source,
+        images=replace(source.images, ids=ids),
+        labels=lambda i: source.labels(i) if i in source.reviewed else predicted(i),
+    )
 
 
 def _labels_in(folder: Path) -> Labels:

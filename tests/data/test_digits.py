@@ -202,7 +202,7 @@ def test_digits_settings_are_named_in_a_fixed_order_without_the_usual_ones() -> 
     [
         ("x", "x"),
         ("scraps=many", "scraps"),
-        ("smallest=8", "smallest"),
+        ("smallest=1", "smallest"),
         ("largest=65", "largest"),
         ("smallest=40,largest=24", "smaller number comes first"),
         ("objects=4-2", "smaller number comes first"),

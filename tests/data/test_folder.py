@@ -59,9 +59,9 @@ def test_folder_line_without_a_photo_is_named_when_read(tmp_path: Path) -> None:
     ("table", "words"),
     [
         ("image,labels\na.png,cat\nb,cat\na.jpg,dog\n", ["line 4", "a.jpg", "twice"]),
-        ("image,labels\na,cat,dog\n", ["line 2", ";"]),
+        ("image,labels,note\na,cat,dog,x\n", ["line 2", ";"]),
         ("image,labels\na\n", ["line 2"]),
-        ("file,label\na,cat\n", ["image,labels"]),
+        ("animal,legs\na,cat\n", ["image,labels"]),
         ("image,labels\n\n\na,cat\nb\n", ["line 5"]),
         ("image,labels\na,\n", ["no class"]),
         ("", ["labels.csv"]),
@@ -90,9 +90,14 @@ def test_folder_without_photos_is_one_line(tmp_path: Path) -> None:
     complaint(lambda: open_images(data, "all"), "images")
 
 
-def test_folder_table_in_another_encoding_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("кошка", "cp1251"), ("狗", "gbk"), ("dziób żółwia", "cp1250")]
+)
+def test_folder_table_in_an_encoding_that_cannot_be_told_is_one_line(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
     data = make_folder(tmp_path, "")
-    (tmp_path / "labels.csv").write_bytes("image,labels\na,größe\n".encode("latin-1"))
+    (tmp_path / "labels.csv").write_bytes(f"image,labels\na,{name}\n".encode(encoding))
     complaint(lambda: open_images(data, "all"), "labels.csv", "UTF-8")
 
 

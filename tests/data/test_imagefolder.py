@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from beyondcam.data import open_images, recognised
+from beyondcam.data import open_images, recognised, with_negatives
 from beyondcam.data.masks import open_masks
 from conftest import complaint
 
@@ -34,13 +34,18 @@ def test_each_folder_is_a_class_and_photos_beside_them_are_unlabelled(tmp_path: 
 
 def test_photos_of_no_class_are_said_to_be_so(tmp_path: Path) -> None:
     root = photos(tmp_path, "hole/1.png", "Good/1.png", "Good/2.png")
-    complaint(lambda: open_images(f"imagefolder:{root}", "all"), "Good", f"imagefolder:{root}:Good")
+    complaint(
+        lambda: open_images(f"imagefolder:{root}", "all"), "negatives: ", "Good", f"imagefolder:{root}: "
+    )
     negative = open_images(f"imagefolder:{root}:Good", "all")
     assert negative.classes == ("hole",)
     assert negative.labels == {"Good/1": set(), "Good/2": set(), "hole/1": {0}}
     assert open_images(negative.data, "all").labels == negative.labels
     assert open_images(f"imagefolder:{root}:", "all").classes == ("Good", "hole")
-    complaint(lambda: open_images(f"imagefolder:{root}:none", "all"), str(root / "none"))
+    complaint(lambda: open_images(f"imagefolder:{root}:none", "all"), "negatives: ", "none")
+    assert open_images(with_negatives(str(root), "Good"), "all").data == negative.data
+    complaint(lambda: with_negatives("digits", "Good"), "negatives: ", "digits")
+    complaint(lambda: open_images(f"imagefolder:{root}/nowhere", "all"), "nowhere", "no such folder")
 
 
 def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
@@ -57,8 +62,11 @@ def test_what_a_folder_is_is_told_by_what_is_in_it(tmp_path: Path) -> None:
     photos(tmp_path / "voc", "JPEGImages/1.jpg")
     photos(tmp_path / "plain", "images/1.jpg")
     photos(tmp_path / "classes", "cats/1.jpg", "dogs/1.jpg")
-    kinds = {name: recognised(str(tmp_path / name)).partition(":")[0] for name in ("voc", "plain", "classes")}
-    assert kinds == {"voc": "voc", "plain": "folder", "classes": "imagefolder"}
+    photos(tmp_path / "sorted", "images/cats/1.jpg", "images/dogs/1.jpg")
+    names = ("voc", "plain", "classes", "sorted")
+    kinds = {name: recognised(str(tmp_path / name)).partition(":")[0] for name in names}
+    assert kinds == {"voc": "voc", "plain": "folder", "classes": "imagefolder", "sorted": "imagefolder"}
+    assert open_images(str(tmp_path / "sorted"), "all").classes == ("cats", "dogs")
     assert recognised("digits:objects=1") == "digits:objects=1"
     assert open_images(str(tmp_path / "classes"), "all").data == f"imagefolder:{tmp_path / 'classes'}"
     complaint(lambda: open_images(str(tmp_path / "nothing"), "all"), "data: ", "imagefolder:PATH")

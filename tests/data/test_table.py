@@ -27,9 +27,31 @@ def labels_of(data: str) -> dict[str, set[str]]:
         "labels,note,image\ndog,x,a.png\ncat;dog,,b.png\n,,c.png\n",
         "image,labels\nimages/a.png,dog\nimages/b.png,cat;dog\n./c.png,\n",
         "image,labels\nimages\\a.png,dog\nimages\\b.png,cat;dog\nC.PNG,\n",
+        "image,labels\na.png,dog\nb.png,cat|dog\nc.png,\n",
+        'image,labels\na.png,dog\nb.png,"cat, dog"\nc.png,\n',
+        "image,labels\na.png,dog\nb.png,cat,dog\nc.png,\n",
+        "file_name,class\nC:\\Users\\me\\photos\\a.png,dog\n/home/me/b.png,cat;dog\nsub\\c.png,\n",
+        "filename, cat, dog\na.png, 0, 1\nb.png, 1, 1\nc.png, 0, 0\n",
+        "Image;cat;dog\r\na.png;FALSCH;WAHR\r\nb.png;x;x\r\nc.png;;\r\n",
         "image,labels\na.png,dog\u200b\nb.png,\ufeffcat; dog \nc.png,\u00a0\n",
     ],
-    ids=["semicolon", "tab", "capitals", "blank", "row-a-label", "columns", "folder", "backslash", "unseen"],
+    ids=[
+        "semicolon",
+        "tab",
+        "capitals",
+        "blank",
+        "row-a-label",
+        "columns",
+        "folder",
+        "backslash",
+        "bar",
+        "comma",
+        "unquoted",
+        "elsewhere",
+        "column-a-class",
+        "excel",
+        "unseen",
+    ],
 )
 def test_table_of_a_spreadsheet_is_read(tmp_path: Path, table: str) -> None:
     assert labels_of(make_folder(tmp_path, table)) == {"a": {"dog"}, "b": {"cat", "dog"}, "c": set()}
@@ -42,12 +64,34 @@ def test_table_in_utf_16_and_with_absolute_paths_is_read(tmp_path: Path) -> None
     assert labels_of(data) == {"a": {"größe"}}
 
 
+def test_column_that_is_no_class_is_named(tmp_path: Path) -> None:
+    table = "image,cat,weight\na,1,17\n"
+    complaint(lambda: open_images(make_folder(tmp_path, table), "all"), "line 2", "'weight'", "'17'")
+
+
+def test_table_of_windows_is_told_from_utf_8_and_says_so(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "")
+    for encoding, said in (("cp1252", True), ("utf-8", False)):
+        (tmp_path / "labels.csv").write_bytes("image;labels\r\na.png;größe – été\r\n".encode(encoding))
+        assert labels_of(data) == {"a": {"größe – été"}}
+        assert ("Windows-1252" in open_images(data, "all").form) == said
+
+
+def test_label_may_stand_for_photos_of_none(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,labels\na,None\nb,cat\nc,cat\n")
+    images = open_images(f"{data}:None", "all")
+    assert (images.classes, present(images, "a"), images.data) == (("cat",), set(), f"{data}:None")
+    complaint(lambda: open_images(data, "all"), "line 2", "'None'", "negatives")
+    complaint(lambda: open_images(f"{data.replace('None', '')}:cats", "all", ["None", "cat"]), "negatives: ")
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ('a,cat\nb,dog\nc,"cat,dog"\n', ["line 4", "'cat,dog'", "joined by ';'"]),
-        ("a,cat\nb,cat|dog\n", ["line 3", "joined by ';'"]),
-        ('a,"cat,dog"\nb,"dog,cow"\n', ["line 2", "joined by ';'"]),
+        ('a,cat;dog\nb,dog\nc,"cat,dog"\n', ["line 4", "'cat,dog'", "joined by ';'"]),
+        ("a,cat;dog\nb,cat|dog\n", ["line 3", "joined by ';'"]),
+        ('a,"cat,dog"\nb,"dog|cow"\nc,dog\n', ["line 2", "'cat,dog'", "joined by '|'"]),
+        ("a,b.png,cat\n", ["line 2", "'b.png'", "in quotes"]),
         ("a,['cat']\nb,[]\n", ["line 2", "joined by ';'"]),
         ("a,cat\nb,Cat\n", ["line 3", "'Cat'", "'cat'"]),
         ("a,cat\nb,nan\n", ["line 3", "'nan'", "leave the cell empty"]),

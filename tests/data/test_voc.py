@@ -40,6 +40,15 @@ def test_voc_masks_number_the_classes_kept_and_void_the_others(tmp_path: Path) -
     assert open_masks(f"voc:{tmp_path}", "train").read("a")[:, 0].tolist() == [8, 12, 255, 0]
 
 
+def test_voc_without_lists_has_the_splits_of_a_hash_and_all_is_all_photos(tmp_path: Path) -> None:
+    root = make_voc(tmp_path, masks=False)
+    (root / "ImageSets/Segmentation/train.txt").write_text("a\n")
+    assert open_images(f"voc:{root}", "train").ids == ("a",)
+    assert open_images(f"voc:{root}", "all").ids == ("a", "b")
+    (root / "ImageSets/Segmentation/train.txt").unlink()
+    assert [open_images(f"voc:{root}", split).ids for split in ("train", "val")] == [("b",), ("a",)]
+
+
 def test_voc_with_a_missing_split_is_one_line_that_says_which_there_are(tmp_path: Path) -> None:
     make_voc(tmp_path)
     for opener in (open_images, open_masks):

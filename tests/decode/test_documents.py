@@ -40,7 +40,7 @@ def test_table_is_read_by_the_separator_of_its_first_line(
     tmp_path: Path, text: str, separator: str, rows
 ) -> None:
     (tmp_path / "a.csv").write_bytes(text.encode())
-    assert read_table(tmp_path / "a.csv") == (separator, rows)
+    assert read_table(tmp_path / "a.csv") == (separator, rows, "utf-8")
 
 
 @pytest.mark.parametrize(

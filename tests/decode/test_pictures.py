@@ -10,6 +10,7 @@ from builders import mode_of, pixels_of, refusal
 from PIL import Image
 
 from beyondcam.data import MAX_SIDE, Photo, read_mask, read_photo
+from beyondcam.decode import read_thumbnail
 from conftest import complaint
 
 
@@ -101,6 +102,23 @@ def test_photo_larger_than_the_limit_is_averaged_down_and_remembers_its_size(tmp
     assert photo.pixels.shape == (3, 150, MAX_SIDE)
     means = stored.reshape(150, 2, MAX_SIDE, 2, 3).mean((1, 3))
     assert np.abs(photo.pixels.permute(1, 2, 0).numpy() - means).max() <= 1
+
+
+def test_thumbnail_of_a_turned_photo_is_small_and_upright(tmp_path: Path) -> None:
+    """A JPEG of 1,600 × 400 pixels, dark on top, to be turned by a quarter to the right."""
+    pixels = np.zeros((400, 1600, 3), np.uint8)
+    pixels[200:] = 200
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=turned)
+    small = read_thumbnail(tmp_path / "a.jpg", 32)
+    assert small.shape == (32, 8, 3)
+    assert small[:, :3].mean() > 195
+    assert small[:, 5:].mean() < 5
+    Image.fromarray(pixels[:20, :10]).save(tmp_path / "b.png")
+    assert read_thumbnail(tmp_path / "b.png", 32).shape == (20, 10, 3)
+    (tmp_path / "c.jpg").write_bytes(b"no photo")
+    complaint(lambda: read_thumbnail(tmp_path / "c.jpg", 32), "c.jpg", "an image")
 
 
 def test_photo_at_the_limit_stays_as_it_is(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from exchanged import EXCHANGED
 from PIL import Image
 from whole_run import RESULTS
 
-from beyondcam.data import open_images, read_mask, read_photo
+from beyondcam.data import open_images, read_mask, read_photo, recognised
 from beyondcam.data.masks import open_masks
-from beyondcam.decode import read_header
+from beyondcam.decode import read_header, read_thumbnail
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Evidence, irn_bytes, open_shelf, read_evidence, read_irn, shelves, winners_of
 from beyondcam.evidence.levels import targets_in
 from beyondcam.label_images import LabelFolder
+from beyondcam.metrics.predictions import read_prediction
 from beyondcam.recipes import Cookbook
 
 Read = Callable[[Path, bytes], None]
@@ -36,7 +37,7 @@ class Sample(NamedTuple):
     @property
     def is_json(self) -> bool:
         """Whether values can be changed, not bytes alone."""
-        return self.content.startswith((b"{", b"["))
+        return self.content.startswith((b"{", b"[")) and b"}\n{" not in self.content
 
 
 def written(folder: Path, name: str, content: bytes) -> Path:
@@ -52,6 +53,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 def read_picture(folder: Path, content: bytes) -> None:
     path = written(folder, "photo.jpg", content)
     photo = read_photo(path)
+    assert max(read_thumbnail(path, 16).shape[:2]) <= 16
     header = read_header(path)
     assert photo.size == header.upright
     assert photo.pixels.shape[0] == 3
@@ -125,6 +127,20 @@ def read_folder(name: str) -> Read:
     return read
 
 
+def read_export(name: str) -> Read:
+    """A file of labels beside the photos."""
+
+    def read(folder: Path, content: bytes) -> None:
+        root = folder / f"export-{name}"
+        for i in "abc":
+            written(root, f"{i}.png", PHOTO)
+        file = written(root, name, content)
+        assert recognised(str(root))
+        read_everything(f"folder:{file}", "all")
+
+    return read
+
+
 def read_voc(name: str) -> Read:
     def read(folder: Path, content: bytes) -> None:
         root = folder / f"voc-{name.replace('/', '-')}"
@@ -148,6 +164,29 @@ def read_coco(folder: Path, content: bytes) -> None:
 
 TABLE = b"image,labels\na.png,cat\nb.png,cat;dog\nc.png,\n"
 CLASSES = b"cat\ndog\n"
+COLUMNS = "image;gr\xf6\xdfe;dog\r\na.png;1;0\r\nb.png;WAHR;x\r\nc.png;;\r\n".encode("latin-1")
+TASKS = [
+    {
+        "id": n,
+        "annotations": [
+            {
+                "was_cancelled": False,
+                "ground_truth": False,
+                "result": [{"type": kind, "value": {kind: ["cat"]}}],
+            }
+        ],
+        "file_upload": f"0a1b2c3d-{i}.png",
+        "data": {"image": f"/data/upload/1/0a1b2c3d-{i}.png"},
+    }
+    for n, (i, kind) in enumerate((("a", "choices"), ("b", "rectanglelabels")))
+]
+METADATA = b"""{"file_name": "a.png", "label": "cat"}
+{"file_name": "b.png", "labels": ["cat", "dog"]}
+{"file_name": "c.png", "objects": {"bbox": [[1, 2, 3, 4]], "categories": ["dog"]}}
+"""
+CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version>
+<image id="0" name="a.png" width="8" height="6"><tag label="cat" source="manual"></tag></image>
+<image id="1" name="b.png"><box label="dog" xtl="0" ytl="0" xbr="2" ybr="2"></box></image></annotations>"""
 XML = b'<?xml version="1.0" encoding="utf-8"?><annotation><object><name>cat</name></object></annotation>'
 INSTANCES = {
     "images": [{"id": n, "file_name": f"{n}.png", "height": 6, "width": 8} for n in (1, 2)],
@@ -183,6 +222,17 @@ def read_png(folder: Path, content: bytes) -> None:
 
 def read_npy(folder: Path, content: bytes) -> None:
     read_irn(written(folder, "a.npy", content), (12, 16), {0: 0, 3: 1})
+
+
+def read_array(folder: Path, content: bytes) -> None:
+    written(folder, "b.npy", content)
+    read_prediction(folder, "b", (12, 16), ("cat", "dog"), ("cat", "dog"))
+
+
+def array() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.ones((2, 12, 16), "f4"))
+    return out.getvalue()
 
 
 def tensors() -> bytes:
@@ -242,7 +292,12 @@ SAMPLES: list[Sample] = [
     *pictures(),
     *[Sample("evidence", EVIDENCE.encode(), read_png)] * 4,
     *[Sample("npy", content, read_npy) for content in (irn_bytes(EVIDENCE, [0, 1, 2, 3]), tensors())] * 6,
+    *[Sample("array", content, read_array) for content in (array(), tensors())] * 2,
     *[Sample("labels", TABLE, read_folder("labels.csv"))] * 4,
+    *[Sample("columns", COLUMNS, read_export("labels.csv"))] * 2,
+    *[Sample("label-studio", json.dumps(TASKS).encode(), read_export("export.json"))] * 4,
+    *[Sample("metadata", METADATA, read_export("metadata.jsonl"))] * 3,
+    *[Sample("cvat", CVAT, read_export("annotations.xml"))] * 3,
     *[Sample("classes", CLASSES, read_folder("classes.txt"))] * 2,
     *[Sample("xml", XML, read_voc("Annotations/a.xml"))] * 4,
     *[Sample("list", b"a\nb 1\n", read_voc("ImageSets/Segmentation/train.txt"))] * 2,

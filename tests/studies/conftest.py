@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from beyondcam.perturbations import Scales
 from beyondcam.studies import STUDIES, Budget, Workspace, run_study
 from beyondcam.studies.image_objects import ImageObject
 from beyondcam.studies.rules import PREDICTORS
@@ -32,6 +33,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "perturbations": {"tuned_on": settings_of("perturbations").tuned_on[:1]},
     "coco": {"refinements": ("", "+smooth")},
     "backbones": {"pretrained": ()},
+    "trainings": {"trainings": 2, "recipes": ("cam", "saliency")},
+    "noise": {"shares": (0.2,), "recipes": ("cam", "saliency")},
+    "references": {"recipes": ("saliency",), "epochs": (1,)},
+    "methods": {"scales": Scales(sizes=(1.0,)), "views": 1},
 }  # fmt: skip
 """Settings of studies that have less to do."""
 

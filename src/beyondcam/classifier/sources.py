@@ -174,11 +174,13 @@ def _called(model: str) -> nn.Module:
 
 def _fill(net: nn.Module, weights: Path) -> None:
     """Load weights whose names are the network's."""
-    found = {key: fits for key, state in read_states(weights).items() if (fits := by_name(net, state))}
-    if len(found) != 1:
-        which = f"several that fit, {' and '.join(found)}; say which: FILE:KEY" if found else "none that fit"
+    matches = {key: fits for key, state in read_states(weights).items() if (fits := by_name(net, state))}
+    if len(matches) != 1:
+        which = (
+            f"several that fit, {' and '.join(matches)}; say which: FILE:KEY" if matches else "none that fit"
+        )
         raise BeyondcamError(f"weights: {weights}: has {which}")
-    net.load_state_dict(next(iter(found.values())), strict=False)
+    net.load_state_dict(next(iter(matches.values())), strict=False)
 
 
 def _count(classes: Sequence[str] | None) -> int:

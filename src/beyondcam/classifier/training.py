@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,10 +13,19 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
 from beyondcam.classifier.config import TrainConfig
-from beyondcam.classifier.evaluation import doubt, labelled_samples, mean_average_precision, places_of
+from beyondcam.classifier.evaluation import (
+    DOUBTED,
+    doubt,
+    labelled_samples,
+    mean_average_precision,
+    places_of,
+    poor_classes,
+    score_photos,
+)
 from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, evenly, open_images
+from beyondcam.data.advice import advice
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
@@ -32,21 +41,43 @@ NETWORK = ("backbone", "kernel", "pool", "output_stride", "size", "mean", "std")
 """What a classifier must have in common with the one it starts from."""
 
 
-def train_run(config: TrainConfig, run: Path, fabric: Fabric, log: Log = print) -> dict[str, str]:
-    """Open the data that `config` names and train; the split `val`, if there is one, is scored in the end.
+def train_run(
+    config: TrainConfig, run: Path, fabric: Fabric, log: Log = print, *, images: LabelledImages | None = None
+) -> dict[str, str]:
+    """Train on the data that `config` names; the split `val`, if there is one, is scored in the end.
 
-    Returns the images left out, with the reason; of several processes the first returns them all.
+    `images` are those data, where they are opened, and people told so, already. What they show that will go
+    wrong is said first. Returns the images left out, with the reason; of several processes the first returns
+    them all.
     """
-    images = open_images(config.data, config.split, config.classes, config.max_pixels)
-    if fabric.is_global_zero:
-        log(images.summary())
+    said = log if fabric.is_global_zero else _nothing
+    if images is None:
+        images = open_images(config.data, config.split, config.classes, config.max_pixels)
+        said(images.taken_for(config.data))
+    said(images.summary())
     val = None
     try:
         val = _validation_images(config, images)
     except BeyondcamError as error:
-        if fabric.is_global_zero:
-            log(f"no mAP on val: {error}")
+        said(f"no mAP on val: {error}")
+    if fabric.is_global_zero:
+        held, kept = _parts([i for i in images.ids if i in images.labels], config.seed)
+        judging = [(images, held), *([(val, val.ids)] if val else [])]
+        for line in advice(images, kept, judging, config.size):
+            log(line)
     return train_classifier(images, config, run, val=val, fabric=fabric, log=log)
+
+
+def _nothing(message: str) -> None:
+    """Say nothing, as all processes but the first."""
+    del message
+
+
+def _parts(ids: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    """The ids that choose the epoch that is kept, and those that are trained on."""
+    shuffled = np.random.default_rng(seed).permutation(len(ids))
+    held, kept = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
+    return [ids[n] for n in sorted(held)], [ids[n] for n in sorted(kept)]
 
 
 def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledImages:
@@ -107,9 +138,7 @@ def train_classifier(
     if len(ids) < 2:
         why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
         raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")
-    shuffled = np.random.default_rng(config.seed).permutation(len(ids))
-    parts = np.split(shuffled, [max(1, round(HELD_OUT * len(ids)))])
-    held, kept = ([ids[n] for n in sorted(part)] for part in parts)
+    held, kept = _parts(ids, config.seed)
     epochs = config.epochs_for(len(kept))
     settings = json.loads(config.model_dump_json()) | {"data": images.data, "epochs": epochs}
     key = hash_of([settings, images.classes, [(i, sorted(images.labels[i])) for i in ids]])
@@ -128,6 +157,9 @@ def train_classifier(
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
     )  # fmt: skip
     left_out: dict[str, str] = {}
+    places = places_of(classifier)
+    if fabric.is_global_zero:
+        log(_what_is_seen(classifier.size, places, images, kept))
     with alone_in(run, fabric):
         progress = trainer.fit(run, key, state)
         if fabric.is_global_zero:
@@ -136,12 +168,9 @@ def train_classifier(
             read = sum(i not in left_out for i in kept)
             training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
             classifier.load_state_dict(progress.weights)
-            training["doubt"] = doubt(classifier, images, kept) or (val and doubt(classifier, val, val.ids))
-            if training["doubt"]:
-                log(f"the classifier has learnt nothing: {training['doubt']}")
-            training["places"] = places = places_of(classifier)
-            log(_what_is_seen(classifier.size, places, images, kept))
-            training["val_map"], unread = _score(classifier, val, log)
+            training["places"] = places
+            facts, unread = _judged(classifier, images, kept, val, log)
+            training |= facts
             _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
             left_out = left_out | unread
         fabric.barrier()
@@ -163,15 +192,21 @@ def _what_is_seen(size: int, places: int, images: LabelledImages, ids: Sequence[
     )
 
 
-def _score(
-    classifier: Classifier, val: LabelledImages | None, log: Log
-) -> tuple[float | None, dict[str, str]]:
-    """The mAP on `val`, None where there is none, and its images that cannot be read, with the reason."""
-    if val is None:
-        return None, {}
-    ap, unread = mean_average_precision(classifier, val, val.ids)
-    log("no mAP on val: none of its images can be read" if ap is None else f"mAP on val: {ap:.4f}")
-    return ap, unread
+def _judged(
+    classifier: Classifier, images: LabelledImages, kept: Sequence[str], val: LabelledImages | None, log: Log
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What is recorded of how good a classifier is, and the images of `val` that cannot be read."""
+    learnt = score_photos(classifier, images, evenly(kept, DOUBTED))
+    tested = score_photos(classifier, val, val.ids) if val else None
+    doubted = doubt(learnt, images.split) or (val and tested and doubt(tested, val.split))
+    if doubted:
+        log(f"the classifier has learnt nothing: {doubted}")
+    elif poor := poor_classes(tested or learnt, images.classes):
+        log(poor)
+    ap = tested.mean_precision() if tested else None
+    if tested:
+        log("no mAP on val: none of its images can be read" if ap is None else f"mAP on val: {ap:.4f}")
+    return {"doubt": doubted, "val_map": ap}, tested.left_out if tested else {}
 
 
 def _publish(run: Path, settings: object, training: object, weights: Mapping[str, Tensor]) -> None:
@@ -205,7 +240,7 @@ def multilabel_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | 
 
     None where no process has a row; one that has none while others do must take part nevertheless.
     """
-    x, y, _ = batch
+    x, y = batch.x, batch.y
     rows = total_of(len(x), fabric)
     if not rows:
         return None

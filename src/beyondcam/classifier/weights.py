@@ -85,18 +85,18 @@ def fitting(network: nn.Module, path: Path, name: str, *, ordered: bool = False)
     `ordered`, one whose names alone are others.
     """
     states = read_states(path)
-    found = {key: fits for key, state in states.items() if (fits := by_name(network, state))}
-    if not found:
-        told = {key: translated(state, name) for key, state in states.items()}
-        found = {key: fits for key, state in told.items() if state and (fits := by_name(network, state))}
-    if not found and ordered:
-        found = {key: fits for key, state in states.items() if (fits := in_order(network, state))}
-    if not found:
+    matches = {key: fits for key, state in states.items() if (fits := by_name(network, state))}
+    if not matches:
+        renamed = {key: translated(state, name) for key, state in states.items()}
+        matches = {key: fits for key, state in renamed.items() if state and (fits := by_name(network, state))}
+    if not matches and ordered:
+        matches = {key: fits for key, state in states.items() if (fits := in_order(network, state))}
+    if not matches:
         raise BeyondcamError(f"{path}: these weights are not of {name}")
-    if len(found) > 1:
-        first = next(iter(found))
-        raise BeyondcamError(f"{path}: holds {' and '.join(found)}; say which, as in {path}:{first}")
-    return next(iter(found.values()))
+    if len(matches) > 1:
+        first = next(iter(matches))
+        raise BeyondcamError(f"{path}: holds {' and '.join(matches)}; say which, as in {path}:{first}")
+    return next(iter(matches.values()))
 
 
 def by_name(network: nn.Module, state: State) -> dict[str, Tensor] | None:
@@ -216,8 +216,8 @@ class _Uses(TorchFunctionMode):
     ) -> Any:
         """Note what a call takes, and make it."""
         del types
-        found = (self.names.get(id(x)) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))
-        self.order |= dict.fromkeys(name for name in found if name is not None)
+        taken = (self.names.get(id(x)) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+        self.order |= dict.fromkeys(name for name in taken if name is not None)
         return func(*args, **(kwargs or {}))
 
 
@@ -232,14 +232,16 @@ def _used(network: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 def _matched(wanted: State, given: State, *, apart: bool) -> dict[str, str] | None:
     """Pair tensors of one shape in their order; None where there are more on one side than on the other.
 
+    A matrix and a convolution of as many rows and numbers have one shape, as in VGG's head.
+
     With `apart`, tensors of shortcuts are paired among themselves: some networks use a shortcut before the
     block that it bypasses, and some after it.
     """
     by_shape: tuple[dict[Any, list[str]], ...] = (defaultdict(list), defaultdict(list))
     for groups, weights in zip(by_shape, (wanted, given), strict=True):
         for name, tensor in weights.items():
-            shape = tuple(side for side in tensor.shape if side != 1)
-            groups[shape, apart and bool(SHORTCUT.search(name))].append(name)
+            rows = next((side for side in tensor.shape if side != 1), 1)
+            groups[rows, tensor.numel(), apart and bool(SHORTCUT.search(name))].append(name)
     ours, theirs = by_shape
     if {k: len(v) for k, v in ours.items()} != {k: len(v) for k, v in theirs.items()}:
         return None

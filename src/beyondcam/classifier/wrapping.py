@@ -226,19 +226,19 @@ def wrap(
 def logits_of(output: Any, classes: int) -> Tensor:
     """The logits (B, C) in what a network gives. Raises `BeyondcamError` where several may be it."""
     if isinstance(output, Tensor):
-        found = [output]
+        tensors = [output]
     elif "logits" in (getattr(output, "_fields", None) or (output if isinstance(output, Mapping) else ())):
-        found = [output["logits"] if isinstance(output, Mapping) else output.logits]
+        tensors = [output["logits"] if isinstance(output, Mapping) else output.logits]
     else:
         values = [*output.values()] if isinstance(output, Mapping) else output
         values = values if isinstance(values, list | tuple) else ()
-        found = [x for x in values if isinstance(x, Tensor) and x.ndim == 2 and x.shape[1] == classes]
-    if len(found) != 1:
+        tensors = [x for x in values if isinstance(x, Tensor) and x.ndim == 2 and x.shape[1] == classes]
+    if len(tensors) != 1:
         raise BeyondcamError(
-            f"network: gives a {type(output).__name__} with {len(found)} tensors (B, {classes}); have it "
+            f"network: gives a {type(output).__name__} with {len(tensors)} tensors (B, {classes}); have it "
             "give its logits alone, or give `wrap` a function `logits` that takes them out"
         )
-    scores = found[0][:, None] if found[0].ndim == classes == 1 else found[0]
+    scores = tensors[0][:, None] if tensors[0].ndim == classes == 1 else tensors[0]
     if scores.ndim != 2 or scores.shape[1] != classes:
         raise BeyondcamError(f"classes: {classes} are given, the network gives {shape_of(scores)}")
     return scores

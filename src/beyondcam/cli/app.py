@@ -11,6 +11,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 import beyondcam
 from beyondcam.cli.adopt import adopt_command
+from beyondcam.cli.evaluate import evaluate_command
 from beyondcam.cli.exchange import export_command, import_masks_command
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.masks import masks_command
@@ -38,6 +39,7 @@ COMMANDS: Mapping[str, Command] = {
     "map": map_command,
     "import": import_command,
     "score": score_command,
+    "evaluate": evaluate_command,
     "seed": seed_command,
     "review": review_command,
     "export": export_command,
@@ -64,10 +66,20 @@ def make_app(words: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(beyondcam.__version__)
+        raise typer.Exit
+
+
 def _beyondcam(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """From image-level labels to scored segmentation masks."""
+    del version  # shown before anything else
     if debug:
         os.environ[DEBUG] = "1"
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from beyondcam.cli.options import (
-    Batch,
     Classes,
     Data,
     MaxPixels,
@@ -36,7 +35,10 @@ def map_command(
         typer.Option(help="Map the classes of the labels, or those that the classifier predicts."),
     ] = "labels",
     seed: Seed = 0,
-    batch: Batch = 8,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Views in a forward pass: by default 8, on a GPU what is fastest there."),
+    ] = None,
     precision: Annotated[
         Literal["float32", "bf16"], typer.Option(help="Of the network's arithmetic.")
     ] = "float32",

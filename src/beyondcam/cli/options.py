@@ -30,6 +30,10 @@ Data = Annotated[
     ),
 ]
 Classes = Annotated[str | None, typer.Option(help="Classes to keep, separated by commas.")]
+Negatives = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The folder or label that stands for photos of no class."),
+]
 Split = Annotated[str, typer.Option(help="Split of the data.")]
 TrainedSplit = Annotated[
     str | None,
@@ -56,7 +60,6 @@ OfTargets = Annotated[
     typer.Option("--targets", help="Which evidence, where `map` made both under the recipe's name."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
-Batch = Annotated[int, typer.Option(min=1, help="Views in a forward pass.")]
 
 
 PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Batch, MaxPixels, Recipes, Run, Seed
+from beyondcam.cli.options import MaxPixels, Recipes, Run, Seed
 from beyondcam.cli.terminal import show
 from beyondcam.errors import BeyondcamError
 
@@ -25,7 +25,7 @@ def explain_command(
     recipe: Annotated[list[str] | None, typer.Option(help="Recipes to show; repeat for more.")] = None,
     recipes: Recipes = None,
     seed: Seed = 0,
-    batch: Batch = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Views in a forward pass.")] = 8,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""

@@ -38,7 +38,7 @@ def score_command(
     from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import score_split, write_scores
-    from beyondcam.metrics.table import print_classes, print_table
+    from beyondcam.metrics.table import print_classes, print_supervision, print_table
 
     if reference_threshold is not None and threshold is None:
         raise BeyondcamError(
@@ -65,6 +65,7 @@ def score_command(
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)
     print_classes(scores.rows)
+    print_supervision(scores.rows)
     end(scores.left_out)
 
 

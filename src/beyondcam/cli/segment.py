@@ -1,7 +1,7 @@
 """`beyondcam segment` and `beyondcam predict`: segmentation networks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -126,10 +126,29 @@ def predict_command(
         list[Path] | None, typer.Argument(metavar="IMAGES...", help="Photos, or folders of them.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")] = None,
+    tta: Annotated[
+        Literal["none", "mirror", "scales"] | None,
+        typer.Option(
+            help="Predict the mean of: the photo, and its mirror image, and both at three scales; "
+            "by default as in training."
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            metavar="PIXELS",
+            help="For photos far larger than the network sees: show it windows "
+            "of this side, which overlap, and blend what it says.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out the photos that an earlier call has finished.")
+    ] = False,
     onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the network as ONNX.")] = None,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Photos → masks and overlays, with a segmentation network."""
+    """Photos → masks, overlays and predictions.csv, with a segmentation network."""
     from beyondcam.data import MAX_PIXELS
     from beyondcam.devices import keep_memory, open_fabric, to_device
     from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
@@ -145,6 +164,9 @@ def predict_command(
     if images and out is not None:
         fabric = open_fabric()
         keep_memory(fabric.device)
-        left_out = predict_photos(to_device(segmenter, fabric), images, out, max_pixels or MAX_PIXELS)
-        log(f"masks in {out}")
+        left_out = predict_photos(
+            to_device(segmenter, fabric), images, out, max_pixels or MAX_PIXELS,
+            tta=tta, tile=tile, resume=resume,
+        )  # fmt: skip
+        log(f"masks in {out / 'masks'}, areas of the classes in {out / 'predictions.csv'}")
         end(left_out)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, end, names, settings_of
+from beyondcam.cli.options import Classes, Negatives, end, names, settings_of
 from beyondcam.cli.terminal import log
 
 
@@ -15,11 +15,12 @@ def train_command(
         typer.Option(
             metavar="D",
             help="A folder of photos, or digits, voc:PATH, coco:IMAGES_DIR:INSTANCES_JSON, folder:PATH or "
-            "imagefolder:PATH[:NEGATIVES].",
+            "imagefolder:PATH.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The RUN folder to make.")],
     classes: Classes = None,
+    negatives: Negatives = None,
     **settings: object,
 ) -> None:
     """Image labels → classifier.
@@ -27,11 +28,13 @@ def train_command(
     The defaults are those for photos; `--data digits` has its own.
     """
     from beyondcam.classifier import TrainConfig, digits_config, train_run
-    from beyondcam.data import is_digits
+    from beyondcam.data import is_digits, with_negatives
     from beyondcam.devices import keep_memory, open_fabric
 
     make = digits_config if is_digits(data) else TrainConfig
-    config = settings_of(make, {"data": data, "classes": names(classes), **settings})
+    config = settings_of(
+        make, {"data": with_negatives(data, negatives), "classes": names(classes), **settings}
+    )
     fabric = open_fabric()
     keep_memory(fabric.device)
     end(train_run(config, out, fabric, log))

@@ -5,9 +5,9 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from beyondcam.data import coco, digits, folder, imagefolder, voc
+from beyondcam.data.layout import kind_of
 from beyondcam.data.palette import PALETTE
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, evenly
@@ -21,7 +21,7 @@ FORMS = {
     "digits": "digits, digits:KEY=VALUE,...",
     "voc": "voc:PATH",
     "coco": "coco:IMAGES_DIR:INSTANCES_JSON",
-    "folder": "folder:PATH",
+    "folder": "folder:PATH[:NEGATIVES]",
     "imagefolder": "imagefolder:PATH[:NEGATIVES]",
 }
 """How data of the built-in sources are written."""
@@ -55,6 +55,7 @@ __all__ = [
     "read_photo",
     "recognised",
     "register_data",
+    "with_negatives",
 ]
 
 
@@ -67,7 +68,8 @@ def open_images(
     ----------
     data
         `digits`, `digits:KEY=VALUE,…`, `voc:PATH`, `coco:IMAGES_DIR:INSTANCES_JSON`, `folder:PATH`,
-        `imagefolder:PATH` or `imagefolder:PATH:NEGATIVES`; or the PATH alone, see `recognised`.
+        `imagefolder:PATH`, the last two also with `:NEGATIVES`, the name of photos of no class; or the PATH
+        alone, whose kind is told by what lies there.
     split
         Its name.
     classes
@@ -119,6 +121,21 @@ def is_digits(data: str) -> bool:
     return data.partition(":")[0] == "digits"
 
 
+def with_negatives(data: str, negatives: str | None) -> str:
+    """Data in which a name stands for photos of no class, where one is given. Raises `BeyondcamError`."""
+    if negatives is None:
+        return data
+    kind, place = parse(data)
+    if kind not in ("folder", "imagefolder"):
+        raise BeyondcamError(f"only folders of photos have such, not {kind}", parameter="negatives")
+    return f"{kind}:{place}:{negatives}"
+
+
+def recognised(data: str) -> str:
+    """Data with its kind in front: that of a path is told by what lies there."""
+    return data if data.partition(":")[0] in SOURCES else kind_of(data)
+
+
 def parse(data: str) -> tuple[str, str]:
     """The kind of the data, a key of `SOURCES`, and the place that follows it. Raises `BeyondcamError`."""
     kind, _, place = recognised(data).partition(":")
@@ -126,13 +143,3 @@ def parse(data: str) -> tuple[str, str]:
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
         raise BeyondcamError(f"data: {data}: write {', '.join(forms)} or {last}")
     return kind, place
-
-
-def recognised(data: str) -> str:
-    """Data with its kind in front: a folder's is told by what is in it; anything else stays as it is."""
-    root = Path(data)
-    if data.partition(":")[0] in SOURCES or not root.is_dir():
-        return data
-    if (root / "JPEGImages").is_dir():
-        return f"voc:{data}"
-    return f"folder:{data}" if (root / "images").is_dir() else f"imagefolder:{data}"

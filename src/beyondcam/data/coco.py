@@ -62,6 +62,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         file_name=lambda i: str(pictures[i].file_name),
         path=path,
         photo=lambda i: f"{folder}/{pictures[i].file_name or i}",  # each file numbers its own images
+        form=f"photos with {file.name}, in COCO's format",
         category_ids=tuple(numbers[name] for name in classes) if numbers else None,
     )
 
@@ -78,7 +79,7 @@ def class_names(content: Instances, file: Path, wanted: Sequence[str] | None) ->
     """All classes; those asked for where the file has no categories, as a list of photos to predict."""
     known = tuple(content.categories.values()) or tuple(wanted or ())
     if not known:
-        raise BeyondcamError(f"{file}: has no categories; name the classes by classes")
+        raise BeyondcamError(f"{file}: has no categories; name the classes", parameter="classes")
     return known
 
 
@@ -95,7 +96,7 @@ def find(place: str, split: str) -> Place:
     there = [p for p in places if p.folder.is_dir()] or places
     best = next((p for p in there if p.file.is_file()), there[0])
     if not best.folder.is_dir():
-        raise BeyondcamError(f"{best.folder}: no such folder of images; say where it is by data")
+        raise BeyondcamError(f"{best.folder}: no such folder of images; say where it is", parameter="data")
     return best
 
 

@@ -34,7 +34,7 @@ def _bounds(value: object) -> object:
     return (least, most if dash else least) if isinstance(value, str) else value
 
 
-Side = Annotated[int, Field(ge=12, le=SIDE)]
+Side = Annotated[int, Field(ge=2, le=SIDE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -95,6 +95,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         labels=index_labels(names, classes),
         read=lambda i: Photo.of(torch.from_numpy(make_canvas(i, settings)[0])),
         file_name=lambda i: f"{i}.png",
+        form="several digits on a canvas",
     )
 
 

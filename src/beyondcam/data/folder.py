@@ -1,4 +1,4 @@
-"""A folder of photos: `folder:PATH` with `images/`, `labels.csv` and, if there are any, `masks/`."""
+"""A folder of photos with a file of labels, `folder:PATH[:NEGATIVES]`, and perhaps `masks/`."""
 
 import os
 import re
@@ -7,9 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from beyondcam.data.labels import label_files, read_label_file
 from beyondcam.data.photo import SUFFIXES, Photo, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, hash_split, index_labels, listed_name
-from beyondcam.data.table import Row, read_classes, read_labels, used_names
+from beyondcam.data.rows import Row
+from beyondcam.data.source import (
+    LabelledImages,
+    choose_classes,
+    index_labels,
+    listed_name,
+    place_of,
+    split_ids,
+    without_negatives,
+)
+from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 
@@ -19,62 +29,94 @@ class Content(NamedTuple):
 
     Attributes
     ----------
+    root : the folder.
+    photos : the folder in which photos lie, where their names begin.
     files : id → photo; ids are names without their suffix, in subfolders with `/`.
-    labels : id → names of classes, of the photos that `labels.csv` names.
+    labels : id → names of classes, of the photos that are labelled.
+    unlabelled : id → why a photo has no label, where a file says so.
     problems : id → what is wrong with the line that names it.
     known : all classes, in the order in which masks number them.
+    form : what the file of labels was taken for, in words for people.
 
     """
 
+    root: Path
+    photos: Path
     files: Mapping[str, Path]
     labels: Mapping[str, frozenset[str]]
+    unlabelled: Mapping[str, str]
     problems: Mapping[str, str]
     known: tuple[str, ...]
+    form: str
+
+    @property
+    def ids(self) -> list[str]:
+        """All photos, those among them that are only said to be there."""
+        return sorted({*self.files, *self.labels, *self.problems})
 
 
 def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int) -> LabelledImages:
-    """Images of a split (train, val or all). Photos that `labels.csv` leaves out are unlabelled.
+    """Images of a split (train, val or all). Photos that the file of labels leaves out are unlabelled.
 
-    Without any `labels.csv` all are, and the classes are the wanted ones.
+    Without any such file all are, and the classes are the wanted ones.
     """
-    root = Path(place)
-    files, labels, problems, known = read_folder(root, wanted)
-    ids = hash_split(sorted(files.keys() | labels.keys() | problems.keys()), split, f"folder:{place}")
-    if not ids:
-        raise BeyondcamError(f"folder:{place}: the split {split} is empty")
-    classes = choose_classes(wanted, known)
+    path, negatives = place_of(place)
+    content = read_folder(place, wanted)
+    files, labels, problems = content.files, content.labels, content.problems
+    ids = split_ids(content.ids, split, f"folder:{place}")
+    classes = choose_classes(wanted, content.known)
 
-    def path(image_id: str) -> Path:
+    def file_of(image_id: str) -> Path:
         if image_id in problems:
             raise BeyondcamError(problems[image_id])
-        return files.get(image_id, root / "images" / image_id)
+        return files.get(image_id, content.photos / image_id)
 
     def read(image_id: str) -> Photo:
-        return read_photo(path(image_id), max_pixels=max_pixels)
+        return read_photo(file_of(image_id), max_pixels=max_pixels)
 
-    missing = f"{root / 'labels.csv'}: has no line for it"
+    missing = f"{content.root / 'labels.csv'}: has no line for it"
     return LabelledImages(
-        data=f"folder:{root.resolve()}",
+        data=f"folder:{path.resolve()}" + (f":{negatives}" if negatives else ""),
         split=split,
         classes=classes,
         ids=ids,
         labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
-        unlabelled={i: problems.get(i, missing) for i in ids if i not in labels},
+        unlabelled={i: problems.get(i) or content.unlabelled.get(i, missing) for i in ids if i not in labels},
         read=read,
-        file_name=lambda i: path(i).relative_to(root / "images").as_posix(),
-        path=path,
+        file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
+        path=file_of,
+        form=content.form,
     )
 
 
-def read_folder(root: Path, wanted: Sequence[str] | None) -> Content:
-    """The photos, labels and classes of a folder. Raises `BeyondcamError`."""
-    if not (root / "images").is_dir():
-        raise BeyondcamError(f"{root / 'images'}: no such folder of images; say where it is by data")
-    files = files_by_name(root / "images", SUFFIXES)
+def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
+    """The photos, labels and classes of `PATH[:NEGATIVES]`, a folder or the file of labels in it.
+
+    Photos lie in `images/`, or without such a folder beside the file. Raises `BeyondcamError`.
+    """
+    path, negatives = place_of(place)
+    root, tables = (path.parent, [path]) if path.is_file() else (path, label_files(path))
+    photos = root / "images" if (root / "images").is_dir() else root
+    beside = photos == root and bool(tables)
+    files = files_by_name(photos, SUFFIXES, but="masks" if beside else "")
+    if photos == root and not (beside and files):
+        raise BeyondcamError(f"{root}: has no folder images/; say where it is", parameter="data")
     listed = read_classes(root / "classes.txt")
-    rows = read_labels(root / "labels.csv", listed or wanted or ())
-    labels, problems = _by_photo(root, rows, files)
-    return Content(files, labels, problems, _classes(root, listed, used_names(labels), wanted))
+    given = [*(listed or wanted or ()), *([negatives] if negatives else ())]
+    read = [read_label_file(table, root, given) for table in tables]
+    names, unlabelled, problems = dict[str, frozenset[str]](), dict[str, str](), dict[str, str]()
+    for table, part in zip(tables, read, strict=True):
+        found = _by_photo(table, photos, part.rows, files)
+        names |= found[0]
+        unlabelled |= found[1]
+        problems |= found[2]
+    labels = without_negatives(names, negatives, str(tables[0]) if tables else str(root))
+    form = f"photos in {photos.name}/, {read[0].form}" if read else "photos without a file of labels"
+    if negatives:
+        form += f", {negatives} for those of none"
+    table = tables[0] if tables else root / "labels.csv"
+    classes = _classes(table, listed, used_names(labels), wanted)
+    return Content(root, photos, files, labels, unlabelled, problems, classes, form)
 
 
 def composed(name: str) -> str:
@@ -86,14 +128,16 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", quoted)
 
 
-def files_by_name(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def files_by_name(folder: Path, suffixes: Sequence[str], but: str = "") -> dict[str, Path]:
     """Name without its suffix, in a subfolder with `/` → file, of all with such a suffix in a folder.
 
-    Raises `BeyondcamError` where two have the same name.
+    The subfolder `but` is passed over. Raises `BeyondcamError` where two have the same name.
     """
     files: dict[str, Path] = {}
     for path in files_below(folder, suffixes):
         key = composed(path.relative_to(folder).with_suffix("").as_posix())
+        if but and key.startswith(f"{but}/"):
+            continue
         if key in files:
             raise BeyondcamError(f"{path}: has the same name as {files[key].name}; rename one")
         files[key] = path
@@ -118,53 +162,68 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
 
 
 def _by_photo(
-    root: Path, rows: Sequence[Row], files: dict[str, Path]
-) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
-    """Id → names of classes, and id → what is wrong with the line that names it.
+    path: Path, folder: Path, rows: Sequence[Row], files: dict[str, Path]
+) -> tuple[dict[str, frozenset[str]], dict[str, str], dict[str, str]]:
+    """Id → names of classes; id → why there are none; id → what is wrong with the row that names it.
 
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
-    folder, path = root / "images", root / "labels.csv"
     by_case = {name.casefold(): name for name in files}
     labels: dict[str, frozenset[str]] = {}
+    unlabelled: dict[str, str] = {}
     problems: dict[str, str] = {}
     seen: dict[str, Row] = {}
     for row in rows:
         name = listed_name(folder, composed(row.photo))
-        image_id = _without_suffix(name)
-        if image_id not in files:  # as other programs write it
-            image_id = by_case.get(image_id.removeprefix("images/").casefold(), image_id)
+        image_id = _id_of(name, by_case)
         try:
             if image_id not in files and (own := path_below(folder, name)).is_file():
                 files[name], image_id = own, name
         except BeyondcamError as error:
-            problems[image_id] = f"{path}, line {row.line}: {error}"
+            problems[image_id] = f"{path}, {row.where}: {error}"
+            continue
+        if row.problem:
+            unlabelled[image_id] = f"{path}, {row.where}: {row.problem}"
             continue
         first = seen.setdefault(image_id, row)
         if first is not row and (first.photo != row.photo or {len(first.labels), len(row.labels)} != {1}):
-            raise BeyondcamError(f"{path}, line {row.line}: {row.photo} stands here twice")
+            raise BeyondcamError(f"{path}, {row.where}: {row.photo} stands here twice")
         labels[image_id] = labels.get(image_id, frozenset()) | row.labels
-    return labels, problems
+    return labels, unlabelled, problems
 
 
-def _without_suffix(name: str) -> str:
+def _id_of(name: str, by_case: Mapping[str, str]) -> str:
+    """The photo that a file of labels names: by its path, or the end of one, as on another machine.
+
+    `by_case` gives the ids there are by their names in lower case. Label Studio puts eight digits before the
+    names of what is uploaded.
+    """
     suffix = Path(name).suffix
-    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
+    whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
+    parts = [] if ".." in whole else whole.split("/")
+    ends = ["/".join(parts[n:]) for n in range(len(parts))]
+    ends += [end[9:] for end in ends[-1:] if re.fullmatch("[0-9a-f]{8}-.+", end)]
+    return next((by_case[end.casefold()] for end in ends if end.casefold() in by_case), whole)
 
 
 def _classes(
-    root: Path, listed: Sequence[str], used: Sequence[str], wanted: Sequence[str] | None
+    table: Path, listed: Sequence[str], used: Sequence[str], wanted: Sequence[str] | None
 ) -> tuple[str, ...]:
     """The classes of `classes.txt`, else the label names in sorted order, else those asked for.
 
     Labels may also show only some of those asked for, as those of a few more photos for a trained classifier.
     """
     if strays := sorted(set(used) - set(listed)) if listed else []:
-        raise BeyondcamError(f"{root / 'labels.csv'}: label {strays[0]!r} is not in classes.txt")
+        raise BeyondcamError(f"{table}: label {strays[0]!r} is not in classes.txt")
     if listed:
         return tuple(listed)
     if not used and not wanted:
-        raise BeyondcamError(f"{root / 'labels.csv'}: names no class; its header is image,labels")
+        raise BeyondcamError(f"{table}: names no class; its header is image,labels")
     if wanted and set(used) <= set(wanted):
         return tuple(sorted(set(wanted)) if used else wanted)
     return tuple(used)
+
+
+def used_names(labels: Mapping[str, frozenset[str]]) -> list[str]:
+    """The names that occur, sorted."""
+    return sorted(frozenset().union(*labels.values()))

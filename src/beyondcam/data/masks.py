@@ -17,7 +17,7 @@ from beyondcam.data import coco, digits, folder, parse, voc
 from beyondcam.data.instances import read_instances
 from beyondcam.data.painting import paint
 from beyondcam.data.photo import VOID, read_mask
-from beyondcam.data.source import choose_classes, evenly, hash_split, keep_classes
+from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 from beyondcam.registry import Registry
@@ -78,36 +78,38 @@ def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> M
 def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     """The masks of `SegmentationClass`; classes that are not VOC's are numbered by `classes.txt`."""
     root = Path(place)
-    found = voc.read_split(root, split, wanted, SAMPLE)
+    images = voc.read_split(root, split, wanted, SAMPLE)
     masks = root / "SegmentationClass"
     if not masks.is_dir():
         return None
     numbering = root / "classes.txt"
-    if found.known != voc.CLASSES and not numbering.is_file():
+    if images.known != voc.CLASSES and not numbering.is_file():
         raise BeyondcamError(f"{numbering}: is needed, for its lines to say how {masks} numbers the classes")
-    return _of_files(lambda i: path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering)
+    return _of_files(lambda i: path_below(masks, i, ".png"), images.labels, images.known, wanted, numbering)
 
 
 def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     """The index masks of `masks/`, or None where there is no such folder."""
-    root, masks = Path(place), Path(place) / "masks"
+    path, _ = place_of(place)
+    root = path if path.is_dir() else path.parent
+    masks = root / "masks"
     if not masks.is_dir():
         return None
-    hash_split((), split, f"folder:{place}")
-    found = folder.read_folder(root, wanted)
-    numbering, used = root / "classes.txt", frozenset().union(*found.labels.values())
-    if used and used < set(found.known) and not numbering.is_file():
+    images = folder.read_folder(place, wanted)
+    split_ids(images.ids, split, f"folder:{place}")
+    numbering, used = root / "classes.txt", frozenset().union(*images.labels.values())
+    if used and used < set(images.known) and not numbering.is_file():
         raise BeyondcamError(
-            f"{numbering}: is needed, since labels.csv names {len(used)} of {len(found.known)} classes, "
+            f"{numbering}: is needed, since labels.csv names {len(used)} of {len(images.known)} classes, "
             "and which of them the masks number is not clear"
         )
     files = folder.files_by_name(masks, (".png",))
-    own = _of_files(
-        lambda i: files.get(i) or path_below(masks, i, ".png"), found.labels, found.known, wanted, numbering
+    opened = _of_files(
+        lambda i: files.get(i) or path_below(masks, i, ".png"), images.labels, images.known, wanted, numbering
     )
     if not numbering.is_file():
-        _check_told_apart(found.labels, files, found.known, numbering)
-    return own
+        _check_told_apart(images.labels, files, images.known, numbering)
+    return opened
 
 
 def _of_files(
@@ -119,7 +121,7 @@ def _of_files(
 ) -> Masks:
     """Masks in files of their own, after some have been compared with the labels of their images."""
     classes = choose_classes(wanted, known)
-    _compare({i: own for i, own in labels.items() if own}, path, known, numbering)
+    _compare({i: names for i, names in labels.items() if names}, path, known, numbering)
 
     def read(image_id: str) -> Tensor:
         return keep_classes(read_mask(path(image_id)), classes, known, str(path(image_id)))
@@ -132,17 +134,15 @@ def _compare(
 ) -> None:
     """Raise `BeyondcamError` where masks surely do not number the classes as `known` does."""
     void_alone, agree, differ = [], 0, []
-    found, lost = (
-        Counter[str](),
-        Counter[str](),
-    )  # labels that masks show; those that they show others for
+    confirmed = Counter[str]()  # labels that masks show
+    lost = Counter[str]()  # those that they show others for
     for i in evenly(sorted(labels), SAMPLE):
         try:
             values = set(read_mask(path(i)).unique().tolist())
         except BeyondcamError:
             continue  # which says so when it is read
         shown, named = {known[v - 1] for v in values if 0 < v <= len(known)}, labels[i]
-        found.update(shown & named)
+        confirmed.update(shown & named)
         if VOID in values and not shown:
             void_alone.append(i)
         elif shown - named and named - shown:
@@ -155,7 +155,7 @@ def _compare(
             f"{path(void_alone[0])}: holds no class but 255, which is void; write the number of a class, "
             f"which is its line in {numbering.name}"
         )
-    if len(differ) > agree or any(times > 1 and not found[name] for name, times in lost.items()):
+    if len(differ) > agree or any(times > 1 and not confirmed[name] for name, times in lost.items()):
         raise BeyondcamError(
             f"{numbering}: must list the classes in the order that masks number them: {differ[0]}"
         )

@@ -17,6 +17,9 @@ from beyondcam.errors import BeyondcamError
 BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 """What is no class, as programs that number the background write it."""
 
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names of folders that are splits, and the splits that they are."""
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -35,6 +38,7 @@ class LabelledImages:
     photo : id → what the photo is known by in all splits of the data, where that is not its id.
     unlabelled : id → why it has no label.
     category_ids : of the classes, as COCO's files number them.
+    form : what the data were taken for, in words for people.
 
     """
 
@@ -49,6 +53,7 @@ class LabelledImages:
     photo: Callable[[str], str] = str
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     category_ids: tuple[int, ...] | None = None
+    form: str = ""
 
     def file_of(self, image_id: str) -> Path | None:
         """The photo's file; None also where its name is none that is read."""
@@ -61,6 +66,11 @@ class LabelledImages:
         """The ids of those photos of these that are among the others, of the same data."""
         theirs = set(map(others.photo, others.ids))
         return {i for i in self.ids if self.photo(i) in theirs}
+
+    def taken_for(self, given: str) -> str:
+        """One line for people: what `given` data were taken for."""
+        form = f", {self.form}" if self.form else ""
+        return f"{given}: is {self.data}{form}"
 
     def summary(self) -> str:
         """One line for people: how many photos there are, and how many of each class."""
@@ -132,11 +142,11 @@ def keep_classes(mask: Tensor, classes: Sequence[str], known: Sequence[str], wha
     table[0] = 0
     for k, name in enumerate(classes, start=1):
         table[known.index(name) + 1] = k
-    values = torch.unique(mask).tolist()
-    strays = [v for v in values if len(known) < v < VOID]
-    if strays:
-        raise BeyondcamError(f"{what}: mask value {strays[0]} is none of the {len(known)} classes")
-    return torch.from_numpy(table)[mask.long()]
+    values = mask.numpy()
+    strays = values[(values > len(known)) & (values < VOID)]
+    if len(strays):
+        raise BeyondcamError(f"{what}: mask value {strays.min()} is none of the {len(known)} classes")
+    return torch.from_numpy(table.take(values))
 
 
 def evenly(ids: Sequence[str], count: int) -> tuple[str, ...]:
@@ -155,6 +165,38 @@ def hash_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     if split == "all":
         return tuple(ids)
     return tuple(i for i in ids if _in_val(i) == (split == "val"))
+
+
+def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
+    """The ids of a split: of folders called as splits are where all lie in such, else by `hash_split`.
+
+    Raises `BeyondcamError` where there are none.
+    """
+    folders = [SPLITS.get(i.partition("/")[0]) if "/" in i else None for i in ids]
+    if ids and all(folders):
+        there = sorted({*map(str, folders)})
+        if split not in (*there, "all"):
+            raise BeyondcamError(f"{where}: the split {split} is empty; there are {', '.join(there)} and all")
+        return tuple(i for i, folder in zip(ids, folders, strict=True) if split in (folder, "all"))
+    chosen = hash_split(ids, split, where)
+    if not chosen:
+        raise BeyondcamError(f"{where}: the split {split} is empty")
+    return chosen
+
+
+def place_of(place: str) -> tuple[Path, str | None]:
+    """The path of `PATH[:NEGATIVES]`, and what stands for photos of no class; None where nothing is said."""
+    path, told, negatives = place.rpartition(":")
+    return (Path(place), None) if Path(place).exists() or not told else (Path(path), negatives)
+
+
+def without_negatives(
+    names: Mapping[str, Collection[str]], negatives: str | None, where: str
+) -> dict[str, frozenset[str]]:
+    """Names of classes by id, less that of photos of no class. Raises `BeyondcamError` where none has it."""
+    if negatives and not any(negatives in present for present in names.values()):
+        raise BeyondcamError(f"negatives: {where}: no photo is of {negatives}, the name of those of no class")
+    return {i: frozenset(present) - {negatives} for i, present in names.items()}
 
 
 def _in_val(image_id: str) -> bool:

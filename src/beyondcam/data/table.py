@@ -1,102 +1,118 @@
-"""`labels.csv` and `classes.txt`, as people and their programs write them."""
+"""Tables of labels and `classes.txt`, as people and their programs write them."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from beyondcam.data.rows import Labels, Row, checked
 from beyondcam.data.source import BACKGROUND, clean_name
-from beyondcam.decode import read_table, read_text
+from beyondcam.decode import Table, read_table, read_text
 from beyondcam.errors import BeyondcamError
 
-NOTHING = ("nan", "none", "null", "n/a", "<na>")
-"""What programs write into an empty cell."""
+IMAGE = (
+    "image", "images", "image_id", "image_name", "image_path", "img", "file", "file_name", "filename",
+    "filepath", "file_path", "path", "photo", "picture",
+)  # fmt: skip
+LABEL = ("label", "labels", "class", "classes", "category", "categories", "tag", "tags")
+YES = ("1", "1.0", "x", "true", "yes", "wahr", "vrai")
+NO = ("", "0", "0.0", "false", "no", "falsch", "faux")
+"""What says of a class, in a column of its own, that it is there or not."""
 
 
-class Row(NamedTuple):
-    """A line of `labels.csv`: its number, the photo as written, and the names of the classes in it."""
+def read_labels(path: Path, known: Sequence[str]) -> Labels:
+    """The rows of a CSV of photos and labels.
 
-    line: int
-    photo: str
-    labels: frozenset[str]
-
-
-def read_labels(path: Path, known: Sequence[str]) -> list[Row]:
-    """The rows of a table of photos and labels; none where there is no such file.
-
-    Its header is `image,labels` in any case; labels are joined by `;`, or an image has a row for each. Names
-    that `known` has are taken as they are; others are refused where they are surely a mistake. Raises
-    `BeyondcamError`.
+    Its header names a column of photos, as in `image,labels`, and either one of labels, which are joined by
+    `;`, `|` or `,` or stand in rows of their own, or one for each class, of 0 and 1. Names that `known` has
+    are taken as they are; others are refused where they are surely a mistake. Raises `BeyondcamError`.
     """
-    if not path.exists():
-        return []
-    separator, ((_, header), *rows) = _columns(path)
-    image, label = header.index("image"), header.index("labels")
-    table = []
-    for line, row in rows:
-        joined = separator == ";" and len(header) == 2  # by what separates the cells
-        cells = [row[0], ";".join(row[1:])] if joined else row
-        if len(cells) != len(header) or not cells[image]:
+    table = read_table(path)
+    names = table.rows[0][1] if table.rows else []
+    images, labels = (
+        [n for n, name in enumerate(names) if name.casefold() in kind] for kind in (IMAGE, LABEL)
+    )
+    image = min(images, key=lambda n: IMAGE.index(names[n].casefold()), default=None)
+    if image is None or len(labels) > 1 or len(names) < 2:
+        raise BeyondcamError(
+            f"{path}: its first line must name the columns, as image,labels or image and each class, but is "
+            f"{', '.join(names) or 'empty'}; where folders are the classes, write imagefolder:PATH"
+        )
+    rows = _rows_of_labels(path, table, image, labels[0], known) if labels else _rows(path, table, image)
+    form = f"{path.name}, {'photos and labels' if labels else 'a column for each class'}"
+    if table.encoding == "cp1252":
+        form += " (read as Windows-1252; if names look wrong, save it as UTF-8)"
+    return Labels(checked(path, rows, known), form)
+
+
+def _rows_of_labels(path: Path, table: Table, image: int, label: int, known: Sequence[str]) -> list[Row]:
+    """The rows of a table with a column of labels."""
+    header, cells = table.rows[0][1], list[tuple[str, str, str]]()
+    unquoted = (image, label, len(header)) == (0, 1, 2)  # further cells are labels too
+    for line, read in table.rows[1:]:
+        row = [read[0], ";".join(read[1:])] if unquoted and len(read) > 2 else read
+        if len(row) != len(header) or not row[image]:
             raise BeyondcamError(f"{path}, line {line}: write image,labels with labels joined by ;")
-        labels = frozenset(name for part in cells[label].split(";") if (name := clean_name(part)))
-        for name in sorted(labels.difference(known)):
-            if problem := _mistake(name):
-                raise BeyondcamError(
-                    f"{path}, line {line}: {problem}; if it is a class, list it in classes.txt"
-                )
-        table.append(Row(line, cells[image], labels))
-    _check_joined(path, table, known)
-    _check_case(path, table, known)
-    return table
+        cells.append((f"line {line}", row[image], row[label]))
+    joiner = _joiner([labels for *_, labels in cells], known)
+    rows = [
+        Row(where, photo, frozenset(name for part in labels.split(joiner) if (name := clean_name(part))))
+        for where, photo, labels in cells
+    ]
+    _check_joined(path, rows, joiner, known)
+    return rows
 
 
-def _columns(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
-    """The separator and the rows of the table, the first of which has the names of its columns."""
-    separator, rows = read_table(path)
-    names = [{"label": "labels"}.get(cell.casefold(), cell.casefold()) for cell in rows[0][1]] if rows else []
-    if names.count("image") != 1 or names.count("labels") != 1:
-        raise BeyondcamError(f"{path}: its first line must name the columns, image,labels")
-    return separator, [(1, names), *rows[1:]]
+def _joiner(cells: Sequence[str], known: Sequence[str]) -> str:
+    """What joins labels: `;` or `|` where there is any, a comma where what it parts are surely names."""
+    unknown = [cell for cell in cells if clean_name(cell) not in known]
+    for joiner in ";|":
+        if any(joiner in cell for cell in unknown):
+            return joiner
+    return "," if _shared(unknown, ",", known) else ";"
 
 
-def _mistake(name: str) -> str | None:
-    """What is surely wrong with the name of a class."""
-    if name.casefold() in NOTHING:
-        return f"label {name!r} is what programs write for none; leave the cell empty"
-    if "\t" in name or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
-        return f"label {name!r} looks like several, which are joined by ';'"
-    return None
-
-
-def _check_joined(path: Path, table: Sequence[Row], known: Sequence[str]) -> None:
-    """Refuse names that are joined of others, or of parts that others are joined of too."""
-    parts = {
-        name: {clean_name(part) for part in re.split("[,|]", name)} - {""}
-        for row in table
-        for name in row.labels
+def _shared(cells: Sequence[str], joiner: str, known: Sequence[str]) -> set[str]:
+    """The cells that a joiner parts into names of which one is known, or in another cell too."""
+    parts = {cell: {clean_name(part) for part in cell.split(joiner)} - {""} for cell in cells}
+    times = Counter(part for own in parts.values() for part in own)
+    return {
+        cell
+        for cell, own in parts.items()
+        if len(own) > 1 and any(part in known or times[part] > 1 for part in own)
     }
-    names_of = Counter(part for own in parts.values() for part in own)
-    for row in table:
-        for name in sorted(row.labels.difference(known)):
-            own = parts[name]
-            if len(own) > 1 and any(part in known or names_of[part] > 1 for part in own):
-                raise BeyondcamError(
-                    f"{path}, line {row.line}: label {name!r} looks like several, which are joined by ';'; "
-                    "if it is a class, list it in classes.txt"
-                )
 
 
-def _check_case(path: Path, table: Sequence[Row], known: Sequence[str]) -> None:
-    """Refuse names that differ in upper and lower case alone."""
-    seen: dict[str, str] = {name.casefold(): name for name in known}
-    for row in table:
-        for name in sorted(row.labels.difference(known)):
-            other = seen.setdefault(name.casefold(), name)
-            if other != name:
+def _check_joined(path: Path, rows: Sequence[Row], joiner: str, known: Sequence[str]) -> None:
+    """Refuse names that are joined of others by another joiner."""
+    names = [*dict.fromkeys(name for row in rows for name in sorted(row.labels.difference(known)))]
+    joined = set[str]().union(*(_shared(names, other, known) for other in ",|" if other != joiner))
+    for row in rows:
+        for name in sorted(row.labels & joined):
+            raise BeyondcamError(
+                f"{path}, {row.where}: label {name!r} looks like several, which are joined by {joiner!r}; "
+                "if it is a class, list it in classes.txt"
+            )
+
+
+def _rows(path: Path, table: Table, image: int) -> Iterator[Row]:
+    """The rows of a table with a column for each class."""
+    header = table.rows[0][1]
+    for line, cells in table.rows[1:]:
+        row = [*cells, *[""] * (len(header) - len(cells))]
+        if len(row) > len(header) or not row[image]:
+            raise BeyondcamError(f"{path}, line {line}: has other columns than the first line")
+        labels = set[str]()
+        for n, (name, cell) in enumerate(zip(header, row, strict=True)):
+            if n == image:
+                continue
+            if not name or header.count(name) > 1 or cell.casefold() not in YES + NO:
                 raise BeyondcamError(
-                    f"{path}, line {row.line}: {name!r} is also written {other!r}; write one of them"
+                    f"{path}, line {line}: column {name!r} holds {cell!r}, where a class of its own name has "
+                    "0 or 1; a column of labels is called labels"
                 )
+            if cell.casefold() in YES:
+                labels.add(name)
+        yield Row(f"line {line}", row[image], frozenset(labels))
 
 
 def read_classes(path: Path) -> list[str]:
@@ -115,8 +131,3 @@ def read_classes(path: Path) -> list[str]:
             problem = f"{name} stands here twice" if name else f"class {line} has no name"
             raise BeyondcamError(f"{path}: {problem}")
     return names
-
-
-def used_names(labels: Mapping[str, frozenset[str]]) -> list[str]:
-    """The names that occur, sorted."""
-    return sorted(frozenset().union(*labels.values()))

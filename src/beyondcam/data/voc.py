@@ -13,7 +13,7 @@ import torch
 
 from beyondcam.data.folder import composed, files_by_name
 from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, index_labels
+from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text, read_xml
 from beyondcam.errors import BeyondcamError
@@ -72,6 +72,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         read=read,
         file_name=lambda i: path(i).relative_to(folder).as_posix(),
         path=path,
+        form="PASCAL VOC's folders",
     )
 
 
@@ -81,20 +82,20 @@ def read_split(root: Path, split: str, wanted: Sequence[str] | None, most: int |
     ids = _split_ids(root, split, files)
     ids = evenly(ids, most or len(ids))
     listed = tuple(read_classes(root / "classes.txt"))
-    found, problems = {}, {}
+    labels, problems = {}, {}
     for i in ids:
         try:
-            found[i] = _names(root, i, listed or CLASSES)
+            labels[i] = _names(root, i, listed or CLASSES)
         except BeyondcamError as error:
             problems[i] = str(error)
-    known = listed or _known(root, frozenset().union(*found.values()), wanted or ())
-    for i, names in found.items():
+    known = listed or _known(root, frozenset().union(*labels.values()), wanted or ())
+    for i, names in labels.items():
         if strays := sorted(names.difference(known)):
             problems[i] = (
                 f"{root / 'Annotations' / i}.xml: {strays[0]!r} is none of the classes; where they are not "
                 "VOC's, list them in classes.txt or name them by classes"
             )
-    return Split(ids, files, {i: found[i] for i in found if i not in problems}, problems, known)
+    return Split(ids, files, {i: labels[i] for i in labels if i not in problems}, problems, known)
 
 
 def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -126,10 +127,16 @@ def _photos(folder: Path) -> dict[str, Path]:
 
 
 def _split_ids(root: Path, split: str, files: Mapping[str, Path]) -> tuple[str, ...]:
-    path = path_below(root / "ImageSets" / "Segmentation", split, ".txt")
-    if not path.is_file():
-        have = sorted(p.stem for p in path.parent.glob("*.txt"))
-        raise BeyondcamError(f"{path}: no such split; there are: {', '.join(have) or 'none'}")
+    """The ids of a list in `ImageSets`; `all` is all photos. Without any list, a hash parts them."""
+    lists = [path_below(root / "ImageSets" / kind, split, ".txt") for kind in ("Segmentation", "Main")]
+    path = next((path for path in lists if path.is_file()), None)
+    have = sorted({p.stem for path in lists for p in path.parent.glob("*.txt")})
+    if path is None and files and (split == "all" or not have):
+        return hash_split(sorted(files), split, f"voc:{root}")
+    if path is None:
+        raise BeyondcamError(
+            f"{lists[0]}: no such split; there are: {', '.join([*have, 'all']) if have else 'none'}"
+        )
     lines = (composed(line.strip()) for line in read_text(path).splitlines())
     ids = tuple(_id_in(line, files) for line in lines if line)
     if not ids:

@@ -7,9 +7,9 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from beyondcam.decode.door import decoding, read_bytes
+from beyondcam.decode.door import decoding, open_regular, read_bytes
 from beyondcam.errors import BeyondcamError
 
 MAX_TABLE_BYTES = 2**28
@@ -30,24 +30,69 @@ def read_json(path: Path, what: str = "JSON") -> Any:
         return json.loads(read_bytes(path))
 
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UNLIKELY = re.compile(
+    "[^\x00-\x7f]{3}|[^\x00-\x7f\xa0\xba\xaa\xb0\xc0-\xd6\xd8-\xf6\xf8-\xff\u2019\u2013\u20ac\u0152\u0153]"
+)
+"""What Western European names do not hold: three letters with accents in a row, or other signs."""
+
+
+class Table(NamedTuple):
+    """A CSV file.
+
+    Attributes
+    ----------
+    separator : of its cells.
+    rows : each with the number of its line.
+    encoding : "utf-8" for any Unicode, or "cp1252".
+
+    """
+
+    separator: str
+    rows: list[tuple[int, list[str]]]
+    encoding: str
+
+
 def read_text(path: Path) -> str:
     """UTF-8 text, or UTF-16 with a byte order mark. Raises `BeyondcamError`."""
+    return _decoded(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     with decoding(path, "a text file"):
-        content = read_bytes(path, MAX_TABLE_BYTES)
+        return read_bytes(path, MAX_TABLE_BYTES)
+
+
+def _decoded(path: Path, content: bytes) -> str:
     try:
-        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if utf16 else "utf-8-sig")
+        return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise BeyondcamError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
 
 
-def read_table(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
-    """The separator and the rows of a CSV file, each with the number of its line.
+def _is_western(content: bytes) -> bool:
+    """Whether text that is no UTF-8 can be in Windows' Western European encoding.
+
+    Spreadsheets write it (with latin-1 as a part of it) where nobody asks for UTF-8. Nearly every byte means
+    something in it, so letters that stand as in no Western language show that it is another.
+    """
+    text = content.decode("cp1252", "replace")
+    return not content.startswith(_UTF16) and not _UNLIKELY.search(text)
+
+
+def read_table(path: Path) -> Table:
+    """A CSV file.
 
     Cells are separated by what separates those of the first line: a comma, a semicolon or a tab. Empty rows
     are left out, as are empty cells at the end of a row, past those of the first. Raises `BeyondcamError`.
     """
-    text = read_text(path)
+    content, encoding = _content(path), "utf-8"
+    try:
+        text = _decoded(path, content)
+    except BeyondcamError:
+        if not _is_western(content):
+            raise
+        text, encoding = content.decode("cp1252"), "cp1252"
     separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     with decoding(path, "CSV"):
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -57,7 +102,23 @@ def read_table(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     for _, row in rows:
         while len(row) > width and not row[-1]:
             row.pop()
-    return separator, rows
+    return Table(separator, rows, encoding)
+
+
+def read_json_lines(path: Path) -> list[tuple[int, Any]]:
+    """The values of a file with JSON on each line, and the numbers of the lines. Raises `BeyondcamError`."""
+    with decoding(path, "JSON lines"):
+        lines = enumerate(read_text(path).split("\n"), 1)
+        return [(number, json.loads(line)) for number, line in lines if line.strip()]
+
+
+def beginning(path: Path) -> str:
+    """The first few characters of a text file, from the first that is no space; none without a file."""
+    try:
+        with open_regular(path) as file:
+            return file.read(256).decode("utf-8-sig", "ignore").lstrip()[:64]
+    except OSError:
+        return ""
 
 
 def read_yaml(path: Path) -> Any:
@@ -87,7 +148,7 @@ def read_xml(path: Path, most: int = MAX_XML_BYTES) -> ET.Element:
 
 def _encoding(content: bytes) -> str:
     """The Python name of the encoding that an XML file declares, or that its byte order mark says."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if content.startswith(_UTF16):
         return "utf-16"
     declared = _DECLARED.match(content)
     if not declared:

@@ -1,4 +1,4 @@
-"""Dicts of arrays in `.npy` files, which are pickles, read without running anything in them.
+"""Arrays in `.npy` files, and dicts of them, which are pickles, read without running anything in them.
 
 A pickle can name any function of Python and have it called. This reader knows only the instructions and names
 that arrays of NumPy and tensors of PyTorch need, and code of its own stands for each name. Arrays are views
@@ -30,18 +30,36 @@ def read_pickled(path: Path) -> dict[str, Any]:
     Raises `BeyondcamError`.
     """
     with decoding(path, "an .npy file of IRN's kind"):
-        file = io.BytesIO(read_bytes(path))
-        if file.read(6) != b"\x93NUMPY":
-            raise ValueError("it does not begin as one")
-        version, _ = file.read(2)
-        length = int.from_bytes(file.read(2 if version == 1 else 4), "little")
-        header = ast.literal_eval(file.read(min(length, MAX_HEADER)).decode("latin-1"))
-        shape, kind = header["shape"], header["descr"]
-        outer = _Unpickler(file).load() if (shape, kind) == ((), "|O") else None
-        content = outer.value[0] if isinstance(outer, _Array) and isinstance(outer.value, list) else None
+        content = _read(path)
         if not isinstance(content, dict):
             raise ValueError("it holds no dict")
-        return {name: part.value if isinstance(part, _Array) else part for name, part in content.items()}
+        return content
+
+
+def read_npy(path: Path) -> dict[Any, Any] | NDArray[Any]:
+    """The array of numbers that `numpy.save` wrote into a file, or the dict. Raises `BeyondcamError`."""
+    with decoding(path, "an .npy file"):
+        return _read(path)
+
+
+def _read(path: Path) -> dict[Any, Any] | NDArray[Any]:
+    """The content of an .npy file; whatever is wrong with it raises some exception."""
+    file = io.BytesIO(read_bytes(path))
+    if file.read(6) != b"\x93NUMPY":
+        raise ValueError("it does not begin as one")
+    version, _ = file.read(2)
+    length = int.from_bytes(file.read(2 if version == 1 else 4), "little")
+    header = ast.literal_eval(file.read(min(length, MAX_HEADER)).decode("latin-1"))
+    shape, kind = header["shape"], header["descr"]
+    if kind != "|O":
+        dtype = _Dtype(kind.lstrip("<>|="))
+        flat = np.frombuffer(file.read(), f"{'>' if kind[0] == '>' else '<'}{dtype.code}", math.prod(shape))
+        return flat.reshape(shape, order="F" if header["fortran_order"] else "C")
+    outer = _Unpickler(file).load() if shape == () else None
+    content = outer.value[0] if isinstance(outer, _Array) and isinstance(outer.value, list) else None
+    if not isinstance(content, dict):
+        raise ValueError("it holds no dict")
+    return {name: part.value if isinstance(part, _Array) else part for name, part in content.items()}
 
 
 class _Dtype:

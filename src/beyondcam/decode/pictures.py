@@ -41,6 +41,9 @@ MAX_PIXELS = 178_956_970
 MAX_TILES = 100_000
 """Of a TIFF, which may be cut into pieces of a few pixels each."""
 
+GEOGRAPHIC = (33550, 33922, 34264, 34735)
+"""TIFF's tags of a place: scale, tie points, transformation, keys."""
+
 ORIENTATION = 0x0112
 """EXIF's tag."""
 
@@ -126,6 +129,23 @@ def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixe
             return Pixels(reduced_rgb(picture, orientation, size, max_side), size, known)
 
 
+def read_thumbnail(path: Path, side: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """A photo of about `side` pixels on its longer side, in RGB, upright, quickly. Raises `BeyondcamError`.
+
+    uint8 (h, w, 3). A JPEG is decoded at up to an eighth of its size.
+    """
+    with decoding(path, "an image"), open_regular(path) as file:
+        picture, form = _opened(file, FORMATS)
+        with picture:
+            orientation, (width, height) = _orientation(picture), picture.size
+            if isinstance(picture, JpegImagePlugin.JpegImageFile):
+                picture.draft(None, (2 * side, 2 * side))
+            _limit(picture, int(max_pixels * form.share))
+            picture.load()
+            size = (width, height) if orientation > 4 else (height, width)
+            return reduced_rgb(picture, orientation, size, side)
+
+
 def read_index_picture(
     path: Path, max_pixels: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], list[int] | None]:
@@ -152,6 +172,15 @@ def read_header(path: Path) -> Header:
             if form is FORMATS["TIFF"] and orientation > 4:
                 stored = stored[::-1]  # Pillow gives the upright size
             return Header(stored, orientation)
+
+
+def is_geotiff(path: Path) -> bool:
+    """Whether a picture is a TIFF that says where on a map it lies. Raises `BeyondcamError`."""
+    with decoding(path, "an image"), open_regular(path) as file:
+        picture, _ = _opened(file, FORMATS)
+        with picture:
+            tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else ()
+            return any(tag in tags for tag in GEOGRAPHIC)
 
 
 def open_png(file: BinaryIO, length: int) -> PngImagePlugin.PngImageFile:

@@ -49,10 +49,10 @@ def reduced_rgb(
         whole = tuple(math.floor(edge) for edge in source[:2]) + tuple(math.ceil(edge) for edge in source[2:])
         left, top, right, bottom = whole
         band = _rgb(_cut(picture, (left, top, right, bottom), orientation, stored), span, _opaque(picture))
-        own = (target[2] - target[0], target[3] - target[1])
-        if own != band.size:
+        wanted = (target[2] - target[0], target[3] - target[1])
+        if wanted != band.size:
             inside = (source[0] - left, source[1] - top, source[2] - left, source[3] - top)
-            band = band.resize(own, Image.Resampling.BOX, inside)
+            band = band.resize(wanted, Image.Resampling.BOX, inside)
         rgb[target[1] : target[3], target[0] : target[2]] = np.asarray(band)
     return rgb
 

@@ -14,6 +14,7 @@ from beyondcam.classifier import Classifier, fingerprint, folded
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.devices import spare_cores
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence.batch_size import batch_for
 from beyondcam.evidence.store import Shelf, claim, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
@@ -40,7 +41,7 @@ def map_split(
     *,
     targets: Targets = "labels",
     seed: int = 0,
-    batch: int = 8,
+    batch: int | None = None,
     precision: Precision = "float32",
     shard: tuple[int, int] = (0, 1),
     workers: int | None = 0,
@@ -65,8 +66,9 @@ def map_split(
         Map the classes of the image's labels, or those that the classifier finds in it.
     seed : int
         Of the perturbations' draws.
-    batch : int
-        Views in one pass. Where a GPU runs out of memory it is halved for the rest, and logged.
+    batch : int or None
+        Views in one pass; None takes 8 on a CPU, and on a GPU what is found to be fast, see `batch_for`.
+        Where a GPU runs out of memory it is halved for the rest, and logged.
     precision : "float32" or "bf16"
         "bf16" runs the network in bfloat16, by autocast.
     shard : tuple[int, int]
@@ -105,14 +107,17 @@ def map_split(
     device = classifier.mean.device.type
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
     as_built = any(source.map.needs.as_built for recipe in recipes.values() for source in recipe.sources())
-    network = _Network(classifier if as_built else folded(classifier), targets, seed, autocast, batch, log)
+    network = classifier if as_built else folded(classifier)
+    passes = _Passes(
+        network, targets, seed, autocast, batch or batch_for(network, autocast, precision, out), log
+    )
     index, count = shard
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][index::count]
     if workers is None:  # a process takes seconds to start
         pays = len(chunks) > 2 and (device == "cuda" or any(recipe.refines for recipe in recipes.values()))
         workers = min(8, spare_cores()) if pays else 0
     left_out: dict[str, str] = {}
-    found: set[bool] = set()
+    has_targets: set[bool] = set()
     # TF32 would move a GPU's maps further from a CPU's than a thousandth of their maximum
     with Workers(workers) as pool, torch.backends.cudnn.flags(allow_tf32=False):
         read = partial(_read_chunk, images, targets, shelves)
@@ -123,15 +128,15 @@ def map_split(
                 continue
             pool.start()  # while the network works on the first maps
             needed = [recipe for name, recipe in recipes.items() if name in missing]
-            for item, raw in network.map(chunk.photos, images.labels, needed):
-                found.add(bool(item.targets))
+            for item, raw in passes.map(chunk.photos, images.labels, needed):
+                has_targets.add(bool(item.targets))
                 if not raw.finite:
                     left_out[item.id] = "the network gives NaN or infinite numbers for it"
                     continue
                 outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
                 for job in Job(item, raw, outputs).parts():
                     pool.submit(job)
-    if targets == "predicted" and found == {False}:
+    if targets == "predicted" and has_targets == {False}:
         log("the classifier finds none of its classes in any photo: no score is 0.5 or more")
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)
     return left_out
@@ -176,7 +181,7 @@ def _read_photo(images: LabelledImages, targets: Targets, image_id: str) -> Phot
 
 
 @dataclass
-class _Network:
+class _Passes:
     """The classifier, and how its passes are made."""
 
     classifier: Classifier

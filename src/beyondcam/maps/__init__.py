@@ -4,6 +4,8 @@ from beyondcam.maps.affinity import AFFINITY_NEEDS, affinities
 from beyondcam.maps.base import Map
 from beyondcam.maps.cam import CAM
 from beyondcam.maps.captum import Captum
+from beyondcam.maps.centre import Centre
+from beyondcam.maps.contrast import Contrast
 from beyondcam.maps.forward import Forward, Needs, run_forward
 from beyondcam.maps.gradcam import GradCAM
 from beyondcam.maps.gradcam_plus_plus import GradCAMPlusPlus
@@ -12,12 +14,14 @@ from beyondcam.maps.input_x_gradient import InputXGradient
 from beyondcam.maps.layer import LayerMap
 from beyondcam.maps.layercam import LayerCAM
 from beyondcam.maps.saliency import Saliency
+from beyondcam.maps.spectral_residual import SpectralResidual
 from beyondcam.maps.visible import Visible
 from beyondcam.registry import Kinds
 
 MAPS: Kinds[Map] = Kinds(
-    Map, "map", CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible, Captum
-)
+    Map, "map", CAM, Saliency, InputXGradient, GradCAM, GradCAMPlusPlus, LayerCAM, HiResCAM, Visible,
+    Centre, Contrast, SpectralResidual, Captum,
+)  # fmt: skip
 register_map = MAPS.add
 
 __all__ = [
@@ -25,6 +29,8 @@ __all__ = [
     "CAM",
     "MAPS",
     "Captum",
+    "Centre",
+    "Contrast",
     "Forward",
     "GradCAM",
     "GradCAMPlusPlus",
@@ -35,6 +41,7 @@ __all__ = [
     "Map",
     "Needs",
     "Saliency",
+    "SpectralResidual",
     "Visible",
     "affinities",
     "register_map",

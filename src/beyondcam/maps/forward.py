@@ -96,6 +96,11 @@ class Forward:
     conv_inputs: tuple[Tensor, ...] = ()
     passes: Passes = field(default_factory=Passes)
 
+    @property
+    def pixels(self) -> Tensor:
+        """The inputs as pictures again, float (B, 3, H, W) in [0, 1]."""
+        return (self.inputs.detach() * self.classifier.std + self.classifier.mean).clamp(0, 1)
+
     def gradients(self, layer: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """The gradient of the score of every pair, with respect to the input or to a layer's features.
 

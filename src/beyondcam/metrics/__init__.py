@@ -1,8 +1,10 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
-from beyondcam.metrics.labels import LabelCounts, label_mious, score_labels
+from beyondcam.metrics.bootstrap import Interval, estimate, holm, p_value, sample_weights
+from beyondcam.metrics.boundary import count_boundaries
+from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
 from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
+from beyondcam.metrics.protocols import PROTOCOLS, Evaluation, Protocol, evaluate
 from beyondcam.metrics.rows import NetworkRow, Row, TrainedOn
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.score import REFERENCE, score_split
@@ -13,24 +15,32 @@ from beyondcam.metrics.thresholds import ThresholdSplit, band_of, second_opinion
 
 __all__ = [
     "METRICS",
+    "PROTOCOLS",
     "REFERENCE",
     "RULES",
+    "Evaluation",
     "ImageTally",
     "Interval",
     "LabelCounts",
     "Metric",
     "NetworkRow",
     "Pixels",
+    "Protocol",
     "Row",
     "Scores",
     "Sweep",
     "ThresholdSplit",
     "TrainedOn",
     "band_of",
+    "count_boundaries",
+    "count_labels",
     "counts_of",
     "estimate",
+    "evaluate",
+    "holm",
     "label_mious",
     "number",
+    "p_value",
     "read_scores",
     "read_segments",
     "resampled_miou",

@@ -1,4 +1,6 @@
-"""Bootstrap over images: 95 % intervals, and paired ones from the same resamples."""
+"""Bootstrap over images: 95 % intervals, paired ones from the same resamples, and tests of many at once."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +31,26 @@ def interval(samples: NDArray[np.float64]) -> Interval | None:
         return None
     low, high = np.quantile(finite, (0.025, 0.975))
     return float(low), float(high)
+
+
+def p_value(differences: NDArray[np.float64]) -> float:
+    """How easily a paired difference of 0 gives one as clear as this: two-sided, from its resamples.
+
+    Twice the smaller share of resamples on either side of 0, the full sample counting on both, so that it is
+    never 0.
+    """
+    resamples = differences[1:][np.isfinite(differences[1:])]
+    below, above = (1 + int((side * resamples <= 0).sum()) for side in (1, -1))
+    return min(1.0, 2 * min(below, above) / (len(resamples) + 1))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P values for several questions asked at once (Holm 1979): at most 5 % of such tables err anywhere.
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than one before.
+    """
+    adjusted: dict[str, float] = {}
+    least = 0.0
+    for n, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = adjusted[name] = max(least, min(1.0, (len(p_values) - n) * p_values[name]))
+    return adjusted

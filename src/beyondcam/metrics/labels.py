@@ -15,6 +15,9 @@ from beyondcam.metrics.tally import Counts, iou, resampled_miou
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
 
+Count = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Counts]
+"""A prediction and the truth, (H, W) each, and the number of classes → counts, as `count_labels` has them."""
+
 
 @dataclass(frozen=True)
 class LabelCounts:
@@ -40,18 +43,21 @@ def count_labels(prediction: NDArray[np.uint8], truth: NDArray[np.uint8], classe
 
 
 def score_labels(
-    predicted: Callable[[str], NDArray[np.uint8]], ids: Sequence[str], masks: Masks
+    predicted: Callable[[str], NDArray[np.uint8]],
+    ids: Sequence[str],
+    masks: Masks,
+    count: Count = count_labels,
 ) -> tuple[LabelCounts, dict[str, str]]:
     """Count each image's prediction against its mask; also returns the images left out, with the reason.
 
     Raises `BeyondcamError` where no image can be scored.
     """
 
-    def count(image_id: str) -> Counts:
+    def score(image_id: str) -> Counts:
         prediction = predicted(image_id)
-        return count_labels(prediction, masks.truth(image_id, prediction.shape), len(masks.classes))
+        return count(prediction, masks.truth(image_id, prediction.shape), len(masks.classes))
 
-    outcomes = zip(ids, track(ahead(attempt(count), ids), "score", len(ids)), strict=True)
+    outcomes = zip(ids, track(ahead(attempt(score), ids), "score", len(ids)), strict=True)
     counted = Outcome.of(outcomes)
     if not counted.results:
         reason = counted.left_out[ids[0]] if ids else "there is none"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, LabelledImages
+from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import (
     LEVELS,
@@ -22,7 +22,7 @@ from beyondcam.evidence import (
 from beyondcam.files import ahead
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
-from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
+from beyondcam.metrics.regions import foreground, joint_levels, region_levels, right_levels
 from beyondcam.metrics.rows import Shown
 from beyondcam.metrics.tally import Absent, Counts, FallSweep, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut, attempt
@@ -69,12 +69,13 @@ class Look:
         """The look with one more recipe."""
         winners = winners_of(evidence)
         agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
-        tally, right = ImageTally.of(winners, self.mask), right_levels(winners, self.mask)
+        tally, places = ImageTally.of(winners, self.mask), foreground(self.mask)
+        truth = self.mask.ravel()[places]
+        right = right_levels(winners, places, truth)
         is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_fall(tally.won)[..., None]
         falls = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
         falls[tally.labels] = is_above.sum(0)
-        foreground = self.mask[(self.mask > 0) & (self.mask != VOID)]
-        look = RecipeLook(tally, agreeing, right, falls[foreground, right], evidence.uncovered)
+        look = RecipeLook(tally, agreeing, right, falls[truth, right], evidence.uncovered)
         return replace(self, recipes=(*self.recipes, look))
 
     @property

@@ -8,18 +8,25 @@ from numpy.typing import NDArray
 
 from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Winners
-from beyondcam.metrics.tally import Counts, histogram
+from beyondcam.metrics.tally import Counts, cells_of, histogram
 
 
-def right_levels(winners: Winners, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The level below which a threshold labels each foreground pixel correctly, 0 for never: (n,)."""
-    foreground = (truth > 0) & (truth != VOID)
-    return winners.levels[foreground] * (winners.labels[foreground] == truth[foreground])
+def foreground(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Where a mask (H, W) shows a class, as flat indices (n,)."""
+    return np.flatnonzero(mask - np.uint8(1) < VOID - 1)  # background wraps around
+
+
+def right_levels(winners: Winners, places: NDArray[np.intp], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The level below which a threshold labels each of some pixels correctly, 0 for never: (n,).
+
+    `places` are their flat indices, `truth` is their labels; both (n,).
+    """
+    return winners.levels.ravel()[places] * (winners.labels.ravel()[places] == truth)
 
 
 def joint_levels(right: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Counts:
     """Foreground pixels by the recipe's right level and the reference's: (LEVELS, LEVELS)."""
-    return histogram(right.astype(np.uint16) * LEVELS + reference, LEVELS)
+    return histogram(cells_of(right, reference), LEVELS)
 
 
 def region_levels(joint: Counts, reference_level: int) -> Counts:

@@ -15,6 +15,7 @@ from beyondcam.evidence import AdaptiveThreshold, Threshold
 from beyondcam.files import path_below, read_json, write_json
 from beyondcam.metrics.bootstrap import Interval
 from beyondcam.metrics.rules import RULES
+from beyondcam.metrics.supervision import Supervision
 from beyondcam.metrics.tally import Absent
 
 SCORE, SEGMENT = "beyondcam score", "beyondcam segment"
@@ -71,6 +72,9 @@ class ChosenOn(Record):
     split: str
     images: tuple[str, ...] | None = None
 
+    def __str__(self) -> str:
+        return self.split if self.images is None else f"{len(self.images)} of {self.split}"
+
 
 class Origin(Record):
     """The evidence and the images that a result was computed from."""
@@ -109,6 +113,7 @@ class Row(Origin):
     images: int
     absent: Absent
     uncovered: float  # mean share of the pixels that no view covered
+    supervision: Supervision | None = None  # what it has seen; older files have none
 
     @model_validator(mode="before")
     @classmethod
@@ -149,6 +154,7 @@ class Comparison(Origin):
     threshold_rule: RuleName
     difference: Numbers
     ci: Intervals
+    p: Numbers = {}  # two-sided, of each difference by itself; older files have none
 
     def turned(self) -> "Comparison":
         """The same comparison with `a` and `b` exchanged."""
@@ -196,6 +202,8 @@ class TrainedOn(Record):
     threshold: float | None
     fall: float | None = None  # of thresholds of each image and class
     void: float | None  # how close to √τ the √v of a pixel was left void
+    supervision: str | None = None  # "labels", "labels + N masks" or "masks"; older files have none
+    masks: str | None = None  # hash of the masks of humans among them
 
 
 class NetworkRow(TrainedOn):

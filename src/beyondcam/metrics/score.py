@@ -14,7 +14,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, LEVELS, Shelf, Threshold, level_threshold, shelves, threshold_level
-from beyondcam.metrics.bootstrap import interval, sample_weights
+from beyondcam.metrics.bootstrap import interval, p_value, sample_weights
 from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
 from beyondcam.metrics.metric import METRICS
@@ -22,6 +22,7 @@ from beyondcam.metrics.regions import recall_curve
 from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row
 from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
 from beyondcam.metrics.scores import Scores
+from beyondcam.metrics.supervision import pretraining_of, supervision_of
 from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit
 from beyondcam.outcome import LeftOut
@@ -129,6 +130,7 @@ class _Family:
         self.reference = references[0] if references else None
         if len(references) > 1:
             raise BeyondcamError(f"{task.run}: two recipes are called {REFERENCE}, the reference; delete one")
+        self.pretrained = pretraining_of(task.run)
         self.left_out: dict[str, str] = {}
         self.unread: dict[str, str] = {}  # images
         self.agreed: Consensus | None = None
@@ -225,6 +227,7 @@ class _Family:
         samples = {name: values for name, values in measured.items() if values is not None}
         by_class = dict(zip(("background", *self.task.images.classes), pixels.iou.T, strict=True))
         cost, split = counts.shelf.cost(), self.task.threshold_split
+        chosen_on = split.chosen_on.get(rule) if split else None
         row = Row(
             **self._recipe(counts.shelf),
             threshold_rule=rule, threshold=threshold.value, fall=threshold.fall,
@@ -235,8 +238,11 @@ class _Family:
             shown=dict(zip(self.task.images.classes, counts.shown(), strict=True)),
             cost=CostPerImage(**cost) if cost else None,
             reference_threshold=reference.value if reference else None,
-            chosen_on=split.chosen_on.get(rule) if split else None,
+            chosen_on=chosen_on,
             images=len(counts.images), absent=self.task.absent, uncovered=float(np.mean(counts.uncovered)),
+            supervision=supervision_of(
+                self.pretrained, counts.shelf.manifest["recipe"], rule, str(chosen_on) if chosen_on else None
+            ),
         )  # fmt: skip
         return _Scored(row, samples)
 
@@ -271,6 +277,7 @@ def _compared(a: _Scored, b: _Scored) -> Comparison:
         a=a.row.recipe, b=b.row.recipe, a_hash=a.row.recipe_hash, b_hash=b.row.recipe_hash,
         difference={name: _number(samples[0]) for name, samples in less.items()},
         ci={name: interval(samples[1:]) for name, samples in less.items()},
+        p={name: p_value(samples) for name, samples in less.items()},
     )  # fmt: skip
 
 

@@ -33,6 +33,16 @@ def print_table(rows: Sequence[Row]) -> None:
     _print(title, ("rule", "recipe"), (*columns, "s per\nimage"), lines)
 
 
+def print_supervision(rows: Sequence[Row]) -> None:
+    """Print what each recipe has seen, under the first rule of rows."""
+    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
+    told = [(row.recipe, row.supervision) for row in rows if row.threshold_rule == rule and row.supervision]
+    console = Console(width=max(112, Console().width))
+    console.print(f"What each has seen beside images and labels, rule {rule}:")
+    for recipe, supervision in told:
+        console.print(f"  {recipe}: {supervision}", highlight=False)
+
+
 def print_classes(rows: Sequence[Row]) -> None:
     """Print the IoU of each class, with its interval, of the best recipes under the first rule of rows."""
     rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
@@ -52,9 +62,11 @@ def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:
         share, bounds = share_of_truth(run, row, rows) or (None, None)
         of_truth = (number(share, ".1%"), _interval(bounds))
         miou = (number(row.miou), _interval(row.ci["miou"]))
-        lines.append([row.name, row.seeds_split, number(row.threshold), *miou, *of_truth])
+        lines.append(
+            [row.name, row.supervision or "–", row.seeds_split, number(row.threshold), *miou, *of_truth]
+        )
     title = "networks trained on the seeds, or on the truth as their upper bound"
-    _print(title, ("network",), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
+    _print(title, ("network", "supervision"), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
 
 
 def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from beyondcam.data.masks import Masks
@@ -16,9 +17,15 @@ Absent = Literal["auto", "drop", "zero"]
 """How a class that the truth lacks counts in the mean IoU: see `mean_iou`."""
 
 
-def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
+def cells_of(rows: NDArray[np.uint8], levels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The cell of `histogram` that each pixel falls into, of the shape of both."""
+    return rows.astype(np.int32) * LEVELS + levels
+
+
+def histogram(cells: NDArray[np.int32], rows: int) -> Counts:
     """How often `a * LEVELS + b` is in cells (n,), at [a, b]: (rows, LEVELS)."""
-    return np.bincount(cells, minlength=rows * LEVELS).reshape(rows, LEVELS)
+    # torch's bincount takes half the time of NumPy's, which first makes eight bytes of each number
+    return torch.bincount(torch.from_numpy(cells), minlength=rows * LEVELS).numpy().reshape(rows, LEVELS)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class ImageTally:
         """Count one image; `truth` is uint8 (H, W)."""
         row = truth + np.uint8(1)  # void wraps around to 0, so that few rows are needed
         rows = int(row.max()) + 1
-        cells = row.astype(np.uint16) * LEVELS + winners.levels
+        cells = cells_of(row, winners.levels)
         labels = winners.present
         if len(labels) == 1:
             every = histogram(cells.ravel(), rows)[:, None]
@@ -46,20 +53,23 @@ class ImageTally:
         return cls(truths, labels, counts[truths], every.sum(0))
 
     def at(self, levels: int | Counts, classes: int) -> Counts:
-        """Intersection, predicted and true pixels of background and each class: (3, classes + 1).
+        """Intersection, predicted and true pixels of background and each class: (…, 3, classes + 1).
 
-        `levels` is one for all, or (k,), one for each of `labels`; a pixel above it is foreground.
+        `levels` is one for all, or (…, k), one for each of `labels`; a pixel above it is foreground.
         """
-        is_above = np.arange(LEVELS) > np.broadcast_to(levels, len(self.labels))[:, None]  # (k, LEVELS)
-        labelled = (self.counts * is_above).sum(-1)  # (t, k)
+        levels = np.broadcast_to(levels, (*np.shape(levels)[:-1], len(self.labels)))  # (…, k)
+        up_to = self.counts.cumsum(-1)  # (t, k, LEVELS)
+        below = np.moveaxis(up_to[:, np.arange(len(self.labels)), levels], 0, -2)  # (…, t, k)
+        labelled = up_to[..., -1] - below
         total = self.counts.sum((1, 2))  # (t,)
+        missed = total - labelled.sum(-1)  # (…, t), labelled background
         row, column = np.nonzero(self.truths[:, None] == self.labels)
-        result = np.zeros((3, classes + 1), np.int64)
-        result[0, self.labels[column]] = labelled[row, column]
-        result[1, self.labels] = labelled.sum(0)
-        result[2, self.truths] = total
-        missed = total - labelled.sum(1)  # (t,), labelled background
-        result[:2, 0] = missed[self.truths == 0].sum(), missed.sum()
+        result = np.zeros((*levels.shape[:-1], 3, classes + 1), np.int64)
+        result[..., 0, self.labels[column]] = labelled[..., row, column]
+        result[..., 1, self.labels] = labelled.sum(-2)
+        result[..., 2, self.truths] = total
+        result[..., 0, 0] = missed[..., self.truths == 0].sum(-1)
+        result[..., 1, 0] = missed.sum(-1)
         return result
 
 
@@ -131,8 +141,7 @@ class FallSweep:
     def add(self, tally: ImageTally) -> None:
         """Add one image."""
         classes = self.counts.shape[-1] - 1
-        by_fall = [tally.at(levels, classes) for levels in AdaptiveThreshold.levels_by_fall(tally.won)]
-        self.counts[:] += np.array(by_fall)
+        self.counts[:] += tally.at(AdaptiveThreshold.levels_by_fall(tally.won), classes)
 
     def best(self, absent: Absent = "auto") -> float:
         """The fall with the highest mean IoU, of several the one nearest to the default."""
@@ -165,10 +174,10 @@ def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts
     return intersection, predicted, true
 
 
-def resampled_miou(by_image: Counts, weights: Counts) -> NDArray[np.float64]:
-    """The mean IoU of every sample, (samples,); arguments as of `resampled`."""
+def resampled_miou(by_image: Counts, weights: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
+    """The mean IoU of every sample, (samples,); arguments as of `resampled` and `mean_iou`."""
     intersection, predicted, true = resampled(by_image, weights)
-    return mean_iou(iou(intersection, predicted, true).T, true.T)
+    return mean_iou(iou(intersection, predicted, true).T, true.T, absent)
 
 
 def above(counts: Counts) -> Counts:

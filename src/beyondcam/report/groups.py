@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from beyondcam.evidence import FAMILY
-from beyondcam.metrics import REFERENCE, RULES, Interval, Scores
+from beyondcam.metrics import REFERENCE, RULES, Interval, Scores, holm
 from beyondcam.metrics.rows import Comparison, Curve, Origin, Row
 
 SHOWN = 8
@@ -21,6 +21,7 @@ class Finding:
     row: Row  # of the best that is not the reference; of the reference where it stands alone
     difference: float | None  # of its mIoU to the reference's; None where the two were not compared
     interval: Interval | None
+    says: str  # its verdict among all recipes that were compared with the reference
     rivals: int  # recipes it was picked from
 
 
@@ -85,10 +86,12 @@ class Group:
         rows = self.under(self.leading_rule)
         rivals = [row for row in rows if row.recipe != REFERENCE]
         best = (rivals or rows)[0]
-        for pair in self.against_reference(self.leading_rule):
+        pairs = self.against_reference(self.leading_rule)
+        for pair in pairs:
             if pair.b == best.recipe:
-                return Finding(best, pair.difference["miou"], pair.ci["miou"], len(rivals))
-        return Finding(best, None, None, len(rivals))
+                says = verdict(pair, pairs)
+                return Finding(best, pair.difference["miou"], pair.ci["miou"], says, len(rivals))
+        return Finding(best, None, None, "unknown", len(rivals))
 
 
 def group_scores(scores: Scores) -> list[Group]:
@@ -109,12 +112,20 @@ def trust(rule: str) -> tuple[bool, int]:
     return RULES[rule].upper_bound, -list(RULES).index(rule)
 
 
-def verdict(interval: Interval | None) -> str:
-    """What an interval of a difference allows to say of it."""
-    if interval is None:
+def verdict(pair: Comparison, among: Sequence[Comparison]) -> str:
+    """What a difference of mIoU among those of a table allows to say, by Holm's correction over the table.
+
+    Comparisons of older files have no p values; of them the intervals speak, each for itself.
+    """
+    bounds, difference = pair.ci["miou"], pair.difference["miou"]
+    if bounds is None or difference is None:
         return "unknown"
-    low, high = interval
-    return "higher" if low > 0 else "lower" if high < 0 else "open"
+    p_values = {f"{n}": p for n, each in enumerate(among) if (p := each.p.get("miou")) is not None}
+    if len(p_values) == len(among):
+        clear = holm(p_values)[f"{among.index(pair)}"] < 0.05
+    else:
+        clear = bounds[0] > 0 or bounds[1] < 0
+    return ("higher" if difference > 0 else "lower") if clear else "open"
 
 
 def _key(result: Origin) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """The page: what was scored, what that shows, and how it looks."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from beyondcam import __version__
 from beyondcam.classifier import TrainConfig, read_config
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import checkpoint_hash
@@ -94,7 +94,7 @@ def render(template: str, **values: Any) -> str:
         "METRICS": METRICS.values(), "RULES": {name: RULES[name] for name in sorted(RULES, key=trust)},
         "REFERENCE": REFERENCE, "SHOWN": SHOWN, "FEW": FEW,
     }  # fmt: skip
-    return environment.get_template(template).render(version=version("beyondcam"), **values)
+    return environment.get_template(template).render(version=__version__, **values)
 
 
 def short(value: float | None) -> str:

@@ -1,13 +1,15 @@
 from .config import SegmentConfig, digits_segment_config
-from .network import Segmenter, build_segmenter, load_segmenter
+from .network import Prediction, Segmenter, Tta, build_segmenter, load_segmenter
 from .onnx import export_onnx
-from .predict import predict_photos, predict_split
+from .predict import predict_photos, predict_split, write_predictions
 from .training import Labels, train_segmenter
 
 __all__ = [
     "Labels",
+    "Prediction",
     "SegmentConfig",
     "Segmenter",
+    "Tta",
     "build_segmenter",
     "digits_segment_config",
     "export_onnx",
@@ -15,4 +17,5 @@ __all__ = [
     "predict_photos",
     "predict_split",
     "train_segmenter",
+    "write_predictions",
 ]

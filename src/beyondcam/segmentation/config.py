@@ -30,6 +30,11 @@ class SegmentConfig(BaseModel):
     flip: bool = Field(
         default=True, description="Mirror images at random, and predict the mean over both sides."
     )
+    reviewed_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="Weight in the loss of photos whose mask a human accepted or corrected; seeds have 1.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of every random draw.")
 
 

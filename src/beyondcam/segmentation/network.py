@@ -5,7 +5,7 @@ The library is imported where it is used: it takes seconds, and most commands ne
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,36 @@ from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.perturbations import View
 from beyondcam.segmentation.config import SegmentConfig
+from beyondcam.segmentation.tiles import Window, blended
 from beyondcam.training.checkpoint import restore
 
 MADE_BY = "beyondcam segment"
+
+Tta = Literal["none", "mirror", "scales"]
+"""What a prediction is the mean of; "tta" is the field's word, test-time augmentation."""
+
+SCALES, STEP = (0.75, 1.0, 1.25), 32
+"""Scales of the input, whose sides are multiples of so many pixels."""
+
+
+class Prediction(NamedTuple):
+    """What a network says of a photo.
+
+    Attributes
+    ----------
+    labels : uint8 (H, W), 0 background, k class k.
+    probability : float32 (H, W), of the label of each pixel, by softmax over the labels allowed.
+
+    """
+
+    labels: Tensor
+    probability: Tensor
+
+    def resized(self, size: tuple[int, int]) -> "Prediction":
+        """The same at another size (H, W), each pixel that of the nearest."""
+        if tuple(self.labels.shape) == size:
+            return self
+        return Prediction(*(F.interpolate(part[None, None], size)[0, 0] for part in self))
 
 
 class Segmenter(Network):
@@ -31,6 +58,10 @@ class Segmenter(Network):
     classes : C names.
     mean, std, size : of the input, as a `Network` has them.
     mirror : predict the mean of the photo and its mirror image.
+
+    Attributes
+    ----------
+    checkpoint : hash of the file that it was read from; empty for one that was not.
 
     """
 
@@ -47,42 +78,94 @@ class Segmenter(Network):
         super().__init__(classes, mean, std, size)
         self.network = network
         self.mirror = mirror
+        self.checkpoint = ""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, C + 1, S, S) of normalised images (B, 3, S, S)."""
         return self.network(x)
 
-    def averaged(self, x: Tensor) -> Tensor:
+    def averaged(self, x: Tensor, *, mirror: bool | None = None) -> Tensor:
         """Logits (B, C + 1, S, S) of normalised images, the mean of each and its mirror image if `mirror`."""
-        return (self(x) + self(x.flip(-1)).flip(-1)) / 2 if self.mirror else self(x)
+        both = self.mirror if mirror is None else mirror
+        return (self(x) + self(x.flip(-1)).flip(-1)) / 2 if both else self(x)
+
+    def label(self, photo: Photo, allowed: Collection[int] | None = None) -> Tensor:
+        """The label image of a photo, as `predict` gives it."""
+        return self.predict(photo, allowed).labels
 
     @torch.no_grad()
-    def label(self, photo: Photo, allowed: Collection[int] | None = None) -> Tensor:
-        """The label image of a photo at its size as stored: uint8 (H, W), 0 background, k class k.
+    def predict(
+        self,
+        photo: Photo,
+        allowed: Collection[int] | None = None,
+        *,
+        tta: Tta | None = None,
+        tile: int | None = None,
+    ) -> Prediction:
+        """The label image of a photo at its size as stored, and how probable each label is.
 
-        The whole photo is resized to the network's input. `allowed` limits the labels to background and these
-        classes. Raises `BeyondcamError` where the network gives no numbers.
+        Parameters
+        ----------
+        photo
+            any.
+        allowed
+            classes to which, beside background, labels are limited; by default all.
+        tta
+            what is averaged: the photo alone, with its mirror image, or both at the scales 3/4, 1 and 5/4; by
+            default as in training.
+        tile
+            side of windows of the photo, pixels, that are shown one by one and blended; by default the
+            whole photo is shown, resized to the network's input.
+
+        Raises
+        ------
+        BeyondcamError
+            Where the network gives no numbers.
+
         """
-        x = self.normalise(View((0, 0, photo.height, photo.width), self.size).cut(photo.pixels))[None]
-        logits = self.averaged(x)
-        if not logits.isfinite().all():
-            raise BeyondcamError("the network gives NaN or infinite numbers for it")
         kept = range(len(self.classes)) if allowed is None else sorted(allowed)
-        return _best(logits, [0, *(c + 1 for c in kept)], photo.size)
+        labels = [0, *(c + 1 for c in kept)]
+        if tile is None:
+            whole = (0, 0, photo.height, photo.width)
+            return _best(self._logits(photo, whole, tta), labels, photo.size)
+        bands = [
+            _best(band, labels, (band.shape[1], photo.width))
+            for _, band in blended(lambda w: self._logits(photo, w, tta), (photo.height, photo.width), tile)
+        ]
+        joined = Prediction(*(torch.cat(parts) for parts in zip(*bands, strict=True)))
+        return joined.resized(photo.size)
+
+    def _logits(self, photo: Photo, window: Window, tta: Tta | None) -> Tensor:
+        """Logits (C + 1, S, S) of a window of a photo. Raises `BeyondcamError` where they are no numbers."""
+        scales = SCALES if tta == "scales" else (1.0,)
+        total = torch.zeros(1, device=self.mean.device)
+        for scale in scales:
+            side = self.size if scale == 1 else max(STEP, round(self.size * scale / STEP) * STEP)
+            x = self.normalise(View(window, side).cut(photo.pixels))[None]
+            own = self.averaged(x, mirror=None if tta is None else tta != "none")
+            if side != self.size:
+                own = F.interpolate(own, (self.size, self.size), mode="bilinear")
+            total = total + own / len(scales)
+        if not total.isfinite().all():
+            raise BeyondcamError("the network gives NaN or infinite numbers for it")
+        return total[0]
 
 
-def _best(logits: Tensor, labels: Sequence[int], size: tuple[int, int]) -> Tensor:
+def _best(logits: Tensor, labels: Sequence[int], size: tuple[int, int]) -> Prediction:
     """The label with the highest logit, brought to `size` bilinearly; ties go to the earlier label.
 
-    Label by label, since all of them at the size of a camera's photo would fill the memory.
+    `logits` are (C + 1, h, w). Label by label, since all of them at the size of a camera's photo would fill
+    the memory.
     """
     best = torch.full(size, -torch.inf, device=logits.device)
+    total = best.clone()  # the logarithm of the sum of the exponentials
     winner = torch.zeros(size, dtype=torch.uint8, device=logits.device)
     for label in labels:
-        resized = F.interpolate(logits[:, label : label + 1], size, mode="bilinear")[0, 0]  # (H, W)
+        resized = F.interpolate(logits[None, label : label + 1], size, mode="bilinear")[0, 0]  # (H, W)
         winner[resized > best] = label
         best = torch.maximum(best, resized)
-    return winner.cpu()
+        total = torch.logaddexp(total, resized)
+    return Prediction(winner.cpu(), (best - total).exp().cpu())
 
 
 def build_segmenter(
@@ -153,5 +236,7 @@ def load_segmenter(folder: Path) -> Segmenter:
         segmenter = build_segmenter(
             config.architecture, config.encoder, classes, config.size, mirror=config.flip
         )
-    restore(segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY)
+    segmenter.checkpoint = restore(
+        segmenter, folder / "network.safetensors", f"a network of {config.architecture}", MADE_BY
+    )
     return segmenter.eval()

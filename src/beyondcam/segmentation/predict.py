@@ -4,17 +4,16 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from beyondcam.data import MAX_PIXELS, SUFFIXES, LabelledImages, Photo, read_photo
+from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.data.folder import composed, files_below
+from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, path_below, write_whole
+from beyondcam.files import ahead, append_line, hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import track
-from beyondcam.segmentation.network import Segmenter
+from beyondcam.segmentation.areas import Area, areas_of, read_areas, row_of, table_of
+from beyondcam.segmentation.network import Prediction, Segmenter, Tta
 
 
 def predict_split(
@@ -38,50 +37,109 @@ def predict_split(
 
     left_out: dict[str, str] = {}
     for i, photo in _photos(images.ids[shard[0] :: shard[1]], read, f"predict {images.split}"):
-        labels = _labels(segmenter, photo, images.labels.get(i) if to_labels else None)
-        if isinstance(labels, LeftOut):
-            left_out[i] = labels.reason
+        found = _predicted(segmenter, photo, images.labels.get(i) if to_labels else None)
+        if isinstance(found, LeftOut):
+            left_out[i] = found.reason
         else:
-            write_whole(path_below(out, i, ".png"), encode_labels(labels))
+            write_whole(path_below(out, i, ".png"), encode_labels(found.labels.numpy()))
     return left_out
 
 
 def predict_photos(
-    segmenter: Segmenter, places: Sequence[Path], out: Path, max_pixels: int = MAX_PIXELS
+    segmenter: Segmenter,
+    places: Sequence[Path],
+    out: Path,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    tta: Tta | None = None,
+    tile: int | None = None,
+    resume: bool = False,
 ) -> dict[str, str]:
-    """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` of photos and folders of them.
+    """Write what a network says of photos, and folders of them, as `write_predictions` does.
 
     A photo's name is its path below its folder, without the suffix. Where several would have the same, all
     are called by their paths below the folder that holds all places, if need be with their suffixes.
-    `max_pixels` is that of `read_photo`. Returns the photos left out, with the reason. Raises
-    `BeyondcamError` where `out` is no place for them.
+    `max_pixels` is that of `read_photo`. GeoTIFFs are left out: a mask would lose its place on the map.
+    Returns the photos left out, with the reason. Raises `BeyondcamError` where `out` is no place for them.
     """
-    folder = LabelFolder(out, segmenter.classes)
     files = _named(places, out.resolve())
+    max_side = MAX_SIDE if tile is None else max_pixels  # windows are cut from all pixels
 
     def read(name: str) -> Photo:
-        return read_photo(files[name], max_pixels=max_pixels)
+        if is_geotiff(files[name]):
+            raise BeyondcamError("a GeoTIFF, left alone: its mask would lose its place; cut it into pictures")
+        return read_photo(files[name], max_side, max_pixels)
 
-    left_out: dict[str, str] = {}
-    folder.begin("predict", files)
-    for name, photo in _photos(list(files), read, "predict"):
-        labels = _labels(segmenter, photo)
-        if isinstance(labels, LeftOut):
-            left_out[name] = labels.reason
-        elif isinstance(photo, Photo):
-            folder.write(name, labels, photo)
-    folder.drop(left_out)
+    left_out = write_predictions(segmenter, list(files), read, out, tta=tta, tile=tile, resume=resume)
     return {str(files[name]): reason for name, reason in left_out.items()}
 
 
-def _labels(
-    segmenter: Segmenter, photo: Photo | LeftOut, allowed: Collection[int] | None = None
-) -> NDArray[np.uint8] | LeftOut:
-    """The label image of a photo, as `Segmenter.label` gives it, or why there is none."""
+def write_predictions(
+    segmenter: Segmenter,
+    names: Sequence[str],
+    read: Callable[[str], Photo],
+    out: Path,
+    *,
+    tta: Tta | None = None,
+    tile: int | None = None,
+    resume: bool = False,
+) -> dict[str, str]:
+    """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` and `out/predictions.csv`.
+
+    The last has the area of each label that a photo shows, as a share of it, and the mean probability of its
+    pixels. With `resume`, photos that the same network has labelled there in the same way are left as they
+    are. `read` gives the photo of a name; `tta` and `tile` are those of `Segmenter.predict`. Returns the
+    names left out, with the reason.
+    """
+    folder, table = LabelFolder(out, segmenter.classes), out / "predictions.csv"
+    source = f"predict {hash_of([segmenter.checkpoint, tta, tile])}"
+    rows = _finished(table, folder, source, names) if resume else {}
+    folder.drop(set(folder.names()).intersection(names).difference(rows))
+    folder.begin(source, names)
+    write_whole(table, table_of(rows))
+    left_out: dict[str, str] = {}
+    missing = [name for name in names if name not in rows]
+    for name, photo in _photos(missing, read, "predict"):
+        found = _predicted(segmenter, photo, tta=tta, tile=tile)
+        if isinstance(found, LeftOut):
+            left_out[name] = found.reason
+        elif isinstance(photo, Photo):
+            rows[name] = areas_of(found, segmenter.classes)
+            append_line(table, row_of(name, rows[name]))
+            folder.write(name, found.labels.numpy(), photo)
+    folder.drop(left_out)
+    write_whole(table, table_of({name: rows[name] for name in names if name in rows}))
+    return left_out
+
+
+def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str]) -> dict[str, list[Area]]:
+    """What an earlier call has written of these names. Raises `BeyondcamError` where it was no such call.
+
+    The row of a photo is written before its mask: one that has both is done.
+    """
+    if set(folder.names().values()) - {source}:
+        raise BeyondcamError(
+            f"{folder.out} holds masks of another network, or made in another way; leave it out, or name "
+            "another folder",
+            parameter="resume",
+        )
+    rows = read_areas(table)
+    return {name: rows[name] for name in names if name in rows and folder.has(name)}
+
+
+def _predicted(
+    segmenter: Segmenter,
+    photo: Photo | LeftOut,
+    allowed: Collection[int] | None = None,
+    *,
+    tta: Tta | None = None,
+    tile: int | None = None,
+) -> Prediction | LeftOut:
+    """What `Segmenter.predict` says of a photo, or why nothing."""
     if isinstance(photo, LeftOut):
         return photo
     try:
-        return segmenter.label(photo, allowed).numpy()
+        return segmenter.predict(photo, allowed, tta=tta, tile=tile)
     except BeyondcamError as error:
         return LeftOut(str(error))
 
@@ -95,10 +153,10 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         whole = place.resolve()
         if not written_to.isdisjoint({whole, *whole.parents}):
             raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
-        found = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
-        if not found:
+        files = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
+        if not files:
             raise BeyondcamError(f"{place}: holds no image")
-        for path in found:
+        for path in files:
             file = path.resolve()
             if written_to.isdisjoint(file.parents):
                 short.setdefault(file, path.relative_to(place) if path != place else Path(path.name))

@@ -39,6 +39,7 @@ def train_segmenter(
     trained_on: Mapping[str, Any],
     out: Path,
     *,
+    weights: Mapping[str, float] | None = None,
     fabric: Fabric | None = None,
     log: Log = print,
 ) -> dict[str, str]:
@@ -60,6 +61,8 @@ def train_segmenter(
         what the labels are, in JSON's types; it is kept in `segment.json`.
     out
         the folder to write.
+    weights
+        id → weight of an image in the loss; 1 for the others.
     fabric
         Lightning's, which says on what devices and in how many processes; by default what there is.
     log
@@ -118,7 +121,7 @@ def train_segmenter(
     encoder = segmenter.network.get_submodule("encoder")
     trainer = Trainer(
         segmenter, _optimizer(segmenter, encoder, config),
-        Samples(images, segmenter.normalise, config.size, random_view(config), target),
+        Samples(images, segmenter.normalise, config.size, random_view(config), target, weights or {}),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
         label_loss, config, config.epochs, fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
@@ -171,13 +174,18 @@ def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
     """Cross entropy of logits (B, C + 1, S, S) and labels (B, S, S) without void pixels, for `Trainer.loss`.
 
-    None where all pixels are void, or some process has fewer than the two rows that batch norm needs.
+    The mean over the pixels of all rows, each weighted by its row's weight. None where all pixels are void,
+    or some process has fewer than the two rows that batch norm needs.
     """
-    x, y, _ = batch
-    pixels = total_of((y != VOID).sum(), fabric)
-    if not pixels or total_of(int(len(x) < 2), fabric):
+    x, y, _, weights = batch
+    if total_of(int(len(x) < 2), fabric):
         return None
-    return F.cross_entropy(model(x), y, ignore_index=VOID, reduction="sum") * (fabric.world_size / pixels)
+    rows = weights if weights is not None else y.new_ones(len(y))
+    pixels = total_of(((y != VOID).sum((1, 2)) * rows).sum(), fabric)
+    if not pixels:
+        return None
+    loss = F.cross_entropy(model(x), y, ignore_index=VOID, reduction="none").sum((1, 2))  # (B,)
+    return (loss * rows).sum() * (fabric.world_size / pixels)
 
 
 def cut_labels(labels: NDArray[np.uint8], view: View, size: tuple[int, int]) -> NDArray[np.int64]:

@@ -1,5 +1,5 @@
 from .catalogue import STUDIES, Study, register_study
-from .finding import Finding, Plot, Point, Table
+from .finding import Dots, Finding, Plot, Point, Table
 from .running import run_study
 from .workspace import FULL, QUICK, Budget, Setup, Workspace
 
@@ -8,6 +8,7 @@ __all__ = [
     "QUICK",
     "STUDIES",
     "Budget",
+    "Dots",
     "Finding",
     "Plot",
     "Point",

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
 from beyondcam.files import write_json, write_whole
 from beyondcam.metrics import Row
@@ -83,6 +85,46 @@ class Plot:
         return svg_of(figure, prefix)
 
 
+Estimate = tuple[float, Interval | None]
+"""A value and its 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A plot of values with their intervals, a line for each name.
+
+    Attributes
+    ----------
+    title : what stands above it.
+    x : what the values are.
+    series : name of a series → name of a line → value and interval; all have the same lines.
+
+    """
+
+    title: str
+    x: str
+    series: Mapping[str, Mapping[str, Estimate]]
+
+    def draw(self, axes: Axes) -> None:
+        """Draw on axes, the first line on top; the first series is filled."""
+        names = list(next(iter(self.series.values())))
+        for n, (label, values) in enumerate(self.series.items()):
+            y = np.arange(len(names))[::-1] + 0.15 * (len(self.series) - 1 - 2 * n)
+            x = [value for value, _ in values.values()]
+            low, high = zip(*(bounds or (value, value) for value, bounds in values.values()), strict=True)
+            axes.hlines(y, low, high, color=COLOURS[n], linewidth=1.2)
+            face = "white" if n else COLOURS[n]
+            axes.plot(x, y, "o", markersize=5, color=COLOURS[n], markerfacecolor=face, label=label)
+        axes.set_yticks(range(len(names)), names[::-1])
+
+    def svg(self, prefix: str) -> Markup:
+        """The plot as SVG; `prefix` makes its element ids unique on a page."""
+        figure, axes = frame(self.x, "")
+        self.draw(axes)
+        figure.legend(frameon=False, loc="outside upper right", ncols=len(self.series))
+        return svg_of(figure, prefix)
+
+
 @dataclass(frozen=True)
 class Finding:
     """The answer of a study.
@@ -96,7 +138,7 @@ class Finding:
 
     statement: str
     tables: Sequence[Table]
-    plots: Sequence[Plot] = field(default_factory=tuple)
+    plots: Sequence[Plot | Dots] = field(default_factory=tuple)
 
     def write(self, folder: Path, facts: Mapping[str, str]) -> Path:
         """Write `study.json`, `study.md` and `index.html`; return the path of the last."""

@@ -5,6 +5,7 @@ training that was killed goes on after its last whole epoch and ends with the by
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from beyondcam.devices import all_of, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import generator
-from beyondcam.progress import track
+from beyondcam.progress import duration, track
 from beyondcam.training.checkpoint import State, write_checkpoint
 from beyondcam.training.samples import Batch, Index, Samples, Settings
 
@@ -92,7 +93,8 @@ class Trainer:
             progress = Progress(**state["progress"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-        for epoch in range(len(progress.epochs), self.epochs):
+        started, begun = time.monotonic(), len(progress.epochs)
+        for epoch in range(begun, self.epochs):
             loss, left_out = self._train_epoch(model, optimizer, average, epoch)
             progress.left_out |= all_of(left_out, self.fabric)
             if loss is None:
@@ -101,7 +103,11 @@ class Trainer:
             if not all(weights.isfinite().all() for weights in self.network.parameters()):
                 raise BeyondcamError(f"lr: the weights are not finite after epoch {epoch + 1}; lower it")
             if self.fabric.is_global_zero:  # the others wait for it in the next batch
-                self._choose(candidate, progress, loss)
+                message = self._choose(candidate, progress, loss)
+                if rest := self.epochs - epoch - 1:
+                    pace = (time.monotonic() - started) / (epoch + 1 - begun)
+                    message += f", about {duration(pace * rest)} left"
+                self.log(message)
                 states = {name: part.state_dict() for name, part in parts.items()}
                 write_checkpoint(folder, {"key": key, "progress": vars(progress), **states})
         return progress
@@ -114,7 +120,8 @@ class Trainer:
         torch.manual_seed(int(generator(config.seed, "dropout", epoch, fabric.global_rank).integers(2**63)))
         total, taken = 0.0, 0
         left_out: dict[str, str] = {}
-        shown = track(self.samples.batches(batches), f"epoch {epoch + 1}/{self.epochs}", len(batches))
+        what, later = f"epoch {epoch + 1}/{self.epochs}", (self.epochs - epoch - 1) * len(batches)
+        shown = track(self.samples.batches(batches), what, len(batches), later)
         for step, batch in enumerate(shown, epoch * len(batches)):
             left_out |= batch.left_out
             rate = learning_rate(step, self.epochs * len(batches), config.warmup)
@@ -137,10 +144,10 @@ class Trainer:
             total, taken = total + value, taken + 1
         return total / taken if taken else None, left_out
 
-    def _choose(self, candidate: nn.Module, progress: Progress, loss: float) -> None:
-        """Add an epoch to the progress, and keep its weights if they are the best so far."""
+    def _choose(self, candidate: nn.Module, progress: Progress, loss: float) -> str:
+        """Add an epoch to the progress, and keep its weights if they are the best so far; in words."""
         facts: dict[str, Any] = {"epoch": len(progress.epochs) + 1, "loss": loss}
-        message = f"epoch {facts['epoch']}: loss {loss:.4f}"
+        message = f"epoch {facts['epoch']} of {self.epochs}: loss {loss:.4f}"
         ap = None
         if self.validate:
             ap, unread = self.validate(candidate)
@@ -152,7 +159,7 @@ class Trainer:
             weights = candidate.state_dict().items()
             progress.weights = {name: value.to("cpu", copy=True).contiguous() for name, value in weights}
         progress.epochs.append(facts)
-        self.log(message)
+        return message
 
 
 def learning_rate(step: int, steps: int, warmup: float) -> float:

@@ -1,6 +1,6 @@
 """Images as training sees them: a view of each, drawn by (seed, epoch, id), and batches in a fixed order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -42,6 +42,7 @@ class Batch(NamedTuple):
     x: Tensor  # float32 (B, 3, S, S), normalised, channels last, on the network's device; B may be 0
     y: Tensor  # (B, ...), the targets
     left_out: dict[str, str]  # id → reason
+    weights: Tensor | None = None  # (B,), of the rows in the loss; None where all count alike
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Samples(Dataset[tuple[str, Sample | LeftOut]]):
     size: int  # S
     draw: Draw
     target: Callable[[str, Photo, View], Tensor]  # of (id, photo, view); may raise `BeyondcamError`
+    weights: Mapping[str, float] = field(default_factory=dict)  # id → weight in the loss, 1 for the others
     readers: Executor = field(default_factory=lambda: ThreadPoolExecutor(min(8, max(2, spare_cores()))))
 
     def __getitem__(self, index: Index) -> tuple[str, Sample | LeftOut]:
@@ -81,7 +83,10 @@ class Samples(Dataset[tuple[str, Sample | LeftOut]]):
             return Batch(x, x.new_empty(0), read.left_out)
         inputs, targets = zip(*read.results.values(), strict=True)
         x = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
-        return Batch(x, torch.stack(targets).to(x.device), read.left_out)
+        weights = None
+        if self.weights:
+            weights = torch.tensor([self.weights.get(i, 1.0) for i in read.results], device=x.device)
+        return Batch(x, torch.stack(targets).to(x.device), read.left_out, weights)
 
 
 def random_view(config: Settings, perturb: Noise | Mask | None = None) -> Draw:

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md run, and give what they say."""
+"""The examples of docs/adding.md run, and give what they say."""
 
 import doctest
 import re
@@ -12,14 +12,14 @@ from beyondcam.maps import MAPS
 from beyondcam.metrics import METRICS
 from beyondcam.refinements import REFINEMENTS
 
-PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
+PAGE = Path(__file__).parent.parent / "docs" / "adding.md"
 
 
 def test_the_examples_run_and_give_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (MAPS, REFINEMENTS, SOURCES, MASKS):
         monkeypatch.setattr(registry, "kinds", dict(registry.kinds))
     monkeypatch.setitem(METRICS, "size", None)  # what the page adds is gone after the test
-    names: dict[str, object] = {"__name__": "contributing"}
+    names: dict[str, object] = {"__name__": "adding"}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     told: list[str] = []
     for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):

@@ -1,0 +1,45 @@
+"""`beyondcam evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beyondcam.cli.options import Classes, Split, classes_of_keys, end, names
+from beyondcam.cli.terminal import show
+from beyondcam.errors import BeyondcamError
+
+
+def evaluate_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="ID.png or ID.npy of each image.")],
+    data: Annotated[str, typer.Option(metavar="D", help="The data whose masks it is scored against.")],
+    split: Split = "val",
+    classes: Classes = None,
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="voc, irn, seam or per-image.")] = "voc",
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Background score of maps, not the protocol's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A JSON file for all figures.")] = None,
+) -> None:
+    """Anyone's masks or maps, scored by a named custom of the field."""
+    from dataclasses import asdict
+
+    from beyondcam.data import open_images
+    from beyondcam.data.masks import open_masks
+    from beyondcam.files import write_json
+    from beyondcam.metrics import PROTOCOLS, evaluate, number
+    from beyondcam.metrics.text import bounded
+
+    images = open_images(data, split, names(classes))
+    masks = open_masks(data, split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{data} has no masks to score against", parameter="data")
+    found = evaluate(folder, images.ids, masks, protocol, threshold=threshold, known=classes_of_keys(images))
+    for name, value in found.iou.items():
+        show(f"{name:>20} {number(value)}")
+    show(f"{'mIoU':>20} {bounded(found.miou, found.interval)}")
+    at = "" if found.threshold is None else f" at background score {found.threshold:g}"
+    show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; {found.images} images{at}")
+    if out is not None:
+        write_json(out, asdict(found))
+    end(found.left_out)

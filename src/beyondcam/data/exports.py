@@ -1,0 +1,104 @@
+"""Labels as annotation tools export them: Label Studio, CVAT, and Hugging Face's `metadata.jsonl`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from beyondcam.data.photo import SUFFIXES
+from beyondcam.data.rows import Labels, Row, checked
+from beyondcam.decode import decoding, read_json, read_json_lines, read_xml
+from beyondcam.errors import BeyondcamError
+
+SHAPES = ("tag", "box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
+"""What CVAT labels in an image: the image itself, or a part of it, which is then in the image."""
+
+
+def read_metadata(path: Path, known: Sequence[str]) -> Labels:
+    """The rows of a `metadata.jsonl`: `file_name` with `label`, `labels` or `objects`.
+
+    Classes that are numbered, as in the examples of Hugging Face's datasets, are called by their numbers.
+    Raises `BeyondcamError`.
+    """
+    rows = []
+    for line, entry in read_json_lines(path):
+        if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
+            raise BeyondcamError(f"{path}, line {line}: has no file_name")
+        found = [value for value in map(_named, (entry, entry.get("objects"))) if value is not None]
+        labels = found[0] if found else frozenset()
+        rows.append(Row(f"line {line}", entry["file_name"], labels, "" if found else "has no label"))
+    if not any(row.labels for row in rows):
+        raise BeyondcamError(f"{path}: has no label, labels or objects.categories")
+    return Labels(checked(path, rows, known), f"{path.name} of Hugging Face's imagefolder")
+
+
+def _named(entry: Any) -> frozenset[str] | None:
+    """The classes of an entry, under whatever name they stand; None where there are none."""
+    for key in ("labels", "label", "categories", "category"):
+        value = entry.get(key) if isinstance(entry, Mapping) else None
+        values = value if isinstance(value, list) else [value]
+        if all(isinstance(v, str | int) for v in values):
+            return frozenset(map(str, values))
+    return None
+
+
+def read_label_studio(path: Path, known: Sequence[str]) -> Labels:
+    """The rows of Label Studio's JSON: the choices of each task, and the labels of its regions.
+
+    A task that was skipped, or that annotators disagree on, has none. Raises `BeyondcamError`.
+    """
+    content = read_json(path, "an export of Label Studio")
+    with decoding(path, "an export of Label Studio"):
+        if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
+            raise ValueError("it is no list of tasks")
+        if any("annotations" not in task for task in content):
+            raise ValueError("its tasks have no annotations; export it as JSON, not as JSON-MIN")
+        rows = [_row_of_task(task) for task in content]
+    return Labels(checked(path, rows, known), f"{path.name}, choices of Label Studio")
+
+
+def _row_of_task(task: Mapping[str, Any]) -> Row:
+    done = [a for a in task["annotations"] if not a.get("was_cancelled")]
+    truth = [a for a in done if a.get("ground_truth")]
+    told = {frozenset(_choices(annotation["result"])) for annotation in truth or done}
+    problem = "" if len(told) == 1 else "its annotators differ" if told else "nobody has labelled it"
+    return Row(
+        f"task {task.get('id')}", _uploaded(task), min(told) if len(told) == 1 else frozenset(), problem
+    )
+
+
+def _choices(result: Any) -> Iterator[str]:
+    """The names in the regions of an annotation: of `choices`, `rectanglelabels` and the like."""
+    for region in result:
+        kind = region.get("type", "")
+        if kind == "choices" or kind.endswith("labels"):
+            yield from map(str, region["value"].get(kind, ()))
+
+
+def _uploaded(task: Mapping[str, Any]) -> str:
+    """The photo of a task, from where its data say it was loaded."""
+    values = [value for value in task.get("data", {}).values() if isinstance(value, str)]
+    for value in (*values, task.get("file_upload")):
+        if not isinstance(value, str):
+            continue
+        parts = urlsplit(value)
+        name = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+        if Path(name).suffix.lower() in SUFFIXES:
+            return name.lstrip("/")
+    raise ValueError(f"task {task.get('id')} names no photo")
+
+
+def read_cvat(path: Path, known: Sequence[str]) -> Labels:
+    """The rows of CVAT's XML for images, 1.1; one without a tag is unlabelled. Raises `BeyondcamError`."""
+    root = read_xml(path)
+    if root.tag != "annotations":
+        raise BeyondcamError(f"{path}: its root element is not annotations; export it as CVAT for images 1.1")
+    rows = []
+    for number, image in enumerate(root.iterfind("image"), 1):
+        name = image.get("name")
+        if not name:
+            raise BeyondcamError(f"{path}: image {number} has no name")
+        labels = frozenset(shape.get("label", "") for shape in image if shape.tag in SHAPES) - {""}
+        problem = "" if labels else "has no tag; give photos of none a tag, and name it by negatives"
+        rows.append(Row(f"image {image.get('id', number)}", name, labels, problem))
+    return Labels(checked(path, rows, known), f"{path.name}, tags of CVAT")

@@ -1,0 +1,55 @@
+"""The files of labels that lie beside photos: which there are, and how each is read."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from beyondcam.data.exports import read_cvat, read_label_studio, read_metadata
+from beyondcam.data.rows import Labels
+from beyondcam.data.source import SPLITS
+from beyondcam.data.table import read_labels
+from beyondcam.decode import beginning
+from beyondcam.errors import BeyondcamError
+
+READERS: Mapping[str, Callable[[Path, Sequence[str]], Labels]] = {
+    ".csv": read_labels, ".tsv": read_labels, ".jsonl": read_metadata, ".json": read_label_studio,
+    ".xml": read_cvat,
+}  # fmt: skip
+"""By the suffix of a file."""
+
+
+def label_files(root: Path) -> list[Path]:
+    """The files of labels of a folder: one in itself, or one in each of its folders of splits.
+
+    `labels.csv` is taken before any other. Raises `BeyondcamError` where there are several.
+    """
+    found = [file for file in [_label_file(root)] if file]
+    return found or [file for name in SPLITS if (root / name).is_dir() and (file := _label_file(root / name))]
+
+
+def _label_file(folder: Path) -> Path | None:
+    if (folder / "labels.csv").exists():
+        return folder / "labels.csv"
+    found = sorted(_files(folder))
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found[:3])
+        raise BeyondcamError(f"{folder}: {names} could hold the labels; say which, as in folder:{found[0]}")
+    return found[0] if found else None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files that could hold labels; a JSON file of Label Studio is a list, others' are none."""
+    for file in folder.iterdir() if folder.is_dir() else ():
+        suffix = file.suffix.lower()
+        listed = suffix != ".json" or beginning(file).startswith("[")
+        if suffix in READERS and listed and file.is_file() and not file.name.startswith("."):
+            yield file
+
+
+def read_label_file(path: Path, root: Path, known: Sequence[str]) -> Labels:
+    """The rows of a file that lies in `root` or in a folder of it, where its names begin."""
+    labels = READERS.get(path.suffix.lower(), read_labels)(path, known)
+    inside = path.parent.relative_to(root).as_posix()
+    if inside == ".":
+        return labels
+    rows = [row._replace(photo=f"{inside}/{row.photo}") for row in labels.rows]
+    return Labels(rows, labels.form)

@@ -1,0 +1,49 @@
+"""What somebody's path is, told by what lies there."""
+
+import re
+from pathlib import Path
+
+from beyondcam.data.labels import READERS, label_files
+from beyondcam.decode import beginning
+
+
+def kind_of(data: str) -> str:
+    """Data with its kind in front; what is no path stays as it is.
+
+    A folder with `JPEGImages` is VOC's. COCO's file lies in the folder or in `annotations`, or there is one
+    for each split. A file of labels, or a folder `images`, makes a `folder:`, all else an `imagefolder:`.
+    """
+    path = Path(data)
+    if path.is_file() and path.suffix.lower() in READERS:
+        return _coco(path, path.parent) if _is_coco(path) else f"folder:{data}"
+    if (path / "JPEGImages").is_dir():
+        return f"voc:{data}"
+    if (path / "labels.csv").exists():
+        return f"folder:{data}"
+    return _told_by_files(path) if data and path.is_dir() else data
+
+
+def _told_by_files(path: Path) -> str:
+    """A folder's data, by the files of labels in it, or without any by its folders."""
+    there = [file for folder in (path, path / "annotations") for file in sorted(folder.glob("*.json"))]
+    found = [file for file in there if not file.name.startswith("captions") and _is_coco(file)]
+    parts = [file for file in found if file.name.startswith("instances_train")]
+    if parts and (folders := sorted(path.glob("train*/"))):
+        folder, name = (name.replace("train", "{split}") for name in (folders[0].name, parts[0].name))
+        return f"coco:{path / folder}:{parts[0].with_name(name)}"
+    if len(found) == 1:
+        return _coco(found[0], path)
+    inside = path / "images"
+    if label_files(path) or (inside.is_dir() and not any(child.is_dir() for child in inside.iterdir())):
+        return f"folder:{path}"
+    return f"imagefolder:{inside if inside.is_dir() else path}"
+
+
+def _is_coco(file: Path) -> bool:
+    """Whether a file begins as COCO's do, whose parts come in any order."""
+    return bool(re.match(r'{\s*"(info|licenses|images|annotations|categories|type)"', beginning(file)))
+
+
+def _coco(file: Path, folder: Path) -> str:
+    photos = next((p for p in (folder / "images", folder.parent / "images") if p.is_dir()), folder)
+    return f"coco:{photos}:{file}"

@@ -1,0 +1,77 @@
+"""How many views a GPU takes in one pass: as many as make it faster and leave a third of its memory free."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+
+from beyondcam.classifier import Classifier
+from beyondcam.errors import BeyondcamError
+from beyondcam.files import read_json, write_json
+
+SMALLEST, LARGEST = 8, 512
+
+GAIN = 1.05
+"""A batch of twice the views is taken where so many times as many views a second pass."""
+
+_BATCHES: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, Annotated[int, Field(ge=1)]])
+
+
+def batch_for(
+    classifier: Classifier, autocast: AbstractContextManager[object], precision: str, out: Path
+) -> int:
+    """Views in a pass of a classifier: 8 on a CPU; on a GPU what is measured there, once for a folder.
+
+    `OUT/batch.json` keeps it, so that a restart on a GPU of this name makes the same batches.
+    """
+    device = classifier.mean.device
+    if device.type != "cuda":
+        return SMALLEST
+    path, name = out / "batch.json", f"{torch.cuda.get_device_name(device)}, {precision}"
+    try:
+        batches = _BATCHES.validate_python(read_json(path, "beyondcam map")) if path.exists() else {}
+    except ValidationError:
+        raise BeyondcamError(f"{path}: holds no batches; delete it, and run `beyondcam map` again") from None
+    if name not in batches:
+        batches[name] = grown(lambda n: _views_a_second(classifier, autocast, n), lambda: _has_room(device))
+        write_json(path, batches)
+    return batches[name]
+
+
+def grown(views_a_second: Callable[[int], float], has_room: Callable[[], bool]) -> int:
+    """The batch, doubled from the smallest while there is room and it makes the views pass faster."""
+    batch, speed = SMALLEST, views_a_second(SMALLEST)
+    while batch < LARGEST and has_room():
+        try:
+            doubled = views_a_second(2 * batch)
+        except torch.cuda.OutOfMemoryError:
+            break
+        if doubled < GAIN * speed:
+            break
+        batch, speed = 2 * batch, doubled
+    return batch
+
+
+def _views_a_second(classifier: Classifier, autocast: AbstractContextManager[object], batch: int) -> float:
+    """Of forward and backward passes over noise, the first of which is not counted."""
+    device, size = classifier.mean.device, classifier.size
+    x = torch.rand(batch, 3, size, size, device=device, requires_grad=True)
+    for passes in (1, 3):
+        torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        for _ in range(passes):
+            with autocast:
+                scores = classifier(x).scores
+            torch.autograd.grad(scores.sum(), x)
+        torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - start
+    return batch * passes / seconds
+
+
+def _has_room(device: torch.device) -> bool:
+    """Whether twice the memory used so far is less than two thirds of all."""
+    return 3 * torch.cuda.max_memory_allocated(device) < torch.cuda.get_device_properties(device).total_memory

@@ -1,0 +1,222 @@
+"""Labels in files as annotation tools write them, and what a path is taken for."""
+
+import json
+from pathlib import Path
+
+import pytest
+from builders import make_coco, present
+from PIL import Image
+
+from beyondcam.data import open_images, recognised
+from conftest import complaint
+
+
+def photos(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3)).save(folder / name)
+    return folder
+
+
+def labels_of(data: str, split: str = "all") -> dict[str, set[str]]:
+    images = open_images(data, split)
+    return {i: present(images, i) for i in images.ids if i in images.labels}
+
+
+def task(number: int, image: str, *results: object, **changes: object) -> dict[str, object]:
+    """A task of Label Studio's JSON with an annotation for each result, as version 1.13 writes it."""
+    annotations = [
+        {
+            "id": 10 * number + n, "completed_by": 1, "was_cancelled": False, "ground_truth": False,
+            "created_at": "2024-05-02T08:14:09.216373Z", "updated_at": "2024-05-02T08:14:09.216401Z",
+            "draft_created_at": None, "lead_time": 4.217, "prediction": {}, "result_count": 1,
+            "unique_id": "3a6b1a3e-5d0c-4f2b-8f43-6a9b7b9b7f7f", "import_id": None, "last_action": None,
+            "task": number, "project": 1, "updated_by": 1, "parent_prediction": None,
+            "parent_annotation": None, "last_created_by": None, "result": result, **changes,
+        }
+        for n, result in enumerate(results)
+    ]  # fmt: skip
+    return {
+        "id": number, "annotations": annotations, "file_upload": image.rpartition("/")[2], "drafts": [],
+        "predictions": [], "data": {"image": image}, "meta": {}, "created_at": "2024-05-02T08:13:40.131Z",
+        "updated_at": "2024-05-02T08:14:09.240Z", "inner_id": number, "total_annotations": len(annotations),
+        "cancelled_annotations": 0, "total_predictions": 0, "comment_count": 0, "project": 1,
+        "unresolved_comment_count": 0, "last_comment_updated_at": None, "updated_by": 1,
+        "comment_authors": [],
+    }  # fmt: skip
+
+
+def choice(*names: str) -> list[object]:
+    return [
+        {"value": {"choices": [*names]}, "id": "qVvJ3uJYr_", "from_name": "choice", "to_name": "image",
+         "type": "choices", "origin": "manual"}
+    ]  # fmt: skip
+
+
+BOX = [
+    {"original_width": 4, "original_height": 3, "image_rotation": 0, "id": "Dx_aB2", "from_name": "label",
+     "value": {"x": 0.0, "y": 0.0, "width": 50.0, "height": 50.0, "rotation": 0, "rectanglelabels": ["cow"]},
+     "to_name": "image", "type": "rectanglelabels", "origin": "manual"}
+]  # fmt: skip
+TASKS = [
+    task(1, "/data/upload/1/f9a5f6b4-garden_1.jpg", choice("cat")),
+    task(2, "/data/upload/1/0b1c2d3e-b.jpg", choice("cat", "dog")),
+    task(3, "/data/local-files/?d=shots%2Fmy%20c.jpg", []),
+    task(4, "https://host.example/bucket/d.jpg?X-Amz-Expires=3600", choice("dog"), was_cancelled=True),
+    task(5, "s3://bucket/deep/e.jpg", choice("cat"), choice("dog")),
+    task(6, "/data/upload/1/00ff00ff-f.jpg", BOX),
+]
+
+
+def test_label_studio_export_is_read(tmp_path: Path) -> None:
+    root = photos(tmp_path, "garden_1.jpg", "b.jpg", "shots/my c.jpg", "d.jpg", "e.jpg", "f.jpg", "new.jpg")
+    file = root / "project-1-at-2024-05-02-08-20-3d2c1b0a.json"
+    file.write_text(json.dumps(TASKS))
+    assert recognised(str(root)) == f"folder:{root}"
+    wanted = {"garden_1": {"cat"}, "b": {"cat", "dog"}, "shots/my c": set(), "f": {"cow"}}
+    for data in (str(root), str(file), f"folder:{file}"):
+        assert labels_of(data) == wanted
+    images = open_images(str(root), "all")
+    assert images.form.endswith("choices of Label Studio")
+    assert "differ" in images.unlabelled["e"]
+    assert "nobody" in images.unlabelled["d"]
+    assert "labels.csv" in images.unlabelled["new"]
+    TASKS[4]["annotations"][1]["ground_truth"] = True  # type: ignore[index]
+    file.write_text(json.dumps(TASKS))
+    assert labels_of(str(root)) == wanted | {"e": {"dog"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([{"image": "/data/upload/1/f9a5f6b4-a.jpg", "id": 1, "choice": "cat"}], ["JSON-MIN"]),
+        ([task(1, "no photo", choice("cat"))], ["task 1"]),
+        ([1], ["no list of tasks"]),
+        ([task(1, "a.jpg", [{"type": "choices"}])], ["Label Studio"]),
+    ],
+)
+def test_label_studio_export_that_is_none_is_one_line(
+    tmp_path: Path, content: object, words: list[str]
+) -> None:
+    photos(tmp_path, "a.jpg")
+    (tmp_path / "export.json").write_text(json.dumps(content))
+    complaint(lambda: open_images(f"folder:{tmp_path}", "all"), "export.json", *words)
+
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta>
+    <task>
+      <id>7</id>
+      <name>garden</name>
+      <size>4</size>
+      <mode>annotation</mode>
+      <labels>
+        <label>
+          <name>cat</name>
+          <color>#fa3253</color>
+          <type>tag</type>
+          <attributes>
+          </attributes>
+        </label>
+      </labels>
+    </task>
+    <dumped>2024-05-02 08:20:11.000000+00:00</dumped>
+  </meta>
+  <image id="0" name="Train/a.jpg" subset="Train" task_id="7" width="4" height="3">
+    <tag label="cat" source="manual">
+      <attribute name="age">old</attribute>
+    </tag>
+    <tag label="größe" source="manual">
+    </tag>
+  </image>
+  <image id="1" name="b.jpg" width="4" height="3">
+    <box label="dog" source="manual" occluded="0" xtl="0.0" ytl="0.0" xbr="2.0" ybr="2.0" z_order="0">
+    </box>
+  </image>
+  <image id="2" name="c.jpg" width="4" height="3">
+  </image>
+  <image id="3" name="d.jpg" width="4" height="3">
+    <tag label="clean" source="manual">
+    </tag>
+  </image>
+</annotations>
+"""
+
+
+def test_cvat_export_is_read(tmp_path: Path) -> None:
+    photos(tmp_path, "images/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg")
+    (tmp_path / "annotations.xml").write_text(CVAT, encoding="utf-8")
+    labels = {"a": {"cat", "größe"}, "b": {"dog"}, "d": {"clean"}}
+    assert labels_of(str(tmp_path)) == labels
+    assert labels_of(f"folder:{tmp_path}:clean") == labels | {"d": set()}
+    images = open_images(str(tmp_path), "all")
+    assert images.form == "photos in images/, annotations.xml, tags of CVAT"
+    assert "no tag" in images.unlabelled["c"]
+    (tmp_path / "annotations.xml").write_text("<annotation/>")
+    complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "labels"),
+    [
+        (
+            ['{"file_name": "1.png", "label": "cat"}', '{"file_name": "2.png", "label": "dog"}'],
+            ["cat", "dog"],
+        ),
+        (['{"file_name": "1.png", "labels": ["cat"]}', '{"file_name": "2.png", "labels": []}'], ["cat"]),
+        (
+            [
+                '{"file_name": "1.png", "objects": {"bbox": [[302.0, 109.0, 73.0, 5]], "categories": [0]}}',
+                '{"file_name": "2.png", "objects": {"bbox": [[810, 100, 57, 2], [1, 2, 3, 4]], "categories": '
+                "[1, 2]}}",
+            ],
+            ["0", "1 2"],
+        ),
+    ],
+)
+def test_metadata_of_hugging_face_is_read(tmp_path: Path, lines: list[str], labels: list[str]) -> None:
+    photos(tmp_path, "train/1.png", "train/2.png", "test/1.png")
+    for split in ("train", "test"):
+        (tmp_path / split / "metadata.jsonl").write_text("\n".join(lines[: 2 if split == "train" else 1]))
+    every = [set(text.split()) for text in labels] + [set()]
+    train = {"train/1": every[0], "train/2": every[1]}
+    assert labels_of(str(tmp_path), "train") == train
+    assert labels_of(str(tmp_path), "test") == {"test/1": every[0]}
+    assert labels_of(str(tmp_path)) == train | {"test/1": every[0]}
+    complaint(lambda: open_images(str(tmp_path), "val"), "test, train and all")
+    (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "1.png", "text": "a cat"}')
+    complaint(lambda: open_images(str(tmp_path), "all"), "metadata.jsonl", "objects.categories")
+
+
+def test_table_of_each_split_is_read(tmp_path: Path) -> None:
+    """As Roboflow exports several classes an image."""
+    photos(tmp_path, "train/a_jpg.rf.1f.jpg", "valid/b_jpg.rf.2e.jpg")
+    for split, row in (("train", "a_jpg.rf.1f.jpg, 1, 0"), ("valid", "b_jpg.rf.2e.jpg, 1, 1")):
+        (tmp_path / split / "_classes.csv").write_text(f"filename, cat, dog\n{row}\n")
+    assert labels_of(str(tmp_path), "val") == {"valid/b_jpg.rf.2e": {"cat", "dog"}}
+    assert labels_of(str(tmp_path), "train") == {"train/a_jpg.rf.1f": {"cat"}}
+
+
+def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
+    made = make_coco(tmp_path / "one")
+    assert recognised(str(tmp_path / "one")) == made
+    assert recognised(str(tmp_path / "one" / "instances.json")) == made
+    photos(tmp_path / "flat", "a.jpg")
+    (tmp_path / "flat" / "_annotations.coco.json").write_text('{"info": {}, "images": []}')
+    assert recognised(str(tmp_path / "flat")).startswith(f"coco:{tmp_path / 'flat'}:")
+    official = photos(tmp_path / "coco", "train2017/a.jpg", "val2017/b.jpg")
+    (official / "annotations").mkdir()
+    for name in ("instances_train2017", "instances_val2017", "captions_train2017"):
+        (official / "annotations" / f"{name}.json").write_text('{"images": []}')
+    places = f"{official}/{{split}}2017", f"{official}/annotations/instances_{{split}}2017.json"
+    assert recognised(str(official)) == ":".join(("coco", *places))
+
+
+def test_two_files_that_could_hold_the_labels_are_named(tmp_path: Path) -> None:
+    photos(tmp_path, "a.png", "masks/a.png")
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.csv").write_text("image,labels\na,cat\n")
+    complaint(lambda: open_images(str(tmp_path), "all"), "first.csv and second.csv", "folder:")
+    assert labels_of(f"folder:{tmp_path / 'second.csv'}") == {"a": {"cat"}}
