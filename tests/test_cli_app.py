@@ -127,11 +127,11 @@ def test_options_of_settings_reach_them(monkeypatch: pytest.MonkeyPatch) -> None
         beyondcam.classifier, "train_run", lambda config, *_: given.append(config) or {"p1": "no label"}
     )
     words = ["train", "--data", "folder:x", "--out", "run", "--classes", "a, b", "--head-lr", "3",
-             "--no-flip", "--output-stride", "16", "--perturb", "noise",
+             "--no-flip", "--output-stride", "16", "--perturb", "noise", "--negatives", "ok",
              "--crop-scale", "0.5", "0.75"]  # fmt: skip
     assert app.make_app(words)(words, standalone_mode=False) == 1
     (config,) = given
-    assert config.data == "folder:x"
+    assert config.data == "folder:x:ok"
     assert config.classes == ("a", "b")
     assert config.head_lr == 3
     assert config.flip is False
