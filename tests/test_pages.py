@@ -121,3 +121,5 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing_from_elsewhere(
             r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?:[^\">\s]+)", page.read_text()
         )
         assert not loaded, page.name
+    assert "data:image/jpeg" in (tmp_path / "tour.html").read_text()
+    assert "+0.096\u00a0[+0.077,\u00a0+0.116]" in (tmp_path / "results.html").read_text()
