@@ -6,7 +6,8 @@
 Some photos of the split that is trained on get their true masks, as if somebody had corrected the seeds; the
 others keep their seeds. Networks of one schedule are trained on 0, 5, 10, 20 and 40 such masks: of the photos
 with the lowest confidence, and of photos drawn at random, several times. Each training has its own seed.
-Maps what is missing, and writes the section NAME of docs/corrections.md. It can be stopped and resumed.
+Maps what is missing, and writes the section corrections-NAME of
+docs/results/corrections.md. It can be stopped and resumed.
 """
 
 import argparse
@@ -74,8 +75,9 @@ def main() -> None:
             curves[order, count] = np.mean(mious, 0)
     words = " ".join(sys.argv[1:]).replace(data, shown(data))
     write_section(
-        asked.name, f"Corrected masks: {asked.name}", f"python benchmarks/corrections.py {words}",
-        body(curves, len(images.ids), len(evaluation.images.ids), asked.trainings), page="corrections",
+        f"corrections-{asked.name}", f"Corrected masks: {asked.name}",
+        f"python benchmarks/corrections.py {words}",
+        body(curves, len(images.ids), len(evaluation.images.ids), asked.trainings),
     )  # fmt: skip
 
 

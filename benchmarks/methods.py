@@ -36,8 +36,8 @@ def main() -> None:
         axes.set_xlim(0)
         axes.grid(axis="x", color="#e4e4e4", linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels[:-1]:
-        axes.get_legend().remove()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
     with rc_context({"svg.hashsalt": "beyondcam", "svg.fonttype": "none"}):
         figure.savefig(DOCS / "methods.svg", metadata={"Date": None})
     for name, study in studies.items():

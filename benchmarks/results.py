@@ -15,7 +15,7 @@ from beyondcam.metrics.text import signed
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
-    "corrections": """# What corrected masks are worth
+    "results/corrections": """# What corrected masks are worth
 
 `beyondcam segment` trains on the masks that somebody accepted or corrected as they are, and on seeds of the
 other photos. Here true masks stand for corrected ones. They are given to the photos whose seeds are the least

@@ -13,9 +13,13 @@ import gpu
 import results
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
+from beyondcam.segment import labels_of_seeds
+from corrections import body as curve
+from corrections import corrected
 from kill import differences, files_of
 from segment import over_seeds
 from size import Measured, best_of_each, constant, of_class
+from small import SEED, TRUTH, SmallRun, winners
 from timing import MIN_PAIRS, Ratio, ratio
 
 
@@ -202,3 +206,24 @@ def test_what_differs_from_an_undisturbed_run_is_named(tmp_path: Path) -> None:
         "evidence/photos/* differs",
         "evidence/q.png is missing",
     ]
+
+
+def test_corrected_masks_take_the_place_of_the_seeds_of_the_photos_chosen(small: SmallRun) -> None:
+    small.put("cam", winners(SEED))
+    seeds = labels_of_seeds(small.run, small.images(), "cam", "0.2")
+    assert corrected(seeds, small.masks(), []) is seeds
+    source = corrected(seeds, small.masks(), ["b"])
+    assert (source.labels("b") == TRUTH).all()
+    assert (source.labels("a") == seeds.labels("a")).all()
+    assert not (source.labels("a") == TRUTH).all()
+    assert (source.facts.supervision, source.reviewed) == ("labels + 1 masks", {"b"})
+    assert source.name != corrected(seeds, small.masks(), ["c"]).name
+
+
+def test_the_curve_of_corrections_compares_both_orders_at_each_number() -> None:
+    samples = np.linspace(0.4, 0.5, 1001)
+    curves = {("worst first", 0): samples, ("worst first", 5): samples + 0.2, ("at random", 5): samples}
+    *_, start, five = curve(curves, 20, 10, 3).splitlines()
+    assert start.startswith("| 0 | 0.400 [")
+    assert five.startswith("| 5 | 0.600 [")
+    assert five.endswith("| +0.200 [+0.200, +0.200] |")

@@ -4,12 +4,14 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from shelves import shelf_of
 
+from beyondcam.cli.exchange import FormatName
 from beyondcam.data import LabelledImages, read_mask
 from beyondcam.evidence import Shelf, Threshold, find_shelf
 from beyondcam.exchange import export_masks, import_masks
@@ -162,6 +164,10 @@ def test_a_file_that_is_none_is_named_in_one_line(
     complaint(lambda: import_masks(images, reviews, form, file, "eva"), str(file), named)
 
 
+def test_the_command_line_names_the_formats_there_are() -> None:
+    assert set(get_args(FormatName)) == set(FORMATS)
+
+
 def test_a_folder_that_is_not_empty_is_not_written_to(
     parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
 ) -> None:
@@ -197,7 +203,7 @@ def test_the_commands_take_masks_out_and_in_and_seed_keeps_them(
     assert "1 corrected masks in" in said("import-masks", run, path, "--from", "coco", "--who", "eva")
     seed = ("seed", run, "--split", "all", "--recipe", "cam", "--out", tmp_path / "seeds")
     for _ in range(2):
-        assert "1 of these are a human's, not the recipe's: 1 corrected" in said(*seed)
+        assert "1 masks are a human's, not of cam: 1 corrected" in said(*seed)
         expected = np.zeros((48, 48), np.uint8)
         expected[:, 10:15] = 2
         assert (read_mask(tmp_path / "seeds/masks/p02.png").numpy() == expected).all()

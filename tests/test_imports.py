@@ -22,9 +22,9 @@ FLOORS = (
     "maps",
     "recipes windows",
     "evidence library",
-    "forecast metrics plotting seeds",
+    "metrics plotting seeds",
     "segmentation report review_page",
-    "exchange segment studies",
+    "exchange forecast segment studies",
     "demo job",
     "cli",
 )

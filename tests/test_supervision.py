@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from beyondcam.classifier import TrainConfig
+from beyondcam.metrics.rows import ChosenOn
 from beyondcam.metrics.supervision import PHOTOS_AND_DIGITS, TUNED_ON, pretraining_of, supervision_of
 from beyondcam.metrics.table import print_supervision
 from beyondcam.recipes import Cookbook
@@ -14,7 +15,7 @@ from small import REFERENCE, SEED, SmallRun, winners
 
 
 def ledger(recipe: str, rule: str):
-    return supervision_of("ImageNet", Cookbook().recipe(recipe).model_dump(mode="json"), rule, "none")
+    return supervision_of("ImageNet", Cookbook().recipe(recipe).model_dump(mode="json"), rule)
 
 
 def test_best_has_crops_for_views_and_constants_from_three_sorts_of_data() -> None:
@@ -41,9 +42,16 @@ def test_views_and_crfs_are_found_at_any_depth() -> None:
 
 
 def test_of_what_other_programs_made_nothing_is_claimed() -> None:
-    found = supervision_of(None, "mine, read from .npy files", "oracle", "those scored")
+    found = supervision_of(None, "mine, read from .npy files", "oracle")
     assert (found.views, found.crf, found.tuned_on) == (None, None, None)
     assert str(found).startswith("pretrained on unknown; masks for τ: those scored; views: unknown")
+
+
+def test_masks_of_another_split_are_counted_or_named() -> None:
+    recipe = Cookbook().recipe("cam").model_dump(mode="json")
+    for chosen_on, expected in ((ChosenOn(split="train", images=("a", "b")), "2 of train"),
+                                (ChosenOn(split="train"), "train")):  # fmt: skip
+        assert supervision_of(None, recipe, "few", str(chosen_on)).threshold == expected
 
 
 def test_every_entry_is_a_refinement_or_a_rule() -> None:

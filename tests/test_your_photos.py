@@ -18,7 +18,7 @@ QUICK = {
     "masks": "--backbone convnet --no-pretrained --size 32 --epochs 2 --batch 4",
     "segment": "--architecture unet --encoder test_efficientnet --no-pretrained --size 32 --epochs 1",
 }
-WAY = ["masks", "review", "masks", "segment", "predict"]
+WAY = ["masks", "review", "export", "import-masks", "masks", "segment", "predict"]
 
 
 def commands() -> list[list[str]]:
@@ -36,7 +36,7 @@ def photo(path: Path, channel: int, rng: np.random.Generator) -> None:
 def test_the_page_leads_from_photos_to_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`review` waits for a person: one accepts a mask here, and corrects another."""
+    """`review` waits for a person, who accepts a mask here, corrects one, and rejects another."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for name, channel in (("crack", 0), ("hole", 2)):
@@ -53,6 +53,7 @@ def test_the_page_leads_from_photos_to_predictions(
             accepted = read_mask(Path("masks/masks/crack/1.png")).numpy()
             reviews.decide("crack/1", "accepted", "me", mask=accepted)
             reviews.decide("hole/1", "corrected", "me", mask=mine)
+            reviews.decide("hole/2", "rejected", "me")
             continue
         whole = [*words, *QUICK.get(words[0], "").split()]
         assert (make_app(whole)(whole, standalone_mode=False) or 0) == 0
@@ -61,7 +62,7 @@ def test_the_page_leads_from_photos_to_predictions(
             assert "few photos: crack (8), hole (8)" in said or "is taken" in said
             assert "masks; open " in said
     assert (read_mask(Path("masks/masks/hole/1.png")).numpy() == mine).all()
-    assert "labels + 2 masks" in Path("masks/run/segment/mine/segment.json").read_text()
+    assert "labels + 3 masks" in Path("masks/run/segment/mine/segment.json").read_text()
     assert load_segmenter(Path("masks/run/segment/mine")).classes == ("crack", "hole")
     assert read_segments(Path("masks/run")) == []  # there is nothing to score by
     table = Path("predicted/predictions.csv").read_text()

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
-from beyondcam.classifier import Classifier, TrainConfig
+from beyondcam.classifier import Classifier, Network, TrainConfig
 from beyondcam.classifier.load import build_as
 from beyondcam.classifier.training import HELD_OUT
 from beyondcam.data import LabelledImages, Photo, evenly
@@ -15,6 +17,7 @@ from beyondcam.devices import to_device
 from beyondcam.evidence import SAMPLE, WITNESSES
 from beyondcam.outcome import attempt
 from beyondcam.recipes import Cookbook, Item, Recipe, map_items
+from beyondcam.segmentation import SegmentConfig, build_segmenter
 
 ROWS = 4
 """Of the batch whose step is timed."""
@@ -37,7 +40,7 @@ def seconds_of_masks(
     epochs = config.epochs_for(kept)
     seconds = 0.0
     if train:
-        row = _second(lambda: _step(classifier)) / ROWS
+        row = _second(partial(_step, classifier, lambda out: out.scores)) / ROWS
         seconds += epochs * row * (kept + (labelled - kept) / 3)  # no backward pass for those held out
     item = Item("forecast", photo, (0,))
     for names, count in ((recipes, len(images.ids)), (WITNESSES, min(SAMPLE, len(images.ids)))):
@@ -46,18 +49,26 @@ def seconds_of_masks(
     return seconds
 
 
+def seconds_of_network(config: SegmentConfig, images: LabelledImages, fabric: Fabric) -> float:
+    """About how long it takes to train a segmentation network on all images, and to predict them, seconds."""
+    segmenter = build_segmenter(config.architecture, config.encoder, images.classes, config.size)
+    row = _second(partial(_step, to_device(segmenter, fabric), lambda out: out)) / ROWS
+    sides = 2 if config.flip else 1
+    return row * len(images.ids) * (config.epochs + sides / 3)  # a prediction makes no backward pass
+
+
 def _map(classifier: Classifier, item: Item, recipes: Mapping[str, Recipe]) -> None:
     """The maps of one photo, refined."""
     list(map_items(classifier, [item], recipes))
 
 
-def _step(classifier: Classifier) -> None:
-    """A step of training, but for the optimizer's part."""
-    x = torch.rand(ROWS, 3, classifier.size, classifier.size, device=classifier.mean.device)
-    classifier.train()
-    classifier(x).scores.sum().backward()
-    classifier.zero_grad()
-    classifier.eval()
+def _step(network: Network, scores: Callable[[Any], Tensor]) -> None:
+    """A step of training, but for the optimizer's part; `scores` takes them from what the network gives."""
+    x = torch.rand(ROWS, 3, network.size, network.size, device=network.mean.device)
+    network.train()
+    scores(network(x)).sum().backward()
+    network.zero_grad()
+    network.eval()
 
 
 def _second(work: Callable[[], object]) -> float:

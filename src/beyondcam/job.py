@@ -10,7 +10,7 @@ from beyondcam.data import LabelledImages, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
-from beyondcam.forecast import seconds_of_masks
+from beyondcam.forecast import seconds_of_masks, seconds_of_network
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.progress import duration
 from beyondcam.recipes import Cookbook
@@ -47,6 +47,8 @@ def make_masks(
     log(images.taken_for(config.data))
     names, trained = RECIPES if best else RECIPES[:1], _is_trained(run, images)
     seconds = seconds_of_masks(config, images, names, fabric, train=not trained)
+    if network:
+        seconds += seconds_of_network(network, images, fabric)
     log(f"about {duration(seconds)} for {len(images.ids)} photos on this machine, less what is done already")
     if trained:
         log(f"{run}: has a classifier of these photos, which is taken; delete it to train anew")

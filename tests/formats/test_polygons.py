@@ -23,9 +23,19 @@ def blobs(seed: int, size: tuple[int, int] = (40, 60)) -> np.ndarray:
 
 
 def filled(mask: np.ndarray) -> np.ndarray:
-    return sum(
-        (fill(polygon, mask.shape).astype(int) for polygon in polygons_of(mask)), np.zeros(mask.shape, int)
-    )
+    return sum((inside(polygon, mask.shape) for polygon in polygons_of(mask)), np.zeros(mask.shape, int))
+
+
+def inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(size, np.uint8)
+    fill(mask, points, 1)
+    return mask.astype(int)
+
+
+@pytest.mark.parametrize("shift", [(-100, 0), (100, 0), (0, -100), (0, 100), (0.2, 0.2)])
+def test_a_polygon_beside_the_photo_paints_nothing(shift: tuple[float, float]) -> None:
+    square = np.array([[10, 10], [10, 10.2], [10.2, 10.2]]) + shift
+    assert not inside(square, (20, 20)).any()
 
 
 def test_a_pixel_is_a_square_and_what_is_straight_has_no_corner() -> None:
@@ -62,7 +72,7 @@ def test_pycocotools_fills_the_same_but_for_edges(seed: int) -> None:
 def test_a_slanted_polygon_is_filled_as_scikit_image_does_it(seed: int) -> None:
     points = np.random.default_rng(seed).uniform(-20, 80, (9, 2))
     theirs = polygon2mask((50, 60), points[:, ::-1] - 0.5)
-    assert (fill(points, (50, 60)) == theirs).all()
+    assert (inside(points, (50, 60)) == theirs).all()
 
 
 @pytest.mark.parametrize(
@@ -71,4 +81,4 @@ def test_a_slanted_polygon_is_filled_as_scikit_image_does_it(seed: int) -> None:
 )  # fmt: skip
 def test_what_is_no_polygon_is_refused(points: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="polygon"):
-        fill(np.array(points, float), (1000, 1000))
+        fill(np.zeros((1000, 1000), np.uint8), np.array(points, float), 1)

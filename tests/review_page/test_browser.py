@@ -25,7 +25,7 @@ from conftest import complaint
 from small import SmallRun
 
 Page = Any
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")

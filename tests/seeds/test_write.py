@@ -68,14 +68,21 @@ def test_what_a_human_accepted_or_corrected_is_written_in_place_of_a_seed(discs:
     reviews.decide("p00", "corrected", "Bo", mask=mask)  # of which there is no evidence
     reviews.decide("p01", "accepted", "Bo", mask=mask.T.copy())
     reviews.decide("p05", "rejected", "Bo")
+    said: list[str] = []
     told = write_seeds(
-        images, shelf, 0.3, tmp_path / "seeds", second=(shelf, Threshold(0.3)), reviews=reviews
+        images,
+        shelf,
+        0.3,
+        tmp_path / "seeds",
+        second=(shelf, Threshold(0.3)),
+        reviews=reviews,
+        log=said.append,
     )
     masks = tmp_path / "seeds" / "masks"
     assert (np.array(Image.open(masks / "p00.png")) == mask).all()
     assert (np.array(Image.open(masks / "p01.png")) == mask.T).all()
     assert (np.array(Image.open(masks / "p05.png")) == 1).all()
-    assert told.reviewed == {"p00": "corrected", "p01": "accepted"}
+    assert said == [f"2 masks are a human's, not of own: 1 accepted, 1 corrected ({reviews.folder})"]
     assert told.worst == ["p05"]  # the trust in a human's is not asked about
     assert told.areas == {"blue": 1.0, "red": 0.25}
     with Image.open(masks / "p00.png") as picture:

@@ -60,6 +60,10 @@ def review_command(
     _say(desk, "the classifier is" if second is None else f"{second[0].name} and the classifier are")
     for image_id, reason in outcome.left_out.items():
         log(f"left out: {image_id}: {reason}")
+    if not desk.order:
+        raise BeyondcamError(
+            f"{shelf.folder}: has evidence of none of these photos; `beyondcam map` makes it"
+        )
     server, listener, address = open_server(desk, port)
     show(address)
     server.run(sockets=[listener])

@@ -1,6 +1,5 @@
 """`beyondcam seed`."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -81,9 +80,6 @@ def seed_command(
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
     write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
-    if states := Counter(written.reviewed.values()):
-        by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        log(f"{states.total()} of these are a human's, not the recipe's: {by_state} ({reviews.folder})")
     if not written.shown:
         log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
     if written.right is not None:

@@ -56,26 +56,29 @@ def _painted(image: ET.Element, book: Book) -> NDArray[np.uint8] | None:
         return None
     mask = book.canvas(image.attrib["name"], (int(image.attrib["height"]), int(image.attrib["width"])))
     for shape in sorted(shapes, key=lambda shape: int(shape.get("z_order", "0"))):
-        mask[_inside(shape, mask.shape)] = book.label(shape.attrib["label"])
+        _paint(mask, shape, book.label(shape.attrib["label"]))
     return mask
 
 
-def _inside(shape: ET.Element, size: tuple[int, ...]) -> NDArray[np.bool_]:
+def _paint(mask: NDArray[np.uint8], shape: ET.Element, label: int) -> None:
     if shape.tag == "polygon":
         points = [pair.split(",") for pair in shape.attrib["points"].split(";")]
-        return fill(np.array(points, np.float64), (size[0], size[1]))
+        fill(mask, np.array(points, np.float64), label)
+        return
     if shape.tag != "mask":
         raise ValueError(f"a {shape.tag} is neither a mask nor a polygon")
     left, top, width, height = (int(shape.attrib[key]) for key in ("left", "top", "width", "height"))
-    if min(left, top, width - 1, height - 1) < 0 or left + width > size[1] or top + height > size[0]:
+    if (
+        min(left, top, width - 1, height - 1) < 0
+        or left + width > mask.shape[1]
+        or top + height > mask.shape[0]
+    ):
         raise ValueError("the box of a mask leaves the photo")
     runs = np.array(shape.attrib["rle"].split(","), np.int64)
     if runs.min() < 0 or runs.max() > width * height or runs.sum() != width * height:
         raise ValueError(f"the runs of a mask are not of {width}×{height} pixels")
-    inside = np.zeros(size, np.bool_)
-    box = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    inside[top : top + height, left : left + width] = box
-    return inside
+    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
+    mask[top : top + height, left : left + width][inside] = label
 
 
 def _runs(mask: NDArray[np.bool_]) -> dict[str, str]:

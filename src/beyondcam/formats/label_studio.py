@@ -1,5 +1,6 @@
 """Label Studio's JSON: `tasks.json`, with masks as its brush leaves them, and `config.xml`, its labels."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from beyondcam.decode import read_json
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import write_json, write_whole
+from beyondcam.files import write_whole
 from beyondcam.formats.base import Book, Entry, Labelled, file_in
 from beyondcam.formats.brush import decode_brush, encode_brush
 from beyondcam.formats.polygons import fill
@@ -28,7 +29,8 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
     labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in book.images.classes)
     view = f'  <Image name="image" value="$image"/>\n  <BrushLabels name="mask" toName="image">\n{labels}'
     write_whole(out / "config.xml", f"<View>\n{view}  </BrushLabels>\n</View>\n".encode())
-    write_json(out / FILE, [_task(mask, book) for mask in masks])
+    tasks = json.dumps([_task(mask, book) for mask in masks])  # indented, each byte would take a line
+    write_whole(out / FILE, tasks.encode())
 
 
 def _task(mask: Labelled, book: Book) -> dict[str, Any]:
@@ -83,13 +85,12 @@ def _painted(task: Mapping[str, Any], name: str, book: Book) -> NDArray[np.uint8
     mask = book.canvas(name, (shapes[0]["original_height"], shapes[0]["original_width"]))
     for shape in shapes:
         kind, value = shape["type"], shape["value"]
-        if kind == "brushlabels":
-            inside = decode_brush(value["rle"], mask.shape)
-        elif kind == "polygonlabels":
-            inside = fill(np.array(value["points"], np.float64) / 100 * mask.shape[::-1], mask.shape)
-        else:
+        if kind not in ("brushlabels", "polygonlabels"):
             raise ValueError(f"{kind} are neither brush nor polygons")
-        if len(value[kind]) != 1:
-            raise ValueError("a shape has not one class")
-        mask[inside] = book.label(value[kind][0])
+        (name_of_class,) = value[kind]
+        label = book.label(name_of_class)
+        if kind == "brushlabels":
+            mask[decode_brush(value["rle"], mask.shape)] = label
+        else:  # in percent
+            fill(mask, np.array(value["points"], np.float64) / 100 * mask.shape[::-1], label)
     return mask

@@ -25,12 +25,12 @@ def polygons_of(mask: NDArray[np.bool_]) -> list[Points]:
     return [_joined(some) for some in rings.values()]
 
 
-def fill(points: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels (H, W) whose middle lies inside a polygon (n, 2) of (x, y), by the even-odd rule.
+def fill(mask: NDArray[np.uint8], points: Points, label: int) -> None:
+    """Paint the pixels of a mask (H, W) whose middle lies inside a polygon (n, 2) of (x, y), even-odd.
 
     Raises `ValueError` for points that are no polygon.
     """
-    height, width = size
+    height, width = mask.shape
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.abs(points).max() < 1e6:
         raise ValueError("a polygon is a list of at least three points, near the photo")
@@ -45,9 +45,13 @@ def fill(points: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
     row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed, crossed)
     slope = (row + 0.5 - y[edge]) / (y_next - y)[edge]
     column = np.ceil(x[edge] + slope * (x_next - x)[edge] - 0.5).clip(0, width).astype(int)
-    crossings = np.zeros((height, width + 1), np.int64)  # to the left of the middle of each pixel
-    np.add.at(crossings, (row, column), 1)
-    return crossings.cumsum(1)[:, :width] % 2 == 1
+    top, bottom = row.min(initial=height), row.max(initial=-1) + 1
+    left, right = column.min(initial=width), column.max(initial=0)
+    if top >= bottom or left >= right:  # it lies beside the photo, or between the middles of pixels
+        return
+    crossings = np.zeros((bottom - top, right - left + 1), np.int64)  # to the left of each middle
+    np.add.at(crossings, (row - top, column - left), 1)
+    mask[top:bottom, left:right][crossings.cumsum(1)[:, :-1] % 2 == 1] = label
 
 
 def _rings(mask: NDArray[np.bool_]) -> list[tuple[Points, tuple[int, int]]]:

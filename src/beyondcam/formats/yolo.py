@@ -55,7 +55,7 @@ def _painted(file: Path, name: str, names: dict[int, str], book: Book) -> NDArra
         if int(number) not in names:
             raise ValueError(f"class {int(number)} is not in data.yaml")
         points = np.array(shares, np.float64).reshape(-1, 2) * (width, height)
-        mask[fill(points, (height, width))] = book.label(names[int(number)])
+        fill(mask, points, book.label(names[int(number)]))
     return mask
 
 

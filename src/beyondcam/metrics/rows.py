@@ -72,6 +72,9 @@ class ChosenOn(Record):
     split: str
     images: tuple[str, ...] | None = None
 
+    def __str__(self) -> str:
+        return self.split if self.images is None else f"{len(self.images)} of {self.split}"
+
 
 class Origin(Record):
     """The evidence and the images that a result was computed from."""

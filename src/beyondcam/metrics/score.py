@@ -227,6 +227,7 @@ class _Family:
         samples = {name: values for name, values in measured.items() if values is not None}
         by_class = dict(zip(("background", *self.task.images.classes), pixels.iou.T, strict=True))
         cost, split = counts.shelf.cost(), self.task.threshold_split
+        chosen_on = split.chosen_on.get(rule) if split else None
         row = Row(
             **self._recipe(counts.shelf),
             threshold_rule=rule, threshold=threshold.value, fall=threshold.fall,
@@ -237,21 +238,13 @@ class _Family:
             shown=dict(zip(self.task.images.classes, counts.shown(), strict=True)),
             cost=CostPerImage(**cost) if cost else None,
             reference_threshold=reference.value if reference else None,
-            chosen_on=split.chosen_on.get(rule) if split else None,
+            chosen_on=chosen_on,
             images=len(counts.images), absent=self.task.absent, uncovered=float(np.mean(counts.uncovered)),
             supervision=supervision_of(
-                self.pretrained, counts.shelf.manifest["recipe"], rule, self._masks_for(rule)
+                self.pretrained, counts.shelf.manifest["recipe"], rule, str(chosen_on) if chosen_on else None
             ),
         )  # fmt: skip
         return _Scored(row, samples)
-
-    def _masks_for(self, rule: str) -> str | None:
-        """Whose masks chose τ; None where it was given, and they are not known."""
-        split = self.task.threshold_split
-        if split and rule in split.chosen_on:
-            few = split.chosen_on[rule].images
-            return f"{split.images.split}" if few is None else f"{len(few)} of {split.images.split}"
-        return {"fixed": None, "oracle": "those scored"}.get(rule, "none")
 
     def _curve(
         self, counts: RecipeCounts, chosen: Mapping[str, Threshold], references: Mapping[str, Threshold]

@@ -52,9 +52,14 @@ class Supervision(BaseModel):
 
 
 def supervision_of(
-    pretrained: str | None, recipe: Mapping[str, Any] | str, rule: str, threshold: str | None
+    pretrained: str | None, recipe: Mapping[str, Any] | str, rule: str, chosen_on: str | None = None
 ) -> Supervision:
-    """The ledger of a recipe, as a shelf's manifest has it, under a threshold rule."""
+    """The ledger of a recipe, as a shelf's manifest has it, under a threshold rule.
+
+    `chosen_on` names the masks of another split that chose τ, if they did.
+    """
+    known = {"fixed": None, "oracle": "those scored"}  # who gave τ may have seen any
+    threshold = chosen_on or known.get(rule, "none")
     if isinstance(recipe, str):
         return Supervision(pretrained=pretrained, threshold=threshold, views=None, crf=None, tuned_on=None)
     kinds = {rule, *(table["kind"] for table in _tables(recipe) if "kind" in table)}

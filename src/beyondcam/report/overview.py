@@ -14,7 +14,8 @@ MOST = 500
 
 def write_overview(images: LabelledImages, written: Written, out: Path) -> Path:
     """Write `out/index.html`, which shows the overlays that `write_seeds` wrote there; return its path."""
-    ids = written.worst or [i for i in images.ids if i not in written.left_out]
+    first = dict.fromkeys(written.worst)  # then those that ask for no trust, as a human's
+    ids = [*first, *(i for i in images.ids if i not in first and i not in written.left_out)]
     shown = [
         (i, f"overlays/{quote(i)}.jpg", [images.classes[c] for c in sorted(images.labels.get(i, ()))])
         for i in ids[:MOST]

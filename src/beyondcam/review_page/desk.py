@@ -1,7 +1,7 @@
 """What the page is told, and what it may say, whatever carries it."""
 
 from colorsys import hls_to_rgb
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
+from beyondcam.evidence.levels import content_of
 from beyondcam.label_images import encoded
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
@@ -87,7 +88,9 @@ class Desk:
         """What there is to an image beside photo and evidence: levels, classes, the decision on it."""
         image_id = self.id_of(number)
         evidence, decision = self.shelf.read(image_id), self.reviews.current().get(image_id)
-        suggested = levels_of(evidence, self.threshold)
+        # at the full size of a camera's photo this would take long, for hardly another level
+        small = replace(evidence, size=evidence.levels.shape[1:])
+        suggested = levels_of(small, self.threshold)
         left = decision if decision and decision.recipe == self.shelf.name else None
         targets = [
             {
@@ -112,7 +115,7 @@ class Desk:
 
     def evidence(self, number: int) -> bytes:
         """The evidence as it is stored, a grey PNG of the targets' levels one below the other."""
-        return self.shelf.path(self.id_of(number)).read_bytes()
+        return content_of(self.shelf.path(self.id_of(number)))
 
     def mask(self, number: int) -> bytes:
         """The mask that was accepted or corrected, a grey PNG of its labels at the size of the evidence."""

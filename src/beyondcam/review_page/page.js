@@ -37,7 +37,9 @@ async function load(n) {
     const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     canvas.drawImage(of, 0, -top);
     const { data } = canvas.getImageData(0, 0, width, height);
-    return Uint8Array.from({ length: width * height }, (_, p) => data[4 * p]);
+    const values = new Uint8Array(width * height);
+    for (let p = 0; p < values.length; p++) values[p] = data[4 * p];
+    return values;
   };
   const [stored, decided] = await Promise.all([
     k ? bitmap(`evidence/${n}`) : null,
@@ -123,7 +125,7 @@ function showAbout() {
     `${shown + 1} of ${list.images.length}`,
     trust === null ? "" : `confidence ${trust.toFixed(2)}`,
     decision ? `${decision.state} by ${decision.who}, ${new Date(decision.when).toLocaleString()}` : "",
-    decision?.mask && !view.decided ? "(changed since)" : "",
+    decision?.mask && !view.decided ? "changed since, not saved" : "",
   ].filter(Boolean).join(" · ");
 }
 
@@ -315,7 +317,7 @@ const KEYS = [  // keys, what they do, how they are shown
   [[..."123456789"], (event) => choose(event.key - 1), "1–9", "choose class"],
   [["c"], () => choose((chosen + 1) % (view?.targets.length || 1)), "C", "next class"],
   [["x"], toggleClass, "X", "class on, off"],
-  [["b"], reset, "B", "back to suggested"],
+  [["b"], reset, "B", "suggested τ"],
   [["m"], toggleMask, "M", "hide mask"],
   [["p"], () => opacity(10), "P", "more mask"],
   [["o"], () => opacity(-10), "O", "less mask"],

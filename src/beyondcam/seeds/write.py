@@ -1,5 +1,6 @@
 """The seeds of a split, as files."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from beyondcam.files import ahead
 from beyondcam.label_images import LabelFolder
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.progress import track
-from beyondcam.reviews import Reviews, State
+from beyondcam.reviews import Reviews
 from beyondcam.seeds.confidence import Found, found_in, write_confidences
 from beyondcam.seeds.labels import seed_labels
 
@@ -31,7 +32,6 @@ class Written:
     shown : images in whose seed a class can be seen.
     judged : images whose mask could be read.
     right : share of their other pixels that is right; None without any.
-    reviewed : the images whose mask is a human's, by its state.
     areas : class → the median share of the picture that it takes where the seed shows it.
     expected : the mean IoU to be expected, see `write_confidences`; None without a second recipe.
     worst : images by their confidence, the least trustworthy first; none without a second recipe.
@@ -43,7 +43,6 @@ class Written:
     shown: int
     judged: int
     right: float | None
-    reviewed: dict[str, State]
     areas: dict[str, float]
     expected: float | None
     worst: list[str]
@@ -76,7 +75,7 @@ def write_seeds(
 
     A mask that a human accepted or corrected, by the `reviews`, is written in place of a seed. With a
     `second` recipe and its threshold, `out/confidence-SPLIT.csv` says how far to trust each seed. Seeds that
-    an earlier call wrote of this split, of photos that have none now, are deleted, and `log` is told. Raises
+    an earlier call wrote of this split, of photos that have none now, are deleted; `log` is told. Raises
     `BeyondcamError` where `out` holds data, label images of other classes, or other programs' files.
     """
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
@@ -104,6 +103,9 @@ def write_seeds(
     if gone:
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     seeds = outcome.results
+    if reviews and (states := Counter(held[i].state for i in seeds if i in held)):
+        by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        log(f"{states.total()} masks are a human's, not of {shelf.name}: {by_state} ({reviews.folder})")
     pixels, void, judged, right = (
         np.array([seed[:4] for seed in seeds.values()]).reshape(-1, 4).sum(0).tolist()
     )
@@ -119,7 +121,6 @@ def write_seeds(
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
         judged=sum(seed.judged > 0 for seed in seeds.values()),
         right=right / judged if judged else None,
-        reviewed={i: decision.state for i, decision in held.items() if i in seeds},
         areas={name: float(np.median(some)) for name, some in areas.items() if some},
         expected=expected, worst=worst, left_out=outcome.left_out,
     )  # fmt: skip

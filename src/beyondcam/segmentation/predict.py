@@ -117,10 +117,11 @@ def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str
 
     The row of a photo is written before its mask: one that has both is done.
     """
-    if strange := sorted({of for of in folder.names().values() if of != source}):
+    if set(folder.names().values()) - {source}:
         raise BeyondcamError(
-            f"resume: {folder.out} holds masks of another network, or made in another way ({strange[0]}); "
-            "leave out resume, or name another folder"
+            f"{folder.out} holds masks of another network, or made in another way; leave it out, or name "
+            "another folder",
+            parameter="resume",
         )
     rows = read_areas(table)
     return {name: rows[name] for name in names if name in rows and folder.has(name)}

@@ -116,12 +116,12 @@ class Dots:
             face = "white" if n else COLOURS[n]
             axes.plot(x, y, "o", markersize=5, color=COLOURS[n], markerfacecolor=face, label=label)
         axes.set_yticks(range(len(names)), names[::-1])
-        axes.legend(frameon=False, loc="lower right")
 
     def svg(self, prefix: str) -> Markup:
         """The plot as SVG; `prefix` makes its element ids unique on a page."""
         figure, axes = frame(self.x, "")
         self.draw(axes)
+        figure.legend(frameon=False, loc="outside upper right", ncols=len(self.series))
         return svg_of(figure, prefix)
 
 
