@@ -50,6 +50,13 @@ def test_every_recipe_and_refinement_has_its_picture() -> None:
         assert f"**`+{name}`**: " in page, name
 
 
+def test_the_recipes_that_the_page_writes_are_understood(tmp_path: Path) -> None:
+    (written,) = re.findall(r"```toml\n(.*?)```", (DOCS / "recipes.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(written)
+    recipe = Cookbook(tmp_path / "mine.toml").recipe("both+smooth")
+    assert (len(recipe.of), len(recipe.refine)) == (2, 2)
+
+
 def test_every_study_is_on_its_page() -> None:
     page = (DOCS / "studies.md").read_text()
     for name, study in studies.STUDIES.kinds.items():
@@ -114,3 +121,5 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing_from_elsewhere(
             r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?:[^\">\s]+)", page.read_text()
         )
         assert not loaded, page.name
+    assert "data:image/jpeg" in (tmp_path / "tour.html").read_text()
+    assert "+0.096\u00a0[+0.077,\u00a0+0.116]" in (tmp_path / "results.html").read_text()

@@ -42,7 +42,7 @@ def test_the_readme_is_short_and_has_its_picture_first() -> None:
 def test_every_command_and_option_on_a_page_exists(page: Path) -> None:
     text = page.read_text().replace("\\\n", " ")
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    for name, words in re.findall(r"\bbeyondcam ([a-z-]+)\b([^#\n]*)", "\n".join(blocks)):
+    for name, words in re.findall(r"\bbeyondcam ([a-z-]+)([^#\n]*)", "\n".join(blocks)):
         made = typer.main.get_command(app.make_app([name]))
         known = {option for parameter in made.commands[name].params for option in parameter.opts}
         assert not set(re.findall(r"(?<!\S)--[a-z-]+", words)) - known - {"--help"}, (
