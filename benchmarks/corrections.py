@@ -1,7 +1,7 @@
 """What corrected masks are worth: the least trustworthy photos first, against as many drawn at random.
 
     python benchmarks/corrections.py --run runs/digits --name digits --seeds-split train_200 \
-        --eval-split val_200
+        --eval-split val_200 --epochs 120
 
 Some photos of the split that is trained on get their true masks, as if somebody had corrected the seeds; the
 others keep their seeds. Networks of one schedule are trained on 0, 5, 10, 20 and 40 such masks: of the photos
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--eval-split", default="val")
     parser.add_argument("--counts", default="5,10,20,40", help="of corrected masks")
     parser.add_argument("--trainings", type=int, default=3, help="of each point of the curve")
+    parser.add_argument("--epochs", type=int, help="of each training; small data need more of them")
     parser.add_argument("--weight", type=float, default=SegmentConfig().reviewed_weight)
     asked = parser.parse_args()
     config, classes = read_config(asked.run)
@@ -57,7 +58,8 @@ def main() -> None:
     map_missing(asked.run, images, set(RECIPES))
     seeds = labels_of_seeds(asked.run, images, RECIPES[0])
     settings = digits_segment_config() if is_digits(data) else SegmentConfig()
-    settings = settings.model_copy(update={"reviewed_weight": asked.weight})
+    epochs = asked.epochs or settings.epochs
+    settings = settings.model_copy(update={"reviewed_weight": asked.weight, "epochs": epochs})
 
     worst = worst_first(asked.run, seeds)
     curves: dict[tuple[str, int], NDArray[np.float64]] = {}  # (order, masks) → mIoU: (1 + resamples,)

@@ -35,7 +35,7 @@ def test_each_folder_is_a_class_and_photos_beside_them_are_unlabelled(tmp_path: 
 def test_photos_of_no_class_are_said_to_be_so(tmp_path: Path) -> None:
     root = photos(tmp_path, "hole/1.png", "Good/1.png", "Good/2.png")
     complaint(
-        lambda: open_images(f"imagefolder:{root}", "all"), "negatives: ", "Good", f"imagefolder:{root}: "
+        lambda: open_images(f"imagefolder:{root}", "all"), "negatives: ", "Good", f"imagefolder:{root}:"
     )
     negative = open_images(f"imagefolder:{root}:Good", "all")
     assert negative.classes == ("hole",)
