@@ -11,7 +11,7 @@ test: .venv/tested check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 docs: .venv/tested
-	$(BIN)/python docs/pictures.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo open site/index.html
 
