@@ -15,7 +15,7 @@ from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
 from beyondcam.files import ahead
-from beyondcam.metrics.tally import Counts, above, cells_of, histogram, iou
+from beyondcam.metrics.tally import Counts, above, histogram, iou
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
@@ -103,7 +103,7 @@ def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:
     same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))  # where both have k
     won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))  # where a or b has k
     for a, b in pairs:
-        cells = cells_of(a.levels, b.levels)
+        cells = a.levels.astype(np.uint16) * LEVELS + b.levels
         every = histogram(cells.ravel(), LEVELS)
         pixels += every
         winning = sorted({*a.present.tolist(), *b.present.tolist()} - {0})
