@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
-from beyondcam.data import LabelledImages, Photo
+from beyondcam.data import LabelledImages, Photo, evenly
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import View
 from beyondcam.training.samples import Draw, Samples
@@ -89,8 +89,7 @@ def doubt(scored: Scored, split: str) -> str | None:
     """
     from scipy.stats import rankdata
 
-    count = min(DOUBTED, len(scored.scores))
-    some = np.arange(count) * len(scored.scores) // max(1, count)
+    some = np.array(evenly(range(len(scored.scores)), DOUBTED), np.intp)
     s, t = scored.scores[some], scored.truth[some]
     mixed = t.any(0) & ~t.all(0)  # (C,)
     if len(s) and not mixed.any():

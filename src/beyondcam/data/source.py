@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from beyondcam.data.photo import VOID, Photo
 from beyondcam.errors import BeyondcamError
+
+T = TypeVar("T")
 
 BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 """What is no class, as programs that number the background write it."""
@@ -149,10 +152,10 @@ def keep_classes(mask: Tensor, classes: Sequence[str], known: Sequence[str], wha
     return torch.from_numpy(table.take(values))
 
 
-def evenly(ids: Sequence[str], count: int) -> tuple[str, ...]:
-    """Up to so many of the ids, evenly spread."""
-    count = min(count, len(ids))
-    return tuple(ids[n * len(ids) // count] for n in range(count))
+def evenly(items: Sequence[T], count: int) -> tuple[T, ...]:
+    """Up to so many of the items, evenly spread."""
+    count = min(count, len(items))
+    return tuple(items[n * len(items) // count] for n in range(count))
 
 
 def hash_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:

@@ -114,8 +114,8 @@ def write_seeds(
         areas[images.classes[found.label - 1]].append(found.area)
     expected, worst = None, list[str]()
     if second:
-        own = {i: seed.found for i, seed in seeds.items() if i not in held}
-        expected, worst = write_confidences(images, own, out)
+        made_here = {i: seed.found for i, seed in seeds.items() if i not in held}
+        expected, worst = write_confidences(images, made_here, out)
     return Written(
         void=void / max(1, pixels),
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
