@@ -19,9 +19,9 @@ from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
 from beyondcam.metrics import ImageTally, Scores, number
-from beyondcam.metrics.text import cell, signed
+from beyondcam.metrics.text import cell, change, signed
 from inputs import on_device, open_scored, tallies
-from results import change, shown, table, write_section
+from results import shown, table, write_section
 from thresholds import mious
 
 CONTROL = "cam-ms+walk+affinity"

@@ -24,14 +24,14 @@ from beyondcam.data import is_digits
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import find_shelf
 from beyondcam.files import hash_of
-from beyondcam.metrics import counts_of, estimate, label_mious, second_opinion, threshold_of
-from beyondcam.metrics.text import bounded
+from beyondcam.metrics import counts_of, label_mious, second_opinion, threshold_of
+from beyondcam.metrics.text import change, estimated
 from beyondcam.perturbations import generator
 from beyondcam.seeds import found_in, seed_labels
 from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_seeds
 from beyondcam.segmentation import SegmentConfig, digits_segment_config
 from inputs import open_scored
-from results import change, shown, table, write_section
+from results import shown, table, write_section
 from segment import map_missing, trained_network
 
 RECIPES = ("best", "fast")
@@ -124,9 +124,9 @@ def body(
     counts = sorted({count for _, count in curves})
     start = curves["worst first", 0]
     rows: Sequence[tuple[object, ...]] = [
-        (0, miou(start), miou(start), "–"),
+        (0, estimated(start), estimated(start), "–"),
         *(
-            (n, miou(curves["worst first", n]), miou(curves["at random", n]),
+            (n, estimated(curves["worst first", n]), estimated(curves["at random", n]),
              change(curves["worst first", n] - curves["at random", n]))
             for n in counts if n
         ),
@@ -137,11 +137,6 @@ def body(
         f"scored on {scored} others; the mean of {trainings} trainings, with intervals over the images that "
         f"are scored.\n\n{table(*rows, head=head)}"
     )
-
-
-def miou(samples: NDArray[np.float64]) -> str:
-    """A mean IoU with its interval, as text."""
-    return bounded(*estimate(samples))
 
 
 if __name__ == "__main__":

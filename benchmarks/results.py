@@ -6,12 +6,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from beyondcam.metrics import estimate
-from beyondcam.metrics.text import signed
-
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
@@ -35,12 +29,6 @@ folder, and together they write the same bytes as a single process. A job that w
 command is run again.
 """,
 }
-
-
-def change(differences: NDArray[np.float64]) -> str:
-    """A paired difference with its interval, as text; the full sample comes first, then its resamples."""
-    value, interval = estimate(differences)
-    return signed((value, *(interval or (value, value))))
 
 
 def write_section(name: str, title: str, command: str, body: str, page: str | None = None) -> None:

@@ -29,16 +29,15 @@ from beyondcam.metrics import (
     NetworkRow,
     Row,
     counts_of,
-    estimate,
     label_mious,
     read_segments,
     threshold_of,
 )
-from beyondcam.metrics.text import bounded, cell
+from beyondcam.metrics.text import bounded, cell, change, estimated
 from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
 from inputs import fabric, log, on_device, open_scored
-from results import change, shown, table, write_section
+from results import shown, table, write_section
 
 SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
 
@@ -226,8 +225,8 @@ def section(
                 *("–" if value is None else f"{value:.3f}" for value in (row.threshold, row.void)),
                 *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
                 len(row.networks),
-                bounded(*estimate(final[row.name])),
-                bounded(*estimate(final[row.name] / truth)),
+                estimated(final[row.name]),
+                estimated(final[row.name] / truth),
                 "–" if row.name == against else change(final[row.name] - final[against]),
             )
             for row in rows

@@ -19,13 +19,13 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, threshold_level
-from beyondcam.metrics import ImageTally, Sweep, estimate, sample_weights, second_opinion, threshold_of
+from beyondcam.metrics import ImageTally, Sweep, sample_weights, second_opinion, threshold_of
 from beyondcam.metrics.tally import Counts, above, iou, mean_iou, resampled
-from beyondcam.metrics.text import bounded
+from beyondcam.metrics.text import change, estimated
 from beyondcam.seeds import seed_labels
 from beyondcam.seeds.confidence import found_in
 from inputs import open_scored, tallies
-from results import change, shown, table, write_section
+from results import shown, table, write_section
 
 Levels = Callable[[ImageTally], Counts]
 """The level of each label that wins somewhere in an image."""
@@ -101,7 +101,7 @@ def section(measured: dict[str, Measured], megapixels: dict[str, float], blind: 
         adaptive, level = m.mean(m.default), m.oracle()
         one, each = m.mean(constant(level)), m.mean(of_class(m.oracles()))
         rows.append((
-            f"`{name}`", f"{megapixels[name]:.2f}", bounded(*estimate(adaptive)),
+            f"`{name}`", f"{megapixels[name]:.2f}", estimated(adaptive),
             f"{m.mean(constant(blind[name]))[0]:.3f}", f"{one[0]:.3f} at {level_threshold(level):.2f}",
             f"{each[0]:.3f}", f"{best_of_each(m.images):.3f}", change(adaptive - one),
             change(adaptive - each),
@@ -121,7 +121,7 @@ def class_rows(measured: dict[str, Measured], names: Sequence[str]) -> str:
     for k, label in enumerate(names, start=1):
         areas = [t.counts[t.truths == k].sum() / t.counts.sum() for t in images if k in t.truths]
         area = f"{np.median(areas):.1%}" if areas else "–"
-        rows.append((label, len(areas), area, *(bounded(*estimate(by_class[name][k])) for name in measured)))
+        rows.append((label, len(areas), area, *(estimated(by_class[name][k]) for name in measured)))
     return table(*rows, head=("class", "images", "median area", *(f"`{name}`" for name in measured)))
 
 
@@ -145,7 +145,7 @@ def confidence_rows(run: Path, images: LabelledImages, masks: Masks, measured: M
             pairs.append((np.mean([one.confidence for one in found]), np.mean(ious)))
         values = np.array(pairs)
         drawn = [values[np.repeat(np.arange(len(values)), w)] for w in sample_weights(len(values))]
-        rho = bounded(*estimate(np.array([spearmanr(*some.T).statistic for some in drawn])))
+        rho = estimated(np.array([spearmanr(*some.T).statistic for some in drawn]))
         means = (*values.mean(0).tolist(), m.mean(m.default)[0])
         rows.append((f"`{name}`", f"`{other.name}`", rho, *(f"{mean:.3f}" for mean in means)))
     head = ("recipe", "agrees with", "Spearman's ρ", "mean confidence", "mean IoU of an image", "mean IoU")

@@ -27,9 +27,10 @@ from beyondcam.metrics import (
     sample_weights,
     threshold_of,
 )
+from beyondcam.metrics.text import change
 from beyondcam.seeds import write_seeds
 from inputs import open_scored, tallies
-from results import change, shown, table, write_section
+from results import shown, table, write_section
 
 COUNTS = (1, 2, 4, 8, 16, 32)
 DRAWS = 200

@@ -24,8 +24,8 @@ FLOORS = (
     "evidence library",
     "metrics plotting seeds",
     "segmentation report review_page",
-    "exchange forecast segment studies",
-    "demo job",
+    "exchange forecast segment",
+    "demo job studies",
     "cli",
 )
 """The folders and files of `src/beyondcam`, from the bottom: each imports from floors below its own only."""

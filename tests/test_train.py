@@ -367,6 +367,19 @@ def test_a_damaged_checkpoint_is_named_and_runs_no_code(spec: str, tmp_path: Pat
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("error", [AttributeError("no dtype"), MemoryError(), IndexError("pop")])
+def test_whatever_torch_raises_on_a_checkpoint_is_one_line(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", broken)
+    complaint(
+        lambda: checkpoint.read_checkpoint(tmp_path, "key"), f"{CHECKPOINT}: not a checkpoint", "delete it"
+    )
+
+
 def test_a_killed_first_training_is_not_taken_for_finished(
     spec: str, tmp_path: Path, kill_at: Callable[[int], None], beyondcam: Command
 ) -> None:

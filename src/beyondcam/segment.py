@@ -28,6 +28,7 @@ from beyondcam.metrics import (
     threshold_of,
     write_segment,
 )
+from beyondcam.metrics.text import change
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import (
@@ -179,9 +180,7 @@ def segment_run(
             source = _labels_of_predictions(source, segmenter, out, fabric, left_out)
     if len(scored) > 1:
         first, *_, last = label_mious(scored)
-        difference, interval = estimate(last - first)
-        low, high = interval or (difference, difference)
-        log(f"round {rounds} less round 1: mIoU {difference:+.3f} [{low:+.3f}, {high:+.3f}]")
+        log(f"round {rounds} less round 1: mIoU {change(last - first)}")
     if fabric.is_global_zero:
         write_json(run / "left_out" / f"segment-{name}.json", left_out)
     fabric.barrier()

@@ -33,8 +33,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "perturbations": {"tuned_on": settings_of("perturbations").tuned_on[:1]},
     "coco": {"refinements": ("", "+smooth")},
     "backbones": {"pretrained": ()},
-    "trainings": {"trainings": 2, "recipes": ("cam", "saliency")},
-    "noise": {"shares": (0.2,), "recipes": ("cam", "saliency")},
+    "trainings": {"trainings": 2, "recipes": ("cam", "saliency"), "epochs": 1},
+    "noise": {"shares": (0.2,), "recipes": ("cam", "saliency"), "epochs": 1},
     "references": {"recipes": ("saliency",), "epochs": (1,)},
     "methods": {"scales": Scales(sizes=(1.0,)), "views": 1},
 }  # fmt: skip

@@ -2,7 +2,10 @@
 
 import math
 
-from beyondcam.metrics.bootstrap import Interval
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.metrics.bootstrap import Interval, estimate
 from beyondcam.metrics.rows import Row
 
 
@@ -18,6 +21,11 @@ def bounded(value: float | None, interval: Interval | None) -> str:
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
+def estimated(samples: NDArray[np.float64]) -> str:
+    """A value with its interval; the full sample comes first, then its resamples."""
+    return bounded(*estimate(samples))
+
+
 def signed(difference: tuple[float, float, float]) -> str:
     """A difference and its interval with their signs, or a dash where it is NaN.
 
@@ -25,3 +33,9 @@ def signed(difference: tuple[float, float, float]) -> str:
     '+0.100 [-0.050, +0.200]'
     """
     return "–" if math.isnan(difference[0]) else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*difference)
+
+
+def change(differences: NDArray[np.float64]) -> str:
+    """A paired difference with its interval, likewise."""
+    value, interval = estimate(differences)
+    return signed((value, *(interval or (value, value))))

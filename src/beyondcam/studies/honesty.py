@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier
 from beyondcam.evidence import Evidence, Shelf, winners_of
-from beyondcam.metrics import ImageTally, Scores, Sweep, ThresholdSplit, estimate, sample_weights
-from beyondcam.metrics.text import bounded, cell, signed
+from beyondcam.metrics import ImageTally, Scores, Sweep, ThresholdSplit, sample_weights
+from beyondcam.metrics.text import cell, estimated, signed
 from beyondcam.recipes import Cookbook, Cost, Item, Recipe, Result, map_items
 from beyondcam.studies.finding import Finding, Plot, Point, Table
 from beyondcam.studies.workspace import Setup, Workspace, mapping_cost
@@ -212,7 +212,7 @@ def randomise(layer: nn.Module) -> None:
 def correlation_text(step: Step) -> str:
     """The mean rank correlation with its interval over images."""
     values = np.array(step["correlations"])
-    return bounded(*estimate(sample_weights(len(values)) @ values / len(values)))
+    return estimated(sample_weights(len(values)) @ values / len(values))
 
 
 def step_table(randomised: Mapping[str, list[Step]]) -> Table:

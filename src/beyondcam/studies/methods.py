@@ -19,7 +19,7 @@ from beyondcam.metrics import (
     p_value,
     score_labels,
 )
-from beyondcam.metrics.text import bounded, cell, signed
+from beyondcam.metrics.text import bounded, cell, change, estimated
 from beyondcam.perturbations import LinearPath, Noise, Perturbation, Plain, Rise, Scales
 from beyondcam.recipes import Cookbook, Recipe, Source
 from beyondcam.seeds import seed_labels
@@ -144,8 +144,7 @@ def measure(
 
 def difference(methods: Methods, name: str, other: str, metric: str = "mIoU") -> str:
     """A metric of one method less that of another, as text."""
-    value, interval = estimate(methods[name].samples[metric] - methods[other].samples[metric])
-    return signed((value, *(interval or (value, value))))
+    return change(methods[name].samples[metric] - methods[other].samples[metric])
 
 
 def clear_ones(methods: Methods, metric: str) -> set[str]:
@@ -163,7 +162,7 @@ def method_table(methods: Methods, where: str) -> Table:
         cells = []
         for metric in METRICS:
             less = "–" if name == BEST else difference(methods, name, BEST, metric)
-            cells += [bounded(*estimate(samples[metric])), less + " *" * (name in clear[metric])]
+            cells += [estimated(samples[metric]), less + " *" * (name in clear[metric])]
         megapixels = f"{row.cost.megapixels:.2f}" if row.cost else "–"
         rows.append((name, *cells, cell(row, "ndr_recall"), cell(row, "fg_precision"), megapixels))
     columns = [column for metric in METRICS for column in (metric, "minus best")]
@@ -191,7 +190,7 @@ def statement(by_rule: Mapping[str, Methods], images: int) -> str:
         others = [name for name in methods if name not in (*untrained, RANDOM_AFFINITIES, BEST)]
         rival = max(others, key=miou.__getitem__)
         clear = clear_ones(methods, "mIoU").intersection(others)
-        best = bounded(*estimate(methods[BEST].samples["mIoU"]))
+        best = estimated(methods[BEST].samples["mIoU"])
         sentences.append(
             f"{RULES[rule].capitalize()}: the mIoU of best is {best}. "
             f"Of what knows no trained network {baseline} comes nearest, at "

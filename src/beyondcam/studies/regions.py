@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from beyondcam.data import VOID
 from beyondcam.evidence import Evidence, level_at_size, threshold_level, winners_of
 from beyondcam.metrics import estimate, sample_weights
-from beyondcam.metrics.text import bounded
+from beyondcam.metrics.text import estimated
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.finding import Finding, Plot, Point, Table
 from beyondcam.studies.workspace import Workspace
@@ -47,7 +47,7 @@ def study_regions(workspace: Workspace, settings: RegionsSettings = RegionsSetti
             counts[name].append(count_regions(maps, cam, truth, threshold_level(tau), steps, edges))
     weights = sample_weights(len(setup.images.ids))
     shares = {name: [share_samples(c, n, weights) for n in range(len(SHARES))] for name, c in counts.items()}
-    in_ndr, above = (bounded(*estimate(shares["saliency+smooth"][n])) for n in (1, 4))
+    in_ndr, above = (estimated(shares["saliency+smooth"][n]) for n in (1, 4))
     statement = (
         f"On {len(setup.images.ids)} images, a share of {in_ndr} of smoothed saliency's high region lies on "
         f"parts of objects that CAM misses, and a share of {above} of these has more saliency than half of "
@@ -56,7 +56,7 @@ def study_regions(workspace: Workspace, settings: RegionsSettings = RegionsSetti
     table = Table(
         "Shares of pixels, at the reference CAM's oracle τ (HSR is as large as DR)",
         ("recipe", *SHARES),
-        [(name, *(bounded(*estimate(s)) for s in samples)) for name, samples in shares.items()],
+        [(name, *(estimated(s) for s in samples)) for name, samples in shares.items()],
     )
     x = "distance to the nearest pixel that CAM finds, in windows"
     if window > side:

@@ -1,15 +1,16 @@
 """The headline difference over several trainings of the classifier, not of one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.metrics import ImageTally, Sweep, estimate, number, sample_weights, tallies_of
-from beyondcam.metrics.text import bounded, signed
+from beyondcam.metrics import ImageTally, Sweep, number, sample_weights, tallies_of
+from beyondcam.metrics.text import change, estimated
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.finding import Finding, Table
+from beyondcam.studies.networks import EPOCHS, network_mious
 from beyondcam.studies.workspace import Workspace
 
 Samples = NDArray[np.float64]
@@ -18,43 +19,66 @@ Samples = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainingsSettings:
-    """How many trainings, and the recipes, of which the last is compared with the others."""
+    """How many trainings, the recipes, of which the last is compared with the others, and the networks'."""
 
     trainings: int = 3
     recipes: tuple[str, ...] = (
         "cam+walk+affinity+closer", "cam-ms+walk+affinity+closer", "best",
     )  # fmt: skip
+    epochs: int = EPOCHS
 
 
 def study_trainings(workspace: Workspace, settings: TrainingsSettings = TrainingsSettings()) -> Finding:
-    """Train the classifier anew from several seeds, and resample trainings and images together."""
+    """Train the classifier anew from several seeds, and resample trainings and images together.
+
+    A thorough budget also trains a segmentation network on the seeds of each recipe and classifier.
+    """
     recipes = {name: Cookbook().recipe(name) for name in settings.recipes}
     first = workspace.config.seed
-    rows, mious = [], []
+    seeds, networks = {}, {}  # training → (recipes, samples)
     for seed in range(first, first + settings.trainings):
         setup = workspace.train_setup(f"seed-{seed}", seed=seed)
+        training = f"seed {seed}, mAP {number(setup.mean_ap)}"
         evidence = workspace.map_images(setup, recipes)
         ids = workspace.usable(setup).images.ids
         classes = len(setup.images.classes)
-        of_training = [best_mious(tallies_of(s, ids, setup.masks), classes) for s in evidence.values()]
-        mious.append(of_training)
-        cells = (bounded(*estimate(samples)) for samples in of_training)
-        rows.append((f"seed {seed}, mAP {number(setup.mean_ap)}", *cells))
         workspace.notes.setdefault("images", str(len(ids)))
-    over_both = over_trainings(np.array(mious))  # (recipes, samples)
-    rows.append(("all, over trainings and images", *(bounded(*estimate(samples)) for samples in over_both)))
-    last, *others = reversed(list(zip(recipes, over_both, strict=True)))
-    less = {name: estimate(last[1] - samples) for name, samples in reversed(others)}
-    texts = [
-        f"{signed((value, *(interval or (value, value))))} above {name}"
-        for name, (value, interval) in less.items()
-    ]
+        seeds[training] = np.array(
+            [best_mious(tallies_of(shelf, ids, setup.masks), classes) for shelf in evidence.values()]
+        )
+        if workspace.budget.thorough:
+            trained = workspace.open_setup(setup.run, workspace.training_split)
+            workspace.map_images(trained, recipes)
+            trained = workspace.usable(trained)
+            workspace.notes.setdefault("images that networks learn from", str(len(trained.images.ids)))
+            networks[training] = network_mious(workspace, trained, setup, recipes, settings.epochs)
     statement = (
         f"Over {settings.trainings} trainings of the classifier and {workspace.notes['images']} images, the "
-        f"mIoU of {last[0]} is {bounded(*estimate(last[1]))}, {' and '.join(texts)}; trainings and images "
-        "are resampled together, and τ is the oracle's of each training and resample."
+        f"mIoU of {differences(recipes, over_trainings(seeds.values()))}; trainings and images are resampled "
+        "together, and τ is the oracle's of each training and resample."
     )
-    return Finding(statement, (Table("mIoU, oracle τ of each training", ("training", *recipes), rows),))
+    tables = [samples_table("mIoU, oracle τ of each training", tuple(recipes), seeds)]
+    if networks:
+        statement += (
+            " Of networks trained on the seeds at the default threshold, that of "
+            f"{differences(recipes, over_trainings(networks.values()))}."
+        )
+        tables.append(samples_table("mIoU of networks trained on the seeds", tuple(recipes), networks))
+    return Finding(statement, tables)
+
+
+def samples_table(title: str, recipes: Sequence[str], by_training: Mapping[str, Samples]) -> Table:
+    """A row per training, and one over all of them."""
+    whole = {**by_training, "all, over trainings and images": over_trainings(by_training.values())}
+    rows = [(name, *(estimated(samples) for samples in mious)) for name, mious in whole.items()]
+    return Table(title, ("training", *recipes), rows)
+
+
+def differences(recipes: Iterable[str], mious: Samples) -> str:
+    """The value of the last recipe, and how far it is above each of the others, as text."""
+    *others, (last, best) = zip(recipes, mious, strict=True)
+    texts = [f"{change(best - samples)} above {name}" for name, samples in others]
+    return f"{last} is {estimated(best)}, {' and '.join(texts)}"
 
 
 def best_mious(tallies: Iterable[ImageTally], classes: int) -> Samples:
@@ -65,12 +89,13 @@ def best_mious(tallies: Iterable[ImageTally], classes: int) -> Samples:
     return np.array([Sweep(*(np.tensordot(w, part, 1) for part in parts)).miou().max() for w in weights])
 
 
-def over_trainings(mious: Samples) -> Samples:
-    """Means over trainings (trainings, recipes, samples) → (recipes, samples).
+def over_trainings(by_training: Iterable[Samples]) -> Samples:
+    """Means over trainings, of (recipes, samples) each → (recipes, samples).
 
     Each resample draws as many trainings with replacement, the same for all recipes; its images are those of
     the sample.
     """
+    mious = np.stack(list(by_training))  # (trainings, recipes, samples)
     trainings, _, samples = mious.shape
     drawn = np.random.default_rng(0).integers(trainings, size=(trainings, samples))
     drawn[:, 0] = np.arange(trainings)

@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from pickle import UnpicklingError  # torch.load raises it for code in a file
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
@@ -13,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 from beyondcam.files import locked, write_whole
 
 if TYPE_CHECKING:  # importing it takes as long as importing torch
@@ -57,9 +56,8 @@ def read_checkpoint(folder: Path, key: str) -> State | None:
         return state if state["key"] == key else None
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise BeyondcamError(f"{path}: not a checkpoint ({reason}); delete it") from None
+    except Exception as error:  # torch raises what it likes on a broken file
+        raise BeyondcamError(f"{path}: not a checkpoint ({one_line(error)}); delete it") from error
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
