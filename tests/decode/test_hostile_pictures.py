@@ -22,7 +22,7 @@ PIXELS = np.random.default_rng(0).integers(60, 200, (20, 24, 3)).astype(np.uint8
 
 
 def tiff(bands: np.ndarray, *extra: tuple[int, int, int]) -> bytes:
-    """An uncompressed TIFF of bands (H, W, C); `extra` are further (tag, type, value)."""
+    """An uncompressed TIFF of bands (H, W, C); `extra` are further (tag, type, value), or other ones."""
     height, width, channels = bands.shape
     depth = bands.itemsize * 8
     kinds = {"u": 1, "i": 2, "f": 3}
@@ -32,7 +32,7 @@ def tiff(bands: np.ndarray, *extra: tuple[int, int, int]) -> bytes:
         (278, 4, height), (279, 4, bands.nbytes), (339, 3, kinds[bands.dtype.kind]),
         *extra,
     ]  # fmt: skip
-    count = len(entries) + 2
+    count = len({tag for tag, *_ in entries}) + 2
     at = 8 + 2 + 12 * count + 4
     depths = struct.pack(f"<{channels}H", *[depth] * channels)
     inline = depths.ljust(4, b"\0") if channels < 3 else struct.pack("<I", at)
@@ -249,6 +249,13 @@ def test_header_that_claims_a_giant_picture_takes_neither_memory_nor_time(tmp_pa
 
 
 # Masks
+
+
+def test_tiff_whose_strips_end_before_the_picture_is_not_taken_for_black(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(PIXELS))
+    assert pixels_of(tmp_path / "a.tif") == PIXELS.tolist()
+    (tmp_path / "a.tif").write_bytes(tiff(PIXELS, (257, 4, 2 * len(PIXELS))))
+    complaint(lambda: read_photo(tmp_path / "a.tif"), "a.tif", "strips are fewer")
 
 
 def test_colours_count_where_a_program_dropped_the_unused_ones(tmp_path: Path) -> None:

@@ -214,8 +214,13 @@ def _limit(picture: Image.Image, most: int) -> None:
             f"it has {width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} that are read of "
             "this format; raise max_pixels, or reduce it"
         )
-    if len(getattr(picture, "tile", ())) > MAX_TILES:
+    tiles = getattr(picture, "tile", ())
+    if len(tiles) > MAX_TILES:
         raise ValueError(f"it is cut into more than {MAX_TILES} tiles")
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):  # what no strip covers would be black
+        covered = sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in tiles)
+        if covered < width * height:
+            raise ValueError("its strips are fewer than its size says")
 
 
 def _orientation(picture: Image.Image) -> int:
