@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.classifier import read_config
-from beyondcam.data import is_digits
+from beyondcam.data import evenly, is_digits
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import find_shelf
 from beyondcam.files import hash_of
@@ -49,17 +49,21 @@ def main() -> None:
     parser.add_argument("--counts", default="5,10,20,40", help="of corrected masks")
     parser.add_argument("--trainings", type=int, default=3, help="of each point of the curve")
     parser.add_argument("--epochs", type=int, help="of each training; small data need more of them")
+    parser.add_argument("--size", type=int, help="side of the networks' input")
+    parser.add_argument("--eval-images", type=int, help="how many to score, evenly spread; by default all")
     parser.add_argument("--weight", type=float, default=SegmentConfig().reviewed_weight)
     asked = parser.parse_args()
     config, classes = read_config(asked.run)
     data = asked.data or config.data
     images, masks = open_scored(data, asked.seeds_split, classes)
-    evaluation = EvaluationSplit(*open_scored(data, asked.eval_split, classes))
+    scored, truth = open_scored(data, asked.eval_split, classes)
+    scored = replace(scored, ids=evenly(scored.ids, asked.eval_images or len(scored.ids)))
+    evaluation = EvaluationSplit(scored, truth)
     map_missing(asked.run, images, set(RECIPES))
     seeds = labels_of_seeds(asked.run, images, RECIPES[0])
     settings = digits_segment_config() if is_digits(data) else SegmentConfig()
-    epochs = asked.epochs or settings.epochs
-    settings = settings.model_copy(update={"reviewed_weight": asked.weight, "epochs": epochs})
+    changes = {"epochs": asked.epochs, "size": asked.size, "reviewed_weight": asked.weight}
+    settings = settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
 
     worst = worst_first(asked.run, seeds)
     curves: dict[tuple[str, int], NDArray[np.float64]] = {}  # (order, masks) → mIoU: (1 + resamples,)
@@ -79,7 +83,7 @@ def main() -> None:
     write_section(
         f"corrections-{asked.name}", f"Corrected masks: {asked.name}",
         f"python benchmarks/corrections.py {words}",
-        body(curves, len(images.ids), len(evaluation.images.ids), asked.trainings),
+        body(curves, len(images.ids), len(scored.ids), asked.trainings),
     )  # fmt: skip
 
 
