@@ -14,10 +14,11 @@ import pytest
 import typer
 
 import beyondcam as bc
-from beyondcam.cli import app
+from beyondcam.cli import app, options
 from beyondcam.cli.terminal import DEBUG
 from beyondcam.errors import BeyondcamError, printable
 from conftest import Command, one_line, recipe_options
+from test_cli_options import call
 
 USAGE_ERROR = typer.BadParameter.__base__
 
@@ -178,10 +179,47 @@ def test_options_of_settings_reach_them(monkeypatch: pytest.MonkeyPatch) -> None
         (["study", "no-such-study"], "NAME: no study 'no-such-study'"),
         (["study", "crops", "--beside", "RUN", "--run", "RUN"], "--beside: study crops"),
         (["no-such-command"], "no-such-command"),
+        (["masks", "nosuch", "--out", "/tmp/never"], "PHOTOS: nosuch: no such folder or file; write"),
+        (["evaluate", "nofolder", "--data", "digits"], "FOLDER: nofolder: no such folder"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named_as_they_are_written(words: list[str], named: str, run: Path) -> None:
     assert named in refusal(*[run if word == "RUN" else word for word in words])
+
+
+@pytest.mark.parametrize("words", [("review",), ("export", "--to", "png", "--out", "/tmp/never")])
+def test_the_folder_that_holds_the_run_is_told_from_it(
+    words: tuple[str, ...], run: Path, tmp_path: Path
+) -> None:
+    said = refusal(words[0], tmp_path, *words[1:])  # as `beyondcam masks --out` makes them
+    assert said == f"{tmp_path}: is not the RUN, which is in it: write {run}"
+
+
+def test_what_the_library_says_of_settings_names_their_options(capsys: pytest.CaptureFixture[str]) -> None:
+    options.advise("few photos: hole (8): name the others (classes), or a smaller stride (output_stride)")
+    said = capsys.readouterr().err
+    assert (
+        said == "few photos: hole (8): name the others (--classes), or a smaller stride (--output-stride)\n"
+    )
+
+
+def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path, tmp_path: Path) -> None:
+    """The RUN of these tests was trained on all of its data."""
+    data = json.loads((run / "config.json").read_text())["train"]["data"]
+    recipe = ("--recipe", "cam")
+    assert call("map", run, *recipe, "--no-witnesses") == 0
+    assert call("seed", run, *recipe, "--threshold", 0.3, "--out", tmp_path / "seeds") == 0
+    assert len(list((tmp_path / "seeds" / "masks").iterdir())) == 24
+    assert call("score", run, "--data", data) == 0
+    assert {row["split"] for row in json.loads((run / "scores.json").read_text())} == {"all"}
+    assert "no evidence on all" in refusal("segment", run, "--recipe", "crops")
+    assert options.split_or("val", run, "digits", None) == "val"
+    config = json.loads((run / "config.json").read_text())
+    config["train"]["split"] = "train"
+    (run / "config.json").write_text(json.dumps(config))
+    assert call("map", run, *recipe, "--no-witnesses") == 0
+    assert {path.name for path in (run / "evidence").iterdir()} == {"all", "val"}
+    assert "no evidence on train" in refusal("segment", run, *recipe)
 
 
 def test_a_recipe_with_an_unknown_key_is_named(run: Path, tmp_path: Path) -> None:

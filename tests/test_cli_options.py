@@ -20,7 +20,7 @@ def test_targets_say_which_evidence_of_one_name(run: Path, tmp_path: Path) -> No
     words = ("seed", run, "--recipe", "cam", "--threshold", 0.3, "--out", tmp_path / "seeds")
     complaint(lambda: call(*words), "--recipe: cam", "by targets")
     assert call(*words, "--targets", "labels") == 0
-    complaint(lambda: call("segment", run, "--recipe", "cam", "--seeds-split", "val"), "by targets")
+    complaint(lambda: call("segment", run, "--recipe", "cam"), "by targets")
 
 
 def test_max_pixels_are_those_of_the_training_or_as_given(

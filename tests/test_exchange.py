@@ -12,6 +12,7 @@ from PIL import Image
 from shelves import shelf_of
 
 from beyondcam.cli.exchange import FormatName
+from beyondcam.cli.options import open_images_of
 from beyondcam.data import LabelledImages, read_mask
 from beyondcam.evidence import Shelf, Threshold, find_shelf
 from beyondcam.exchange import export_masks, import_masks
@@ -134,6 +135,40 @@ def test_one_photo_that_cannot_be_taken_never_stops_the_others(
     assert {i for i, d in reviews.current().items() if d.who == "eva"} == {"p07"}
 
 
+def test_seeds_that_come_back_as_they_went_out_are_nobodys(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: object) -> str:
+        assert call(*words) == 0
+        return capsys.readouterr().err
+
+    out, png = tmp_path / "out", ("--from", "png", "--who", "eva")
+    said("map", run, *recipe_options("cam"), "--no-witnesses")
+    said("export", run, "--to", "png", "--out", out, "--threshold", "0.2")
+    mended = out / "masks" / "p05.png"
+    mask = read_mask(mended).numpy()
+    mask[:3] = np.where(mask[:3] == 1, 2, 1)
+    Image.fromarray(mask).save(mended)
+    told = said("import-masks", run, out, *png, "--threshold", "0.2")
+    assert "1 corrected masks in" in told
+    assert "23 unchanged ones" in told
+    images = open_images_of(run, None, None, None)
+    current = open_reviews(run, images).current()
+    assert {(i, d.state) for i, d in current.items()} == {("p05", "corrected")}
+    assert "24 unchanged ones" in said("import-masks", run, out, *png, "--threshold", "0.2")
+
+
+def test_without_evidence_all_masks_are_corrected_and_that_is_said(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "drawn").mkdir()
+    Image.fromarray(MASK).save(tmp_path / "drawn" / "p01.png")
+    call("import-masks", run, tmp_path / "drawn", "--from", "png", "--who", "eva")
+    said = capsys.readouterr().err
+    assert "not compared with seeds: " in said
+    assert "1 corrected masks in" in said
+
+
 @pytest.mark.parametrize(
     ("form", "name", "content", "named"),
     [
@@ -215,5 +250,5 @@ def test_the_commands_take_masks_out_and_in_and_seed_keeps_them(
     complaint(lambda: call(*one), "--out: ", "not empty")
     again = said("import-masks", run, tmp_path / "one", "--from", "png", "--who", "bo")
     assert "0 corrected masks in" in again
-    assert "1 that stood so already" in again
+    assert "1 unchanged ones" in again
     complaint(lambda: call("import-masks", run, tmp_path / "none", "--from", "voc"), "no such folder")

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Command, one_line
+from beyondcam.data import open_images
+from beyondcam.reviews import open_reviews
+from conftest import Command, complaint, one_line
+from test_cli_options import call
 
 QUICK = ("--backbone", "convnet", "--no-pretrained", "--size", "32", "--epochs", "2", "--batch", "4")
 
@@ -34,6 +37,8 @@ def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, bey
     assert "for 21 photos on this machine" in said
     assert f"{photos}: is imagefolder:{photos}" in said
     assert str(out / "index.html") in said
+    assert "mAP on held-out photos (2) " in said
+    assert "(--size)" in said
     ids = {path.relative_to(photos).with_suffix("").as_posix() for path in photos.rglob("*.png")}
     written = (out / "masks").rglob("*.png")
     assert {path.relative_to(out / "masks").with_suffix("").as_posix() for path in written} == ids
@@ -57,3 +62,56 @@ def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command
     for out in (photos, photos / "masks"):
         assert "--out: " in one_line(beyondcam("masks", photos, "--out", out, *QUICK, status=2))
     assert not (photos / "masks").exists()
+
+
+def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ("masks", photos, "--out", out)
+    weights = out / "run" / "classifier.safetensors"
+
+    def taken() -> bool:
+        before = weights.stat().st_mtime_ns
+        assert call(*words) == 0
+        return "which is taken" in capsys.readouterr().err and weights.stat().st_mtime_ns == before
+
+    assert call(*words, *QUICK) == 0
+    assert taken()  # no option of the training is named again
+    again = f"to train anew, delete {out / 'run' / 'config.json'}"
+    for option, said in (
+        (("--epochs", 3), f"--epochs: {out / 'run'} was trained with 2, not 3; take that again, or {again}"),
+        (("--size", 48), "--size: "),
+        (("--classes", "blue"), "with blue, red <b>, not blue"),
+        (("--split", "train"), "with all, not train"),
+        (("--negatives", "blue"), f"PHOTOS: {out / 'run'} was trained with imagefolder:{photos}, not"),
+    ):
+        complaint(lambda option=option: call(*words, *QUICK, *option), said, again)
+    Image.open(photos / "new.png").save(photos / "newer.png")
+    (photos / "blue" / "0.png").unlink()
+    assert taken()  # photos without a label, and photos that are gone, change nothing that was learnt
+    (photos / "new.png").rename(photos / "blue" / "new.png")
+    complaint(lambda: call(*words), "blue/new is blue, and was without a label in training", again)
+    (photos / "blue" / "new.png").rename(photos / "new.png")
+    (photos / "blue" / "1.png").rename(photos / "red <b>" / "1b.png")
+    complaint(lambda: call(*words), "red <b>/1b is red <b>, and was without a label in training", again)
+    images = open_images(str(photos), "all")
+    open_reviews(out / "run", images).decide("new", "skipped", "me")
+    (out / "run" / "config.json").unlink()
+    assert call(*words, *QUICK) == 0
+    assert taken()
+    assert open_reviews(out / "run", images).current().keys() == {"new"}
+
+
+def test_a_label_that_changed_in_a_table_is_named(photos: Path, tmp_path: Path) -> None:
+    names = sorted(path.stem for path in (photos / "blue").iterdir())
+    table = photos / "blue" / "labels.csv"
+    table.write_text("image,labels\n" + "".join(f"{n},{'ab'[int(n) % 2]}\n" for n in names))
+    words = ("masks", photos / "blue", "--out", tmp_path / "out")
+    assert call(*words, *QUICK) == 0
+    sound = table.read_text()
+    for line, now in (("4,b", "b"), ("4,", "of no class"), ("4,b;a", "a;b")):
+        table.write_text(sound.replace("4,a", line))
+        complaint(lambda: call(*words), f"4 is {now}, and was a in training")
+    table.write_text(sound.replace("4,a\n", ""))
+    complaint(lambda: call(*words), "4 is without a label, and was a in training")

@@ -703,6 +703,15 @@ def test_predictions_that_were_stopped_are_gone_on_with(
     assert len(seen) == 6  # without `resume` all anew
 
 
+def test_where_no_photo_is_found_no_masks_are_promised(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("predict", model, tmp_path / "nofolder", "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "nofolder" in said
+    assert "masks in" not in said
+
+
 def test_masks_of_humans_take_the_place_of_seeds(
     run: Path, trained: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -847,7 +856,8 @@ def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
     for name, value in {"TRAIN": "train_4", "VAL": "val_4", "TAUGHT": "train_20"}.items():
         monkeypatch.setattr(demo, name, value)
     monkeypatch.setattr(demo, "RECIPES", ("cam", demo.SEEDED))
-    assert not demo.run_demo(tmp_path, 0, lambda _: None, full=True)
+    left_out = demo.run_demo(tmp_path, 0, lambda _: None, full=True)
+    assert {"not trained on: its seed shows nothing, although it is labelled"} >= {*left_out.values()}
     rows = read_segments(tmp_path)
     assert [(row.trained_on, row.recipe) for row in rows] == [("seeds", demo.TEACHER), ("truth", None)]
     assert all((row.seeds_split, row.split, row.images) == ("train_20", "val_4", 4) for row in rows)

@@ -508,11 +508,11 @@ def test_a_class_of_low_average_precision_is_named() -> None:
     truth = np.repeat([[True, False, True], [False, True, False]], 5, 0)
     truth[0, 2] = False
     scores = np.column_stack([truth[:, 0], truth[:, 0], truth[:, 1]]) + np.linspace(0, 0.1, 10)[:, None]
-    said = poor_classes(Scored(scores.astype(np.float32), truth, {}), ("good", "poor", "rare"))
+    said = poor_classes(Scored(scores.astype(np.float32), truth, {}), ("good", "poor", "rare"), "of val")
     expected = np.mean([n / (5 + n) for n in range(1, 6)])
     assert said is not None
-    assert said.startswith(f"low average precision: poor ({expected:.2f});")
-    assert poor_classes(Scored(scores[:, :1].astype(np.float32), truth[:, :1], {}), ("good",)) is None
+    assert said.startswith(f"low average precision on 10 photos of val: poor ({expected:.2f});")
+    assert poor_classes(Scored(scores[:, :1].astype(np.float32), truth[:, :1], {}), ("good",), "") is None
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:

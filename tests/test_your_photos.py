@@ -36,7 +36,7 @@ def photo(path: Path, channel: int, rng: np.random.Generator) -> None:
 def test_the_page_leads_from_photos_to_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`review` waits for a person, who accepts a mask here, corrects one, and rejects another."""
+    """`review` waits for a person, who accepts a mask here, corrects one, and draws another anew."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for name, channel in (("crack", 0), ("hole", 2)):
@@ -55,6 +55,10 @@ def test_the_page_leads_from_photos_to_predictions(
             reviews.decide("hole/1", "corrected", "me", mask=mine)
             reviews.decide("hole/2", "rejected", "me")
             continue
+        if words[0] == "import-masks":
+            drawn = Path("drawn/annotations.xml")
+            assert 'label="hole"' in drawn.read_text()
+            drawn.write_text(drawn.read_text().replace('label="hole"', 'label="crack"'))
         whole = [*words, *QUICK.get(words[0], "").split()]
         assert (make_app(whole)(whole, standalone_mode=False) or 0) == 0
         said = capsys.readouterr().err

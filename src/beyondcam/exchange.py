@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beyondcam.data import LabelledImages
 from beyondcam.decode import decoding
@@ -14,7 +15,7 @@ from beyondcam.evidence import Shelf, Threshold
 from beyondcam.files import write_whole
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
-from beyondcam.reviews import Reviews
+from beyondcam.reviews import Decision, Reviews
 from beyondcam.seeds import seed_labels
 
 STATES = ("accepted", "corrected", "rejected", "skipped", "open")
@@ -48,9 +49,8 @@ def export_masks(
     @attempt
     def labelled(image_id: str) -> Labelled:
         decision = current.get(image_id)
-        if decision and decision.mask:
-            return Labelled(image_id, reviews.read(decision), decision.facts)
-        return Labelled(image_id, seed_labels(shelf.read(image_id), threshold), {})
+        facts = decision.facts if decision and decision.mask else {}
+        return Labelled(image_id, _mask(image_id, decision, reviews, (shelf, threshold)), facts)
 
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
@@ -72,17 +72,42 @@ def export_masks(
     return outcome
 
 
+def _mask(
+    image_id: str, decision: Decision | None, reviews: Reviews, seeds: tuple[Shelf, Threshold] | None
+) -> NDArray[np.uint8]:
+    """The mask of a decision that has one, else the seed. Raises `BeyondcamError` without either."""
+    if decision and decision.mask:
+        return reviews.read(decision)
+    if seeds is None:
+        raise BeyondcamError(f"{image_id}: has neither a mask nor a seed")
+    shelf, threshold = seeds
+    return seed_labels(shelf.read(image_id), threshold)
+
+
 def import_masks(
-    images: LabelledImages, reviews: Reviews, form: str, path: Path, who: str, *, empty: bool = False
+    images: LabelledImages,
+    reviews: Reviews,
+    form: str,
+    path: Path,
+    who: str,
+    *,
+    empty: bool = False,
+    seeds: tuple[Shelf, Threshold] | None = None,
 ) -> Outcome[str]:
     """Take the masks that a file or folder in one of `FORMATS` has, as corrected by somebody.
 
-    Photos that it shows nothing on are left as they are, unless `empty` says that they are background. A mask
-    that was accepted or corrected before, and comes back unchanged, is not taken again. Returns `corrected`,
-    `unchanged` or `empty` by the names in the file. Raises `BeyondcamError` where it cannot be read.
+    Photos that it shows nothing on are left as they are, unless `empty` says that they are background. What
+    comes back unchanged stays what it was: a mask that was accepted or corrected before, and, of photos
+    without one, the seed, where the evidence and threshold that it was cut from are given as `seeds`.
+    Returns `corrected`, `unchanged` or `empty` by the names in the file. Raises `BeyondcamError` where it
+    cannot be read.
     """
     book, current = Book(images), reviews.current()
     seen: set[str] = set()
+
+    @attempt
+    def sent(image_id: str) -> NDArray[np.uint8]:
+        return _mask(image_id, current.get(image_id), reviews, seeds)
 
     @attempt
     def take(entry: Entry) -> str:
@@ -95,8 +120,8 @@ def import_masks(
         if mask is None and not empty:
             return "empty"
         mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
-        standing = current.get(image_id)
-        if standing and standing.mask and np.array_equal(reviews.read(standing), mask):
+        there = sent(image_id)
+        if not isinstance(there, LeftOut) and np.array_equal(there, mask):
             return "unchanged"
         reviews.decide(image_id, "corrected", who, mask=mask)
         return "corrected"

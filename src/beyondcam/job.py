@@ -6,10 +6,12 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from beyondcam.classifier import TrainConfig, load_classifier, read_config, train_run
-from beyondcam.data import LabelledImages, open_images
+from beyondcam.classifier.training import written_labels
+from beyondcam.data import LabelledImages, open_images, recognised
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
+from beyondcam.files import read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.progress import duration
@@ -25,33 +27,52 @@ RECIPES = ("fast", "best")
 
 
 def make_masks(
-    config: TrainConfig,
+    given: TrainConfig,
     out: Path,
     fabric: Fabric,
     log: Callable[[str], None],
     *,
     best: bool = False,
-    network: SegmentConfig | None = None,
+    network: bool = False,
 ) -> dict[str, str]:
     """Write masks of all photos of a split under `out`, and `out/index.html`, which shows them.
 
     Trains a classifier in `out/run`, unless that holds one of these photos, maps what is not mapped yet, and
     cuts at the threshold `adaptive`. Where some photos have no label, the classes that the classifier
-    predicts are mapped. With the settings of a `network`, one is trained on these masks, and its own are
+    predicts are mapped. With `network`, a segmentation network is trained on these masks, and its own are
     written under `out/network`. Of masks, only those that a human accepted or corrected have a part in it.
-    Returns the photos without a mask, with the reason. Raises `BeyondcamError` where `out` lies among the
-    photos, which later runs would take it for.
+
+    Of the settings, those that are not `given` are the earlier classifier's, else the defaults; by default
+    the split is `all`, or `train` of data with files of their own for each.
+
+    Returns the photos without a mask, with the reason. Raises `BeyondcamError` where the earlier classifier
+    was trained by other settings or labels, and where `out` lies among the photos, which later runs would
+    take it for.
     """
-    run, images = out / "run", open_images(config.data, config.split, config.classes, config.max_pixels)
+    run = out / "run"
+    own, classes = _finished(run)
+    whole = "train" if "{split}" in recognised(given.data) else "all"
+    config = (own or TrainConfig(data=given.data, split=whole)).model_copy(
+        update={name: getattr(given, name) for name in given.model_fields_set}
+    )
+    images = open_images(config.data, config.split, config.classes, config.max_pixels)
     _check_apart(out, images)
-    log(images.taken_for(config.data))
-    names, trained = RECIPES if best else RECIPES[:1], _is_trained(run, images)
-    seconds = seconds_of_masks(config, images, names, fabric, train=not trained)
+    if own:
+        asked = given.model_copy(update={"data": images.data, "classes": images.classes})
+        _check_same(run, asked, own.model_copy(update={"classes": classes}))
+        _check_labels(run, images)
+    if told := images.taken_for(config.data):
+        log(told)
+    names = RECIPES if best else RECIPES[:1]
+    segment = SegmentConfig(
+        seed=config.seed, pretrained=config.pretrained, size=max(32, min(256, config.size // 32 * 32))
+    )
+    seconds = seconds_of_masks(config, images, names, fabric, train=not own)
     if network:
-        seconds += seconds_of_network(network, images, fabric)
+        seconds += seconds_of_network(segment, images, fabric)
     log(f"about {duration(seconds)} for {len(images.ids)} photos on this machine, less what is done already")
-    if trained:
-        log(f"{run}: has a classifier of these photos, which is taken; delete it to train anew")
+    if own:
+        log(f"{run}: has a classifier of these photos, which is taken; {_anew(run)}")
     else:
         train_run(config, run, fabric, log, images=images)
     classifier, cookbook = to_device(load_classifier(run), fabric), Cookbook()
@@ -69,11 +90,13 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=targets)
-        left_out |= segment_run(run, source, network, None, fabric, log=log)
-        segmenter = to_device(load_segmenter(run / "segment" / f"{source.name}-{network.seed}"), fabric)
+        left_out |= segment_run(run, source, segment, None, fabric, log=log)
+        segmenter = to_device(load_segmenter(run / "segment" / f"{source.name}-{segment.seed}"), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
+    if empty := written.empty_seeds(images):
+        log(empty)
     return left_out
 
 
@@ -85,10 +108,41 @@ def _check_apart(out: Path, images: LabelledImages) -> None:
             raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
-def _is_trained(run: Path, images: LabelledImages) -> bool:
-    """Whether a RUN has a classifier of these photos and classes."""
+def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:
+    """The settings and classes of the classifier of a RUN; none where its training is not finished."""
     try:
-        config, classes = read_config(run)
+        return read_config(run)
     except BeyondcamError:
-        return False
-    return (config.data, classes) == (images.data, images.classes)
+        return None, ()
+
+
+def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:
+    """Raise `BeyondcamError` that names the first setting given that is not the RUN's own."""
+    for name in TrainConfig.model_fields:
+        asked, there = getattr(given, name), getattr(own, name)
+        if name in given.model_fields_set and asked != there:
+            asked, there = (", ".join(v) if name == "classes" else v for v in (asked, there))
+            raise BeyondcamError(
+                f"{run} was trained with {there}, not {asked}; take that again, or {_anew(run)}",
+                parameter=name,
+            )
+
+
+def _check_labels(run: Path, images: LabelledImages) -> None:
+    """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with."""
+    training = run / "training.json"
+    trained = read_json(training, "beyondcam train").get("labels") if training.exists() else None
+    if trained is None:  # it is adopted, or older than this record
+        return
+    now = written_labels(images)
+    for i in images.ids:
+        if now.get(i) != trained.get(i):
+            here, there = (
+                "without a label" if label is None else label or "of no class"
+                for label in (now.get(i), trained.get(i))
+            )
+            raise BeyondcamError(f"{run}: {i} is {here}, and was {there} in training; {_anew(run)}")
+
+
+def _anew(run: Path) -> str:
+    return f"to train anew, delete {run / 'config.json'}"

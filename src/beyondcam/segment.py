@@ -10,7 +10,7 @@ import numpy as np
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import VOID, LabelledImages, read_mask
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
@@ -89,8 +89,9 @@ def labels_of_seeds(
     """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules.
 
     A mask that a human accepted or corrected, by the RUN's reviews of the split, takes the place of a seed,
-    and a photo whose mask was rejected is left out. `targets` says which evidence, where several stand under
-    the recipe's name.
+    and a photo whose mask was rejected is left out. So is one that is labelled but has an empty seed, from
+    which a network would learn that its class is background. `targets` says which evidence, where several
+    stand under the recipe's name.
     """
     reviews = open_reviews(run, images)
     held = reviews.masked()
@@ -118,7 +119,12 @@ def labels_of_seeds(
 
     def labels(image_id: str) -> NDArray[np.uint8]:
         decision = held.get(image_id)
-        return reviews.read(decision) if decision else seed_labels(shelf.read(image_id), value, band)
+        if decision:
+            return reviews.read(decision)
+        seed = seed_labels(shelf.read(image_id), value, band)
+        if images.labels.get(image_id) and not (seed % VOID).any():
+            raise BeyondcamError("not trained on: its seed shows nothing, although it is labelled")
+        return seed
 
     return LabelSource(name, kept, labels, facts, frozenset(held))
 

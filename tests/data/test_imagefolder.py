@@ -1,12 +1,22 @@
 """A folder for each class, as it is and in its variants."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
 from PIL import Image
 
 from beyondcam.data import open_images, recognised, with_negatives
 from beyondcam.data.masks import open_masks
 from conftest import complaint
+
+
+def mask(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((3, 4), np.uint8)
+    pixels[1] = value
+    Image.fromarray(pixels).save(path)
 
 
 def photos(root: Path, *names: str) -> Path:
@@ -70,3 +80,60 @@ def test_what_a_folder_is_is_told_by_what_is_in_it(tmp_path: Path) -> None:
     assert recognised("digits:objects=1") == "digits:objects=1"
     assert open_images(str(tmp_path / "classes"), "all").data == f"imagefolder:{tmp_path / 'classes'}"
     complaint(lambda: open_images(str(tmp_path / "nothing"), "all"), "data: ", "imagefolder:PATH")
+
+
+@pytest.mark.parametrize("folder", ["masks", "Masks", "mask", "SegmentationClass", "ground_truth"])
+def test_masks_are_never_photos(folder: str, tmp_path: Path) -> None:
+    """Wherever they lie: beside the classes, in one, in a split, or beside a table of labels."""
+    sound = ("train/cats/1.jpg", "train/dogs/1.jpg", "val/cats/2.jpg")
+    plain = photos(tmp_path / "plain", *(name.partition("/")[2] for name in sound))
+    split = photos(tmp_path / "split", *sound)
+    alone = photos(tmp_path / "alone")
+    for name in (f"{folder}/1.png", f"{folder}/cats/1.png", f"cats/{folder}/1.png"):
+        mask(plain / name, 1)
+        mask(split / "train" / name, 1)
+        mask(split / name, 1)
+    mask(alone / folder / "1.png", 1)
+    for root in (plain, split):
+        images = open_images(str(root), "all")
+        assert images.classes == ("cats", "dogs")
+        assert len(images.ids) == len(images.labels) == 3
+        assert f"{folder}/ left out as masks" in images.taken_for(str(root))
+    assert open_images(str(split), "train").ids == ("train/cats/1", "train/dogs/1")
+    complaint(lambda: open_images(str(alone), "all"), "is empty")
+    (plain / "labels.csv").write_text("image,labels\ncats/1.jpg,cats\n")
+    assert open_images(str(plain), "all").ids == ("cats/1", "cats/2", "dogs/1")
+
+
+def test_masks_beside_the_classes_are_there_to_score_by(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", "cats/1.jpg", "dogs/1.jpg", "dogs/2.jpg", "none/3.jpg")
+    data = f"imagefolder:{root}:none"
+    assert open_masks(data, "all") is None
+    for name, value in (("cats/1", 1), ("dogs/1", 2), ("2", 2), ("1", 1)):  # whose photo could be two
+        mask(root / "masks" / f"{name}.png", value)
+    masks = open_masks(data, "all")
+    assert masks.classes == ("cats", "dogs")
+    assert [masks.read(i).max() for i in ("cats/1", "dogs/1", "dogs/2")] == [1, 2, 2]
+    complaint(lambda: masks.read("none/3"), "none/3.png")
+    assert open_masks(data, "all", ["dogs"]).read("dogs/2").max() == 1
+    (root / "classes.txt").write_text("dogs\ncats\n")
+    complaint(lambda: open_masks(data, "all"), "classes.txt", "must list the classes in the order")
+    (root / "classes.txt").write_text("dogs\n")
+    complaint(lambda: open_masks(data, "all"), "classes.txt", "does not list cats")
+    complaint(lambda: open_masks(data, "test"), "no split 'test'")
+
+
+def test_masks_may_lie_beside_the_folder_images(tmp_path: Path) -> None:
+    photos(tmp_path / "photos", "images/cats/1.jpg", "images/dogs/1.jpg")
+    mask(tmp_path / "photos" / "masks" / "dogs" / "1.png", 2)
+    assert open_masks(str(tmp_path / "photos"), "all").read("dogs/1").max() == 2
+
+
+def test_what_data_are_taken_for_is_said_where_it_was_guessed(tmp_path: Path) -> None:
+    root = photos(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg")
+    told = open_images(str(root), "all").taken_for(str(root))
+    assert told.startswith(f"{root}: is imagefolder:{root}, a folder for each class, ")
+    assert told.endswith("train and val taken together, unless one is named (split)")
+    train = open_images(f"imagefolder:{root}", "train")
+    assert train.taken_for(f"imagefolder:{root}") == f"imagefolder:{root}: a folder for each class"
+    assert replace(train, form="").taken_for(f"imagefolder:{root}") == ""

@@ -82,3 +82,8 @@ def test_a_band_lies_on_both_sides_of_each_threshold() -> None:
     evidence = evidence_of(ramp)
     (tau,) = AdaptiveThreshold().values(won_by(winners_of(evidence))[1])
     assert np.array_equal(seed_labels(evidence, AdaptiveThreshold(), 0.1), seed_labels(evidence, tau, 0.1))
+
+
+def test_a_threshold_that_never_falls_is_said_to_be_one() -> None:
+    assert str(AdaptiveThreshold(fall=0.0)) == "0.75 for each image and class"
+    assert str(AdaptiveThreshold()) == "one for each image and class, from 0.75 down by up to 0.3"

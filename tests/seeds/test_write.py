@@ -14,8 +14,10 @@ import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
 from beyondcam.label_images import LabelFolder
+from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
+from beyondcam.segment import labels_of_seeds
 from conftest import complaint, make_folder, shelf_for
 
 
@@ -42,6 +44,39 @@ def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_pa
     assert set(told.left_out) == set(images.ids) - {"p01"}
     without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
     assert (without.void, without.right) == (told.void, None)
+
+
+def test_labelled_photos_with_an_empty_seed_are_named_and_shown_first(discs: str, tmp_path: Path) -> None:
+    """p01 and p05 are labelled, p03 shows no class; p02 has a human's mask, which is empty."""
+    empty, whole = np.zeros((48, 48)), np.full((48, 48), 200)
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": whole, "p05": empty})
+    write_evidence(shelf, "p03", evidence_of(np.zeros((0, 48, 48)), (), (48, 48)))
+    reviews = open_reviews(tmp_path / "run", images)
+    reviews.decide("p02", "corrected", "me", mask=np.zeros((48, 48), np.uint8))
+    written = write_seeds(images, shelf, 0.3, tmp_path / "seeds", reviews=reviews)
+    assert written.left_out.keys() == set(images.ids) - {"p01", "p02", "p03", "p05"}
+    assert written.empty == ["p05"]
+    assert written.empty_seeds(images) == "1 of 3 labelled photos have an empty mask: p05"
+    page = write_overview(images, written, tmp_path / "seeds").read_text()
+    places = [page.index(f'alt="mask over {i}"') for i in ("p05", "p01", "p02", "p03")]
+    assert places == sorted(places)
+    assert page.count(": empty mask</small>") == 1
+    many = replace(written, empty=[f"p{n}" for n in range(10)])
+    assert many.empty_seeds(images).endswith("p8, …")
+    assert replace(written, empty=[]).empty_seeds(images) == ""
+
+
+def test_a_network_does_not_learn_that_what_a_seed_misses_is_background(discs: str, tmp_path: Path) -> None:
+    """p01 has a seed, p05 an empty one, p03 is labelled as showing no class."""
+    run, whole = tmp_path / "run", np.full((48, 48), 200)
+    shelf, images = shelf_of(discs, run, {"p01": whole, "p05": np.zeros((48, 48))})
+    write_evidence(shelf, "p03", evidence_of(np.zeros((0, 48, 48)), (), (48, 48)))
+    source = labels_of_seeds(run, images, "own", "0.3")
+    assert (source.labels("p01") == 1).all()
+    assert not source.labels("p03").any()
+    complaint(lambda: source.labels("p05"), "not trained on: its seed shows nothing")
+    open_reviews(run, images).decide("p05", "corrected", "me", mask=np.zeros((48, 48), np.uint8))
+    assert not labels_of_seeds(run, images, "own", "0.3").labels("p05").any()
 
 
 def test_seeds_are_of_the_photo_and_the_labels_as_they_are_now(discs: str, tmp_path: Path) -> None:

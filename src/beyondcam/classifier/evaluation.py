@@ -65,9 +65,10 @@ def mean_average_precision(
     return scored.mean_precision(), scored.left_out
 
 
-def poor_classes(scored: Scored, classes: Sequence[str]) -> str | None:
+def poor_classes(scored: Scored, classes: Sequence[str], judged: str) -> str | None:
     """Which classes the classifier hardly knows, as people are told it; None where there are none.
 
+    `judged` says which photos were scored, as in "trained on".
     The threshold is no more than a guess: of the classes that were measured, all above it, masks of those
     below an average precision of 0.6 had an IoU below 0.3.
     """
@@ -76,8 +77,9 @@ def poor_classes(scored: Scored, classes: Sequence[str]) -> str | None:
     if not poor:
         return None
     return (
-        f"low average precision: {', '.join(poor)}; the classifier hardly knows them, so that their masks "
-        "will be wrong: add photos, look at their labels, or leave them out by naming the others (classes)"
+        f"low average precision on {len(scored.scores)} photos {judged}: {', '.join(poor)}; the classifier "
+        "hardly knows them, so that their masks will be wrong: add photos, look at their "
+        "labels, or leave them out by naming the others (classes)"
     )
 
 
@@ -108,7 +110,7 @@ def doubt(scored: Scored, split: str) -> str | None:
         return None
     return (
         f"it tells photos of {split} with a class from those without no better than chance (area "
-        f"under the ROC curve {actual:.2f}); train longer or at another lr, or look at the labels"
+        f"under the ROC curve {actual:.2f}); train longer (epochs) or at another rate (lr), or look at labels"
     )
 
 

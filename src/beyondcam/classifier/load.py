@@ -52,6 +52,8 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
     path = run / "config.json"
     if (run / CHECKPOINT).exists() and not (path.exists() and (run / WEIGHTS).exists()):
         raise BeyondcamError(f"{run}: training is not finished; run `beyondcam train` again to go on")
+    if (run / "run" / "config.json").exists() and not path.exists():
+        raise BeyondcamError(f"{run}: is not the RUN, which is in it: write {run / 'run'}")
     content = read_json(path, f"beyondcam train --out {run}")
     try:
         return TrainConfig.model_validate(content["train"]), tuple(content["classes"])

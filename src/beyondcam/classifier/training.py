@@ -53,7 +53,8 @@ def train_run(
     said = log if fabric.is_global_zero else _nothing
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
-        said(images.taken_for(config.data))
+        if told := images.taken_for(config.data):
+            said(told)
     said(images.summary())
     val = None
     try:
@@ -155,6 +156,7 @@ def train_classifier(
         multilabel_loss, config, epochs, fabric, log,
         frozen=classifier if config.frozen_bn else None, ema=config.ema,
         validate=lambda candidate: mean_average_precision(cast(Classifier, candidate), images, held),
+        held_out=len(held),
     )  # fmt: skip
     left_out: dict[str, str] = {}
     places = places_of(classifier)
@@ -167,6 +169,7 @@ def train_classifier(
             left_out = {i: images.unlabelled.get(i, "no label") for i in unlabelled} | progress.left_out
             read = sum(i not in left_out for i in kept)
             training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
+            training["labels"] = written_labels(images)
             classifier.load_state_dict(progress.weights)
             training["places"] = places
             facts, unread = _judged(classifier, images, kept, val, log)
@@ -175,6 +178,12 @@ def train_classifier(
             left_out = left_out | unread
         fabric.barrier()
     return left_out
+
+
+def written_labels(images: LabelledImages) -> dict[str, str]:
+    """The labels as `training.json` has them: id → names of classes, with `;` between them."""
+    names = images.classes
+    return {i: ";".join(names[c] for c in sorted(images.labels[i])) for i in images.ids if i in images.labels}
 
 
 def _what_is_seen(size: int, places: int, images: LabelledImages, ids: Sequence[str]) -> str:
@@ -188,7 +197,7 @@ def _what_is_seen(size: int, places: int, images: LabelledImages, ids: Sequence[
     place = f"{width / places:.0f}×{height / places:.0f}"
     return (
         f"{seen}; in a photo of {width:.0f}×{height:.0f} one takes {place} pixels; for smaller things take a "
-        "larger size or a smaller output_stride"
+        "larger input (size) or a smaller stride (output_stride)"
     )
 
 
@@ -201,7 +210,7 @@ def _judged(
     doubted = doubt(learnt, images.split) or (val and tested and doubt(tested, val.split))
     if doubted:
         log(f"the classifier has learnt nothing: {doubted}")
-    elif poor := poor_classes(tested or learnt, images.classes):
+    elif poor := poor_classes(tested or learnt, images.classes, f"of {val.split}" if val else "trained on"):
         log(poor)
     ap = tested.mean_precision() if tested else None
     if tested:

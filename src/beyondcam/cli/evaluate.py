@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Split, classes_of_keys, end, names
+from beyondcam.cli.options import Classes, classes_of_keys, end, names
 from beyondcam.cli.terminal import show
 from beyondcam.errors import BeyondcamError
 
@@ -13,7 +13,7 @@ from beyondcam.errors import BeyondcamError
 def evaluate_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="ID.png or ID.npy of each image.")],
     data: Annotated[str, typer.Option(metavar="D", help="The data whose masks it is scored against.")],
-    split: Split = "val",
+    split: Annotated[str, typer.Option(help="Split of the data.")] = "val",
     classes: Classes = None,
     protocol: Annotated[str, typer.Option(metavar="NAME", help="voc, irn, seam or per-image.")] = "voc",
     threshold: Annotated[

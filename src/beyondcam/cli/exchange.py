@@ -21,7 +21,11 @@ from beyondcam.cli.options import (
     open_images_of,
 )
 from beyondcam.cli.terminal import log
+from beyondcam.errors import BeyondcamError
 
+Threshold = Annotated[
+    str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
+]
 FormatName = Literal["coco", "voc", "yolo-seg", "label-studio", "cvat", "png"]
 
 
@@ -36,9 +40,7 @@ def export_command(
         ),
     ] = "accepted,corrected,skipped,open",
     recipe: Recipe = None,
-    threshold: Annotated[
-        str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
-    ] = "adaptive",
+    threshold: Threshold = "adaptive",
     data: Data = None,
     split: TrainedSplit = None,
     classes: Classes = None,
@@ -67,22 +69,38 @@ def import_masks_command(
     empty: Annotated[
         bool, typer.Option("--empty", help="Photos on which it shows nothing are background.")
     ] = False,
+    recipe: Recipe = None,
+    threshold: Threshold = "adaptive",
     data: Data = None,
     split: TrainedSplit = None,
     classes: Classes = None,
+    targets: OfTargets = None,
     who: Who = None,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Masks that were drawn or mended elsewhere → corrected masks of the RUN, which `seed` keeps."""
+    """Masks that were drawn or mended elsewhere → corrected masks of the RUN, which `seed` keeps.
+
+    Those that come back as `export`, with the same --recipe and --threshold, would write them stay as they
+    are: to accept masks as they are, use `review`.
+    """
+    from beyondcam.evidence import find_shelf, first_recipe
     from beyondcam.exchange import import_masks
+    from beyondcam.metrics import threshold_of
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    reviews = open_reviews(run, images)
-    imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty)
+    reviews, seeds = open_reviews(run, images), None
+    try:
+        shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
+        seeds = shelf, threshold_of(run, shelf, images, threshold)
+    except BeyondcamError as error:
+        if recipe or targets:
+            raise
+        log(f"not compared with seeds: {error}")
+    imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty, seeds=seeds)
     count = Counter(imported.results.values())
     log(
-        f"{count['corrected']} corrected masks in {reviews.folder}, {count['unchanged']} that stood so "
-        f"already; {count['empty']} photos without a shape stay as they are"
+        f"{count['corrected']} corrected masks in {reviews.folder}; {count['unchanged']} unchanged ones, and "
+        f"{count['empty']} photos without a shape, stay as they are"
     )
     end(imported.left_out)

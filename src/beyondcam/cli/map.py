@@ -18,6 +18,7 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
     say_doubt,
+    split_or,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -27,7 +28,7 @@ def map_command(
     run: Run,
     recipe: Annotated[list[str], typer.Option(help="A recipe, NAME or NAME+REFINEMENT; repeat for more.")],
     data: Data = None,
-    split: Split = "val",
+    split: Split = None,
     classes: Classes = None,
     recipes: Recipes = None,
     targets: Annotated[
@@ -68,7 +69,7 @@ def map_command(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe}
     part = shard_of(shard)
-    images = open_images_of(run, data, split, classes, max_pixels)
+    images = open_images_of(run, data, split_or("val", run, data, split), classes, max_pixels)
     say_doubt(run)
     fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
     keep_memory(fabric.device)
@@ -106,7 +107,7 @@ def import_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files ID.npy as IRN writes them.")],
     recipe: Annotated[str, typer.Option(help="The name to give them.")],
     data: Data = None,
-    split: Split = "val",
+    split: Split = None,
     classes: Classes = None,
 ) -> None:
     """Maps that other code made → evidence, to be scored beside ours."""
@@ -117,7 +118,7 @@ def import_command(
     check_name(recipe, "recipe")
     if recipe.partition("+")[0] in Cookbook().recipes:
         raise BeyondcamError(f"{recipe} is the name of a built-in recipe; give another", parameter="recipe")
-    images = open_images_of(run, data, split, classes)
+    images = open_images_of(run, data, split_or("val", run, data, split), classes)
     left_out = import_irn(run, images, classes_of_keys(images), folder, recipe)
-    write_json(run / "left_out" / f"import-{split}.json", left_out)
+    write_json(run / "left_out" / f"import-{images.split}.json", left_out)
     end(left_out)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Negatives, end, names, settings_of
-from beyondcam.cli.terminal import log
+from beyondcam.cli.options import Classes, Negatives, advise, end, names, settings_of
 
 
 def masks_command(
@@ -26,27 +25,20 @@ def masks_command(
         bool,
         typer.Option("--network", help="Also train a segmentation network on the masks, and write its own."),
     ] = False,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Split of the data; by default all of it, or train where each has its own files."),
+    ] = None,
     **settings: object,
 ) -> None:
     """Photos with labels → masks: train, map, cut, and a page that shows them. Run again, it goes on."""
     from beyondcam.classifier import TrainConfig
-    from beyondcam.data import recognised, with_negatives
+    from beyondcam.data import with_negatives
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.job import make_masks
-    from beyondcam.segmentation import SegmentConfig
 
-    whole = (
-        "train" if "{split}" in recognised(data) else "all"
-    )  # COCO's official files are one for each split
-    chosen = {
-        "data": with_negatives(data, negatives),
-        "classes": names(classes),
-        "split": settings["split"] or whole,
-    }
-    config = settings_of(TrainConfig, {**settings, **chosen})
+    chosen = {"data": with_negatives(data, negatives), "classes": names(classes), "split": split}
+    given = settings_of(TrainConfig, {**settings, **chosen})
     fabric = open_fabric()
     keep_memory(fabric.device)
-    segment = SegmentConfig(
-        seed=config.seed, pretrained=config.pretrained, size=max(32, min(256, config.size // 32 * 32))
-    )
-    end(make_masks(config, out, fabric, log, best=best, network=segment if network else None))
+    end(make_masks(given, out, fabric, advise, best=best, network=network))

@@ -34,7 +34,12 @@ Negatives = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The folder or label that stands for photos of no class."),
 ]
-Split = Annotated[str, typer.Option(help="Split of the data.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the data; by default val, or all where the RUN was trained on all of these data."
+    ),
+]
 TrainedSplit = Annotated[
     str | None,
     typer.Option("--split", help="Split of the data; by default the one that was trained on."),
@@ -61,6 +66,9 @@ OfTargets = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 
+
+ADVISED = ("classes", "epochs", "lr", "negatives", "output_stride", "size", "split")
+"""The settings that `advise` knows as options."""
 
 PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])
 
@@ -104,6 +112,19 @@ def settings_of(make: Callable[..., T], given: Mapping[str, object]) -> T:
         raise BeyondcamError(what, parameter=fields[0] if fields else None) from None
 
 
+def split_or(default: str, run: Path, data: str | None, split: str | None) -> str:
+    """The split given; without one all, where the RUN was trained on all of the data, else the default."""
+    from beyondcam.classifier import read_config
+    from beyondcam.data import open_images
+
+    config, _ = read_config(run)
+    if split is None and config.split == "all":
+        with suppress(BeyondcamError):  # of data that have no split all
+            if data is None or open_images(data, "all").data == config.data:
+                return "all"
+    return split or default
+
+
 def open_images_of(
     run: Path, data: str | None, split: str | None, classes: str | None, max_pixels: int | None = None
 ) -> "LabelledImages":
@@ -120,10 +141,15 @@ def open_images_of(
     return images
 
 
+def advise(message: str) -> None:
+    """`log` what the library says of its settings, which it names in brackets: `(lr)` becomes `(--lr)`."""
+    log(re.sub(rf"\(({'|'.join(ADVISED)})\)", lambda named: f"(--{named[1].replace('_', '-')})", message))
+
+
 def say_doubt(run: Path) -> None:
     """Say what `train` has said of a classifier that has learnt nothing, lest its maps be taken for good."""
     if doubt := recorded(run, "doubt"):
-        log(f"{run}: the classifier has learnt nothing: {doubt}")
+        advise(f"{run}: the classifier has learnt nothing: {doubt}")
 
 
 def recorded(run: Path, key: str) -> object:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of
+from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, split_or
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def score_command(
     run: Run,
     data: Data = None,
-    split: Split = "val",
+    split: Split = None,
     classes: Classes = None,
     train_split: Annotated[
         str, typer.Option(help="Split whose masks choose τ for the rule train.")
@@ -44,13 +44,15 @@ def score_command(
         raise BeyondcamError(
             "is of the rule fixed, which needs --threshold too", parameter="reference_threshold"
         )
-    images = open_images_of(run, data, split, classes)
-    masks = open_masks(images.data, split, images.classes)
+    images = open_images_of(run, data, split_or("val", run, data, split), classes)
+    masks = open_masks(images.data, images.split, images.classes)
     if masks is None:
         raise BeyondcamError(f"{images.data}: has no masks to score against")
     threshold_split = _open_threshold_split(run, data, train_split, classes, images, names(few) or ())
     if few and threshold_split is None:
-        raise BeyondcamError(f"needs a --train-split with masks, apart from --split {split}", parameter="few")
+        raise BeyondcamError(
+            f"needs a --train-split with masks, apart from --split {images.split}", parameter="few"
+        )
     scores = score_split(
         run, images, masks,
         threshold_split=threshold_split, threshold=threshold, reference_threshold=reference_threshold,
@@ -58,11 +60,11 @@ def score_command(
     )  # fmt: skip
     if not any(row.threshold_rule == "blind" for row in scores.rows):
         log(
-            f"no rule blind, and adaptive as by default: no witnesses of --split {split} agree on "
+            f"no rule blind, and adaptive as by default: no witnesses of --split {images.split} agree on "
             "anything; `beyondcam map` maps them"
         )
     write_scores(run, images, scores)
-    write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
+    write_json(run / "left_out" / f"score-{images.split}.json", scores.left_out)
     print_table(scores.rows)
     print_classes(scores.rows)
     print_supervision(scores.rows)

@@ -17,6 +17,7 @@ from beyondcam.cli.options import (
     open_images_of,
     recorded,
     say_doubt,
+    split_or,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -46,7 +47,7 @@ def seed_command(
     coco: Annotated[bool, typer.Option("--coco", help="Also OUT/instances.json, in COCO's format.")] = False,
     npy: Annotated[bool, typer.Option("--npy", help="Also OUT/npy, the evidence in IRN's format.")] = False,
     data: Data = None,
-    split: Split = "val",
+    split: Split = None,
     classes: Classes = None,
     targets: OfTargets = None,
     max_pixels: MaxPixels = None,
@@ -59,12 +60,12 @@ def seed_command(
     from beyondcam.reviews import open_reviews
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
-    images = open_images_of(run, data, split, classes, max_pixels)
+    images = open_images_of(run, data, split_or("val", run, data, split), classes, max_pixels)
     say_doubt(run)
     shelf = find_shelf(run, images, recipe, targets)
     masks = None
     try:
-        masks = open_masks(images.data, split, images.classes)
+        masks = open_masks(images.data, images.split, images.classes)
     except BeyondcamError as error:
         log(f"the seeds are not compared with masks: {error}")
     tau = threshold_of(run, shelf, images, threshold, masks)
@@ -78,7 +79,7 @@ def seed_command(
         write_coco(images, written.left_out, out)
     if npy:
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
-    write_json(run / "left_out" / f"seed-{split}.json", written.left_out)
+    write_json(run / "left_out" / f"seed-{images.split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
     if not written.shown:
         log("no seed shows anything but background; is τ too high, or has the classifier found nothing?")
@@ -89,9 +90,11 @@ def seed_command(
     elif written.expected is not None:
         log(
             f"expected mean IoU of the classes {written.expected:.2f}, by how far {second[0].name} agrees; "
-            f"least trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{split}.csv'})"
+            f"least trustworthy: {', '.join(written.worst[:5])} ({out / f'confidence-{images.split}.csv'})"
         )
     _say_small(run, written.areas)
+    if empty := written.empty_seeds(images):
+        log(empty)
     end(written.left_out)
 
 

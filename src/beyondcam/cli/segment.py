@@ -15,6 +15,7 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
     settings_of,
+    split_or,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -38,7 +39,13 @@ def segment_command(
         str, typer.Option(metavar="VALUE|blind", help="Do not train on pixels this close to τ, as of `seed`.")
     ] = "0",
     data: Data = None,
-    seeds_split: Annotated[str, typer.Option(help="Split that is trained on.")] = "train",
+    seeds_split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split that is trained on; by default train, or all where the RUN was trained on all of "
+            "these data."
+        ),
+    ] = None,
     eval_split: Annotated[
         str | None,
         typer.Option(help="Split that is predicted and scored; by default val, where it has masks."),
@@ -70,6 +77,7 @@ def segment_command(
         check_name(name, "name")
     if truth and rounds > 1:
         raise BeyondcamError("there are rounds of seeds only, not of --truth", parameter="rounds")
+    seeds_split = split_or("train", run, data, seeds_split)
     images = open_images_of(run, data, seeds_split, classes, max_pixels)
     config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
     source = _label_source(run, images, recipe, threshold, void, targets)
@@ -168,5 +176,6 @@ def predict_command(
             to_device(segmenter, fabric), images, out, max_pixels or MAX_PIXELS,
             tta=tta, tile=tile, resume=resume,
         )  # fmt: skip
-        log(f"masks in {out / 'masks'}, areas of the classes in {out / 'predictions.csv'}")
+        if (out / "masks").is_dir():
+            log(f"masks in {out / 'masks'}, areas of the classes in {out / 'predictions.csv'}")
         end(left_out)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Negatives, end, names, settings_of
-from beyondcam.cli.terminal import log
+from beyondcam.cli.options import Classes, Negatives, advise, end, names, settings_of
 
 
 def train_command(
@@ -37,4 +36,4 @@ def train_command(
     )
     fabric = open_fabric()
     keep_memory(fabric.device)
-    end(train_run(config, out, fabric, log))
+    end(train_run(config, out, fabric, advise))

@@ -141,5 +141,6 @@ def parse(data: str) -> tuple[str, str]:
     kind, _, place = recognised(data).partition(":")
     if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder", "imagefolder")):
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
-        raise BeyondcamError(f"data: {data}: write {', '.join(forms)} or {last}")
+        nothing = "no such folder or file; " if kind == data and kind not in SOURCES else ""
+        raise BeyondcamError(f"data: {data}: {nothing}write {', '.join(forms)} or {last}")
     return kind, place

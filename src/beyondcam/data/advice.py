@@ -95,7 +95,7 @@ def _of_sizes(images: LabelledImages, size: int) -> Iterator[str]:
         yield (
             f"large photos: of {width:.0f}×{height:.0f} the network sees {size}×{size}, so that things of "
             f"less than about {LOST * times:.0f} pixels are lost: if yours are, cut the photos into pieces "
-            "first, or take a larger size"
+            "first, or take a larger input (size)"
         )
 
 

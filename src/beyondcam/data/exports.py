@@ -29,7 +29,7 @@ def read_metadata(path: Path, known: Sequence[str]) -> Labels:
         rows.append(Row(f"line {line}", entry["file_name"], labels, "" if found else "has no label"))
     if not any(row.labels for row in rows):
         raise BeyondcamError(f"{path}: has no label, labels or objects.categories")
-    return Labels(checked(path, rows, known), f"{path.name} of Hugging Face's imagefolder")
+    return Labels(checked(path, rows, known), f"{path.name} of Hugging Face")
 
 
 def _named(entry: Any) -> frozenset[str] | None:

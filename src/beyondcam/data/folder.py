@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from beyondcam.data.labels import label_files, read_label_file
 from beyondcam.data.photo import SUFFIXES, Photo, read_photo
 from beyondcam.data.rows import Row
 from beyondcam.data.source import (
+    MASK_FOLDERS,
     LabelledImages,
     choose_classes,
     index_labels,
@@ -98,7 +99,7 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     root, tables = (path.parent, [path]) if path.is_file() else (path, label_files(path))
     photos = root / "images" if (root / "images").is_dir() else root
     beside = photos == root and bool(tables)
-    files = files_by_name(photos, SUFFIXES, but="masks" if beside else "")
+    files = files_by_name(photos, SUFFIXES, but=MASK_FOLDERS)
     if photos == root and not (beside and files):
         raise BeyondcamError(f"{root}: has no folder images/; say where it is", parameter="data")
     listed = read_classes(root / "classes.txt")
@@ -128,15 +129,16 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", quoted)
 
 
-def files_by_name(folder: Path, suffixes: Sequence[str], but: str = "") -> dict[str, Path]:
+def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = ()) -> dict[str, Path]:
     """Name without its suffix, in a subfolder with `/` → file, of all with such a suffix in a folder.
 
-    The subfolder `but` is passed over. Raises `BeyondcamError` where two have the same name.
+    Subfolders called as in `but`, in whatever case, are passed over. Raises `BeyondcamError` where two files
+    have the same name.
     """
     files: dict[str, Path] = {}
     for path in files_below(folder, suffixes):
         key = composed(path.relative_to(folder).with_suffix("").as_posix())
-        if but and key.startswith(f"{but}/"):
+        if not {part.lower() for part in key.split("/")[:-1]}.isdisjoint(but):
             continue
         if key in files:
             raise BeyondcamError(f"{path}: has the same name as {files[key].name}; rename one")

@@ -6,6 +6,7 @@ from pathlib import Path
 from beyondcam.data.folder import files_by_name
 from beyondcam.data.photo import SUFFIXES, Photo, read_photo
 from beyondcam.data.source import (
+    MASK_FOLDERS,
     SPLITS,
     LabelledImages,
     choose_classes,
@@ -24,12 +25,13 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     """Images of a split (train, val or all); each shows the class that its folder is called.
 
     Photos may lie in subfolders of a class. Those beside the folders are unlabelled; those in the folder
-    NEGATIVES show no class. Where PATH has folders for the splits, they are the splits.
+    NEGATIVES show no class. Where PATH has folders for the splits, they are the splits. A folder that is
+    called as folders of masks are is no class, and what lies in it no photo.
     """
     root, negatives = place_of(place)
     if not root.is_dir():
         raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
-    files = files_by_name(root, SUFFIXES)
+    files = files_by_name(root, SUFFIXES, but=MASK_FOLDERS)
     ids = split_ids(sorted(files), split, f"imagefolder:{place}")
     parts = {i: i.split("/")[:-1] for i in files}
     if all(folders and folders[0] in SPLITS for folders in parts.values()):
@@ -58,8 +60,17 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         read=read,
         file_name=lambda i: files[i].relative_to(root).as_posix(),
         path=files.__getitem__,
-        form="a folder for each class" + (f", {negatives} for photos of none" if negatives else ""),
+        form=_form(root, negatives),
     )
+
+
+def _form(root: Path, negatives: str | None) -> str:
+    """What a folder was taken for, in words for people."""
+    form = "a folder for each class" + (f", {negatives} for photos of none" if negatives else "")
+    for path in sorted(root.iterdir()):
+        if path.is_dir() and path.name.lower() in MASK_FOLDERS:
+            form += f", {path.name}/ left out as masks (if it is a class, rename it)"
+    return form
 
 
 def _check_negatives(root: Path, names: Collection[str]) -> None:

@@ -6,18 +6,20 @@ Masks are for scoring. Training and maps never import this module; what may is t
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from beyondcam.data import coco, digits, folder, parse, voc
+from beyondcam.data import coco, digits, folder, imagefolder, parse, voc
 from beyondcam.data.instances import read_instances
 from beyondcam.data.painting import paint
 from beyondcam.data.photo import VOID, read_mask
 from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
+from beyondcam.data.table import read_classes
+from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 from beyondcam.registry import Registry
@@ -104,11 +106,44 @@ def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | Non
             "and which of them the masks number is not clear"
         )
     files = folder.files_by_name(masks, (".png",))
+    return _of_folder(masks, files, images.labels, images.known, wanted, numbering)
+
+
+def _imagefolder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
+    """The index masks of `masks/CLASS/NAME.png`, or `masks/NAME.png` of names that only one photo has."""
+    root, _ = place_of(place)
+    if root.name == "images" and not (root / "masks").is_dir():
+        root = root.parent
+    masks, numbering = root / "masks", root / "classes.txt"
+    if not masks.is_dir():
+        return None
+    images = imagefolder.images(place, "all", None, MAX_PIXELS)
+    split_ids(images.ids, split, f"imagefolder:{place}")
+    files = folder.files_by_name(masks, (".png",))
+    names = {i: PurePosixPath(i).name for i in images.ids}
+    times = Counter(names.values())
+    flat = {i: files[name] for i, name in names.items() if name in files and times[name] == 1}
+    labels = {i: frozenset(images.classes[c] for c in present) for i, present in images.labels.items()}
+    known = read_classes(numbering) or images.classes
+    if strays := sorted(set(images.classes).difference(known)):
+        raise BeyondcamError(f"{numbering}: does not list {strays[0]}, which has a folder of photos")
+    return _of_folder(masks, flat | files, labels, known, wanted or images.classes, numbering)
+
+
+def _of_folder(
+    masks: Path,
+    files: Mapping[str, Path],
+    labels: Mapping[str, frozenset[str]],
+    known: Sequence[str],
+    wanted: Sequence[str] | None,
+    numbering: Path,
+) -> Masks:
+    """The masks in a folder by the ids of their photos; without a `numbering` labels must say it."""
     opened = _of_files(
-        lambda i: files.get(i) or path_below(masks, i, ".png"), images.labels, images.known, wanted, numbering
+        lambda i: files.get(i) or path_below(masks, i, ".png"), labels, known, wanted, numbering
     )
     if not numbering.is_file():
-        _check_told_apart(images.labels, files, images.known, numbering)
+        _check_told_apart(labels, files, known, numbering)
     return opened
 
 
@@ -212,7 +247,7 @@ Source = Callable[[str, str, Sequence[str] | None], Masks | None]
 MASKS: Registry[Source] = Registry(
     "source of masks",
     "beyondcam.masks",
-    {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder},
+    {"digits": _digits, "voc": _voc, "coco": _coco, "folder": _folder, "imagefolder": _imagefolder},
 )
 """How the masks of each source in `beyondcam.data.SOURCES` are read; a source without an entry has none."""
 

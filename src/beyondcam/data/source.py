@@ -23,6 +23,9 @@ BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names of folders that are splits, and the splits that they are."""
 
+MASK_FOLDERS = ("masks", "mask", "segmentationclass", "segmentationobject", "ground_truth")
+"""Names of folders, in lower case, whose pictures are masks, and are never taken for photos."""
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -71,9 +74,13 @@ class LabelledImages:
         return {i for i in self.ids if self.photo(i) in theirs}
 
     def taken_for(self, given: str) -> str:
-        """One line for people: what `given` data were taken for."""
-        form = f", {self.form}" if self.form else ""
-        return f"{given}: is {self.data}{form}"
+        """One line for people: what `given` data were taken for; empty where they say it all themselves."""
+        guessed = given.partition(":")[0] != self.data.partition(":")[0]
+        parts = [f"is {self.data}" if guessed else "", self.form]
+        if self.split == "all" and len(splits := sorted({*_split_folders(self.ids)})) > 1:
+            parts.append(f"{' and '.join(splits)} taken together, unless one is named (split)")
+        told = ", ".join(filter(None, parts))
+        return f"{given}: {told}" if told else ""
 
     def summary(self) -> str:
         """One line for people: how many photos there are, and how many of each class."""
@@ -175,9 +182,8 @@ def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
 
     Raises `BeyondcamError` where there are none.
     """
-    folders = [SPLITS.get(i.partition("/")[0]) if "/" in i else None for i in ids]
-    if ids and all(folders):
-        there = sorted({*map(str, folders)})
+    if folders := _split_folders(ids):
+        there = sorted({*folders})
         if split not in (*there, "all"):
             raise BeyondcamError(f"{where}: the split {split} is empty; there are {', '.join(there)} and all")
         return tuple(i for i, folder in zip(ids, folders, strict=True) if split in (folder, "all"))
@@ -185,6 +191,12 @@ def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     if not chosen:
         raise BeyondcamError(f"{where}: the split {split} is empty")
     return chosen
+
+
+def _split_folders(ids: Sequence[str]) -> list[str]:
+    """The split that each id's folder is called as; empty unless all lie in such folders."""
+    folders = [SPLITS.get(i.partition("/")[0], "") if "/" in i else "" for i in ids]
+    return folders if all(folders) else []
 
 
 def place_of(place: str) -> tuple[Path, str | None]:

@@ -65,6 +65,8 @@ class AdaptiveThreshold(Threshold):
     FALLS: ClassVar = (0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
     def __str__(self) -> str:
+        if not self.fall:
+            return f"{self.SMALL} for each image and class"
         return f"one for each image and class, from {self.SMALL} down by up to {self.fall}"
 
     def values(self, won: Counts) -> NDArray[np.float64]:  # noqa: D102  (the base says it)

@@ -137,7 +137,7 @@ def evaluate(
         raise BeyondcamError(f"protocol: no {protocol!r}; there are {', '.join(PROTOCOLS)}")
     folder, custom, classes = Path(folder), PROTOCOLS[protocol], len(masks.classes)
     if not folder.is_dir():
-        raise BeyondcamError(f"folder: {folder} is none")
+        raise BeyondcamError(f"folder: {folder}: no such folder")
     thresholds = custom.thresholds if threshold is None else (within_unit(threshold, "threshold"),)
 
     def count(image_id: str) -> tuple[ImageTally, bool]:

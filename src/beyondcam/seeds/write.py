@@ -30,6 +30,7 @@ class Written:
     ----------
     void : share of the pixels that are void.
     shown : images in whose seed a class can be seen.
+    empty : images that have a label, but a seed without any class.
     judged : images whose mask could be read.
     right : share of their other pixels that is right; None without any.
     areas : class → the median share of the picture that it takes where the seed shows it.
@@ -41,12 +42,19 @@ class Written:
 
     void: float
     shown: int
+    empty: list[str]
     judged: int
     right: float | None
     areas: dict[str, float]
     expected: float | None
     worst: list[str]
     left_out: dict[str, str]
+
+    def empty_seeds(self, images: LabelledImages) -> str:
+        """One line for people: which labelled photos have an empty mask; empty where none has."""
+        labelled = sum(bool(images.labels.get(i)) and i not in self.left_out for i in images.ids)
+        some = ", ".join(self.empty[:9]) + (", …" if len(self.empty) > 9 else "")
+        return f"{len(self.empty)} of {labelled} labelled photos have an empty mask: {some}" if some else ""
 
 
 class _Seed(NamedTuple):
@@ -119,6 +127,10 @@ def write_seeds(
     return Written(
         void=void / max(1, pixels),
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
+        empty=[
+            i for i, seed in seeds.items()
+            if images.labels.get(i) and i not in held and not any(found.area for found in seed.found)
+        ],
         judged=sum(seed.judged > 0 for seed in seeds.values()),
         right=right / judged if judged else None,
         areas={name: float(np.median(some)) for name, some in areas.items() if some},

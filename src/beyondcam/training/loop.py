@@ -54,6 +54,7 @@ class Trainer:
     ema : decay of a running average of the weights, which is kept instead of the weights themselves.
     validate : network to its mAP on held-out images, None where none can be read, and those left out. The
         epoch with the highest is kept; without this, the last.
+    held_out : how many images these are.
 
     """
 
@@ -69,6 +70,7 @@ class Trainer:
     frozen: nn.Module | None = None
     ema: float | None = None
     validate: Callable[[nn.Module], tuple[float | None, dict[str, str]]] | None = None
+    held_out: int = 0
 
     def fit(self, folder: Path, key: str, state: State | None) -> Progress:
         """Train, from the start or the checkpoint `state`; write a checkpoint with `key` after every epoch.
@@ -153,7 +155,8 @@ class Trainer:
             ap, unread = self.validate(candidate)
             progress.left_out |= unread
             facts["held_out_map"] = ap
-            message += f", mAP on the held-out tenth {'unknown' if ap is None else format(ap, '.4f')}"
+            told = "unknown" if ap is None else format(ap, ".4f")
+            message += f", mAP on held-out photos ({self.held_out - len(unread)}) {told}"
         if ap is None or ap >= progress.best:
             progress.best = ap or progress.best
             weights = candidate.state_dict().items()
