@@ -34,8 +34,9 @@ TAUGHT, TEACHER = "train_2000", "fast"
 
 
 def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
-    """Train, map, score, seed and report; returns the images left out, of which there are none.
+    """Train, map, score, seed and report; returns the images left out.
 
+    There are none, but for labelled ones whose seed is empty, which the network of seeds cannot learn from.
     `full` closes the loop: a segmentation network trained on seeds, beside one trained on the masks.
     """
     fabric = open_fabric()

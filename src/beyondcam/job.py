@@ -130,9 +130,10 @@ def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:
 
 def _check_labels(run: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with."""
-    training = run / "training.json"
-    trained = read_json(training, "beyondcam train").get("labels") if training.exists() else None
-    if trained is None:  # it is adopted, or older than this record
+    path = run / "training.json"
+    training = read_json(path, "beyondcam train") if path.exists() else None
+    trained = training.get("labels") if isinstance(training, dict) else None
+    if not isinstance(trained, dict):  # it is adopted, or older than this record
         return
     now = written_labels(images)
     for i in images.ids:
