@@ -39,7 +39,7 @@ def evaluate_command(
         show(f"{name:>20} {number(value)}")
     show(f"{'mIoU':>20} {bounded(found.miou, found.interval)}")
     at = "" if found.threshold is None else f" at background score {found.threshold:g}"
-    show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; {found.images} images{at}")
+    show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; images: {found.images}{at}")
     if out is not None:
         write_json(out, asdict(found))
     end(found.left_out)
