@@ -13,6 +13,7 @@ from beyondcam import Cookbook, studies
 from beyondcam.evidence import WITNESSES
 from pictures import PICTURES
 from plots import PLOTS
+from results import recipes_in
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -78,6 +79,19 @@ def test_the_figures_of_the_readme_stand_in_the_tables() -> None:
     shown = figures((ROOT / "README.md").read_text())
     assert shown
     assert shown <= figures("".join(page.read_text() for page in TABLES))
+
+
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: page.stem)
+def test_tables_of_recipes_that_have_changed_since_say_so(page: Path) -> None:
+    text = page.read_text()
+    for name, commit, section in re.findall(
+        r"<!-- ([\w-]+) -->\n## .*\n\nMade by `.+` at commit ([0-9a-f]+)(.*?)<!-- end \1 -->", text, re.DOTALL
+    ):
+        stated = re.search(r"<!-- recipes (.*) -->", section)
+        words = stated[1].split() if stated else []
+        then = dict(zip(words[::2], words[1::2], strict=True))
+        if any(then.get(recipe) != Cookbook().recipe(recipe).hash for recipe in recipes_in(section)):
+            assert re.search(rf"made by older code, at commit {commit}", text, re.IGNORECASE), name
 
 
 @pytest.mark.parametrize("page", TABLES, ids=lambda page: page.stem)
