@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from beyondcam.cli.options import Classes, Split, classes_of_keys, end, names
-from beyondcam.cli.terminal import show
+from beyondcam.cli.terminal import log, show
 from beyondcam.errors import BeyondcamError
 
 
@@ -27,7 +27,7 @@ def evaluate_command(
     from beyondcam.data import open_images
     from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import PROTOCOLS, evaluate, number
+    from beyondcam.metrics import FEW, PROTOCOLS, evaluate, number
     from beyondcam.metrics.text import bounded
 
     images = open_images(data, split, names(classes))
@@ -40,6 +40,8 @@ def evaluate_command(
     show(f"{'mIoU':>20} {bounded(found.miou, found.interval)}")
     at = "" if found.threshold is None else f" at background score {found.threshold:g}"
     show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; images: {found.images}{at}")
+    if found.images < FEW:
+        log(f"{found.images} images are few: bootstrap intervals over so few are too narrow")
     if out is not None:
         write_json(out, asdict(found))
     end(found.left_out)

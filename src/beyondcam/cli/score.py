@@ -37,7 +37,7 @@ def score_command(
     """Evidence against masks → RUN/scores.json and a table."""
     from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import score_split, write_scores
+    from beyondcam.metrics import FEW, score_split, write_scores
     from beyondcam.metrics.table import print_classes, print_supervision, print_table
 
     if reference_threshold is not None and threshold is None:
@@ -64,6 +64,8 @@ def score_command(
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{split}.json", scores.left_out)
     print_table(scores.rows)
+    if (least := min(row.images for row in scores.rows)) < FEW:
+        log(f"{least} images are few: bootstrap intervals over so few are too narrow")
     print_classes(scores.rows)
     print_supervision(scores.rows)
     end(scores.left_out)
