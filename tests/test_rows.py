@@ -99,7 +99,10 @@ def test_half_a_file_is_one_line_that_names_the_file_and_the_command(tmp_path: P
         ("segments", NetworkRow, NETWORK),
     ):  # fmt: skip
         path, text = tmp_path / f"{name}.json", json.dumps([content])
-        for damaged in (text[: len(text) // 2], "{}", "[[]]", '[{"split": "val"}]'):
+        damages = [text[: len(text) // 2], "{}", "[[]]", '[{"split": "val"}]']
+        if "ci" in content:
+            damages.append(json.dumps([content | {"ci": {}}]))
+        for damaged in damages:
             path.write_text(damaged)
             message = complaint(lambda p=path, k=kind: read_records(p, k, "beyondcam x"), str(path))
             assert message.endswith("`beyondcam x` makes it anew")

@@ -34,6 +34,12 @@ def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
     return metrics
 
 
+def _has_miou(values: dict[str, Any]) -> dict[str, Any]:
+    if "miou" not in values:
+        raise ValueError("miou is missing")
+    return values
+
+
 def _inside(name: str) -> str:
     try:
         path_below(Path(), name)
@@ -45,6 +51,8 @@ def _inside(name: str) -> str:
 RuleName = Annotated[str, AfterValidator(_known)]
 Numbers = dict[str, float | None]
 Intervals = dict[str, Interval | None]
+OfMetrics = AfterValidator(_has_miou)
+"""What is told by metric tells the mIoU, which the report goes by."""
 
 
 class Record(BaseModel):
@@ -104,7 +112,7 @@ class Row(Origin):
     fall: float | None = None  # of these, see `AdaptiveThreshold`
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
-    ci: Intervals  # 95 %, by name of metric
+    ci: Annotated[Intervals, OfMetrics]  # 95 %, by name of metric
     iou_ci: Intervals = {}  # 95 %, by class; older files have none
     shown: dict[str, Shown] = {}  # by class; older files have none
     cost: CostPerImage | None  # None where none was recorded
@@ -152,8 +160,8 @@ class Comparison(Origin):
     a_hash: str
     b_hash: str
     threshold_rule: RuleName
-    difference: Numbers
-    ci: Intervals
+    difference: Annotated[Numbers, OfMetrics]
+    ci: Annotated[Intervals, OfMetrics]
     p: Numbers = {}  # two-sided, of each difference by itself; older files have none
 
     def turned(self) -> "Comparison":
@@ -219,7 +227,7 @@ class NetworkRow(TrainedOn):
     split: Annotated[str, AfterValidator(_inside)]
     miou: float
     iou: Numbers
-    ci: Intervals
+    ci: Annotated[Intervals, OfMetrics]
     images: int
 
     def to_json(self) -> dict[str, Any]:
