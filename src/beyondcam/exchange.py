@@ -15,7 +15,7 @@ from beyondcam.files import write_whole
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
 from beyondcam.reviews import Reviews
-from beyondcam.seeds import seed_labels
+from beyondcam.seeds import SeedsAndMasks
 
 STATES = ("accepted", "corrected", "rejected", "skipped", "open")
 """Of an image: what somebody decided, or `open`."""
@@ -40,32 +40,25 @@ def export_masks(
         raise BeyondcamError(f"{min(unknown)} is none of {', '.join(STATES)}", parameter="states")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
-    current, outcome = reviews.current(), Outcome[str]()
+    sources, outcome = SeedsAndMasks(images, shelf, threshold, reviews), Outcome[str]()
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("image", "file", "state", "who", "when"))
 
-    @attempt
-    def labelled(image_id: str) -> Labelled:
-        decision = current.get(image_id)
-        if decision and decision.mask:
-            return Labelled(image_id, reviews.read(decision), decision.facts)
-        return Labelled(image_id, seed_labels(shelf.read(image_id), threshold), {})
-
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
-            decision = current.get(i)
+            decision = sources.decisions.get(i)
             state = decision.state if decision else "open"
             if state not in states:
                 continue
-            mask = labelled(i)
-            if isinstance(mask, LeftOut):
-                outcome.left_out[i] = mask.reason
+            read = attempt(sources.read)(i)
+            if isinstance(read, LeftOut):
+                outcome.left_out[i] = read.reason
                 continue
             outcome.results[i] = state
             whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
             writer.writerow((i, images.file_name(i), state, *whose))
-            yield mask
+            yield read[0]
 
     FORMATS[form].write(masks(), Book(images), out)
     write_whole(out / "masks.csv", table.getvalue().encode("utf-8", "surrogateescape"))

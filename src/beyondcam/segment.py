@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 
 from beyondcam.data import LabelledImages, read_mask
 from beyondcam.data.masks import Masks
@@ -29,7 +27,7 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.reviews import open_reviews
-from beyondcam.seeds import seed_labels
+from beyondcam.seeds import SeedsAndMasks
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -91,12 +89,12 @@ def labels_of_seeds(
     and a photo whose mask was rejected is left out. `targets` says which evidence, where several stand under
     the recipe's name.
     """
-    reviews = open_reviews(run, images)
-    held = reviews.masked()
-    rejected = {i for i, decision in reviews.current().items() if decision.state == "rejected"}
     shelf = find_shelf(run, images, recipe, targets)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
+    sources = SeedsAndMasks(images, shelf, value, open_reviews(run, images), band)
+    held = sources.masked
+    rejected = {i for i, decision in sources.decisions.items() if decision.state == "rejected"}
     facts = TrainedOn(
         trained_on="seeds",
         seeds_split=images.split,
@@ -114,12 +112,7 @@ def labels_of_seeds(
     if held or rejected:
         name += f"-reviewed-{hash_of([facts.masks, sorted(rejected)])[:4]}"
     kept = replace(images, ids=tuple(i for i in images.ids if i not in rejected))
-
-    def labels(image_id: str) -> NDArray[np.uint8]:
-        decision = held.get(image_id)
-        return reviews.read(decision) if decision else seed_labels(shelf.read(image_id), value, band)
-
-    return LabelSource(name, kept, labels, facts, frozenset(held))
+    return LabelSource(name, kept, lambda i: sources.read(i)[0].labels, facts, frozenset(held))
 
 
 def labels_of_masks(images: LabelledImages, masks: Masks) -> LabelSource:
