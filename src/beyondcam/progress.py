@@ -35,15 +35,24 @@ def track(items: Iterable[T], description: str, total: int, later: int = 0) -> I
 
 
 def _told(items: Iterable[T], description: str, total: int, later: int) -> Iterator[T]:
-    """Iterate with a line a minute, whose time left is by the pace since the last one."""
-    before, told = 0, time.monotonic()
+    """Iterate with a line a minute, whose time left is by the pace since the last one.
+
+    The first item counts for no pace, since it waits for threads and processes to start.
+    """
+    before, since = 0, 0.0
+    told = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if now - told >= EVERY and done > before:
-            left = (now - told) / (done - before) * (total - done + later)
-            line = f"{description}: {done} of {total}, about {duration(left)} left"
+        due = done > 0 and now - told >= EVERY
+        if due:
+            line = f"{description}: {done} of {total}"
+            if before:
+                left = (now - since) / (done - before) * (total - done + later)
+                line += f", about {duration(left)} left"
             print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
-            before, told = done, now
+            told = now
+        if due or done == 1:
+            before, since = done, now
         yield item
 
 
