@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import torch
 
+from beyondcam.data.exports import names_in_annotation
 from beyondcam.data.folder import composed, files_by_name
 from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, hash_split, index_labels
+from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
-from beyondcam.decode import read_text, read_xml
+from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 
@@ -107,7 +108,7 @@ def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str
     if not others <= used:  # of a split that does not show them all
         for xml in sorted((root / "Annotations").glob("*.xml")):
             with suppress(BeyondcamError):
-                used |= _names_in_xml(xml)
+                used |= names_in_annotation(xml)
     strange = used.isdisjoint(CLASSES) and any(not get_close_matches(name, CLASSES) for name in used)
     if not (strange or (others and others <= used)):
         return CLASSES
@@ -156,16 +157,6 @@ def _names(root: Path, image_id: str, numbered: Sequence[str]) -> frozenset[str]
     """The names of the classes in an image, those of a mask by `numbered`. Raises `BeyondcamError`."""
     xml = path_below(root / "Annotations", image_id, ".xml")
     if xml.is_file():
-        return _names_in_xml(xml)
+        return names_in_annotation(xml)
     values = torch.unique(read_mask(path_below(root / "SegmentationClass", image_id, ".png"))).tolist()
     return frozenset(numbered[v - 1] for v in values if 1 <= v <= len(numbered))
-
-
-def _names_in_xml(path: Path) -> frozenset[str]:
-    annotation = read_xml(path)
-    if annotation.tag.rpartition("}")[2] != "annotation":
-        raise BeyondcamError(f"{path}: its root element is not annotation")
-    names = [clean_name(item.findtext("{*}name") or "") for item in annotation.iterfind("{*}object")]
-    if "" in names:
-        raise BeyondcamError(f"{path}: an object has no name")
-    return frozenset(names)
