@@ -8,13 +8,13 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
-from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import hash_of, path_below, write_json
+from beyondcam.label_images import read_labels
 from beyondcam.metrics import (
     LabelCounts,
     NetworkRow,
@@ -214,7 +214,7 @@ def _labels_of_predictions(
 
 def _labels_in(folder: Path) -> Labels:
     """Label images that were written to a folder."""
-    return lambda i: read_mask(path_below(folder, i, ".png"), MAX_SIZE).numpy()
+    return lambda i: read_labels(path_below(folder, i, ".png"))
 
 
 def _row(
