@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -10,11 +10,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from beyondcam.devices import processes
 from beyondcam.errors import printable
+from beyondcam.files import ahead
+from beyondcam.outcome import LeftOut, attempt
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 EVERY = 60.0
 """Seconds between two lines."""
+
+
+def each(
+    function: Callable[[str], R], ids: Sequence[str], description: str
+) -> Iterator[tuple[str, R | LeftOut]]:
+    """Each id with what a function makes of it, in threads and ahead of need; `track` shows how far it is.
+
+    Where the function raises `BeyondcamError`, that is why the id is left out.
+    """
+    return zip(ids, track(ahead(attempt(function), ids), description, len(ids)), strict=True)
 
 
 def track(items: Iterable[T], description: str, total: int, later: int = 0) -> Iterator[T]:

@@ -13,10 +13,9 @@ from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.files import ahead
 from beyondcam.label_images import LabelFolder
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 from beyondcam.reviews import Reviews
 from beyondcam.seeds.confidence import Found, found_in, write_confidences
 from beyondcam.seeds.sources import SeedsAndMasks
@@ -94,8 +93,7 @@ def write_seeds(
         folder.write(image_id, labels, images.read(image_id), mask.facts)
         return _Seed(labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), found)
 
-    written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
-    outcome = Outcome.of(zip(images.ids, written, strict=True))
+    outcome = Outcome.of(each(write, images.ids, "seeds"))
     gone = sorted(before - outcome.results.keys())
     folder.drop({*images.ids, *gone} - outcome.results.keys())
     if gone:

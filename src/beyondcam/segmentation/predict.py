@@ -1,17 +1,17 @@
 """Predict: label images of a split's photos, or of any."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.data.folder import composed, files_below
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, append_line, hash_of, path_below, write_whole
+from beyondcam.files import append_line, hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels
-from beyondcam.outcome import LeftOut, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import LeftOut
+from beyondcam.progress import each
 from beyondcam.segmentation.areas import Area, areas_of, read_areas, row_of, table_of
 from beyondcam.segmentation.network import Prediction, Segmenter, Tta
 
@@ -36,7 +36,7 @@ def predict_split(
         return images.read(image_id)
 
     left_out: dict[str, str] = {}
-    for i, photo in _photos(images.ids[shard[0] :: shard[1]], read, f"predict {images.split}"):
+    for i, photo in each(read, images.ids[shard[0] :: shard[1]], f"predict {images.split}"):
         found = _predicted(segmenter, photo, images.labels.get(i) if to_labels else None)
         if isinstance(found, LeftOut):
             left_out[i] = found.reason
@@ -99,7 +99,7 @@ def write_predictions(
     write_whole(table, table_of(rows))
     left_out: dict[str, str] = {}
     missing = [name for name in names if name not in rows]
-    for name, photo in _photos(missing, read, "predict"):
+    for name, photo in each(read, missing, "predict"):
         found = _predicted(segmenter, photo, tta=tta, tile=tile)
         if isinstance(found, LeftOut):
             left_out[name] = found.reason
@@ -172,10 +172,3 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         if len(names) == len(paths):
             break
     return names
-
-
-def _photos(
-    names: Sequence[str], read: Callable[[str], Photo], what: str
-) -> Iterator[tuple[str, Photo | LeftOut]]:
-    """Each name with its photo, which is read in the background."""
-    return zip(names, track(ahead(attempt(read), names), what, len(names)), strict=True)
