@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beyondcam.data.labels import label_files, read_label_file
-from beyondcam.data.photo import SUFFIXES, Photo, read_photo
+from beyondcam.data.photo import SUFFIXES, read_photo
 from beyondcam.data.rows import Row
 from beyondcam.data.source import (
     LabelledImages,
@@ -71,9 +71,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
             raise BeyondcamError(problems[image_id])
         return files.get(image_id, content.photos / image_id)
 
-    def read(image_id: str) -> Photo:
-        return read_photo(file_of(image_id), max_pixels=max_pixels)
-
     missing = f"{content.root / 'labels.csv'}: has no line for it"
     return LabelledImages(
         data=f"folder:{path.resolve()}" + (f":{negatives}" if negatives else ""),
@@ -82,7 +79,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         ids=ids,
         labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
         unlabelled={i: problems.get(i) or content.unlabelled.get(i, missing) for i in ids if i not in labels},
-        read=read,
+        read=lambda i: read_photo(file_of(i), max_pixels=max_pixels),
         file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
         path=file_of,
         form=content.form,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from beyondcam.data.folder import files_by_name
-from beyondcam.data.photo import SUFFIXES, Photo, read_photo
+from beyondcam.data.photo import SUFFIXES, read_photo
 from beyondcam.data.source import (
     SPLITS,
     LabelledImages,
@@ -45,9 +45,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         )
     classes = choose_classes(wanted, known)
 
-    def read(image_id: str) -> Photo:
-        return read_photo(files[image_id], max_pixels=max_pixels)
-
     return LabelledImages(
         data=f"imagefolder:{root.resolve()}" + ("" if negatives is None else f":{negatives}"),
         split=split,
@@ -55,7 +52,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         ids=ids,
         labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
         unlabelled={i: "lies in no folder of a class" for i in ids if i not in labels},
-        read=read,
+        read=lambda i: read_photo(files[i], max_pixels=max_pixels),
         file_name=lambda i: files[i].relative_to(root).as_posix(),
         path=files.__getitem__,
         form="a folder for each class" + (f", {negatives} for photos of none" if negatives else ""),

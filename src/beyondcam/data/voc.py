@@ -13,7 +13,7 @@ import torch
 
 from beyondcam.data.exports import names_in_annotation
 from beyondcam.data.folder import composed, files_by_name
-from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
+from beyondcam.data.photo import SUFFIXES, read_mask, read_photo
 from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text
@@ -60,9 +60,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     def path(image_id: str) -> Path:
         return files.get(image_id) or path_below(folder, image_id, ".jpg")
 
-    def read(image_id: str) -> Photo:
-        return read_photo(path(image_id), max_pixels=max_pixels)
-
     return LabelledImages(
         data=f"voc:{root.resolve()}",
         split=split,
@@ -70,7 +67,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         ids=ids,
         labels=index_labels(labels, classes),
         unlabelled=problems,
-        read=read,
+        read=lambda i: read_photo(path(i), max_pixels=max_pixels),
         file_name=lambda i: path(i).relative_to(folder).as_posix(),
         path=path,
         form="PASCAL VOC's folders",
