@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
+from beyondcam.classifier.adopt import WEIGHTS
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
@@ -22,7 +23,7 @@ from beyondcam.classifier.evaluation import (
     poor_classes,
     score_photos,
 )
-from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
+from beyondcam.classifier.load import build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, evenly, open_images
 from beyondcam.data.advice import advice

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from beyondcam.classifier.adopt import WEIGHTS
 from beyondcam.data import LabelledImages
 from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
@@ -21,8 +22,6 @@ from beyondcam.recipes import Cost, Recipe
 
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
-
-CHECKPOINT = "classifier.safetensors"
 
 CLAIM = "network.json"
 """Beside evidence of a network that is not in the folder, as a library's user may map with: what it is."""
@@ -220,7 +219,7 @@ def checkpoint_hash(run: Path) -> str:
     if digits := _file_hash(run):
         return digits
     if not (run / CLAIM).exists():
-        raise BeyondcamError(f"{run / CHECKPOINT}: not there; `beyondcam train` makes it")
+        raise BeyondcamError(f"{run / WEIGHTS}: not there; `beyondcam train` makes it")
     try:
         return str(read_json(run / CLAIM, "beyondcam map")["fingerprint"])
     except (KeyError, TypeError):
@@ -236,7 +235,7 @@ def claim(folder: Path, fingerprint: str) -> None:
 def _file_hash(run: Path) -> str | None:
     """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
     try:
-        return hash_of_file(run / CHECKPOINT)
+        return hash_of_file(run / WEIGHTS)
     except OSError:
         return None
 
