@@ -129,7 +129,7 @@ def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixe
             return Pixels(reduced_rgb(picture, orientation, size, max_side), size, known)
 
 
-def read_thumbnail(path: Path, side: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_thumbnail(path: Path, side: int) -> NDArray[np.uint8]:
     """A photo of about `side` pixels on its longer side, in RGB, upright, quickly. Raises `BeyondcamError`.
 
     uint8 (h, w, 3). A JPEG is decoded at up to an eighth of its size.
@@ -140,15 +140,13 @@ def read_thumbnail(path: Path, side: int, max_pixels: int = MAX_PIXELS) -> NDArr
             orientation, (width, height) = _orientation(picture), picture.size
             if isinstance(picture, JpegImagePlugin.JpegImageFile):
                 picture.draft(None, (2 * side, 2 * side))
-            _limit(picture, int(max_pixels * form.share))
+            _limit(picture, int(MAX_PIXELS * form.share))
             picture.load()
             size = (width, height) if orientation > 4 else (height, width)
             return reduced_rgb(picture, orientation, size, side)
 
 
-def read_index_picture(
-    path: Path, max_pixels: int = MAX_PIXELS
-) -> tuple[NDArray[np.uint8], list[int] | None]:
+def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], list[int] | None]:
     """The values (H, W) of a palette, grey or bilevel picture as stored, and its palette, flat RGB, or None.
 
     Raises `BeyondcamError`.

@@ -49,10 +49,9 @@ def map_items(
     *,
     seed: int = 0,
     batch: int = 8,
-    autocast: Autocast | None = None,
 ) -> Iterator[dict[str, Result]]:
     """Map each item by each recipe; the results come in the order of the items."""
-    raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch, autocast=autocast)
+    raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch)
     for item, raw in zip(items, (raw.on_cpu() for raw in raws), strict=True):
         yield {name: finish(recipe, item, raw) for name, recipe in recipes.items()}
 

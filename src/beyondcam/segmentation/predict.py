@@ -22,7 +22,7 @@ def predict_split(
     out: Path,
     *,
     to_labels: bool = False,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int],
 ) -> dict[str, str]:
     """Write `out/ID.png` (VOC palette) of a split's images; return those left out, with the reason.
 
