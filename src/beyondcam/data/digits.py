@@ -77,6 +77,9 @@ class Settings(BaseModel):
         return f"digits:{written}".rstrip(":")
 
 
+USUAL = Settings()
+
+
 def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int = 0) -> LabelledImages:
     """Canvases of a split (train or val); labels are the digits of which enough can be seen."""
     del max_pixels
@@ -136,7 +139,7 @@ def source_digits(split: str) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=4096)
 def make_canvas(
-    image_id: str, settings: Settings
+    image_id: str, settings: Settings = USUAL
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], frozenset[int]]:
     """Pixels (3, H, W), mask (H, W) and digits of one canvas, from its id and the settings alone."""
     split, _, number = image_id.partition("-")
@@ -180,7 +183,7 @@ def _paint(
     canvas: NDArray[np.float32],
     mask: NDArray[np.uint8],
     which: int,
-    settings: Settings,
+    settings: Settings = USUAL,
 ) -> tuple[int, int]:
     """Put one digit on the canvas and its mask; return the digit and its area in pixels."""
     glyphs, digits = _mnist()
