@@ -51,7 +51,7 @@ def train_run(
     wrong is said first. Returns the images left out, with the reason; of several processes the first returns
     them all.
     """
-    said = log if fabric.is_global_zero else _nothing
+    said = log if fabric.is_global_zero else lambda _: None
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
         said(images.taken_for(config.data))
@@ -67,11 +67,6 @@ def train_run(
         for line in advice(images, kept, judging, config.size):
             log(line)
     return train_classifier(images, config, run, val=val, fabric=fabric, log=log)
-
-
-def _nothing(message: str) -> None:
-    """Say nothing, as all processes but the first."""
-    del message
 
 
 def _parts(ids: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
