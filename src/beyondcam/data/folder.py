@@ -112,7 +112,7 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     if negatives:
         form += f", {negatives} for those of none"
     table = tables[0] if tables else root / "labels.csv"
-    classes = _classes(table, listed, used_names(labels), wanted)
+    classes = _classes(table, listed, sorted(frozenset().union(*labels.values())), wanted)
     return Content(root, photos, files, labels, unlabelled, problems, classes, form)
 
 
@@ -219,8 +219,3 @@ def _classes(
     if wanted and set(used) <= set(wanted):
         return tuple(sorted(set(wanted)) if used else wanted)
     return tuple(used)
-
-
-def used_names(labels: Mapping[str, frozenset[str]]) -> list[str]:
-    """The names that occur, sorted."""
-    return sorted(frozenset().union(*labels.values()))
