@@ -19,7 +19,7 @@ from beyondcam.cli.options import (
     name_of_user,
     names,
     open_images_of,
-    open_masks_of,
+    open_seeds_of,
 )
 from beyondcam.cli.terminal import log
 
@@ -50,7 +50,7 @@ def export_command(
     from beyondcam.exchange import export_masks
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    shelf, tau, reviews = open_masks_of(run, images, recipe, targets, threshold)
+    shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
     exported = export_masks(images, shelf, tau, reviews, to, out, names(states) or ())
     by_state = ", ".join(f"{n} {state}" for state, n in Counter(exported.results.values()).items()) or "none"
     log(f"{len(exported.results)} masks in {out}: {by_state}; {out / 'masks.csv'} says which")

@@ -15,7 +15,7 @@ from beyondcam.cli.options import (
     Who,
     name_of_user,
     open_images_of,
-    open_masks_of,
+    open_seeds_of,
 )
 from beyondcam.cli.terminal import log, show
 from beyondcam.errors import BeyondcamError
@@ -51,7 +51,7 @@ def review_command(
     from beyondcam.metrics import second_opinion
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    shelf, tau, reviews = open_masks_of(run, images, recipe, targets, threshold)
+    shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
     second = second_opinion(run, shelf, images)
     outcome = worst_first(images, shelf, tau, second)
     desk = Desk(images, shelf, tau, reviews, name_of_user(who), outcome.results)

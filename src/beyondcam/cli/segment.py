@@ -15,6 +15,7 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
     settings_of,
+    truth_of,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -94,26 +95,18 @@ def _label_source(
     run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str, targets: str | None
 ) -> "LabelSource":
     """What is trained on: the seeds of a recipe, or without one the masks."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.segment import labels_of_masks, labels_of_seeds
 
     if recipe is not None:
         return labels_of_seeds(run, images, recipe, threshold, void, targets)
-    masks = open_masks(images.data, images.split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data} has no masks", parameter="truth")
-    return labels_of_masks(images, masks)
+    return labels_of_masks(images, truth_of(images, "truth"))
 
 
 def _evaluation_split(images: "LabelledImages", trained_on: "LabelledImages") -> "EvaluationSplit":
     """The images, none of them trained on, that a network is scored on, and their masks."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.segment import EvaluationSplit
 
-    masks = open_masks(images.data, images.split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data} has no masks")
-    evaluation = EvaluationSplit(images, masks)
+    evaluation = EvaluationSplit(images, truth_of(images))
     evaluation.check(trained_on)
     return evaluation
 
