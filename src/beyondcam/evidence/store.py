@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import Evidence, content_of, decode_evidence, targets_in
-from beyondcam.evidence.origins import PROCESS, Origins
+from beyondcam.evidence.origins import PROCESS, Origins, add_line
 from beyondcam.files import hash_of, hash_of_file, path_below, read_json, write_json, write_whole
 from beyondcam.recipes import Cost, Recipe
 
@@ -110,14 +110,8 @@ class Shelf:
 
     def add_cost(self, images: int, cost: Cost) -> None:
         """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
-        facts = asdict(cost)
-        line = ",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST)))
-        path = self.folder / f"cost-{PROCESS}.csv"
-        try:
-            with path.open("a") as file:
-                file.write(f"{line}\n")
-        except OSError as error:
-            raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+        numbers = (images, *(getattr(cost, key) for key in _COST))
+        add_line(self.folder / f"cost-{PROCESS}.csv", (f"{number:.6g}" for number in numbers))
 
     def holds(self, images: LabelledImages) -> bool:
         """Whether the evidence is of these data: at the same place, or with a photo in common."""
