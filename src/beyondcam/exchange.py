@@ -1,7 +1,5 @@
 """Masks of a RUN, out to another program's format and back as corrections."""
 
-import csv
-import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.decode import decoding
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.files import write_whole
+from beyondcam.files import write_csv
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
 from beyondcam.reviews import Reviews
@@ -41,9 +39,7 @@ def export_masks(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
     sources, outcome = SeedsAndMasks(images, shelf, threshold, reviews), Outcome[str]()
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image", "file", "state", "who", "when"))
+    rows = [("image", "file", "state", "who", "when")]
 
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
@@ -57,11 +53,11 @@ def export_masks(
                 continue
             outcome.results[i] = state
             whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
-            writer.writerow((i, images.file_name(i), state, *whose))
+            rows.append((i, images.file_name(i), state, *whose))
             yield read[0]
 
     FORMATS[form].write(masks(), Book(images), out)
-    write_whole(out / "masks.csv", table.getvalue().encode("utf-8", "surrogateescape"))
+    write_csv(out / "masks.csv", rows)
     return outcome
 
 

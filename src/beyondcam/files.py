@@ -1,14 +1,16 @@
 """Files of our own: written whole or not at all, and never outside of the folder they belong to."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import platform
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -137,6 +139,18 @@ def write_json(path: Path, content: Any) -> None:
     """`write_whole` of indented JSON; what is no Unicode, as in names of files, is escaped."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_whole(path, text.encode(errors="backslashreplace"))
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """`write_whole` of a table; bytes that are no Unicode, as in names of files, stay as they are."""
+    write_whole(path, csv_of(rows).encode("utf-8", "surrogateescape"))
+
+
+def csv_of(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV, a line each."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()
 
 
 def read_json(path: Path, made_by: str) -> Any:

@@ -8,11 +8,11 @@ from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo
 from beyondcam.data.folder import composed, files_below
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import append_line, hash_of, path_below, write_whole
+from beyondcam.files import hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels
 from beyondcam.outcome import LeftOut
 from beyondcam.progress import each
-from beyondcam.segmentation.areas import Area, areas_of, read_areas, row_of, table_of
+from beyondcam.segmentation.areas import Area, append_areas, areas_of, read_areas, write_areas
 from beyondcam.segmentation.network import Prediction, Segmenter, Tta
 
 
@@ -96,7 +96,7 @@ def write_predictions(
     rows = _finished(table, folder, source, names) if resume else {}
     folder.drop(set(folder.names()).intersection(names).difference(rows))
     folder.begin(source, names)
-    write_whole(table, table_of(rows))
+    write_areas(table, rows)
     left_out: dict[str, str] = {}
     missing = [name for name in names if name not in rows]
     for name, photo in each(read, missing, "predict"):
@@ -105,10 +105,10 @@ def write_predictions(
             left_out[name] = found.reason
         elif isinstance(photo, Photo):
             rows[name] = areas_of(found, segmenter.classes)
-            append_line(table, row_of(name, rows[name]))
+            append_areas(table, name, rows[name])
             folder.write(name, found.labels.numpy(), photo)
     folder.drop(left_out)
-    write_whole(table, table_of({name: rows[name] for name in names if name in rows}))
+    write_areas(table, {name: rows[name] for name in names if name in rows})
     return left_out
 
 
