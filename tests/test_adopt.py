@@ -129,6 +129,7 @@ def test_timms_mean_std_and_size_are_known_and_published_weights_have_imagenets_
         ("resnet18", {}, ("model", "timm:NAME")),
         ("timm:resnet81", {}, ("resnet81",)),
         ("timm:resnet18,depth=x", {}, ("OPTION=NUMBER",)),
+        ("timm:resnet18,nonsense=3", {}, ("model: timm cannot build resnet18,nonsense=3",)),
         ("torchvision:resnet81", {}, ("resnet81", "resnet")),
         ("mynets:missing", {}, ("mynets:missing",)),
         ("nowhere.nets:net", {}, ("nowhere",)),

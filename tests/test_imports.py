@@ -15,7 +15,8 @@ SOURCE = Path(beyondcam.__file__).parent
 FLOORS = (
     "errors",
     "decode outcome devices registry",
-    "files progress",
+    "files",
+    "progress",
     "data perturbations",
     "label_images training refinements",
     "classifier formats reviews",

@@ -1,6 +1,7 @@
 """Rows on disk: read and written without a change, replaced where they should be, refused where damaged."""
 
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,9 @@ def test_rows_cannot_be_changed_and_metrics_are_told_from_fields() -> None:
     ("change", "named"),
     [
         ({"threshold": "high"}, "0 threshold"),
+        ({"threshold": -0.1}, "0 threshold"),
+        ({"reference_threshold": math.nan}, "0 reference_threshold"),
+        ({"fall": 0.8}, "0 fall"),
         ({"threshold_rule": "guess"}, "no threshold rule is called guess"),
         ({"miou": None}, "miou is missing"),
         ({"dr_recall": "high"}, "dr_recall"),

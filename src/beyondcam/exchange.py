@@ -1,7 +1,5 @@
 """Masks of a RUN, out to another program's format and back as corrections."""
 
-import csv
-import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -11,11 +9,11 @@ from beyondcam.data import LabelledImages
 from beyondcam.decode import decoding
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.files import write_whole
+from beyondcam.files import write_csv
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
 from beyondcam.reviews import Reviews
-from beyondcam.seeds import seed_labels
+from beyondcam.seeds import SeedsAndMasks
 
 STATES = ("accepted", "corrected", "rejected", "skipped", "open")
 """Of an image: what somebody decided, or `open`."""
@@ -40,35 +38,26 @@ def export_masks(
         raise BeyondcamError(f"{min(unknown)} is none of {', '.join(STATES)}", parameter="states")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
-    current, outcome = reviews.current(), Outcome[str]()
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image", "file", "state", "who", "when"))
-
-    @attempt
-    def labelled(image_id: str) -> Labelled:
-        decision = current.get(image_id)
-        if decision and decision.mask:
-            return Labelled(image_id, reviews.read(decision), decision.facts)
-        return Labelled(image_id, seed_labels(shelf.read(image_id), threshold), {})
+    sources, outcome = SeedsAndMasks(images, shelf, threshold, reviews), Outcome[str]()
+    rows = [("image", "file", "state", "who", "when")]
 
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
-            decision = current.get(i)
+            decision = sources.decisions.get(i)
             state = decision.state if decision else "open"
             if state not in states:
                 continue
-            mask = labelled(i)
-            if isinstance(mask, LeftOut):
-                outcome.left_out[i] = mask.reason
+            read = attempt(sources.read)(i)
+            if isinstance(read, LeftOut):
+                outcome.left_out[i] = read.reason
                 continue
             outcome.results[i] = state
             whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
-            writer.writerow((i, images.file_name(i), state, *whose))
-            yield mask
+            rows.append((i, images.file_name(i), state, *whose))
+            yield read[0]
 
     FORMATS[form].write(masks(), Book(images), out)
-    write_whole(out / "masks.csv", table.getvalue().encode("utf-8", "surrogateescape"))
+    write_csv(out / "masks.csv", rows)
     return outcome
 
 

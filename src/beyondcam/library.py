@@ -80,7 +80,7 @@ def map_image(
     classifier, photo = _classifier(net), as_photo(image)
     with evaluating(classifier), torch.inference_mode(False):
         if targets is None:
-            chosen = [index for index, _ in _top(classifier, photo, TOP)]
+            chosen = [index for index, _ in most_probable(classifier, photo, TOP)]
         else:
             listed = [targets] if isinstance(targets, str | int) else targets
             chosen = [class_index(classifier, target) for target in listed]
@@ -116,7 +116,7 @@ def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, 
     """
     classifier = _classifier(net)
     with evaluating(classifier), torch.inference_mode(False):
-        best = _top(classifier, as_photo(image), top)
+        best = most_probable(classifier, as_photo(image), top)
     return [(classifier.classes[index], probability) for index, probability in best]
 
 
@@ -225,8 +225,8 @@ def _classifier(net: nn.Module) -> Classifier:
     return net if isinstance(net, Classifier) else wrap(net)
 
 
-def _top(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
-    """The most probable classes with their probabilities."""
+def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
+    """The classes of a photo, highest probability first: `top` indices with their probabilities."""
     probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])  # (C,)
     best = probabilities.topk(min(top, len(probabilities)))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))

@@ -1,12 +1,10 @@
 """A RUN of a network that others trained: all commands work from there."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import save
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import Reversed
@@ -14,8 +12,11 @@ from beyondcam.classifier.sources import open_source, rebuild
 from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
 from beyondcam.errors import BeyondcamError, one_line, read_from
-from beyondcam.files import write_json, write_whole
-from beyondcam.training.checkpoint import restore
+from beyondcam.files import hash_of_file, write_json
+from beyondcam.training.checkpoint import restore, write_weights
+
+WEIGHTS = "classifier.safetensors"
+"""A RUN's network."""
 
 
 class Adopted(BaseModel):
@@ -83,7 +84,7 @@ def adopt_network(
 
     """
     run = Path(run)
-    if (run / "config.json").exists() or (run / "classifier.safetensors").exists():
+    if (run / "config.json").exists() or (run / WEIGHTS).exists():
         raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
     classifier: Classifier
     config: dict[str, Any] | None
@@ -113,12 +114,11 @@ def adopt_network(
 
 def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifier:
     """The classifier of an adopted RUN, by the `adopted` part of its settings. Raises `BeyondcamError`."""
-    path = run / "classifier.safetensors"
     try:
         settings = Adopted.model_validate(content)
     except ValidationError as error:
         raise BeyondcamError(f"{run / 'config.json'}: adopted: {one_line(error)}") from None
-    file = path, f"weights of {settings.model}", "beyondcam adopt"
+    file = run / WEIGHTS, f"weights of {settings.model}", "beyondcam adopt"
     input_ = settings.mean, settings.std, settings.size
     classifier: Classifier
     if settings.model.startswith("clip:"):
@@ -138,10 +138,8 @@ def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> N
     """Write the RUN, its settings last."""
     network = classifier.net if isinstance(classifier, Wrapped) else classifier
     network = network.net if isinstance(network, Reversed) else network
-    state = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in network.state_dict().items()}
-    content = save(state)
-    write_whole(run / "classifier.safetensors", content)
-    classifier.checkpoint = hashlib.sha256(content).hexdigest()[:10]
+    write_weights(run / WEIGHTS, {key: tensor.clone() for key, tensor in network.state_dict().items()})
+    classifier.checkpoint = hash_of_file(run / WEIGHTS)
     write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
     described = {"data": data, "backbone": settings.model, "pretrained": False, "size": settings.size}
     write_json(

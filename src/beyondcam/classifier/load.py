@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from beyondcam.classifier.adopt import load_adopted
+from beyondcam.classifier.adopt import WEIGHTS, load_adopted
 from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
 from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.training.checkpoint import CHECKPOINT, restore
-
-WEIGHTS = "classifier.safetensors"
 
 
 def load_classifier(run: Path | str) -> Classifier:

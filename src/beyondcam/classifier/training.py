@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
+from beyondcam.classifier.adopt import WEIGHTS
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
@@ -22,7 +23,7 @@ from beyondcam.classifier.evaluation import (
     poor_classes,
     score_photos,
 )
-from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
+from beyondcam.classifier.load import build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, evenly, open_images
 from beyondcam.data.advice import advice
@@ -50,7 +51,7 @@ def train_run(
     wrong is said first. Returns the images left out, with the reason; of several processes the first returns
     them all.
     """
-    said = log if fabric.is_global_zero else _nothing
+    said = log if fabric.is_global_zero else lambda _: None
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
         said(images.taken_for(config.data))
@@ -66,11 +67,6 @@ def train_run(
         for line in advice(images, kept, judging, config.size):
             log(line)
     return train_classifier(images, config, run, val=val, fabric=fabric, log=log)
-
-
-def _nothing(message: str) -> None:
-    """Say nothing, as all processes but the first."""
-    del message
 
 
 def _parts(ids: Sequence[str], seed: int) -> tuple[list[str], list[str]]:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, Split, classes_of_keys, end, names
+from beyondcam.cli.options import Classes, Split, classes_of_keys, end, names, truth_of
 from beyondcam.cli.terminal import log, show
-from beyondcam.errors import BeyondcamError
 
 
 def evaluate_command(
@@ -25,15 +24,12 @@ def evaluate_command(
     from dataclasses import asdict
 
     from beyondcam.data import open_images
-    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import FEW, PROTOCOLS, evaluate, number
     from beyondcam.metrics.text import bounded
 
     images = open_images(data, split, names(classes))
-    masks = open_masks(data, split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{data} has no masks to score against", parameter="data")
+    masks = truth_of(images, "data")
     found = evaluate(folder, images.ids, masks, protocol, threshold=threshold, known=classes_of_keys(images))
     for name, value in found.iou.items():
         show(f"{name:>20} {number(value)}")

@@ -19,6 +19,7 @@ from beyondcam.cli.options import (
     name_of_user,
     names,
     open_images_of,
+    open_seeds_of,
 )
 from beyondcam.cli.terminal import log
 
@@ -46,14 +47,10 @@ def export_command(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Masks → COCO, VOC, YOLO, Label Studio, CVAT or PNG; accepted and corrected ones as they are."""
-    from beyondcam.evidence import find_shelf, first_recipe
     from beyondcam.exchange import export_masks
-    from beyondcam.metrics import threshold_of
-    from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-    tau, reviews = threshold_of(run, shelf, images, threshold), open_reviews(run, images)
+    shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
     exported = export_masks(images, shelf, tau, reviews, to, out, names(states) or ())
     by_state = ", ".join(f"{n} {state}" for state, n in Counter(exported.results.values()).items()) or "none"
     log(f"{len(exported.results)} masks in {out}: {by_state}; {out / 'masks.csv'} says which")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of
+from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, truth_of
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -35,7 +35,6 @@ def score_command(
     ] = "auto",
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
     from beyondcam.metrics import FEW, score_split, write_scores
     from beyondcam.metrics.table import print_classes, print_supervision, print_table
@@ -45,9 +44,7 @@ def score_command(
             "is of the rule fixed, which needs --threshold too", parameter="reference_threshold"
         )
     images = open_images_of(run, data, split, classes)
-    masks = open_masks(images.data, split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data}: has no masks to score against")
+    masks = truth_of(images)
     threshold_split = _open_threshold_split(run, data, train_split, classes, images, names(few) or ())
     if few and threshold_split is None:
         raise BeyondcamError(f"needs a --train-split with masks, apart from --split {split}", parameter="few")
@@ -80,16 +77,15 @@ def _open_threshold_split(
     few: tuple[str, ...],
 ) -> "ThresholdSplit | None":
     """What the rules train and few choose τ on; None, and the reason shown, where there is no such thing."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.metrics import ThresholdSplit
 
     try:
         images = open_images_of(run, data, split, classes)
-        masks = open_masks(scored.data, split, scored.classes)
+        masks = truth_of(images)
     except BeyondcamError as error:
         log(f"no rule train: {error}")
         return None
     if scored.shared(images):
         log(f"no rule train: --split {scored.split} shares images with --train-split {split}")
         return None
-    return None if masks is None else ThresholdSplit(images, masks, few)
+    return ThresholdSplit(images, masks, few)

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Winners
-from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
 from beyondcam.metrics.predictions import read_prediction
 from beyondcam.metrics.rules import within_unit
 from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, iou, mean_iou, resampled_miou
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def evaluate(
             levels = np.searchsorted(np.array(thresholds, np.float32), values).astype(np.uint8)
         return ImageTally.of(Winners(labels, levels), truth)
 
-    outcome = Outcome.of(zip(ids, track(ahead(attempt(count), ids), "evaluate", len(ids)), strict=True))
+    outcome = Outcome.of(each(count, ids, "evaluate"))
     if not outcome.results:
         reason = next(iter(outcome.left_out.values()), "there is none")
         raise BeyondcamError(f"none of the images can be scored: {reason}")

@@ -136,7 +136,7 @@ class FallSweep:
         classes = self.counts.shape[-1] - 1
         self.counts[:] += tally.at(AdaptiveThreshold.levels_by_fall(tally.won), classes)
 
-    def best(self, absent: Absent = "auto") -> float:
+    def best(self, absent: Absent) -> float:
         """The fall with the highest mean IoU, of several the one nearest to the default."""
 
         def quality(n: int) -> tuple[float, float]:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beyondcam.classifier import read_config
-from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
-from beyondcam.label_images import encoded, overlay
+from beyondcam.label_images import encoded, overlay, read_labels
 from beyondcam.metrics import NetworkRow, Row, number
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.report.groups import SHOWN, Group
@@ -139,7 +139,7 @@ def _show(
         }
         tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))
     for n, (name, place) in enumerate(predictions.items()):
-        prediction = over(read_mask(path_below(place, image_id, ".png")).numpy())
+        prediction = over(read_labels(path_below(place, image_id, ".png")))
         tiles.append(tile("network", name, **{f"{n}-prediction": (f"prediction of {name} for", prediction)}))
     return Picture(image_id, [images.classes[t] for t in stored.targets], tiles, seen)
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from beyondcam.data import VOID, LabelledImages, Photo
 from beyondcam.devices import all_of, open_fabric, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, hash_of, read_json, write_json
+from beyondcam.files import hash_of, read_json, write_json
 from beyondcam.label_images import check_size
-from beyondcam.outcome import Outcome, attempt
+from beyondcam.outcome import Outcome
 from beyondcam.perturbations import View
-from beyondcam.progress import track
+from beyondcam.progress import each
 from beyondcam.segmentation.config import SegmentConfig
 from beyondcam.segmentation.network import MADE_BY, Segmenter, build_segmenter
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
@@ -167,8 +167,7 @@ def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
         if (labels(image_id) == VOID).all():
             raise BeyondcamError("all void")
 
-    checked = track(ahead(attempt(check), ids), "labels", len(ids))
-    return Outcome.of(zip(ids, checked, strict=True)).left_out
+    return Outcome.of(each(check, ids, "labels")).left_out
 
 
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
