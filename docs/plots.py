@@ -36,18 +36,18 @@ def panels(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, 
 
 
 def recipes() -> Figure:
-    """MIoU of recipes for seeds on two data sets, no mask used for τ."""
+    """MIoU of the animals' recipes for seeds on two data sets, no mask used for τ."""
     figure, axes = panels(2, 3.3, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
         rows = by(tables("best", f"best-{name}")[0])
-        figures = [measured(row["blind τ"]) for row in rows.values()]
+        figures = [measured(row["`adaptive`"]) for row in rows.values()]
         if name == "animals":
             order = sorted(range(len(rows)), key=lambda i: -figures[i].value)
             names = [list(rows)[i] for i in order]
-        shown = [measured(rows[recipe]["blind τ"]) for recipe in names]
+        shown = [measured(rows[recipe]["`adaptive`"]) for recipe in names]
         dots(axis, names, shown, [colour_of(recipe) for recipe in names])
         axis.set_title(name)
-        axis.set_xlabel("mIoU, τ by blind")
+        axis.set_xlabel("mIoU, τ by adaptive")
     axes[1].invert_yaxis()  # shared: inverted twice
     return figure
 
