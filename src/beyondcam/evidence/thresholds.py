@@ -53,16 +53,16 @@ class AdaptiveThreshold(Threshold):
     >>> won = np.zeros((1, LEVELS), np.int64)
     >>> won[0, 255], won[0, 51] = 100, 900  # a thing of v = 1 on a ground of v = 0.04
     >>> AdaptiveThreshold().values(won).round(3)
-    array([0.65])
+    array([0.617])
 
     """
 
     value: float | None = None
-    fall: float = 0.3
+    fall: float = 0.4
 
     SMALL: ClassVar = 0.75  # τ of a thing of no size
     HALFWAY: ClassVar = 0.2  # the share of the picture at which τ has come down by half of the fall
-    FALLS: ClassVar = (0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+    FALLS: ClassVar = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
     def __str__(self) -> str:
         return f"one for each image and class, from {self.SMALL} down by up to {self.fall}"
