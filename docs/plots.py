@@ -73,7 +73,7 @@ def thresholds() -> Figure:
             masks = {int(key.split()[0]): cell for key, cell in by(few)[recipe].items() if "masked" in key}
             values = [measured(cell).value for cell in masks.values()]
             axis.plot(list(masks), values, "o-", color=colour, ms=4, label=f"{recipe}, masked photos")
-            blind = measured(by(costs)[recipe]["less oracle's"])
+            blind = measured(by(costs)[recipe]["minus oracle's"])
             axis.axhline(blind.value, color=colour, ls="--", lw=1.2, label=f"{recipe}, blind: no mask")
         axis.set_xscale("log", base=2)
         axis.set_xticks(list(masks), [str(n) for n in masks])
