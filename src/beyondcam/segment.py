@@ -10,7 +10,8 @@ import numpy as np
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError

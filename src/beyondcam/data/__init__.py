@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.layout import kind_of
 from beyondcam.data.palette import PALETTE
-from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
+from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_photo
 from beyondcam.data.source import LabelledImages, evenly
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
@@ -51,7 +51,6 @@ __all__ = [
     "is_digits",
     "open_images",
     "parse",
-    "read_mask",
     "read_photo",
     "recognised",
     "register_data",

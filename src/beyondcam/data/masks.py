@@ -15,8 +15,9 @@ from torch import Tensor
 
 from beyondcam.data import coco, digits, folder, parse, voc
 from beyondcam.data.instances import read_instances
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.painting import paint
-from beyondcam.data.photo import VOID, read_mask
+from beyondcam.data.photo import VOID
 from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below

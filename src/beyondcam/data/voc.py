@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 
 from beyondcam.data.folder import composed, files_by_name
-from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
+from beyondcam.data.mask_file import read_mask
+from beyondcam.data.photo import SUFFIXES, Photo, read_photo
 from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text, read_xml

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beyondcam.classifier import read_config
-from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import Fingerprint, decoding, open_regular
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import append_line, hash_of, path_below, read_json, sync, write_json, write_whole

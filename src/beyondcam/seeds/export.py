@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_mask
 from beyondcam.evidence import Shelf, irn_bytes
 from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import path_below, write_whole
