@@ -64,7 +64,7 @@ def adopt_network(
     mean, std, size
         Of the input, as for `wrap`; by default those of the network or of its published weights.
     single_label
-        True for one class an image (softmax), False for any number (sigmoid).
+        True for one of several classes an image (softmax), False for any number, or one alone (sigmoid).
     prompts
         For CLIP, sentences with `{}` where the class goes.
     data

@@ -47,6 +47,8 @@ class Network(nn.Module):
         super().__init__()
         check_classes(classes)
         check_channels(mean, std)
+        if not isinstance(size, int) or size < 1:
+            raise BeyondcamError(f"a positive number of pixels is needed, not {size!r}", parameter="size")
         self.classes = tuple(classes)
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -71,7 +73,7 @@ class Classifier(Network):
     classes : C names.
     mean, std : of the input's three channels, for pixels in [0, 1].
     size : side in pixels of the square input it was trained at.
-    single_label : True for one class an image (softmax), False for any number (sigmoid).
+    single_label : True for one of several classes an image (softmax), False for any number (sigmoid).
 
     Attributes
     ----------
@@ -102,7 +104,7 @@ class Classifier(Network):
         self.backbone = backbone
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().clone())
-        self.single_label = single_label
+        self.single_label = checked_label(single_label, classes)
 
     @property
     def checkpoint(self) -> str | None:  # noqa: D102  (the class says it)
@@ -172,6 +174,15 @@ def check_classes(classes: Sequence[str]) -> None:
     twice = next((name for n, name in enumerate(classes) if name in classes[:n]), None)
     if twice is not None:
         raise BeyondcamError(f"classes: {twice!r} is given twice; each class needs a name of its own")
+
+
+def checked_label(single_label: bool, classes: Sequence[str]) -> bool:
+    """Whether an image has one class. Raises `BeyondcamError` where there is but one to have."""
+    if single_label and len(classes) < 2:
+        raise BeyondcamError(
+            "the softmax of one class is always 1; give False, for a sigmoid", parameter="single_label"
+        )
+    return single_label
 
 
 def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:

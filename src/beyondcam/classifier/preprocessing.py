@@ -35,7 +35,10 @@ class Input(NamedTuple):
         self, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None
     ) -> tuple[Sequence[float], Sequence[float], int]:
         """All three, what is given first. Raises `BeyondcamError` where one is neither given nor known."""
-        mean, std, size = mean or self.mean, std or self.std, size or self.size
+        mean, std, size = (
+            known if given is None else given
+            for given, known in zip((mean, std, size), self[:3], strict=True)
+        )
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(

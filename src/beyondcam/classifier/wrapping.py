@@ -16,6 +16,7 @@ from beyondcam.classifier.model import (
     Classifier,
     Network,
     check_gradient,
+    checked_label,
     evaluating,
     shape_of,
     taking,
@@ -90,7 +91,7 @@ class Wrapped(Classifier):
     ) -> None:
         Network.__init__(self, classes, mean, std, size)
         self.backbone = Trunk(net, len(classes), logits)
-        self.single_label = single_label
+        self.single_label = checked_label(single_label, classes)
         self.bias = None
         self._faults: dict[object, str | None] = {}
         self._refusal, weight = self._probe()
@@ -190,7 +191,9 @@ def wrap(
     transform
         from a PIL picture to the network's input (3, size, size), as used in validation.
     single_label
-        True for one class an image (softmax), False for any number (sigmoid).
+        True for one of several classes an image (softmax), as of networks trained with cross-entropy; False
+        for any number (sigmoid), as of those trained with binary cross-entropy, and for a single class.
+        `classify` and recipes that weigh views by the class's probability, such as "crops", depend on it.
     logits
         a function that takes the logits (B, C) out of what the network gives, if that is ambiguous.
 
@@ -240,7 +243,8 @@ def logits_of(output: Any, classes: int) -> Tensor:
         )
     scores = tensors[0][:, None] if tensors[0].ndim == classes == 1 else tensors[0]
     if scores.ndim != 2 or scores.shape[1] != classes:
-        raise BeyondcamError(f"classes: {classes} are given, the network gives {shape_of(scores)}")
+        gives = f"{scores.shape[1]} scores" if scores.ndim == 2 else shape_of(scores)
+        raise BeyondcamError(f"classes: {classes} are given, the network gives {gives}")
     return scores
 
 

@@ -175,6 +175,8 @@ def clip(
         raise BeyondcamError(f"model: a folder or a CLIPModel is needed, not a {type(model).__name__}")
     if processor is None:
         raise BeyondcamError("processor: give the model's CLIPProcessor")
+    if len(classes) < 2:
+        raise BeyondcamError("classes: name at least two, since CLIP tells how likely each is among them")
     if not prompts or not all("{}" in prompt for prompt in prompts):
         raise BeyondcamError("prompts: sentences with {} where the class goes are needed")
     known = find_input(model, processor=processor)
