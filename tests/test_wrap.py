@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
-from beyondcam.classifier import Wrapped, folded, wrap
+from beyondcam.classifier import Classifier, Wrapped, folded, wrap
 from beyondcam.classifier.model import evaluating
 from conftest import complaint
 
@@ -441,7 +441,8 @@ def test_what_is_missing_or_wrong_is_one_line(change: dict[str, Any], named: tup
 def test_one_class_has_a_sigmoid_and_no_softmax() -> None:
     net = tv.resnet18(num_classes=1).eval()
     complaint(lambda: wrap(net, ["hole"], **PLAIN), "single_label", "False")
-    complaint(lambda: bc.Classifier(net, net.fc, ["hole"], single_label=True), "single_label", "False")
+    complaint(lambda: wrap(Plain(), ["hole"], **PLAIN), "classes: 1 are given")
+    complaint(lambda: Classifier(net, net.fc, ["hole"], single_label=True), "single_label", "False")
     classifier = wrap(net, ["hole"], **PLAIN, single_label=False)
     x = noise().float()
     torch.testing.assert_close(classifier.probabilities(classifier(x).scores), net(x).sigmoid())

@@ -35,10 +35,9 @@ class Input(NamedTuple):
         self, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None
     ) -> tuple[Sequence[float], Sequence[float], int]:
         """All three, what is given first. Raises `BeyondcamError` where one is neither given nor known."""
-        mean, std, size = (
-            known if given is None else given
-            for given, known in zip((mean, std, size), self[:3], strict=True)
-        )
+        mean = self.mean if mean is None else mean
+        std = self.std if std is None else std
+        size = self.size if size is None else size
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(

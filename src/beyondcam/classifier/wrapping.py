@@ -91,10 +91,10 @@ class Wrapped(Classifier):
     ) -> None:
         Network.__init__(self, classes, mean, std, size)
         self.backbone = Trunk(net, len(classes), logits)
-        self.single_label = checked_label(single_label, classes)
         self.bias = None
         self._faults: dict[object, str | None] = {}
         self._refusal, weight = self._probe()
+        self.single_label = checked_label(single_label, classes)
         self.weight = weight if isinstance(weight, nn.Parameter) else next(net.parameters())
         self.mean, self.std = (x.to(self.weight.device) for x in (self.mean, self.std))
 
