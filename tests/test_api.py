@@ -26,7 +26,7 @@ def described(value: Any, *sections: str) -> set[str]:
     return names
 
 
-RAISE_NOTHING = ("fingerprint", "seed_labels")
+RAISE_NOTHING = ("fingerprint",)
 
 
 def undescribed(value: Any) -> Iterator[str]:

@@ -443,6 +443,7 @@ def test_a_refinement_that_takes_stages_gets_the_unrefined_maps_and_those_after_
 
     class Recorder(Refinement):
         takes_stages: ClassVar[bool] = True
+        kind: str = "recorder"
 
         def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
             calls.append([*stages, maps])

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ class Adopted(BaseModel):
 
 
 def adopt_network(
-    run: Path | str,
+    run: str | PathLike[str],
     model: str,
     classes: Sequence[str] | None = None,
     *,
-    weights: Path | None = None,
+    weights: str | PathLike[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     size: int | None = None,
@@ -97,7 +98,7 @@ def adopt_network(
         clipped = clip(name, classes, prompts)
         classifier, config = clipped, clipped.vision_config
     else:
-        source = open_source(model, classes, weights, log)
+        source = open_source(model, classes, None if weights is None else Path(weights), log)
         bgr, config = source.known.bgr, source.config
         numbers = source.known.or_given(mean, std, size)
         names = source.names() if classes is None else classes

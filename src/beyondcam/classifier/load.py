@@ -1,6 +1,7 @@
 """The classifier of a RUN."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from beyondcam.classifier.adopt import load_adopted
@@ -14,7 +15,7 @@ from beyondcam.training.checkpoint import CHECKPOINT, restore
 WEIGHTS = "classifier.safetensors"
 
 
-def load_classifier(run: Path | str) -> Classifier:
+def load_classifier(run: str | PathLike[str]) -> Classifier:
     """Read the classifier of a RUN, trained here or adopted.
 
     Parameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from beyondcam.classifier.hashing import digest
-from beyondcam.errors import BeyondcamError, one_line
+from beyondcam.errors import BeyondcamError, one_line, shape_of
 
 
 class Activations(NamedTuple):
@@ -194,11 +194,6 @@ def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
                 f"{name}: ({given}) is no {name} of three channels of pixels in [0, 1]; "
                 "divide by 255 what is of pixels in [0, 255]"
             )
-
-
-def shape_of(value: object) -> str:
-    """The shape of a tensor, the type of anything else, for messages."""
-    return f"{(*value.shape,)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 @contextmanager

@@ -18,13 +18,12 @@ from beyondcam.classifier.model import (
     check_gradient,
     checked_label,
     evaluating,
-    shape_of,
     taking,
 )
 from beyondcam.classifier.preprocessing import Reversed, Transform, find_classes, find_input
 from beyondcam.classifier.probe import fault, is_scrambled, quadrants, tolerance
 from beyondcam.classifier.tape import Tape, Unpooled
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, shape_of
 
 Pass = tuple[Tensor, Tape]
 """The scores of a pass, and what was seen of it."""

@@ -8,7 +8,7 @@ maps are was not measured here.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
+from os import PathLike
 from typing import Any, cast
 
 import torch
@@ -163,7 +163,7 @@ def clip(
 
     """
     library = transformers()
-    if isinstance(model, str | Path):
+    if isinstance(model, str | PathLike):
         try:
             processor = processor or library.AutoProcessor.from_pretrained(model, local_files_only=True)
             model = library.CLIPModel.from_pretrained(model, local_files_only=True)

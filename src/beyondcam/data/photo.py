@@ -1,6 +1,7 @@
 """Photos as tensors."""
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -55,7 +56,7 @@ class Photo:
         return cls(pixels, (pixels.shape[1], pixels.shape[2]))
 
 
-def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | PathLike[str], max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a JPEG, PNG, WebP, BMP, GIF or TIFF of any mode as RGB, turned upright.
 
     Parameters

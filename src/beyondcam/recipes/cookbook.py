@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -71,8 +72,8 @@ class Cookbook:
 
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        written = _builtin() if path is None else _parse(path.read_text, str(path))
+    def __init__(self, path: str | PathLike[str] | None = None) -> None:
+        written = _builtin() if path is None else _parse(Path(path).read_text, str(path))
         self.recipes = _builtin().recipes | written.recipes
         self.refinements = _builtin().refinements | written.refinements
 
@@ -101,6 +102,25 @@ class Cookbook:
             return Recipe(source=source, refine=refine)
         except ValidationError as error:
             raise BeyondcamError(f"recipe {base}: {one_line(error)}") from None
+
+
+def as_recipe(recipe: str | Recipe) -> Recipe:
+    """A recipe by its built-in name, or as it is. Raises `BeyondcamError`."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise BeyondcamError(f"recipe: a name or a Recipe is needed, not a {type(recipe).__name__}")
+    return Cookbook().recipe(recipe)
+
+
+def named_recipes(recipes: Mapping[str, str | Recipe] | Sequence[str]) -> dict[str, Recipe]:
+    """Recipes by name, of names or recipes by name, or of names alone. Raises `BeyondcamError`."""
+    if isinstance(recipes, Mapping):
+        return {name: as_recipe(recipe) for name, recipe in recipes.items()}
+    names = [recipes] if isinstance(recipes, str) else [*recipes]
+    if not all(isinstance(name, str) for name in names):
+        raise BeyondcamError("recipes: names, or recipes by name, are needed")
+    return {name: as_recipe(name) for name in names}
 
 
 @cache

@@ -160,7 +160,7 @@ class Recipe(BaseModel):
             extra: list[object] = [] if size is None else [affinities[size]]
             if refinement.takes_stages:
                 extra.append(stages)
-            stages.append(refinement(photo, stages[-1], *extra))
+            stages.append(refinement.of(photo, stages[-1], *extra))
         return stages[-1]
 
     def _combined(
