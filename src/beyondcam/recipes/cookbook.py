@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ from beyondcam.recipes.recipe import (
     Statistic,
     Weight,
 )
+from beyondcam.refinements import REFINEMENTS, Refinement
 
 
 class _Written(BaseModel):
@@ -80,6 +81,8 @@ class Cookbook:
     def recipe(self, name: str, within: tuple[str, ...] = ()) -> Recipe:
         """Look up a recipe, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`.
 
+        A refinement is one of the file's, or a kind that is registered, at its defaults.
+
         `within` are the combinations that the recipe is looked up for, from the outermost inwards.
         """
         base, *steps = re.split(r"\+(?=[^+])", name)  # the base may end in two: gradcam++
@@ -88,20 +91,29 @@ class Cookbook:
             raise BeyondcamError(f"{where}: {base} leads back to itself")
         if base not in self.recipes:
             raise BeyondcamError(f"{where}: no recipe {base!r}; there are {', '.join(self.recipes)}")
-        for step in steps:
-            if step not in self.refinements:
-                known = ", ".join(self.refinements)
-                raise BeyondcamError(f"{where}: no refinement {step!r}; there are {known}")
         written = self.recipes[base]
-        refine = (*written.refine, *(self.refinements[step] for step in steps))
+        starts: dict[str, Any] = {"combine": written.combine}
+        if written.map is None:
+            starts["of"] = tuple(self.recipe(part, (*within, base)) for part in written.of)
+        else:
+            starts["source"] = {field: getattr(written, field) for field in Source.model_fields}
+        refine = (*written.refine, *(self._refinement(step, where) for step in steps))
         try:
-            if written.map is None:
-                parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
-                return Recipe(combine=written.combine, of=parts, refine=refine)
-            source = Source(**{field: getattr(written, field) for field in Source.model_fields})
-            return Recipe(source=source, refine=refine)
+            return Recipe(**starts, refine=refine)
+        except BeyondcamError as error:
+            raise BeyondcamError(f"recipe {base}: {error}") from None
+
+    def _refinement(self, name: str, where: str) -> Refinement:
+        """A refinement by its name in the file, or else by that of its kind, at the kind's defaults."""
+        if name in self.refinements:
+            return self.refinements[name]
+        if name not in REFINEMENTS:
+            known = ", ".join(dict.fromkeys([*self.refinements, *REFINEMENTS.names()]))
+            raise BeyondcamError(f"{where}: no refinement {name!r}; there are {known}")
+        try:
+            return REFINEMENTS.find(name)(kind=name)
         except ValidationError as error:
-            raise BeyondcamError(f"recipe {base}: {one_line(error)}") from None
+            raise BeyondcamError(f"{where}: {name}: {one_line(error)}") from None
 
 
 def as_recipe(recipe: str | Recipe) -> Recipe:
