@@ -51,6 +51,18 @@ def undescribed(value: Any) -> Iterator[str]:
         yield "Raises"
 
 
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_path_may_be_a_string_or_anything_like_a_path(name: str) -> None:
+    if name.startswith("bc.studies."):  # what a study is given
+        return
+    value = PUBLIC[name]
+    made = (
+        {} if inspect.isclass(value) and issubclass(value, BaseModel) else inspect.signature(value).parameters
+    )
+    annotations = [str(parameter.annotation) for parameter in made.values()]
+    assert not [a for a in annotations if "pathlib.Path" in a and "Callable" not in a]
+
+
 def test_the_reference_is_current() -> None:
     assert api.PAGE.read_text(encoding="utf-8") == api.reference(), "run python docs/api.py"
 

@@ -5,6 +5,7 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
+from os import PathLike, fspath
 
 from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.layout import kind_of
@@ -59,7 +60,7 @@ __all__ = [
 
 
 def open_images(
-    data: str, split: str, classes: Sequence[str] | None = None, max_pixels: int | None = None
+    data: str | PathLike[str], split: str, classes: Sequence[str] | None = None, max_pixels: int | None = None
 ) -> LabelledImages:
     """Images and image-level labels.
 
@@ -87,7 +88,7 @@ def open_images(
         raises when it is.
 
     """
-    kind, place = parse(data)
+    kind, place = parse(fspath(data))
     return SOURCES.find(kind)(place, split, classes, max_pixels or MAX_PIXELS)
 
 

@@ -122,7 +122,8 @@ class Recipe(_OneLine):
 
     @model_validator(mode="after")
     def _either(self) -> Self:
-        if (self.source is None) != (self.combine is not None and len(self.of) > 1):
+        combines = self.combine is not None and len(self.of) > 1
+        if not (combines if self.source is None else self.combine is None and not self.of):
             raise BeyondcamError("a recipe has either a map, or `combine` and at least two recipes in `of`")
         return self
 

@@ -41,13 +41,21 @@ class Refinement(BaseModel):
 
     def of(self, photo: Photo, maps: Tensor, *extra: object) -> Tensor:
         """The refined maps as they are used. Raises `BeyondcamError` where the call gives none."""
-        refined, name = self(photo, maps, *extra), f"refinement {self.kind}"
+        name, version = f"refinement {self.kind}", _version(maps)
+        refined = self(photo, maps, *extra)
+        if _version(maps) != version:  # other recipes may start from the same maps
+            raise BeyondcamError(f"{name}: changes the maps that it is given; work on a copy")
         if not isinstance(refined, Tensor) or refined.shape != maps.shape:
             raise BeyondcamError(f"{name}: gives {shape_of(refined)} for maps {(*maps.shape,)}")
         low, high = (value.item() for value in refined.aminmax())  # NaN where there is one
         if not 0 <= low <= high < math.inf:
             raise BeyondcamError(f"{name}: gives {low:g} to {high:g}; finite numbers from 0 are needed")
         return refined
+
+
+def _version(maps: Tensor) -> int:
+    """How often a tensor was changed in place; of tensors made in inference mode torch does not know."""
+    return 0 if maps.is_inference() else maps._version
 
 
 def by_maximum(maps: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from beyondcam.data import VOID
+from beyondcam.errors import BeyondcamError, shape_of
 from beyondcam.evidence import (
     LEVELS,
     AdaptiveThreshold,
@@ -54,8 +55,10 @@ def mask(
     array([[1, 2, 2]], dtype=uint8)
 
     """
-    stacked = maps[None] if maps.ndim == 2 else maps
-    height, width = size or stacked.shape[1:]
+    if maps.ndim not in (2, 3):
+        raise BeyondcamError(f"(k, H, W) or (H, W) is needed, not {shape_of(maps)}", parameter="maps")
+    height, width = size or maps.shape[-2:]
+    stacked = maps.reshape(-1, *maps.shape[-2:])
     return seed_labels(Evidence.of(stacked, tuple(range(len(stacked))), (), (height, width)), threshold)
 
 
@@ -88,8 +91,14 @@ def seed_labels(
     within_unit(band, "band")
     winners = winners_of(evidence)
     labels, won = won_by(winners)
-    if not isinstance(threshold, Threshold):
-        threshold = AdaptiveThreshold() if threshold == "adaptive" else Threshold(threshold)
+    if isinstance(threshold, str):
+        if threshold != "adaptive":
+            raise BeyondcamError(
+                f"{threshold!r} is neither a number nor 'adaptive'; other rules need a whole split",
+                parameter="threshold",
+            )
+        threshold = AdaptiveThreshold()
+    threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
     low, high = np.zeros((2, 256), np.int64)  # levels by label
     for label, tau in zip(labels, threshold.values(won), strict=True):
         low[label], high[label] = (threshold_level(max(0.0, tau**0.5 + side) ** 2) for side in (-band, band))
