@@ -47,7 +47,7 @@ class Refinement(BaseModel):
             raise BeyondcamError(f"{name}: changes the maps that it is given; work on a copy")
         if not isinstance(refined, Tensor) or refined.shape != maps.shape:
             raise BeyondcamError(f"{name}: gives {shape_of(refined)} for maps {(*maps.shape,)}")
-        low, high = (value.item() for value in refined.aminmax())  # NaN where there is one
+        low, high = torch.stack(refined.aminmax()).tolist()  # NaN where there is one
         if not 0 <= low <= high < math.inf:
             raise BeyondcamError(f"{name}: gives {low:g} to {high:g}; finite numbers from 0 are needed")
         return refined
