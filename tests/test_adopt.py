@@ -136,7 +136,7 @@ def test_timms_mean_std_and_size_are_known_and_published_weights_have_imagenets_
         ("mynets:number", {}, ("int", "Module")),
         ("mynets:net", {"mean": None}, ("mean", "give")),
         ("mynets:net", {"classes": None}, ("classes",)),
-        ("mynets:net", {"classes": ["a"]}, ("classes", "(6, 2)")),
+        ("mynets:net", {"classes": ["a"]}, ("classes", "the network gives 2 scores")),
         ("mynets:net", {"weights": Path("missing.pth")}, ("missing.pth", "no such")),
         ("timm:resnet18", {"classes": None, "weights": Path("missing.pth")}, ("classes",)),
     ],

@@ -13,16 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from beyondcam.data import PALETTE, Photo, read_mask
+from beyondcam.data import PALETTE, Photo
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, path_below, read_json, write_json, write_whole
 
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
-
-MAX_SIZE = 2**30
-"""Pixels of the largest label image that is read."""
 
 
 class LabelFolder:
@@ -140,11 +137,6 @@ def encode_labels(labels: NDArray[np.uint8], facts: Mapping[str, str] | None = N
     for name, fact in (facts or {}).items():
         text.add_itxt(name, fact)
     return encoded(picture, "PNG", pnginfo=text)
-
-
-def read_labels(path: Path) -> NDArray[np.uint8]:
-    """The label image (H, W) in a file: 0 background, k class k, 255 void. Raises `BeyondcamError`."""
-    return read_mask(path, MAX_SIZE).numpy()
 
 
 def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:

@@ -9,12 +9,12 @@ from typing import Any, Self
 from lightning_fabric import Fabric
 
 from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_labels
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
 from beyondcam.files import hash_of, path_below, write_json
-from beyondcam.label_images import read_labels
 from beyondcam.metrics import (
     LabelCounts,
     NetworkRow,

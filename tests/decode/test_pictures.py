@@ -9,7 +9,8 @@ import torch
 from builders import mode_of, pixels_of, refusal
 from PIL import Image
 
-from beyondcam.data import MAX_SIDE, Photo, read_mask, read_photo
+from beyondcam.data import MAX_SIDE, Photo, read_photo
+from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_thumbnail
 from conftest import complaint
 

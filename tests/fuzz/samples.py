@@ -14,7 +14,8 @@ from exchanged import EXCHANGED
 from PIL import Image
 from whole_run import RESULTS
 
-from beyondcam.data import open_images, read_mask, read_photo, recognised
+from beyondcam.data import open_images, read_photo, recognised
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import open_masks
 from beyondcam.decode import read_header, read_thumbnail
 from beyondcam.errors import BeyondcamError

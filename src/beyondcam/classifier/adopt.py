@@ -1,6 +1,7 @@
 """A RUN of a network that others trained: all commands work from there."""
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,11 @@ class Adopted(BaseModel):
 
 
 def adopt_network(
-    run: Path | str,
+    run: str | PathLike[str],
     model: str,
     classes: Sequence[str] | None = None,
     *,
-    weights: Path | None = None,
+    weights: str | PathLike[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     size: int | None = None,
@@ -65,7 +66,7 @@ def adopt_network(
     mean, std, size
         Of the input, as for `wrap`; by default those of the network or of its published weights.
     single_label
-        True for one class an image (softmax), False for any number (sigmoid).
+        True for one of several classes an image (softmax), False for any number, or one alone (sigmoid).
     prompts
         For CLIP, sentences with `{}` where the class goes.
     data
@@ -98,7 +99,7 @@ def adopt_network(
         clipped = clip(name, classes, prompts)
         classifier, config = clipped, clipped.vision_config
     else:
-        source = open_source(model, classes, weights, log)
+        source = open_source(model, classes, None if weights is None else Path(weights), log)
         bgr, config = source.known.bgr, source.config
         numbers = source.known.or_given(mean, std, size)
         names = source.names() if classes is None else classes

@@ -1,6 +1,7 @@
 """The classifier of a RUN."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from beyondcam.classifier.adopt import WEIGHTS, load_adopted
@@ -12,7 +13,7 @@ from beyondcam.files import read_json
 from beyondcam.training.checkpoint import CHECKPOINT, restore
 
 
-def load_classifier(run: Path | str) -> Classifier:
+def load_classifier(run: str | PathLike[str]) -> Classifier:
     """Read the classifier of a RUN, trained here or adopted.
 
     Parameters

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,7 +90,7 @@ def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledI
 def train_classifier(
     images: LabelledImages,
     config: TrainConfig,
-    run: Path,
+    run: str | PathLike[str],
     *,
     val: LabelledImages | None = None,
     fabric: Fabric | None = None,
@@ -130,7 +131,7 @@ def train_classifier(
         Where nothing can be learnt, training diverges, or another training is at work in `run`.
 
     """
-    ids = [i for i in images.ids if i in images.labels]
+    run, ids = Path(run), [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
         why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
         raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")

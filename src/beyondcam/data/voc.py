@@ -14,7 +14,8 @@ import torch
 
 from beyondcam.data.exports import names_in_annotation
 from beyondcam.data.folder import composed, files_by_name
-from beyondcam.data.photo import SUFFIXES, read_mask, read_photo
+from beyondcam.data.mask_file import read_mask
+from beyondcam.data.photo import SUFFIXES, read_photo
 from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text

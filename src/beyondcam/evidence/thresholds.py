@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import LEVELS, threshold_level, threshold_levels
 from beyondcam.evidence.winners import Winners
 
@@ -22,6 +23,10 @@ class Threshold:
 
     value: float | None
     fall: float | None = None  # of an `AdaptiveThreshold`
+
+    def __post_init__(self) -> None:
+        if self.value is not None:
+            within_unit(self.value, "threshold")
 
     def __str__(self) -> str:
         return f"{self.value:.3f}"
@@ -80,6 +85,14 @@ class AdaptiveThreshold(Threshold):
         """How much of the fall τ has come down for each class: (k,)."""
         area = won[:, threshold_level(0.5) + 1 :].sum(1) / won.sum()
         return area / (area + cls.HALFWAY)
+
+
+def within_unit(value: float | str, parameter: str) -> float:
+    """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise BeyondcamError(f"{value} is not between 0 and 1", parameter=parameter)
+    return number
 
 
 def won_by(winners: Winners) -> tuple[Counts, Counts]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from beyondcam.data.mask_file import read_labels
 from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below, write_whole
 from beyondcam.formats.base import Book, Entry, Labelled
-from beyondcam.label_images import class_list, encode_labels, read_labels
+from beyondcam.label_images import class_list, encode_labels
 
 
 def write(masks: Iterable[Labelled], book: Book, out: Path, folder: str = "masks") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,9 @@ from numpy.typing import NDArray
 
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Winners
+from beyondcam.evidence import Winners, within_unit
 from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
 from beyondcam.metrics.predictions import read_prediction
-from beyondcam.metrics.rules import within_unit
 from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, iou, mean_iou, resampled_miou
 from beyondcam.outcome import Outcome
 from beyondcam.progress import each
@@ -95,9 +95,9 @@ class Evaluation:
 
 
 def evaluate(
-    folder: Path | str,
+    folder: str | PathLike[str],
     ids: Sequence[str],
-    masks: Masks,
+    masks: Masks | None,
     protocol: str = "voc",
     *,
     threshold: float | None = None,
@@ -135,6 +135,8 @@ def evaluate(
     """
     if protocol not in PROTOCOLS:
         raise BeyondcamError(f"protocol: no {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if masks is None:
+        raise BeyondcamError("the data have none to score by", parameter="masks")
     folder, custom, classes = Path(folder), PROTOCOLS[protocol], len(masks.classes)
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder", parameter="folder")

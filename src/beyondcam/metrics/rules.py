@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import AdaptiveThreshold, Threshold, level_threshold
 from beyondcam.metrics.tally import Absent, FallSweep, Sweep
 
@@ -72,11 +71,3 @@ RULES = {
     )
 }
 """By name, those that need fewer masks first."""
-
-
-def within_unit(value: float | str, parameter: str) -> float:
-    """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
-    number = float(value)
-    if not 0 <= number <= 1:
-        raise BeyondcamError(f"{parameter}: {value} is not between 0 and 1")
-    return number

@@ -17,12 +17,13 @@ from beyondcam.evidence import (
     second_recipe,
     shelves,
     winners_of,
+    within_unit,
     won_by,
 )
 from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
 from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
-from beyondcam.metrics.rules import RULES, ThresholdData, adaptive, within_unit
+from beyondcam.metrics.rules import RULES, ThresholdData, adaptive
 from beyondcam.metrics.tally import FallSweep, Sweep, tallies_of
 from beyondcam.outcome import LeftOut, Outcome
 

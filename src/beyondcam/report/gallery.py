@@ -12,11 +12,12 @@ from PIL import Image
 
 from beyondcam.classifier import read_config
 from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images
+from beyondcam.data.mask_file import read_labels
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
-from beyondcam.label_images import encoded, overlay, read_labels
+from beyondcam.label_images import encoded, overlay
 from beyondcam.metrics import NetworkRow, Row, number
 from beyondcam.outcome import Outcome, attempt
 from beyondcam.report.groups import SHOWN, Group

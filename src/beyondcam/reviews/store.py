@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_labels
 from beyondcam.decode import Fingerprint, decoding, open_regular
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import append_line, hash_of, path_below, read_json, sync, write_json, write_whole
-from beyondcam.label_images import check_size, encode_labels, read_labels
+from beyondcam.label_images import check_size, encode_labels
 
 State = Literal["accepted", "corrected", "rejected", "skipped"]
 

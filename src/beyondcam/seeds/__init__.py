@@ -2,7 +2,7 @@
 
 from beyondcam.seeds.confidence import found_in
 from beyondcam.seeds.export import write_coco, write_npy
-from beyondcam.seeds.labels import labels_at, levels_of, seed_labels
+from beyondcam.seeds.labels import labels_at, levels_of, mask, seed_labels
 from beyondcam.seeds.sources import SeedsAndMasks
 from beyondcam.seeds.write import Written, write_seeds
 
@@ -12,6 +12,7 @@ __all__ = [
     "found_in",
     "labels_at",
     "levels_of",
+    "mask",
     "seed_labels",
     "write_coco",
     "write_npy",

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_labels
 from beyondcam.evidence import Shelf, irn_bytes
 from beyondcam.files import path_below, write_whole
 from beyondcam.formats import Book, Labelled, coco
-from beyondcam.label_images import read_labels
 
 
 def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -> Path:

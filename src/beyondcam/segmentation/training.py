@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def train_segmenter(
     labels: Labels,
     config: SegmentConfig,
     trained_on: Mapping[str, Any],
-    out: Path,
+    out: str | PathLike[str],
     *,
     weights: Mapping[str, float] | None = None,
     fabric: Fabric | None = None,
@@ -79,6 +80,7 @@ def train_segmenter(
         another training is at work there.
 
     """
+    out = Path(out)
     about = {
         "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
