@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lightning_fabric import Fabric
 
@@ -66,13 +66,14 @@ class EvaluationSplit:
     images: LabelledImages
     masks: Masks
 
-    def check(self, trained_on: LabelledImages) -> None:
-        """Raise `BeyondcamError` where an image would be both trained on and scored."""
+    def apart_from(self, trained_on: LabelledImages) -> Self:
+        """The same. Raises `BeyondcamError` where an image would be both trained on and scored."""
         if seen := self.images.shared(trained_on):
             raise BeyondcamError(
                 f"eval_split: {len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
                 "which is trained on; name another"
             )
+        return self
 
 
 def labels_of_seeds(
@@ -144,7 +145,7 @@ def segment_run(
     of several processes the first returns them all.
     """
     if evaluation:
-        evaluation.check(source.images)
+        evaluation.apart_from(source.images)
     if rounds > 1 and not any(i in source.images.labels for i in source.images.ids):
         raise BeyondcamError(
             f"rounds: no image of {source.images.split} has a label, to which the predictions of a round are "
@@ -185,13 +186,10 @@ def _evaluate(
     segmenter: Segmenter, evaluation: EvaluationSplit, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelCounts | None:
     """Write the predictions and count them against the masks; of several processes the first counts."""
-    shard = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, evaluation.images, out, shard=shard), fabric)
-    left_out |= missing
+    ids, labels = _predicted(segmenter, evaluation.images, out, fabric, left_out)
     if not fabric.is_global_zero:
         return None
-    ids = [i for i in evaluation.images.ids if i not in missing]
-    counts, unread = score_labels(_labels_in(out), ids, evaluation.masks)
+    counts, unread = score_labels(labels, ids, evaluation.masks)
     left_out |= unread
     return counts
 
@@ -200,11 +198,7 @@ def _labels_of_predictions(
     source: LabelSource, segmenter: Segmenter, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelSource:
     """The labels of the next round: what the network predicts, limited to the image-level labels."""
-    shard = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, source.images, out, to_labels=True, shard=shard), fabric)
-    left_out |= missing
-    ids = tuple(i for i in source.images.ids if i not in missing)
-    predicted = _labels_in(out)
+    ids, predicted = _predicted(segmenter, source.images, out, fabric, left_out, to_labels=True)
     return replace(
         source,
         images=replace(source.images, ids=ids),
@@ -212,9 +206,21 @@ def _labels_of_predictions(
     )
 
 
-def _labels_in(folder: Path) -> Labels:
-    """Label images that were written to a folder."""
-    return lambda i: read_labels(path_below(folder, i, ".png"))
+def _predicted(
+    segmenter: Segmenter,
+    images: LabelledImages,
+    out: Path,
+    fabric: Fabric,
+    left_out: dict[str, str],
+    *,
+    to_labels: bool = False,
+) -> tuple[tuple[str, ...], Labels]:
+    """Predict as `predict_split` does, each process its part; the ids of what was written, and its labels."""
+    shard = fabric.global_rank, fabric.world_size
+    missing = all_of(predict_split(segmenter, images, out, to_labels=to_labels, shard=shard), fabric)
+    left_out |= missing
+    ids = tuple(i for i in images.ids if i not in missing)
+    return ids, lambda i: read_labels(path_below(out, i, ".png"))
 
 
 def _row(
