@@ -35,9 +35,7 @@ def masks_command(
     from beyondcam.job import make_masks
     from beyondcam.segmentation import SegmentConfig
 
-    whole = (
-        "train" if "{split}" in recognised(data) else "all"
-    )  # COCO's official files are one for each split
+    whole = "train" if "{split}" in recognised(data) else "all"  # COCO's own files are one for each split
     chosen = {
         "data": with_negatives(data, negatives),
         "classes": names(classes),

@@ -166,10 +166,8 @@ def open_shelf(
         for path in folder.parent.glob("*/manifest.json"):
             with suppress(BeyondcamError):  # of another recipe, perhaps
                 moved = Shelf(path.parent, name, _read_manifest(path))
-                if moved.manifest == manifest | {
-                    "name": name,
-                    "data": moved.manifest["data"],
-                } and moved.holds(images):
+                same = manifest | {"name": name, "data": moved.manifest["data"]}
+                if moved.manifest == same and moved.holds(images):
                     return moved
         write_json(folder / "manifest.json", manifest | {"name": name})
     return Shelf(folder, name, manifest)
