@@ -17,7 +17,7 @@ from torch import Tensor
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
 from beyondcam.maps import Forward, affinities, run_forward
-from beyondcam.perturbations import Plain
+from beyondcam.perturbations import Plain, View
 from beyondcam.recipes.batches import BatchView, batches, inputs_of, masks_of, normalised, targets_of
 from beyondcam.recipes.canvas import Canvas
 from beyondcam.recipes.cost import Cost, Work
@@ -98,10 +98,8 @@ def classify_photos(
     device = classifier.mean.device
     rows = []
     for n in range(0, len(photos), batch):
-        cuts = [
-            next(Plain().views("", p.height, p.width, classifier.size, 0)).cut(p.pixels.to(device))
-            for p in photos[n : n + batch]
-        ]
+        some = photos[n : n + batch]
+        cuts = [View((0, 0, p.height, p.width), classifier.size).cut(p.pixels.to(device)) for p in some]
         with torch.no_grad(), autocast or nullcontext():
             rows.append(classifier(normalised(classifier, cuts)).scores.float().cpu())
     return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
