@@ -61,10 +61,16 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     Without any such file all are, and the classes are the wanted ones.
     """
     path, negatives = place_of(place)
-    content = read_folder(place, wanted)
+    data = f"folder:{path.resolve()}" + (f":{negatives}" if negatives else "")
+    return labelled(read_folder(place, wanted), data, split, wanted, max_pixels)
+
+
+def labelled(
+    content: Content, data: str, split: str, wanted: Sequence[str] | None, max_pixels: int
+) -> LabelledImages:
+    """The images of a split of what a folder holds. Raises `BeyondcamError`."""
     files, labels, problems = content.files, content.labels, content.problems
-    ids = split_ids(content.ids, split, f"folder:{place}")
-    classes = choose_classes(wanted, content.known)
+    ids, classes = split_ids(content.ids, split, data), choose_classes(wanted, content.known)
 
     def file_of(image_id: str) -> Path:
         if image_id in problems:
@@ -73,7 +79,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
 
     missing = f"{content.root / 'labels.csv'}: has no line for it"
     return LabelledImages(
-        data=f"folder:{path.resolve()}" + (f":{negatives}" if negatives else ""),
+        data=data,
         split=split,
         classes=classes,
         ids=ids,
