@@ -75,16 +75,15 @@ def _open_threshold_split(
     few: tuple[str, ...],
 ) -> "ThresholdSplit | None":
     """What the rules train and few choose τ on; None, and the reason shown, where there is no such thing."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.metrics import ThresholdSplit
 
     try:
         images = open_images_of(run, data, split, classes)
-        masks = open_masks(scored.data, split, scored.classes)
+        masks = truth_of(images)
     except BeyondcamError as error:
         log(f"no rule train: {error}")
         return None
     if scored.shared(images):
         log(f"no rule train: --split {scored.split} shares images with --train-split {split}")
         return None
-    return None if masks is None else ThresholdSplit(images, masks, few)
+    return ThresholdSplit(images, masks, few)
