@@ -33,19 +33,16 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     digest = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
     partial = path.with_name(f".{digest[:32]}")
-    try:
-        with locked(partial, file=True) as alone:
-            if not alone:
-                partial.unlink(missing_ok=True)
-                partial = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                partial.write_bytes(content)
-                partial.replace(path)
-            except OSError:
-                partial.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+    with writing(path), locked(partial, file=True) as alone:
+        if not alone:
+            partial.unlink(missing_ok=True)
+            partial = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def append_line(path: Path, line: str) -> None:
@@ -53,13 +50,20 @@ def append_line(path: Path, line: str) -> None:
 
     The start of a line that a killed process left at the end is dropped. What is no Unicode is escaped.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path, file=True), path.open("a+b") as file:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write(f"{line}\n".encode(errors="backslashreplace"))
         sync(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise `BeyondcamError` where a file cannot be written inside."""
+    try:
+        yield
     except OSError as error:
         raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 

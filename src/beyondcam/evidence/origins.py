@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from beyondcam.decode import Fingerprint
-from beyondcam.errors import BeyondcamError
+from beyondcam.files import writing
 
 PROCESS = uuid.uuid4().hex[:16]
 """In the names of files to which several processes would add lines."""
@@ -73,12 +73,10 @@ class Origins:
 
 def add_line(path: Path, cells: Iterable[object]) -> None:
     """Add a line to a file of this process's own. Raises `BeyondcamError`."""
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="ascii") as file:
             file.write(",".join(map(str, cells)) + "\n")
-    except OSError as error:
-        raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
 
 def digest(content: bytes) -> str:
