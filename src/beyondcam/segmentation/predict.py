@@ -1,7 +1,8 @@
 """Predict: label images of a split's photos, or of any."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo, read_photo
@@ -10,10 +11,10 @@ from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels
-from beyondcam.outcome import LeftOut
+from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import each
 from beyondcam.segmentation.areas import Area, append_areas, areas_of, read_areas, write_areas
-from beyondcam.segmentation.network import Prediction, Segmenter, Tta
+from beyondcam.segmentation.network import Segmenter, Tta
 
 
 def predict_split(
@@ -37,7 +38,8 @@ def predict_split(
 
     left_out: dict[str, str] = {}
     for i, photo in each(read, images.ids[shard[0] :: shard[1]], f"predict {images.split}"):
-        found = _predicted(segmenter, photo, images.labels.get(i) if to_labels else None)
+        predict = attempt(partial(segmenter.predict, allowed=images.labels.get(i) if to_labels else None))
+        found = photo if isinstance(photo, LeftOut) else predict(photo)
         if isinstance(found, LeftOut):
             left_out[i] = found.reason
         else:
@@ -99,8 +101,9 @@ def write_predictions(
     write_areas(table, rows)
     left_out: dict[str, str] = {}
     missing = [name for name in names if name not in rows]
+    predict = attempt(partial(segmenter.predict, tta=tta, tile=tile))
     for name, photo in each(read, missing, "predict"):
-        found = _predicted(segmenter, photo, tta=tta, tile=tile)
+        found = photo if isinstance(photo, LeftOut) else predict(photo)
         if isinstance(found, LeftOut):
             left_out[name] = found.reason
         elif isinstance(photo, Photo):
@@ -125,23 +128,6 @@ def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str
         )
     rows = read_areas(table)
     return {name: rows[name] for name in names if name in rows and folder.has(name)}
-
-
-def _predicted(
-    segmenter: Segmenter,
-    photo: Photo | LeftOut,
-    allowed: Collection[int] | None = None,
-    *,
-    tta: Tta | None = None,
-    tile: int | None = None,
-) -> Prediction | LeftOut:
-    """What `Segmenter.predict` says of a photo, or why nothing."""
-    if isinstance(photo, LeftOut):
-        return photo
-    try:
-        return segmenter.predict(photo, allowed, tta=tta, tile=tile)
-    except BeyondcamError as error:
-        return LeftOut(str(error))
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
