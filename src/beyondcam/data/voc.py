@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
+from beyondcam.outcome import Outcome, attempt
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -80,12 +82,9 @@ def read_split(root: Path, split: str, wanted: Sequence[str] | None, most: int |
     ids = _split_ids(root, split, files)
     ids = evenly(ids, most or len(ids))
     listed = tuple(read_classes(root / "classes.txt"))
-    labels, problems = {}, {}
-    for i in ids:
-        try:
-            labels[i] = _names(root, i, listed or CLASSES)
-        except BeyondcamError as error:
-            problems[i] = str(error)
+    named = attempt(partial(_names, root, numbered=listed or CLASSES))
+    found = Outcome.of((i, named(i)) for i in ids)
+    labels, problems = found.results, found.left_out
     known = listed or _known(root, frozenset().union(*labels.values()), wanted or ())
     for i, names in labels.items():
         if strays := sorted(names.difference(known)):
