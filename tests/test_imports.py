@@ -34,7 +34,7 @@ BLIND = ("classifier", "maps", "perturbations", "refinements", "recipes", "evide
 """All of training and mapping, which must not see a mask."""
 
 SIGHT = {
-    "Masks", "open_masks", "Reviews", "open_reviews", "read_mask", "read_labels", "read_index_picture",
+    "Masks", "open_masks", "Reviews", "open_reviews", "read_mask", "read_label_image", "read_index_picture",
     "paint", "make_canvas", "import_module", "__import__",
 }  # fmt: skip
 """The names by which masks are opened, read or made, or modules imported that this test cannot see."""
@@ -42,7 +42,7 @@ SIGHT = {
 SEES = {
     "decode": {"read_index_picture"},
     "decode.pictures": {"read_index_picture"},
-    "data.mask_file": {"read_mask", "read_labels", "read_index_picture"},
+    "data.mask_file": {"read_mask", "read_label_image", "read_index_picture"},
     "data.voc": {"read_mask"},  # into a table of labels
     "data.digits": {"make_canvas"},  # into photos, and a table of labels
     "classifier.build": {"import_module"},  # of a package with weights

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lightning_fabric import Fabric
 
 from beyondcam.data import LabelledImages
-from beyondcam.data.mask_file import read_labels
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
@@ -219,7 +219,7 @@ def _predicted(
     missing = all_of(predict_split(segmenter, images, out, to_labels=to_labels, shard=shard), fabric)
     left_out |= missing
     ids = tuple(i for i in images.ids if i not in missing)
-    return ids, lambda i: read_labels(path_below(out, i, ".png"))
+    return ids, lambda i: read_label_image(path_below(out, i, ".png"))
 
 
 def _row(

@@ -33,6 +33,6 @@ def read_mask(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Tensor
     return torch.from_numpy(values)
 
 
-def read_labels(path: Path) -> NDArray[np.uint8]:
+def read_label_image(path: Path) -> NDArray[np.uint8]:
     """The label image (H, W) in a file of this package: 0 background, k class k, 255 void."""
     return read_mask(path, MAX_LABELS).numpy()

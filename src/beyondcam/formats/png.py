@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from beyondcam.data.mask_file import read_labels
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below, write_whole
@@ -33,5 +33,5 @@ def read(path: Path, book: Book, folder: str = "masks") -> Iterator[Entry]:
     for file in sorted(root.rglob("*.png")):
         yield Entry(
             file.relative_to(root).as_posix(),
-            lambda file=file: book.renumbered(read_labels(file), names),  # type: ignore[misc]
+            lambda file=file: book.renumbered(read_label_image(file), names),  # type: ignore[misc]
         )

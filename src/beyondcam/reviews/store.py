@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from beyondcam.data import LabelledImages
-from beyondcam.data.mask_file import read_labels
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.decode import Fingerprint, decoding, open_regular
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import append_line, hash_of, path_below, read_json, sync, write_json, write_whole
@@ -121,7 +121,7 @@ class Reviews:
         """The mask (H, W) of a decision: 0 background, k class k, 255 void. Raises `BeyondcamError`."""
         if decision.mask is None:
             raise BeyondcamError(f"{decision.image}: {decision.state}, so it has no mask")
-        return read_labels(self._path(decision))
+        return read_label_image(self._path(decision))
 
     def decide(
         self,
