@@ -1,44 +1,44 @@
 """Scores of the recipes that are meant for seeds, beside CAM with the same refinement.
 
-    python benchmarks/best.py --run runs/animals [--name animals] [--train-part N]
+    python benchmarks/best.py --run runs/animals --name animals [--recipe NAME ...]
 
-Maps the RUN's splits `train` and `val` where evidence is missing, scores `val`, and writes a section of
+Maps what is missing of the RUN's split `val`, scores it, and writes the section best-NAME of
 docs/results/best.md: mIoU by threshold rule, by class and by the size of the objects.
 """
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from beyondcam import Cookbook, ThresholdSplit, load_classifier, map_split, score_split
+from beyondcam import score_split
 from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import CHUNK, map_witnesses, open_shelf, threshold_level
-from beyondcam.metrics import ImageTally, Scores, number
+from beyondcam.evidence import Threshold, find_shelf
+from beyondcam.metrics import ImageTally, Scores, number, sample_weights
+from beyondcam.metrics.tally import resampled_miou
 from beyondcam.metrics.text import cell, change, signed
-from inputs import on_device, open_scored, tallies
+from inputs import open_scored, tallies
 from results import shown, table, write_section
-from thresholds import mious
+from segment import map_missing
 
-CONTROL = "cam-ms+walk+affinity"
+CONTROL = "cam-ms+walk+affinity+closer"
 RECIPES = (
     "best",
     "fast",
-    "crops+walk+affinity",
+    "crops+walk+affinity+closer",
     "crops+walk",
-    "crops-cam+walk+affinity",
+    "crops-cam+walk+affinity+closer",
     CONTROL,
     "cam-ms+walk",
-    "cam+walk+affinity",
+    "cam+walk+affinity+closer",
     "cam-ms",
     "cam",
 )
 FOR_SEEDS = ("best", "fast")
-RULES = ("oracle", "train", "blind")
+RULES = ("adaptive", "blind", "oracle")
 
 
 def main() -> None:
@@ -46,33 +46,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", default="animals")
-    parser.add_argument("--train", default="train")
-    parser.add_argument("--val", default="val")
-    parser.add_argument("--train-part", type=int, default=1, help="map only one N-th of the training split")
+    parser.add_argument("--recipe", action="append", default=[], help="of the rows; by default all")
     arguments = parser.parse_args()
-    run = arguments.run
+    run, chosen = arguments.run, [name for name in RECIPES if name in (arguments.recipe or RECIPES)]
     config, classes = read_config(run)
-    train, val = (open_scored(config.data, split, classes) for split in (arguments.train, arguments.val))
-    classifier, cookbook = on_device(load_classifier(run)), Cookbook()
-    recipes = {name: cookbook.recipe(name) for name in RECIPES}
-    chunks = range(0, len(train[0].ids), CHUNK * arguments.train_part)
-    mapped = tuple(i for n in chunks for i in train[0].ids[n : n + CHUNK])
-    train = replace(train[0], ids=mapped), train[1]
-    for images, _ in (train, val):
-        map_split(classifier, images, recipes, run, workers=None)
-    map_witnesses(classifier, val[0], run, workers=None)
-    scores = score_split(run, *val, threshold_split=ThresholdSplit(*train), among=[
-        open_shelf(run, val[0], targets="labels", precision="float32", name=name, recipe=recipe, seed=0)
-        for name, recipe in recipes.items()
-    ])  # fmt: skip
-    body = section(run, scores, *val, shown(config.data))
-    options = ("name", "train", "val", "train_part")
-    words = " ".join(f"--{option.replace('_', '-')} {vars(arguments)[option]}" for option in options)
-    command = f"python benchmarks/best.py --run {run} {words}"
+    images, masks = open_scored(config.data, "val", classes)
+    map_missing(run, images, set(chosen))
+    scores = score_split(run, images, masks, among=[find_shelf(run, images, name) for name in chosen])
+    body = section(run, chosen, scores, images, masks, shown(config.data))
+    options = "".join(f" --recipe {name}" for name in arguments.recipe)
+    command = f"python benchmarks/best.py --run {run} --name {arguments.name}{options}"
     write_section(f"best-{arguments.name}", f"Recipes for seeds: {arguments.name}", command, body)
 
 
-def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, data: str) -> str:
+def section(
+    run: Path, names: Sequence[str], scores: Scores, images: LabelledImages, masks: Masks, data: str
+) -> str:
     """The text of the section."""
     by_rule = [
         (
@@ -80,40 +69,45 @@ def section(run: Path, scores: Scores, images: LabelledImages, masks: Masks, dat
             f"{cost.megapixels:.2f}" if (cost := scores.row(name).cost) else "–",
             *(cell(scores.row(name, rule)) for rule in RULES),
         )
-        for name in RECIPES
+        for name in names
     ]
     differences = [
         (f"`{name}`", *(signed(scores.difference(name, CONTROL, rule=rule)) for rule in RULES))
-        for name in RECIPES
+        for name in names
         if name != CONTROL
     ]
-    rows = {name: scores.row(name, "train") for name in (*FOR_SEEDS, CONTROL)}
+    rows = {name: scores.row(name, "adaptive") for name in (*FOR_SEEDS, CONTROL)}
     by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
-    levels = {name: threshold_level(cast(float, row.threshold)) for name, row in rows.items()}
-    by_rule_head = [f"{rule} τ" for rule in RULES]
+    thresholds = {name: row.background_score for name, row in rows.items()}
+    heads = [f"`{rule}`" for rule in RULES]
     return (
-        f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU.\n\n"
-        f"{table(*by_rule, head=('recipe', 'megapixels per image', *by_rule_head))}\n\n"
-        f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *by_rule_head))}\n\n"
-        f"IoU by class, τ chosen on train:\n\n{table(*by_class, head=('class', *rows))}\n\n"
-        "mIoU by the foreground's share of the image, a third of the images per row, τ chosen on train, "
-        f"and minus `{CONTROL}`, paired:\n\n{by_size(counted, levels, images, masks)}"
+        f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU by the rule that chooses τ.\n\n"
+        f"{table(*by_rule, head=('recipe', 'megapixels per image', *heads))}\n\n"
+        f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *heads))}\n\n"
+        f"IoU by class, `adaptive`:\n\n{table(*by_class, head=('class', *rows))}\n\n"
+        "mIoU by the foreground's share of the image, a third of the images per row, `adaptive`, "
+        f"and minus `{CONTROL}`, paired:\n\n{by_size(counted, thresholds, images, masks)}"
     )
 
 
 def by_size(
-    counted: dict[str, list[ImageTally]], levels: dict[str, int], images: LabelledImages, masks: Masks
+    counted: dict[str, list[ImageTally]],
+    thresholds: dict[str, Threshold],
+    images: LabelledImages,
+    masks: Masks,
 ) -> str:
     """One row per third of the images, those with the smallest foreground first."""
     truths = [masks.read(i).numpy() for i in images.ids]
     share = np.array([((truth > 0) & (truth < VOID)).mean() for truth in truths])
+    by_image = {  # (images, 3, classes + 1)
+        name: np.stack([t.at(thresholds[name].levels(t.won), len(images.classes)) for t in counts])
+        for name, counts in counted.items()
+    }
     rows = []
     for part in np.array_split(np.argsort(share, kind="stable"), 3):
-        samples = {
-            name: mious([counted[name][n] for n in part], levels[name], len(images.classes))
-            for name in counted
-        }
+        weights = sample_weights(len(part))
+        samples = {name: resampled_miou(counts[part], weights) for name, counts in by_image.items()}
         cells = [f"{samples[name][0]:.3f}" for name in counted]
         cells += [change(samples[name] - samples[CONTROL]) for name in FOR_SEEDS]
         rows.append((f"{share[part[0]]:.0%}–{share[part[-1]]:.0%}", *cells))

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from beyondcam import Cookbook
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 HEADS = {
@@ -35,13 +37,24 @@ def write_section(name: str, title: str, command: str, body: str, page: str | No
     """Replace or append the section `name` of a page, and state the command and commit that made it.
 
     By default the page is that of the study: `crops-animals` and `study-crops-digits` are sections of
-    docs/results/crops.md.
+    docs/results/crops.md. A comment keeps the hashes of the recipes in its tables, so that a test sees when
+    one has changed since.
     """
+    hashes = [f" {recipe} {Cookbook().recipe(recipe).hash}" for recipe in recipes_in(body)]
+    recipes = f"<!-- recipes{''.join(hashes)} -->\n" if hashes else ""
     section = (
         f"<!-- {name} -->\n## {title}\n\nMade by `{command}` at commit {_commit()}.\n\n{body.strip()}\n"
-        f"<!-- end {name} -->\n"
+        f"{recipes}<!-- end {name} -->\n"
     )
     place(name, section, page or page_of(name))
+
+
+def recipes_in(text: str) -> list[str]:
+    """The built-in recipes, or refined ones, that are named by a whole cell of a table, by name."""
+    known = Cookbook()
+    cells = {cell.strip(" `") for line in text.splitlines() if line[:1] == "|" for cell in line.split("|")}
+    names = (cell for cell in cells if cell.partition("+")[0] in known.recipes)
+    return sorted(name for name in names if {*name.split("+")[1:]} <= {*known.refinements})
 
 
 def page_of(name: str) -> str:

@@ -36,18 +36,18 @@ def panels(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, 
 
 
 def recipes() -> Figure:
-    """MIoU of recipes for seeds on two data sets, no mask used for τ."""
+    """MIoU of the animals' recipes for seeds on two data sets, no mask used for τ."""
     figure, axes = panels(2, 3.3, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
         rows = by(tables("best", f"best-{name}")[0])
-        figures = [measured(row["blind τ"]) for row in rows.values()]
+        figures = [measured(row["`adaptive`"]) for row in rows.values()]
         if name == "animals":
             order = sorted(range(len(rows)), key=lambda i: -figures[i].value)
             names = [list(rows)[i] for i in order]
-        shown = [measured(rows[recipe]["blind τ"]) for recipe in names]
+        shown = [measured(rows[recipe]["`adaptive`"]) for recipe in names]
         dots(axis, names, shown, [colour_of(recipe) for recipe in names])
         axis.set_title(name)
-        axis.set_xlabel("mIoU, τ by blind")
+        axis.set_xlabel("mIoU, τ by adaptive")
     axes[1].invert_yaxis()  # shared: inverted twice
     return figure
 
@@ -73,7 +73,7 @@ def thresholds() -> Figure:
             masks = {int(key.split()[0]): cell for key, cell in by(few)[recipe].items() if "masked" in key}
             values = [measured(cell).value for cell in masks.values()]
             axis.plot(list(masks), values, "o-", color=colour, ms=4, label=f"{recipe}, masked photos")
-            blind = measured(by(costs)[recipe]["less oracle's"])
+            blind = measured(by(costs)[recipe]["minus oracle's"])
             axis.axhline(blind.value, color=colour, ls="--", lw=1.2, label=f"{recipe}, blind: no mask")
         axis.set_xscale("log", base=2)
         axis.set_xticks(list(masks), [str(n) for n in masks])

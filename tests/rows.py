@@ -15,8 +15,8 @@ def score_row(recipe: str, miou: float, rule: str = "train", /, **changes: Any) 
     return Row.model_validate(ORIGIN | {
         "recipe": recipe, "recipe_hash": hash_of(recipe), "threshold_rule": rule, "threshold": 0.25,
         "metrics": {"miou": miou, "dr_recall": 0.8123, "ndr_recall": 0.2345, "fg_precision": 0.6789},
-        "iou": {}, "ci": {}, "cost": None, "reference_threshold": None, "chosen_on": None, "images": 2,
-        "absent": "auto", "uncovered": 0.0,
+        "iou": {}, "ci": {"miou": None}, "cost": None, "reference_threshold": None, "chosen_on": None,
+        "images": 2, "absent": "auto", "uncovered": 0.0,
     } | changes)  # fmt: skip
 
 

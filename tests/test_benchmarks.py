@@ -11,6 +11,7 @@ from scipy import stats
 
 import gpu
 import results
+from beyondcam import Cookbook
 from beyondcam.evidence import AdaptiveThreshold, Winners
 from beyondcam.metrics import ImageTally
 from beyondcam.segment import labels_of_seeds
@@ -124,6 +125,9 @@ def test_section_is_on_its_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "old" not in text
     assert text.index("new") < text.index("## Other\n\nMade by `python y.py` at commit 0123abc.\n\nmore")
     assert "old" in (tmp_path / "results/score.md").read_text()
+    results.write_section("other", "Other", "python y.py", results.table(("`best`", 1), ("cam+walk", 2)))
+    stated = " ".join(f"{name} {Cookbook().recipe(name).hash}" for name in ("best", "cam+walk"))
+    assert f"<!-- recipes {stated} -->\n<!-- end other -->" in (tmp_path / "results/other.md").read_text()
 
 
 def test_results_stand_on_the_page_of_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,4 +130,5 @@ def test_what_is_no_clip_is_one_line(model: Any, tmp_path: Path) -> None:
     complaint(lambda: bc.clip(torch.nn.Linear(1, 1), CLASSES), "model", "Linear")
     complaint(lambda: bc.clip(model, CLASSES), "processor")
     complaint(lambda: bc.clip(model, CLASSES, ["a cat"], processor=Processor()), "prompts", "{}")
+    complaint(lambda: bc.clip(model, ["cat"], processor=Processor()), "classes", "at least two")
     complaint(lambda: bc.clip(model, ["cat", "cat"], processor=Processor()), "classes", "twice")

@@ -1,5 +1,8 @@
 """The engine against a loop over single views, and what it counts."""
 
+import math
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +13,7 @@ from beyondcam.maps import Captum, Forward, GradCAM, InputXGradient, Map, Needs,
 from beyondcam.perturbations import Crops, LinearPath, Mask, Noise, Plain, Rise, Scales
 from beyondcam.recipes import Item, Recipe, Source, map_items
 from beyondcam.refinements import Affinity
+from conftest import complaint
 from networks import affinities_of, photo, targets, tiny
 
 GRADIENT = Saliency().needs
@@ -286,6 +290,34 @@ def test_a_map_of_a_layer_goes_through_the_engine_as_any_other() -> None:
     expected = F.interpolate(maps.flip(0)[None], (32, 32), mode="bilinear", antialias=True)[0]
     torch.testing.assert_close(results["g"].maps, expected)
     assert (results["g"].cost.forward, results["g"].cost.backward) == (1, 2)
+
+
+class Wrong(Map):
+    """Gives what no map may give."""
+
+    kind: Literal["wrong"] = "wrong"
+    how: str
+
+    def __call__(self, forward: Forward) -> torch.Tensor:
+        maps = torch.ones(len(forward.rows), 2, 2)
+        made = {"nan": maps * math.nan, "short": maps[:-1], "flat": maps[:, 0]}
+        return made[self.how]
+
+
+def test_a_map_that_gives_no_map_is_named_and_the_network_is_where_its_scores_are_none() -> None:
+    classifier, item = tiny(), Item("a", photo(), (0, 2))
+
+    def mapped(how: str) -> None:
+        list(map_items(classifier, [item], {"": Recipe(source=Source(map=Wrong(how=how)))}))
+
+    complaint(lambda: mapped("short"), "map wrong: gives (1, 2, 2); (2, h, w) is needed")
+    complaint(lambda: mapped("flat"), "map wrong: gives (2, 2)")
+    complaint(lambda: mapped("nan"), "a: the map wrong gives NaN")
+    with torch.no_grad():
+        classifier.weight.fill_(math.inf)
+    complaint(lambda: mapped("nan"), "a: the network gives NaN")
+    centre = Recipe(source=Source(map="centre"))  # whose numbers are right whatever the network's
+    complaint(lambda: list(map_items(classifier, [item], {"": centre})), "a: the network gives NaN")
 
 
 def test_passes_that_captum_makes_are_part_of_the_cost() -> None:

@@ -44,7 +44,7 @@ def test_settings_in_files_and_arguments_are_named_without_pydantics_heading(tmp
     path.write_text(json.dumps({"config": {"size": "wide"}, "classes": ["a"]}))
     message = complaint(lambda: bc.load_segmenter(tmp_path), "segment.json: ", "settings (size: ")
     assert "validation" not in message
-    message = complaint(lambda: bc.map_batch(tiny(), torch.zeros(1, 3, 8, 8), method="captum"), "method: ")
+    message = complaint(lambda: bc.map_batch(tiny(), torch.zeros(1, 3, 8, 8), [0], "captum"), "map.method: ")
     assert "validation" not in message
 
 

@@ -13,7 +13,8 @@ from shelves import shelf_of
 
 from beyondcam.cli.exchange import FormatName
 from beyondcam.cli.options import open_images_of
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_mask
 from beyondcam.evidence import Shelf, Threshold, find_shelf
 from beyondcam.exchange import export_masks, import_masks
 from beyondcam.formats import FORMATS

@@ -88,11 +88,26 @@ def test_targets_by_name_index_one_several_or_none(pixels: np.ndarray[Any, Any])
     named = bc.classify(classifier, pixels)
     assert [p for _, p in named] == sorted((p for _, p in named), reverse=True)
     assert sum(p for _, p in named) == pytest.approx(1)
+    complaint(lambda: bc.classify(classifier, pixels, 0), "top: at least 1")
     assert torch.equal(
-        bc.map_image(classifier, pixels, None, "cam"),
-        bc.map_image(classifier, pixels, [name for name, _ in named], "cam"),
+        bc.map_image(classifier, pixels, (name for name, _ in named), "cam"),
+        bc.map_image(classifier, pixels, [CLASSES.index(name) for name, _ in named], "cam"),
     )
-    for wrong in ("dog", 3, -1, True, ["red", 1.0]):
+    integers = (
+        np.int64(2),
+        np.array([2]),
+        torch.tensor(2),
+        torch.tensor([2]),
+        [torch.tensor(2)],
+        [np.uint8(2)],
+    )
+    for integer in integers:
+        assert torch.equal(bc.map_image(classifier, pixels, integer, "cam"), maps[:1])
+    wrong_ones = (
+        "dog", 3, -1, True, ["red", 1.0], None, torch.tensor([True, False, False]), np.bool_(1),
+        np.float32(1), torch.tensor(1.0), [[1]],
+    )  # fmt: skip
+    for wrong in wrong_ones:
         complaint(lambda t=wrong: bc.map_image(classifier, pixels, t, "cam"), "targets", "no class")
     complaint(lambda: bc.map_image(classifier, pixels, ["red", 1], "cam"), "twice")
 
@@ -142,12 +157,23 @@ def test_a_batch_is_mapped_as_the_network_takes_it() -> None:
     assert torch.equal(bc.map_batch(classifier, x, several)[1], bc.map_batch(classifier, x, [2, 2, 2])[0])
     with torch.no_grad():
         best = net(x).argmax(1)
-    cams = bc.map_batch(classifier, x, method="cam")
+    cams = bc.map_batch(classifier, x, best, map="cam")
     assert cams.shape == (3, 32, 32)
-    assert torch.equal(cams, bc.map_batch(classifier, x, best, method="cam"))
-    complaint(lambda: bc.map_batch(classifier, x[0]), "inputs", "(B, 3, H, W)")
-    complaint(lambda: bc.map_batch(classifier, x, [1, 2]), "targets", "3 inputs")
-    complaint(lambda: bc.map_batch(classifier, x, method="magic"), "method", "saliency")
+    assert torch.equal(cams, bc.map_batch(classifier, x, best.numpy(), bc.maps.CAM()))
+    complaint(lambda: bc.map_batch(classifier, x[0], [1]), "inputs", "(B, 3, H, W)")
+    for wrong in ([1, 2], 1, "red"):
+        complaint(lambda t=wrong: bc.map_batch(classifier, x, t), "targets", "3 inputs")
+    complaint(lambda: bc.map_batch(classifier, x, best, "magic"), "map", "saliency")
+    complaint(lambda: bc.map_batch(classifier, x, best, "crops"), "map: 'crops' is a recipe", "map_image")
+
+
+def test_numbers_that_are_none_are_named_in_a_batch_too() -> None:
+    net = Net()
+    classifier, x = wrapped(net), torch.full((1, 3, 32, 32), torch.nan)
+    for name in ("saliency", "cam"):
+        complaint(lambda m=name: bc.map_batch(classifier, x, [0], m), "network: gives NaN")
+    nn.init.constant_(net.fc.weight, torch.inf)
+    complaint(lambda: bc.map_batch(classifier, torch.rand(1, 3, 32, 32), [0], "centre"), "network: gives NaN")
 
 
 def test_a_plot_has_the_picture_and_a_panel_for_each_map(
@@ -167,14 +193,17 @@ def test_a_plot_has_the_picture_and_a_panel_for_each_map(
 
 @pytest.fixture
 def discs(tmp_path: Path) -> bc.LabelledImages:
-    return bc.open_images(f"folder:{make_folder(tmp_path / 'discs', 8)}", "all")
+    return bc.open_images(make_folder(tmp_path / "discs", 8), "all")
 
 
 def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, tmp_path: Path) -> None:
-    recipes = {"cam": Cookbook().recipe("cam")}
     net, out = Net(2), tmp_path / "maps"
     classifier = wrapped(net, ["blue", "red"])
-    assert bc.map_split(classifier, discs, recipes, out) == {}
+    assert bc.map_split(classifier, discs, ["cam"], str(out)) == {}
+    for recipes in ("cam", {"cam": "cam"}, {"cam": Cookbook().recipe("cam")}):
+        bc.map_split(classifier, discs, recipes, out)
+    for wrong in ([Cookbook().recipe("cam")], {"cam": 1}, Cookbook().recipe("cam"), "camm"):
+        complaint(lambda r=wrong: bc.map_split(classifier, discs, r, out), "recipe")
     assert checkpoint_hash(out) == bc.fingerprint(classifier)
     (shelf,) = shelves(out, discs)
     levels = shelf.read("p02").levels
@@ -182,9 +211,10 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     expected = (maps / maps.amax((1, 2), keepdim=True)).sqrt() * 255
     np.testing.assert_allclose(levels, expected, atol=1.01)
 
-    masks = bc.open_masks(discs.data, "all", discs.classes)
+    masks = bc.open_masks(Path(discs.data.removeprefix("folder:")), "all", discs.classes)
     assert masks is not None
-    scores = bc.score_split(out, discs, masks)
+    scores = bc.score_split(str(out), discs, masks)
+    complaint(lambda: bc.score_split(out, discs, None), "masks: the data have none")
     assert {row.checkpoint for row in scores.rows} <= {bc.fingerprint(classifier)}
     assert {row.recipe for row in scores.rows} == {"cam"}
     assert write_seeds(discs, shelf, 0.3, tmp_path / "seeds").left_out == {}
@@ -193,7 +223,7 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     with torch.no_grad():
         net.fc.weight += 1
     assert list(shelves(out, discs)) == [shelf]  # until the changed network maps
-    bc.map_split(classifier, discs, recipes, out)
+    bc.map_split(classifier, discs, ["cam"], out)
     (after,) = shelves(out, discs)
     assert after.folder != shelf.folder
 

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -76,6 +77,20 @@ def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(
     left_out = bc.map_split(classifier, images, recipes, run, log=lambda _: None)
     assert left_out == {bad: "the network gives NaN or infinite numbers for it"}
     assert [path.stem for path in run.glob("evidence/*/*/*.png")] == [good]
+
+
+def test_a_map_that_gives_nan_is_named_for_every_photo(trained: tuple[Path, str], run: Path) -> None:
+    class Nothing(bc.Map):
+        kind: Literal["nothing"] = "nothing"
+
+        def __call__(self, forward: bc.maps.Forward) -> torch.Tensor:
+            return forward.scores.new_full((len(forward.rows), 2, 2), torch.nan)
+
+    images = bc.open_images(trained[1], "all")
+    images = replace(images, ids=images.ids[:2])
+    recipes = {"nothing": bc.Recipe(source=bc.Source(map=Nothing())), "cam": "cam"}
+    left_out = bc.map_split(bc.load_classifier(trained[0]), images, recipes, str(run), log=lambda _: None)
+    assert left_out == dict.fromkeys(images.ids, "the map nothing gives NaN or infinite numbers for it")
 
 
 def test_weights_that_are_no_numbers_are_refused(trained: tuple[Path, str], tmp_path: Path) -> None:

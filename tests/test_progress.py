@@ -16,6 +16,16 @@ def test_a_log_gets_a_line_a_minute_with_the_time_left(
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert list(track(range(10), "map val", 10, later=10)) == [*range(10)]
     assert capsys.readouterr().err.splitlines() == [
-        "map val: 5 of 10, about 4 min left",  # 75 s for five, in which three took none
+        "map val: 5 of 10, about 5 min left",  # 75 s for four, of which two took none, after the first
         "map val: 8 of 10, about 5 min left",
     ]
+
+
+def test_what_the_first_item_waits_for_is_not_taken_for_the_pace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of ten items takes 70 s, each of the others 10 s."""
+    clock = iter([0, 0, *range(70, 1000, 10)])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert list(track(range(10), "map val", 10)) == [*range(10)]
+    assert capsys.readouterr().err.splitlines() == ["map val: 1 of 10", "map val: 7 of 10, about 30 s left"]

@@ -204,7 +204,10 @@ def test_what_no_protocol_can_score_is_named(tmp_path: Path, truth: Labels) -> N
         complaint(lambda i=i: evaluate(tmp_path / "odd", [i], masks, "irn"), f"{i}.npy", words)
     save_npy(tmp_path / "cams", maps_of(truth))
     complaint(lambda: evaluate(tmp_path / "cams", IDS, masks), "voc needs a threshold")
-    complaint(lambda: evaluate(tmp_path / "none", IDS, masks), "folder: ")
+    save_png(tmp_path / "labels", guesses(truth))
+    complaint(lambda: evaluate(tmp_path / "labels", IDS, masks, "irn"), "holds labels", "irn takes maps")
+    complaint(lambda: evaluate(tmp_path / "labels", IDS, masks, threshold=0.3), "no threshold changes")
+    complaint(lambda: evaluate(tmp_path / "none", IDS, masks), "none: no such folder")
     complaint(lambda: evaluate(tmp_path, IDS, masks, "coco"), "protocol: ", "per-image")
 
 
@@ -214,7 +217,7 @@ def test_the_command_scores_the_truth_by_itself(beyondcam: Command, tmp_path: Pa
     shown = beyondcam("evaluate", root / "masks", *words, "--out", tmp_path / "scores.json").stdout
     assert "mIoU 1.000 [1.000, 1.000]" in shown
     assert "protocol voc" in shown
-    assert "8 images" in shown
+    assert "images: 8" in shown
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["iou"] == {"background": 1, "blue": 1, "red": 1}
     (root / "masks-of-mine").mkdir()

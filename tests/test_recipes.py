@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -443,6 +443,7 @@ def test_a_refinement_that_takes_stages_gets_the_unrefined_maps_and_those_after_
 
     class Recorder(Refinement):
         takes_stages: ClassVar[bool] = True
+        kind: str = "recorder"
 
         def __call__(self, photo: Photo, maps: Tensor, stages: Sequence[Tensor]) -> Tensor:
             calls.append([*stages, maps])
@@ -456,6 +457,65 @@ def test_a_refinement_that_takes_stages_gets_the_unrefined_maps_and_those_after_
     for call, expected in zip(calls, [(maps, maps), (maps, maps + 1, smoothed, smoothed)], strict=True):
         assert all(torch.equal(*pair) for pair in zip(call, expected, strict=True))
     assert torch.equal(refined, smoothed + 1)
+
+
+class Halve(Refinement):
+    """Gives half of the maps, or of what it is told to make of them."""
+
+    kind: Literal["halve"] = "halve"
+    how: str = "as it should"
+
+    def __call__(self, photo: Photo, maps: Tensor) -> Tensor:
+        made = {"rows": maps[:, :1], "sign": -maps, "nan": maps * math.nan, "inf": maps / 0, "list": [maps]}
+        return maps.div_(2) if self.how == "in place" else made.get(self.how, maps / 2)
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        ("rows", "gives (2, 1, 4) for maps (2, 3, 4)"),
+        ("list", "gives a list for maps (2, 3, 4)"),
+        ("sign", "gives -0.5 to -0.5; finite numbers from 0"),
+        ("nan", "gives nan to nan"),
+        ("inf", "gives inf to inf"),
+        ("in place", "work on a copy"),
+    ],
+)
+def test_what_a_refinement_must_not_do_is_said_of_it(how: str, named: str) -> None:
+    raw = {CAM: torch.ones(2, 3, 4)}
+    right = Recipe(source=CAM, refine=(Halve(), Halve())).finish(PHOTO, raw)
+    assert torch.equal(right, torch.full((2, 3, 4), 0.25))
+    recipe = Recipe(source=CAM, refine=(Halve(), Halve(how=how)))
+    complaint(lambda: recipe.finish(PHOTO, raw), "refinement halve: ", named)
+    with torch.inference_mode():
+        assert torch.equal(
+            Recipe(source=CAM, refine=(Halve(),)).finish(PHOTO, {CAM: raw[CAM] * 1}), right * 2
+        )
+
+
+def test_a_registered_kind_may_follow_a_recipes_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Needy(Refinement):
+        kind: Literal["needy"] = "needy"
+        amount: float
+
+    monkeypatch.setattr(REFINEMENTS, "kinds", REFINEMENTS.kinds | {"halve": Halve, "needy": Needy})
+    assert Cookbook().recipe("cam+smooth+halve").refine == (Smooth(), Halve())
+    complaint(lambda: Cookbook().recipe("cam+needy"), "recipe: cam+needy: needy: amount: Field required")
+    complaint(lambda: Cookbook().recipe("cam+halv"), "'halv'", "blur", "halve")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"map": "cam"}, "map: "),
+        ({}, "`combine`"),
+        ({"source": CAM, "combine": "mean"}, "a recipe has either"),
+        ({"source": CAM, "refine": ({"kind": "smooth", "sigma": -1},)}, "refine.0.sigma: "),
+        ({"source": {"map": "captum"}}, "method"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(settings: dict[str, Any], named: str) -> None:
+    complaint(lambda: Recipe(**settings), named)
 
 
 def test_by_maximum_keeps_an_all_zero_map_and_subtracts_no_minimum() -> None:

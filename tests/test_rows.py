@@ -1,6 +1,7 @@
 """Rows on disk: read and written without a change, replaced where they should be, refused where damaged."""
 
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,9 @@ def test_rows_cannot_be_changed_and_metrics_are_told_from_fields() -> None:
     ("change", "named"),
     [
         ({"threshold": "high"}, "0 threshold"),
+        ({"threshold": -0.1}, "0 threshold"),
+        ({"reference_threshold": math.nan}, "0 reference_threshold"),
+        ({"fall": 0.8}, "0 fall"),
         ({"threshold_rule": "guess"}, "no threshold rule is called guess"),
         ({"miou": None}, "miou is missing"),
         ({"dr_recall": "high"}, "dr_recall"),
@@ -99,7 +103,10 @@ def test_half_a_file_is_one_line_that_names_the_file_and_the_command(tmp_path: P
         ("segments", NetworkRow, NETWORK),
     ):  # fmt: skip
         path, text = tmp_path / f"{name}.json", json.dumps([content])
-        for damaged in (text[: len(text) // 2], "{}", "[[]]", '[{"split": "val"}]'):
+        damages = [text[: len(text) // 2], "{}", "[[]]", '[{"split": "val"}]']
+        if "ci" in content:
+            damages.append(json.dumps([content | {"ci": {}}]))
+        for damaged in damages:
             path.write_text(damaged)
             message = complaint(lambda p=path, k=kind: read_records(p, k, "beyondcam x"), str(path))
             assert message.endswith("`beyondcam x` makes it anew")

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 import beyondcam.segmentation
 from beyondcam import demo
 from beyondcam.cli.app import make_app
-from beyondcam.data import VOID, LabelledImages, Photo, open_images, read_mask, read_photo
+from beyondcam.data import VOID, LabelledImages, Photo, open_images, read_photo
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf

@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
-from beyondcam.classifier import Wrapped, folded, wrap
+from beyondcam.classifier import Classifier, Wrapped, folded, wrap
 from beyondcam.classifier.model import evaluating
 from conftest import complaint
 
@@ -418,12 +418,15 @@ def test_a_transform_that_swaps_colours_is_followed() -> None:
     [
         ({"mean": None}, ("mean", "mean, std and size")),
         ({"size": None}, ("size", "mean, std and size")),
+        ({"size": 0}, ("size: a positive", "not 0")),
+        ({"size": -1}, ("size: a positive", "not -1")),
+        ({"size": 64.0}, ("size: a positive", "not 64.0")),
         ({"mean": (123.7, 116.3, 103.5)}, ("mean", "255")),
         ({"std": (0.0, 0.0, 0.0)}, ("std",)),
         ({"std": (0.2, 0.2)}, ("std", "three channels")),
         ({"classes": ("a", "a", "b", "c", "d")}, ("classes", "'a'", "twice")),
         ({"classes": "abcde"}, ("classes", "list of names")),
-        ({"classes": ("a", "b")}, ("classes", "2", "5")),
+        ({"classes": ("a", "b")}, ("classes: 2 are given, the network gives 5 scores",)),
         ({"classes": None}, ("classes",)),
         ({"weights": "resnet18.pth"}, ("weights", "DEFAULT")),
         ({"transform": lambda picture: 1}, ("transform",)),
@@ -433,3 +436,13 @@ def test_a_transform_that_swaps_colours_is_followed() -> None:
 def test_what_is_missing_or_wrong_is_one_line(change: dict[str, Any], named: tuple[str, ...]) -> None:
     complaint(lambda: wrap(Plain(), **{"classes": CLASSES} | PLAIN | change), *named)
     complaint(lambda: wrap("resnet18", CLASSES), "net", "Module")
+
+
+def test_one_class_has_a_sigmoid_and_no_softmax() -> None:
+    net = tv.resnet18(num_classes=1).eval()
+    complaint(lambda: wrap(net, ["hole"], **PLAIN), "single_label", "False")
+    complaint(lambda: wrap(Plain(), ["hole"], **PLAIN), "classes: 1 are given")
+    complaint(lambda: Classifier(net, net.fc, ["hole"], single_label=True), "single_label", "False")
+    classifier = wrap(net, ["hole"], **PLAIN, single_label=False)
+    x = noise().float()
+    torch.testing.assert_close(classifier.probabilities(classifier(x).scores), net(x).sigmoid())

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from beyondcam.cli.app import COMMANDS, make_app
-from beyondcam.data import open_images, read_mask
+from beyondcam.data import open_images
+from beyondcam.data.mask_file import read_mask
 from beyondcam.metrics.segments import read_segments
 from beyondcam.reviews import open_reviews
 from beyondcam.segmentation import load_segmenter

@@ -24,7 +24,7 @@ from .perturbations import Perturbation, register_perturbation
 from .plotting import plot
 from .recipes import Cookbook, Recipe, Source
 from .refinements import Refinement, register_refinement
-from .seeds import seed_labels
+from .seeds import mask, seed_labels
 from .segmentation import SegmentConfig, Segmenter, load_segmenter, train_segmenter
 from .studies import Study, register_study
 
@@ -66,6 +66,7 @@ __all__ = [
     "map_split",
     "map_witnesses",
     "maps",
+    "mask",
     "metrics",
     "open_images",
     "open_masks",

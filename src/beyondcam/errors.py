@@ -46,6 +46,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shape_of(value: object) -> str:
+    """The shape of a tensor or an array, the type of anything else, for messages."""
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" if shape is None else f"{(*shape,)}"
+
+
 def one_line(error: BaseException) -> str:
     """What an exception says, as one printable line; its type where it says nothing.
 

@@ -1,7 +1,5 @@
 """Masks of a RUN, out to another program's format and back as corrections."""
 
-import csv
-import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from beyondcam.data import LabelledImages
 from beyondcam.decode import decoding
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.files import write_whole
+from beyondcam.files import write_csv
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
-from beyondcam.reviews import Decision, Reviews
-from beyondcam.seeds import seed_labels
+from beyondcam.reviews import Reviews
+from beyondcam.seeds import SeedsAndMasks
 
 STATES = ("accepted", "corrected", "rejected", "skipped", "open")
 """Of an image: what somebody decided, or `open`."""
@@ -41,47 +39,27 @@ def export_masks(
         raise BeyondcamError(f"{min(unknown)} is none of {', '.join(STATES)}", parameter="states")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
-    current, outcome = reviews.current(), Outcome[str]()
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image", "file", "state", "who", "when"))
-
-    @attempt
-    def labelled(image_id: str) -> Labelled:
-        decision = current.get(image_id)
-        facts = decision.facts if decision and decision.mask else {}
-        return Labelled(image_id, _mask(image_id, decision, reviews, (shelf, threshold)), facts)
+    sources, outcome = SeedsAndMasks(images, shelf, threshold, reviews), Outcome[str]()
+    rows = [("image", "file", "state", "who", "when")]
 
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
-            decision = current.get(i)
+            decision = sources.decisions.get(i)
             state = decision.state if decision else "open"
             if state not in states:
                 continue
-            mask = labelled(i)
-            if isinstance(mask, LeftOut):
-                outcome.left_out[i] = mask.reason
+            read = attempt(sources.read)(i)
+            if isinstance(read, LeftOut):
+                outcome.left_out[i] = read.reason
                 continue
             outcome.results[i] = state
             whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
-            writer.writerow((i, images.file_name(i), state, *whose))
-            yield mask
+            rows.append((i, images.file_name(i), state, *whose))
+            yield read[0]
 
     FORMATS[form].write(masks(), Book(images), out)
-    write_whole(out / "masks.csv", table.getvalue().encode("utf-8", "surrogateescape"))
+    write_csv(out / "masks.csv", rows)
     return outcome
-
-
-def _mask(
-    image_id: str, decision: Decision | None, reviews: Reviews, seeds: tuple[Shelf, Threshold] | None
-) -> NDArray[np.uint8]:
-    """The mask of a decision that has one, else the seed. Raises `BeyondcamError` without either."""
-    if decision and decision.mask:
-        return reviews.read(decision)
-    if seeds is None:
-        raise BeyondcamError(f"{image_id}: has neither a mask nor a seed")
-    shelf, threshold = seeds
-    return seed_labels(shelf.read(image_id), threshold)
 
 
 def import_masks(
@@ -103,11 +81,17 @@ def import_masks(
     cannot be read.
     """
     book, current = Book(images), reviews.current()
+    sources = SeedsAndMasks(images, *seeds, reviews) if seeds else None
     seen: set[str] = set()
 
     @attempt
     def sent(image_id: str) -> NDArray[np.uint8]:
-        return _mask(image_id, current.get(image_id), reviews, seeds)
+        """The mask of a photo as `export_masks` writes it."""
+        if sources:
+            return sources.read(image_id)[0].labels
+        if image_id not in current:
+            raise BeyondcamError(f"{image_id}: nobody has decided about it")
+        return reviews.read(current[image_id])
 
     @attempt
     def take(entry: Entry) -> str:

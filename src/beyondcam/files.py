@@ -1,14 +1,16 @@
 """Files of our own: written whole or not at all, and never outside of the folder they belong to."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import platform
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -31,19 +33,16 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     digest = hashlib.sha256(f"{platform.node()}/{path.name}".encode(errors="surrogatepass")).hexdigest()
     partial = path.with_name(f".{digest[:32]}")
-    try:
-        with locked(partial, file=True) as alone:
-            if not alone:
-                partial.unlink(missing_ok=True)
-                partial = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                partial.write_bytes(content)
-                partial.replace(path)
-            except OSError:
-                partial.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+    with writing(path), locked(partial, file=True) as alone:
+        if not alone:
+            partial.unlink(missing_ok=True)
+            partial = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def append_line(path: Path, line: str) -> None:
@@ -51,13 +50,20 @@ def append_line(path: Path, line: str) -> None:
 
     The start of a line that a killed process left at the end is dropped. What is no Unicode is escaped.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path, file=True), path.open("a+b") as file:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write(f"{line}\n".encode(errors="backslashreplace"))
         sync(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise `BeyondcamError` where a file cannot be written inside."""
+    try:
+        yield
     except OSError as error:
         raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
 
@@ -137,6 +143,18 @@ def write_json(path: Path, content: Any) -> None:
     """`write_whole` of indented JSON; what is no Unicode, as in names of files, is escaped."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_whole(path, text.encode(errors="backslashreplace"))
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """`write_whole` of a table; bytes that are no Unicode, as in names of files, stay as they are."""
+    write_whole(path, csv_of(rows).encode("utf-8", "surrogateescape"))
+
+
+def csv_of(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV, a line each."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()
 
 
 def read_json(path: Path, made_by: str) -> Any:

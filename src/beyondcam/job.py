@@ -72,7 +72,7 @@ def make_masks(
         seconds += seconds_of_network(segment, images, fabric)
     log(f"about {duration(seconds)} for {len(images.ids)} photos on this machine, less what is done already")
     if own:
-        log(f"{run}: has a classifier of these photos, which is taken; {_anew(run)}")
+        log(f"{run}: has a classifier of the split {images.split}, which is taken; {_anew(run)}")
     else:
         train_run(config, run, fabric, log, images=images)
     classifier, cookbook = to_device(load_classifier(run), fabric), Cookbook()

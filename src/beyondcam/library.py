@@ -1,9 +1,10 @@
 """What most who use the package as a library need: maps of a picture or of a batch, by any classifier."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable
+from contextlib import suppress
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -13,23 +14,21 @@ from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
-from beyondcam.errors import BeyondcamError, one_line
+from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS, Map, run_forward
-from beyondcam.recipes import Cookbook, Item, Recipe, classify_photos, map_items
+from beyondcam.recipes import Cookbook, Item, Recipe, Source, as_recipe, classify_photos, map_items
 
 Picture = Photo | str | PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A photo in any of the forms that `as_photo` takes."""
 
-Target = str | int
-
-TOP = 3
-"""How many classes are mapped where none is named."""
+Target = str | SupportsIndex
+"""A class by name or index; the index may be Python's, NumPy's or torch's."""
 
 
 def map_image(
     net: nn.Module,
     image: Picture,
-    targets: Target | Sequence[Target] | None = None,
+    targets: Target | Iterable[Target],
     recipe: str | Recipe = "crops+smooth",
     *,
     seed: int = 0,
@@ -48,7 +47,7 @@ def map_image(
         a path, a PIL picture, an array (H, W, 3), a tensor (3, H, W) or a `Photo`; uint8, or floats in [0,
         1].
     targets
-        classes by name or index, one or several, each once; by default those that `classify` gives.
+        classes by name or index, one or several, each once. `classify` names the most probable ones.
     recipe
         by name, such as "cam", "saliency" or "best", or a `Recipe` of your own.
     seed
@@ -67,7 +66,8 @@ def map_image(
     Raises
     ------
     BeyondcamError
-        If a class or recipe does not exist, the picture cannot be used, or the network gives NaN.
+        If a class or recipe does not exist, the picture cannot be used, the network gives NaN, or a part of
+        the recipe does not do what such a part must.
 
     Examples
     --------
@@ -79,22 +79,12 @@ def map_image(
     """
     classifier, photo = _classifier(net), as_photo(image)
     with evaluating(classifier), torch.inference_mode(False):
-        if targets is None:
-            chosen = [index for index, _ in _top(classifier, photo, TOP)]
-        else:
-            listed = [targets] if isinstance(targets, str | int) else targets
-            chosen = [class_index(classifier, target) for target in listed]
-        cooked = Cookbook().recipe(recipe) if isinstance(recipe, str) else recipe
-        (results,) = map_items(
-            classifier, [Item(image_id, photo, tuple(chosen))], {"": cooked}, seed=seed, batch=batch
-        )
-    maps = results[""].maps
-    if not maps.isfinite().all():
-        raise BeyondcamError("network: gives NaN or infinite numbers for this picture")
-    return maps
+        item = Item(image_id, photo, tuple(class_index(classifier, target) for target in _listed(targets)))
+        (results,) = map_items(classifier, [item], {"": as_recipe(recipe)}, seed=seed, batch=batch)
+    return results[""].maps
 
 
-def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, float]]:
+def classify(net: nn.Module, image: Picture, top: int = 3) -> list[tuple[str, float]]:
     """Tell the most probable classes of a picture.
 
     Parameters
@@ -102,7 +92,7 @@ def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, 
     net, image
         as of `map_image`.
     top
-        how many classes, or all where there are fewer.
+        how many classes, at least 1, or all where there are fewer.
 
     Returns
     -------
@@ -114,17 +104,19 @@ def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, 
         Where the picture or the network cannot be used.
 
     """
-    classifier = _classifier(net)
+    if top < 1:
+        raise BeyondcamError(f"at least 1 is needed, not {top}", parameter="top")
+    classifier, photo = _classifier(net), as_photo(image)
     with evaluating(classifier), torch.inference_mode(False):
-        best = _top(classifier, as_photo(image), top)
+        best = most_probable(classifier, photo, top)
     return [(classifier.classes[index], probability) for index, probability in best]
 
 
 def map_batch(
     net: nn.Module,
     inputs: Tensor,
-    targets: Tensor | Sequence[Target] | None = None,
-    method: str | Map = "saliency",
+    targets: Target | Iterable[Target],
+    map: str | Map = "saliency",  # noqa: A002  (its name in recipes)
 ) -> Tensor:
     """Map a batch as a network takes it, such as one from a `DataLoader`: one pass, no perturbation.
 
@@ -135,10 +127,11 @@ def map_batch(
     inputs
         float (B, 3, H, W), normalised, on the network's device.
     targets
-        a class for each input, by name or index; or bool (B, C), any number for each; by default the one
-        with the highest score.
-    method
-        a map, or the name of one such as "cam", "saliency" or "gradcam".
+        a class for each input, by name or index; or bool (B, C), any number for each. The most probable ones
+        are `classifier(inputs).scores.argmax(1)`.
+    map
+        a `Map`, or the name of one such as "cam", "saliency" or "gradcam". Recipes, which average maps and
+        refine them, are for `map_image`.
 
     Returns
     -------
@@ -147,19 +140,23 @@ def map_batch(
     Raises
     ------
     BeyondcamError
-        If inputs or targets have another shape, or the map does not exist.
+        If inputs or targets have another shape, the map does not exist, or the network or the map gives NaN.
 
     """
     classifier = _classifier(net)
     if inputs.ndim != 4 or inputs.shape[1] != 3 or not inputs.is_floating_point():
         raise BeyondcamError(f"inputs: float (B, 3, H, W) is needed, not {inputs.dtype} {(*inputs.shape,)}")
-    try:
-        chosen = MAPS.find(method)(kind=method) if isinstance(method, str) else method
-    except ValueError as error:
-        raise BeyondcamError(one_line(error), parameter="method") from None
+    if isinstance(map, str) and map not in MAPS and map in Cookbook().recipes:
+        raise BeyondcamError(f"{map!r} is a recipe, which `map_image` takes", parameter="map")
+    chosen: Map = Source(map=map).map
     with evaluating(classifier), torch.inference_mode(False):
-        pairs = _pairs(classifier, inputs, targets)
-        maps = chosen(run_forward(classifier, inputs.clone(), pairs, chosen.needs)).float()  # (P, h, w)
+        forward = run_forward(
+            classifier, inputs.clone(), _pairs(classifier, len(inputs), targets), chosen.needs
+        )
+        maps = chosen.of(forward)  # (P, h, w)
+    for giver, numbers in (("network", forward.scores), (f"map {chosen.kind}", maps)):
+        if not numbers.isfinite().all():
+            raise BeyondcamError(f"{giver}: gives NaN or infinite numbers for these inputs")
     if maps.shape[1:] == inputs.shape[2:]:
         return maps
     return F.interpolate(maps[None], inputs.shape[2:], mode="bilinear", antialias=True)[0]
@@ -167,13 +164,15 @@ def map_batch(
 
 def class_index(classifier: Classifier, target: Target) -> int:
     """The index of a class given by name or index. Raises `BeyondcamError`."""
-    if isinstance(target, str) and target in classifier.classes:
-        return classifier.classes.index(target)
-    if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < len(classifier.classes):
-        return target
+    plain: Any = target.tolist() if isinstance(target, Tensor | np.generic | np.ndarray) else target
+    if isinstance(plain, str) and plain in classifier.classes:
+        return classifier.classes.index(plain)
+    with suppress(TypeError):  # of what is no index
+        if not isinstance(plain, bool) and 0 <= (index := operator.index(plain)) < len(classifier.classes):
+            return index
     some = ", ".join(classifier.classes[:5]) + (", …" if len(classifier.classes) > 5 else "")
     raise BeyondcamError(
-        f"targets: no class {target!r}; the classifier has {len(classifier.classes)}, from 0: {some}"
+        f"targets: no class {plain!r}; the classifier has {len(classifier.classes)}, from 0: {some}"
     )
 
 
@@ -182,7 +181,7 @@ def as_photo(image: Picture) -> Photo:
     if isinstance(image, Photo):
         return image
     if isinstance(image, str | PathLike):
-        return read_photo(Path(image))
+        return read_photo(image)
     if isinstance(image, Tensor):
         flat = image[0] if image.ndim == 4 and len(image) == 1 else image
         if flat.ndim != 3 or len(flat) not in (1, 3):
@@ -225,23 +224,27 @@ def _classifier(net: nn.Module) -> Classifier:
     return net if isinstance(net, Classifier) else wrap(net)
 
 
-def _top(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
-    """The most probable classes with their probabilities."""
+def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
+    """The classes of a photo, highest probability first: `top` indices with their probabilities."""
     probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])  # (C,)
     best = probabilities.topk(min(top, len(probabilities)))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
 
-def _pairs(classifier: Classifier, inputs: Tensor, targets: Tensor | Sequence[Target] | None) -> Tensor:
-    """Targets as bool (B, C)."""
-    shape = len(inputs), len(classifier.classes)
+def _listed(targets: Target | Iterable[Target]) -> list[Target]:
+    """One target or several as a list."""
+    plain = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
+    return [*plain] if isinstance(plain, Iterable) and not isinstance(plain, str) else [plain]
+
+
+def _pairs(classifier: Classifier, inputs: int, targets: Target | Iterable[Target]) -> Tensor:
+    """Targets of so many inputs as bool (B, C)."""
     if isinstance(targets, Tensor) and targets.dtype == torch.bool:
         return targets
-    if targets is None:
-        with torch.no_grad():
-            targets = classifier(inputs).scores.argmax(1)
-    listed = targets.tolist() if isinstance(targets, Tensor) else targets
-    if isinstance(listed, str) or len(listed) != len(inputs):
-        raise BeyondcamError(f"targets: one for each of {len(inputs)} inputs, or bool {shape}, is needed")
-    chosen = torch.tensor([class_index(classifier, target) for target in listed])
-    return torch.zeros(shape, dtype=torch.bool).scatter_(1, chosen[:, None], value=True)
+    shape, listed = (inputs, len(classifier.classes)), _listed(targets)
+    if len(listed) != inputs:
+        raise BeyondcamError(f"targets: one for each of {inputs} inputs, or bool {shape}, is needed")
+    pairs = torch.zeros(shape, dtype=torch.bool)
+    for row, target in zip(pairs, listed, strict=True):
+        row[class_index(classifier, target)] = True
+    return pairs

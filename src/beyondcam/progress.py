@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -10,11 +10,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from beyondcam.devices import processes
 from beyondcam.errors import printable
+from beyondcam.files import ahead
+from beyondcam.outcome import LeftOut, attempt
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 EVERY = 60.0
 """Seconds between two lines."""
+
+
+def each(
+    function: Callable[[str], R], ids: Sequence[str], description: str
+) -> Iterator[tuple[str, R | LeftOut]]:
+    """Each id with what a function makes of it, in threads and ahead of need; `track` shows how far it is.
+
+    Where the function raises `BeyondcamError`, that is why the id is left out.
+    """
+    return zip(ids, track(ahead(attempt(function), ids), description, len(ids)), strict=True)
 
 
 def track(items: Iterable[T], description: str, total: int, later: int = 0) -> Iterator[T]:
@@ -35,15 +48,24 @@ def track(items: Iterable[T], description: str, total: int, later: int = 0) -> I
 
 
 def _told(items: Iterable[T], description: str, total: int, later: int) -> Iterator[T]:
-    """Iterate with a line a minute, whose time left is by the pace since the last one."""
-    before, told = 0, time.monotonic()
+    """Iterate with a line a minute, whose time left is by the pace since the last one.
+
+    The first item counts for no pace, since it waits for threads and processes to start.
+    """
+    before, since = 0, 0.0
+    told = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if now - told >= EVERY and done > before:
-            left = (now - told) / (done - before) * (total - done + later)
-            line = f"{description}: {done} of {total}, about {duration(left)} left"
+        due = done > 0 and now - told >= EVERY
+        if due:
+            line = f"{description}: {done} of {total}"
+            if before:
+                left = (now - since) / (done - before) * (total - done + later)
+                line += f", about {duration(left)} left"
             print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
-            before, told = done, now
+            told = now
+        if due or done == 1:
+            before, since = done, now
         yield item
 
 

@@ -4,18 +4,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import find_shelf
-from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import hash_of, path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
@@ -30,7 +30,7 @@ from beyondcam.metrics import (
 )
 from beyondcam.metrics.text import change
 from beyondcam.reviews import open_reviews
-from beyondcam.seeds import seed_labels
+from beyondcam.seeds import SeedsAndMasks
 from beyondcam.segmentation import (
     Labels,
     SegmentConfig,
@@ -69,13 +69,14 @@ class EvaluationSplit:
     images: LabelledImages
     masks: Masks
 
-    def check(self, trained_on: LabelledImages) -> None:
-        """Raise `BeyondcamError` where an image would be both trained on and scored."""
+    def apart_from(self, trained_on: LabelledImages) -> Self:
+        """The same. Raises `BeyondcamError` where an image would be both trained on and scored."""
         if seen := self.images.shared(trained_on):
             raise BeyondcamError(
                 f"eval_split: {len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
                 "which is trained on; name another"
             )
+        return self
 
 
 def labels_of_seeds(
@@ -93,12 +94,12 @@ def labels_of_seeds(
     which a network would learn that its class is background. `targets` says which evidence, where several
     stand under the recipe's name.
     """
-    reviews = open_reviews(run, images)
-    held = reviews.masked()
-    rejected = {i for i, decision in reviews.current().items() if decision.state == "rejected"}
     shelf = find_shelf(run, images, recipe, targets)
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
+    sources = SeedsAndMasks(images, shelf, value, open_reviews(run, images), band)
+    held = sources.masked
+    rejected = {i for i, decision in sources.decisions.items() if decision.state == "rejected"}
     facts = TrainedOn(
         trained_on="seeds",
         seeds_split=images.split,
@@ -118,13 +119,10 @@ def labels_of_seeds(
     kept = replace(images, ids=tuple(i for i in images.ids if i not in rejected))
 
     def labels(image_id: str) -> NDArray[np.uint8]:
-        decision = held.get(image_id)
-        if decision:
-            return reviews.read(decision)
-        seed = seed_labels(shelf.read(image_id), value, band)
-        if images.labels.get(image_id) and not (seed % VOID).any():
+        found, evidence = sources.read(image_id)
+        if evidence is not None and images.labels.get(image_id) and not found.present:
             raise BeyondcamError("not trained on: its seed shows nothing, although it is labelled")
-        return seed
+        return found.labels
 
     return LabelSource(name, kept, labels, facts, frozenset(held))
 
@@ -158,7 +156,7 @@ def segment_run(
     of several processes the first returns them all.
     """
     if evaluation:
-        evaluation.check(source.images)
+        evaluation.apart_from(source.images)
     if rounds > 1 and not any(i in source.images.labels for i in source.images.ids):
         raise BeyondcamError(
             f"rounds: no image of {source.images.split} has a label, to which the predictions of a round are "
@@ -197,13 +195,10 @@ def _evaluate(
     segmenter: Segmenter, evaluation: EvaluationSplit, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelCounts | None:
     """Write the predictions and count them against the masks; of several processes the first counts."""
-    shard = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, evaluation.images, out, shard=shard), fabric)
-    left_out |= missing
+    ids, labels = _predicted(segmenter, evaluation.images, out, fabric, left_out)
     if not fabric.is_global_zero:
         return None
-    ids = [i for i in evaluation.images.ids if i not in missing]
-    counts, unread = score_labels(_labels_in(out), ids, evaluation.masks)
+    counts, unread = score_labels(labels, ids, evaluation.masks)
     left_out |= unread
     return counts
 
@@ -212,11 +207,7 @@ def _labels_of_predictions(
     source: LabelSource, segmenter: Segmenter, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelSource:
     """The labels of the next round: what the network predicts, limited to the image-level labels."""
-    shard = fabric.global_rank, fabric.world_size
-    missing = all_of(predict_split(segmenter, source.images, out, to_labels=True, shard=shard), fabric)
-    left_out |= missing
-    ids = tuple(i for i in source.images.ids if i not in missing)
-    predicted = _labels_in(out)
+    ids, predicted = _predicted(segmenter, source.images, out, fabric, left_out, to_labels=True)
     return replace(
         source,
         images=replace(source.images, ids=ids),
@@ -224,9 +215,21 @@ def _labels_of_predictions(
     )
 
 
-def _labels_in(folder: Path) -> Labels:
-    """Label images that were written to a folder."""
-    return lambda i: read_mask(path_below(folder, i, ".png"), MAX_SIZE).numpy()
+def _predicted(
+    segmenter: Segmenter,
+    images: LabelledImages,
+    out: Path,
+    fabric: Fabric,
+    left_out: dict[str, str],
+    *,
+    to_labels: bool = False,
+) -> tuple[tuple[str, ...], Labels]:
+    """Predict as `predict_split` does, each process its part; the ids of what was written, and its labels."""
+    shard = fabric.global_rank, fabric.world_size
+    missing = all_of(predict_split(segmenter, images, out, to_labels=to_labels, shard=shard), fabric)
+    left_out |= missing
+    ids = tuple(i for i in images.ids if i not in missing)
+    return ids, lambda i: read_label_image(path_below(out, i, ".png"))
 
 
 def _row(

@@ -107,9 +107,7 @@ def _parts(axis: int, node: Node, inputs: Mapping[Node, Window]) -> Iterable[Win
     if operation in POOLS or (operation is aten.convolution.default and not given["transposed"]):
         kernel: Any = given["kernel_size"] if operation in POOLS else _shape(given["weight"])
         settings = kernel, given.get("dilation", [1]), given["padding"], given["stride"] or kernel
-        side, dilation, before, stride = (
-            (s * 2)[axis] for s in settings
-        )  # a single number holds for both axes
+        side, dilation, before, stride = ((s * 2)[axis] for s in settings)  # one number holds for both axes
         if [*inputs] == [node.args[0]]:  # and not the weights
             after = (side - 1) * dilation - before
             return [Window(low - before * jump, high + after * jump, jump * stride)]

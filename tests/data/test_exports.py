@@ -154,8 +154,33 @@ def test_cvat_export_is_read(tmp_path: Path) -> None:
     images = open_images(str(tmp_path), "all")
     assert images.form == "photos in images/, annotations.xml, tags of CVAT"
     assert "no tag" in images.unlabelled["c"]
-    (tmp_path / "annotations.xml").write_text("<annotation/>")
+    (tmp_path / "annotations.xml").write_text("<dataset/>")
     complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
+
+
+def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
+    """As LabelImg leaves them, in a folder or in one for each split."""
+    flat, parted = tmp_path / "flat", tmp_path / "parted"
+    cat, dog, capital = (f"<object><name>{name}</name></object>" for name in ("cat", "dog", "Cat"))
+    for root in (flat, parted / "train"):
+        photos(root, "a.1.jpg", "b.JPG", "c.png", "d.jpg")
+        (root / "a.1.xml").write_text(f'<annotation verified="yes">{cat}{dog}</annotation>')
+        (root / "b.xml").write_text(f'<?xml version="1.0" ?>\n<annotation>\n{dog}{dog}</annotation>')
+        (root / "c.xml").write_text("<annotation></annotation>")
+        (root / "._b.xml").write_bytes(b"\0")  # of a Mac
+    labels = {"a.1": {"cat", "dog"}, "b": {"dog"}, "c": set()}
+    assert recognised(str(flat)) == f"folder:{flat}"
+    assert labels_of(str(flat)) == labels
+    assert labels_of(str(parted), "train") == {f"train/{i}": own for i, own in labels.items()}
+    images = open_images(str(flat), "all")
+    assert images.form == "photos in flat/, an XML file of VOC's kind for each"
+    assert images.unlabelled.keys() == {"d"}
+    (flat / "c.xml").write_text(f"<annotation>{capital}</annotation>")
+    complaint(lambda: open_images(str(flat), "all"), f"{flat}, c.xml", "'Cat' is also written 'cat'")
+    (flat / "c.xml").write_text("<annotation><object/></annotation>")
+    complaint(lambda: open_images(str(flat), "all"), f"{flat / 'c.xml'}: an object has no name")
+    (flat / "c.csv").write_text("image,labels\n")
+    complaint(lambda: open_images(str(flat), "all"), "could hold the labels")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from builders import pixels_of
 from PIL import Image
 
-from beyondcam.data import PALETTE, read_mask, read_photo
+from beyondcam.data import PALETTE, read_photo
+from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_header, read_pixels, rgb
 from beyondcam.errors import BeyondcamError
 from conftest import complaint

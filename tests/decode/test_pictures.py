@@ -9,7 +9,8 @@ import torch
 from builders import mode_of, pixels_of, refusal
 from PIL import Image
 
-from beyondcam.data import MAX_SIDE, Photo, read_mask, read_photo
+from beyondcam.data import MAX_SIDE, Photo, read_photo
+from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_thumbnail
 from conftest import complaint
 
@@ -117,6 +118,8 @@ def test_thumbnail_of_a_turned_photo_is_small_and_upright(tmp_path: Path) -> Non
     assert small[:, 5:].mean() < 5
     Image.fromarray(pixels[:20, :10]).save(tmp_path / "b.png")
     assert read_thumbnail(tmp_path / "b.png", 32).shape == (20, 10, 3)
+    Image.fromarray(pixels[190:210, :30]).save(tmp_path / "d.tif", exif=turned)  # which Pillow turns itself
+    assert (read_thumbnail(tmp_path / "d.tif", 32) == np.rot90(pixels[190:210, :30], -1)).all()
     (tmp_path / "c.jpg").write_bytes(b"no photo")
     complaint(lambda: read_thumbnail(tmp_path / "c.jpg", 32), "c.jpg", "an image")
 

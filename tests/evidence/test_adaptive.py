@@ -10,7 +10,7 @@ from beyondcam.evidence import LEVELS, AdaptiveThreshold, Evidence, Threshold, w
 from beyondcam.seeds import seed_labels
 
 
-def plain(v: NDArray[np.float64], pixels: int, fall: float = 0.3) -> float:
+def plain(v: NDArray[np.float64], pixels: int, fall: float = 0.4) -> float:
     """The adaptive τ of a class that wins the pixels with evidence `v` of a picture of so many pixels."""
     area = sum(1 for value in v.ravel() if value > 0.5) / pixels
     return 0.75 - fall * area / (area + 0.2)
@@ -38,7 +38,7 @@ def test_the_larger_the_thing_the_lower_its_threshold() -> None:
         taus += AdaptiveThreshold().values(won_by(winners_of(evidence_of(levels)))[1]).tolist()
     assert taus == sorted(taus, reverse=True)
     assert taus[0] == pytest.approx(0.75, abs=1e-3)
-    assert taus[-1] == pytest.approx(0.75 - 0.3 / 1.2)
+    assert taus[-1] == pytest.approx(0.75 - 0.4 / 1.2)
 
 
 def test_every_class_of_an_image_has_its_own_threshold() -> None:

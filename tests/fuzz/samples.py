@@ -14,7 +14,8 @@ from exchanged import EXCHANGED
 from PIL import Image
 from whole_run import RESULTS
 
-from beyondcam.data import open_images, read_mask, read_photo, recognised
+from beyondcam.data import open_images, read_photo, recognised
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import open_masks
 from beyondcam.decode import read_header, read_thumbnail
 from beyondcam.errors import BeyondcamError
@@ -127,8 +128,8 @@ def read_folder(name: str) -> Read:
     return read
 
 
-def read_export(name: str) -> Read:
-    """A file of labels beside the photos."""
+def read_export(name: str, *, alone: bool = True) -> Read:
+    """A file of labels beside the photos, which is the only one or one of several."""
 
     def read(folder: Path, content: bytes) -> None:
         root = folder / f"export-{name}"
@@ -136,7 +137,7 @@ def read_export(name: str) -> Read:
             written(root, f"{i}.png", PHOTO)
         file = written(root, name, content)
         assert recognised(str(root))
-        read_everything(f"folder:{file}", "all")
+        read_everything(f"folder:{file if alone else root}", "all")
 
     return read
 
@@ -300,6 +301,7 @@ SAMPLES: list[Sample] = [
     *[Sample("cvat", CVAT, read_export("annotations.xml"))] * 3,
     *[Sample("classes", CLASSES, read_folder("classes.txt"))] * 2,
     *[Sample("xml", XML, read_voc("Annotations/a.xml"))] * 4,
+    *[Sample("xml", XML, read_export("a.xml", alone=False))] * 2,
     *[Sample("list", b"a\nb 1\n", read_voc("ImageSets/Segmentation/train.txt"))] * 2,
     *[Sample("coco", json.dumps(INSTANCES).encode(), read_coco)] * 16,
     *[Sample("manifest", json.dumps(MANIFEST).encode(), read_shelf("manifest.json"))] * 3,

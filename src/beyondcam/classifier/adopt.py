@@ -1,12 +1,11 @@
 """A RUN of a network that others trained: all commands work from there."""
 
-import hashlib
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import save
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import Reversed
@@ -14,8 +13,11 @@ from beyondcam.classifier.sources import open_source, rebuild
 from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
 from beyondcam.errors import BeyondcamError, one_line, read_from
-from beyondcam.files import write_json, write_whole
-from beyondcam.training.checkpoint import restore
+from beyondcam.files import hash_of_file, write_json
+from beyondcam.training.checkpoint import restore, write_weights
+
+WEIGHTS = "classifier.safetensors"
+"""A RUN's network."""
 
 
 class Adopted(BaseModel):
@@ -34,11 +36,11 @@ class Adopted(BaseModel):
 
 
 def adopt_network(
-    run: Path | str,
+    run: str | PathLike[str],
     model: str,
     classes: Sequence[str] | None = None,
     *,
-    weights: Path | None = None,
+    weights: str | PathLike[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     size: int | None = None,
@@ -64,7 +66,7 @@ def adopt_network(
     mean, std, size
         Of the input, as for `wrap`; by default those of the network or of its published weights.
     single_label
-        True for one class an image (softmax), False for any number (sigmoid).
+        True for one of several classes an image (softmax), False for any number, or one alone (sigmoid).
     prompts
         For CLIP, sentences with `{}` where the class goes.
     data
@@ -83,7 +85,7 @@ def adopt_network(
 
     """
     run = Path(run)
-    if (run / "config.json").exists() or (run / "classifier.safetensors").exists():
+    if (run / "config.json").exists() or (run / WEIGHTS).exists():
         raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
     classifier: Classifier
     config: dict[str, Any] | None
@@ -97,7 +99,7 @@ def adopt_network(
         clipped = clip(name, classes, prompts)
         classifier, config = clipped, clipped.vision_config
     else:
-        source = open_source(model, classes, weights, log)
+        source = open_source(model, classes, None if weights is None else Path(weights), log)
         bgr, config = source.known.bgr, source.config
         numbers = source.known.or_given(mean, std, size)
         names = source.names() if classes is None else classes
@@ -113,12 +115,11 @@ def adopt_network(
 
 def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifier:
     """The classifier of an adopted RUN, by the `adopted` part of its settings. Raises `BeyondcamError`."""
-    path = run / "classifier.safetensors"
     try:
         settings = Adopted.model_validate(content)
     except ValidationError as error:
         raise BeyondcamError(f"{run / 'config.json'}: adopted: {one_line(error)}") from None
-    file = path, f"weights of {settings.model}", "beyondcam adopt"
+    file = run / WEIGHTS, f"weights of {settings.model}", "beyondcam adopt"
     input_ = settings.mean, settings.std, settings.size
     classifier: Classifier
     if settings.model.startswith("clip:"):
@@ -138,10 +139,8 @@ def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> N
     """Write the RUN, its settings last."""
     network = classifier.net if isinstance(classifier, Wrapped) else classifier
     network = network.net if isinstance(network, Reversed) else network
-    state = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in network.state_dict().items()}
-    content = save(state)
-    write_whole(run / "classifier.safetensors", content)
-    classifier.checkpoint = hashlib.sha256(content).hexdigest()[:10]
+    write_weights(run / WEIGHTS, {key: tensor.clone() for key, tensor in network.state_dict().items()})
+    classifier.checkpoint = hash_of_file(run / WEIGHTS)
     write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
     described = {"data": data, "backbone": settings.model, "pretrained": False, "size": settings.size}
     write_json(

@@ -143,19 +143,24 @@ def imagenet_classifier() -> Classifier:
 
 
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+    tokens = {"dynamic_img_size": True} if _of_tokens(backbone) else {}
+    problem = "neither convnet nor a name timm knows"
+    model = timm_network(backbone, "backbone", problem, global_pool="", **options, **tokens)
+    return model, model.pretrained_cfg
+
+
+def timm_network(written: str, parameter: str, problem: str = "no name timm knows", **options: Any) -> Any:
+    """timm's network of `NAME,OPTION=NUMBER,...` with fresh weights. Raises `BeyondcamError`."""
     import timm
 
-    name, numbers = name_and_options(backbone)
-    check_known(name, "backbone", "neither convnet nor a name timm knows")
+    name, numbers = name_and_options(written, parameter)
+    check_known(name, parameter, problem)
     try:
-        if _of_tokens(name):
-            options["dynamic_img_size"] = True
-        model: Any = timm.create_model(name, pretrained=False, global_pool="", **options, **numbers)
+        return timm.create_model(name, pretrained=False, **options, **numbers)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
         raise BeyondcamError(
-            f"timm cannot build {backbone} so ({one_line(error)})", parameter="backbone"
+            f"timm cannot build {written} so ({one_line(error)})", parameter=parameter
         ) from None
-    return model, model.pretrained_cfg
 
 
 def check_known(name: str, parameter: str, problem: str = "no name timm knows") -> None:

@@ -1,9 +1,10 @@
 """The classifier of a RUN."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
-from beyondcam.classifier.adopt import load_adopted
+from beyondcam.classifier.adopt import WEIGHTS, load_adopted
 from beyondcam.classifier.build import build_classifier
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.model import Classifier
@@ -11,10 +12,8 @@ from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
 from beyondcam.training.checkpoint import CHECKPOINT, restore
 
-WEIGHTS = "classifier.safetensors"
 
-
-def load_classifier(run: Path | str) -> Classifier:
+def load_classifier(run: str | PathLike[str]) -> Classifier:
     """Read the classifier of a RUN, trained here or adopted.
 
     Parameters

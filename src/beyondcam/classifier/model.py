@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from beyondcam.classifier.hashing import digest
-from beyondcam.errors import BeyondcamError, one_line
+from beyondcam.errors import BeyondcamError, one_line, shape_of
 
 
 class Activations(NamedTuple):
@@ -47,6 +47,8 @@ class Network(nn.Module):
         super().__init__()
         check_classes(classes)
         check_channels(mean, std)
+        if not isinstance(size, int) or size < 1:
+            raise BeyondcamError(f"a positive number of pixels is needed, not {size!r}", parameter="size")
         self.classes = tuple(classes)
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -71,7 +73,7 @@ class Classifier(Network):
     classes : C names.
     mean, std : of the input's three channels, for pixels in [0, 1].
     size : side in pixels of the square input it was trained at.
-    single_label : True for one class an image (softmax), False for any number (sigmoid).
+    single_label : True for one of several classes an image (softmax), False for any number (sigmoid).
 
     Attributes
     ----------
@@ -102,7 +104,7 @@ class Classifier(Network):
         self.backbone = backbone
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().clone())
-        self.single_label = single_label
+        self.single_label = checked_label(single_label, classes)
 
     @property
     def checkpoint(self) -> str | None:  # noqa: D102  (the class says it)
@@ -174,6 +176,15 @@ def check_classes(classes: Sequence[str]) -> None:
         raise BeyondcamError(f"classes: {twice!r} is given twice; each class needs a name of its own")
 
 
+def checked_label(single_label: bool, classes: Sequence[str]) -> bool:
+    """Whether an image has one class. Raises `BeyondcamError` where there is but one to have."""
+    if single_label and len(classes) < 2:
+        raise BeyondcamError(
+            "the softmax of one class is always 1; give False, for a sigmoid", parameter="single_label"
+        )
+    return single_label
+
+
 def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
     """Raise `BeyondcamError` unless they can be the mean and std of three channels of pixels in [0, 1]."""
     for name, values, low in (("mean", mean, 0.0), ("std", std, math.ulp(0.0))):
@@ -183,11 +194,6 @@ def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
                 f"{name}: ({given}) is no {name} of three channels of pixels in [0, 1]; "
                 "divide by 255 what is of pixels in [0, 255]"
             )
-
-
-def shape_of(value: object) -> str:
-    """The shape of a tensor, the type of anything else, for messages."""
-    return f"{(*value.shape,)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 @contextmanager

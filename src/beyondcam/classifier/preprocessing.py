@@ -35,7 +35,9 @@ class Input(NamedTuple):
         self, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None
     ) -> tuple[Sequence[float], Sequence[float], int]:
         """All three, what is given first. Raises `BeyondcamError` where one is neither given nor known."""
-        mean, std, size = mean or self.mean, std or self.std, size or self.size
+        mean = self.mean if mean is None else mean
+        std = self.std if std is None else std
+        size = self.size if size is None else size
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from beyondcam.classifier.build import check_known, load_imagenet, name_and_options
+from beyondcam.classifier.build import load_imagenet, timm_network
 from beyondcam.classifier.preprocessing import Input, find_classes, find_input
 from beyondcam.classifier.weights import by_name, fitting, read_states
 from beyondcam.classifier.zero_shot import transformers
@@ -134,15 +134,8 @@ def rebuild(model: str, classes: int, config: Mapping[str, Any] | None) -> nn.Mo
 
 
 def _timm(name: str, classes: int | None) -> nn.Module:
-    import timm
-
-    plain, options = name_and_options(name, "model")
-    check_known(plain, "model")
     heads: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-    try:
-        return timm.create_model(plain, pretrained=False, **heads, **options)
-    except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise BeyondcamError(f"model: timm:{name}: timm cannot build it so ({one_line(error)})") from None
+    return timm_network(name, "model", **heads)
 
 
 def _torchvision(name: str, classes: int) -> nn.Module:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
+from beyondcam.classifier.adopt import WEIGHTS
 from beyondcam.classifier.config import TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
@@ -22,7 +24,7 @@ from beyondcam.classifier.evaluation import (
     poor_classes,
     score_photos,
 )
-from beyondcam.classifier.load import WEIGHTS, build_as, load_classifier, read_config
+from beyondcam.classifier.load import build_as, load_classifier, read_config
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import LabelledImages, evenly, open_images
 from beyondcam.data.advice import advice
@@ -50,7 +52,7 @@ def train_run(
     wrong is said first. Returns the images left out, with the reason; of several processes the first returns
     them all.
     """
-    said = log if fabric.is_global_zero else _nothing
+    said = log if fabric.is_global_zero else lambda _: None
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
         if told := images.taken_for(config.data):
@@ -67,11 +69,6 @@ def train_run(
         for line in advice(images, kept, judging, config.size):
             log(line)
     return train_classifier(images, config, run, val=val, fabric=fabric, log=log)
-
-
-def _nothing(message: str) -> None:
-    """Say nothing, as all processes but the first."""
-    del message
 
 
 def _parts(ids: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
@@ -94,7 +91,7 @@ def _validation_images(config: TrainConfig, images: LabelledImages) -> LabelledI
 def train_classifier(
     images: LabelledImages,
     config: TrainConfig,
-    run: Path,
+    run: str | PathLike[str],
     *,
     val: LabelledImages | None = None,
     fabric: Fabric | None = None,
@@ -135,7 +132,7 @@ def train_classifier(
         Where nothing can be learnt, training diverges, or another training is at work in `run`.
 
     """
-    ids = [i for i in images.ids if i in images.labels]
+    run, ids = Path(run), [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
         why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
         raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")

@@ -16,14 +16,14 @@ from beyondcam.classifier.model import (
     Classifier,
     Network,
     check_gradient,
+    checked_label,
     evaluating,
-    shape_of,
     taking,
 )
 from beyondcam.classifier.preprocessing import Reversed, Transform, find_classes, find_input
 from beyondcam.classifier.probe import fault, is_scrambled, quadrants, tolerance
 from beyondcam.classifier.tape import Tape, Unpooled
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, shape_of
 
 Pass = tuple[Tensor, Tape]
 """The scores of a pass, and what was seen of it."""
@@ -90,10 +90,10 @@ class Wrapped(Classifier):
     ) -> None:
         Network.__init__(self, classes, mean, std, size)
         self.backbone = Trunk(net, len(classes), logits)
-        self.single_label = single_label
         self.bias = None
         self._faults: dict[object, str | None] = {}
         self._refusal, weight = self._probe()
+        self.single_label = checked_label(single_label, classes)
         self.weight = weight if isinstance(weight, nn.Parameter) else next(net.parameters())
         self.mean, self.std = (x.to(self.weight.device) for x in (self.mean, self.std))
 
@@ -190,7 +190,9 @@ def wrap(
     transform
         from a PIL picture to the network's input (3, size, size), as used in validation.
     single_label
-        True for one class an image (softmax), False for any number (sigmoid).
+        True for one of several classes an image (softmax), as of networks trained with cross-entropy; False
+        for any number (sigmoid), as of those trained with binary cross-entropy, and for a single class.
+        `classify` and recipes that weigh views by the class's probability, such as "crops", depend on it.
     logits
         a function that takes the logits (B, C) out of what the network gives, if that is ambiguous.
 
@@ -240,7 +242,8 @@ def logits_of(output: Any, classes: int) -> Tensor:
         )
     scores = tensors[0][:, None] if tensors[0].ndim == classes == 1 else tensors[0]
     if scores.ndim != 2 or scores.shape[1] != classes:
-        raise BeyondcamError(f"classes: {classes} are given, the network gives {shape_of(scores)}")
+        gives = f"{scores.shape[1]} scores" if scores.ndim == 2 else shape_of(scores)
+        raise BeyondcamError(f"classes: {classes} are given, the network gives {gives}")
     return scores
 
 

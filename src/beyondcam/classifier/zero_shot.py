@@ -8,7 +8,7 @@ maps are was not measured here.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
+from os import PathLike
 from typing import Any, cast
 
 import torch
@@ -163,7 +163,7 @@ def clip(
 
     """
     library = transformers()
-    if isinstance(model, str | Path):
+    if isinstance(model, str | PathLike):
         try:
             processor = processor or library.AutoProcessor.from_pretrained(model, local_files_only=True)
             model = library.CLIPModel.from_pretrained(model, local_files_only=True)
@@ -175,6 +175,8 @@ def clip(
         raise BeyondcamError(f"model: a folder or a CLIPModel is needed, not a {type(model).__name__}")
     if processor is None:
         raise BeyondcamError("processor: give the model's CLIPProcessor")
+    if len(classes) < 2:
+        raise BeyondcamError("classes: name at least two, since CLIP tells how likely each is among them")
     if not prompts or not all("{}" in prompt for prompt in prompts):
         raise BeyondcamError("prompts: sentences with {} where the class goes are needed")
     known = find_input(model, processor=processor)

@@ -25,10 +25,12 @@ def adopt_command(
     mean: Annotated[Channels | None, typer.Option(help="Mean of the input, for pixels from 0 to 1.")] = None,
     std: Annotated[Channels | None, typer.Option(help="Standard deviation, likewise.")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Side of the square input, pixels.")] = None,
-    multi_label: Annotated[
+    single_label: Annotated[
         bool,
-        typer.Option("--multi-label", help="Any number of classes an image (sigmoid), not one (softmax)."),
-    ] = False,
+        typer.Option(
+            "--single-label/--multi-label", help="One class an image (softmax), or any number (sigmoid)."
+        ),
+    ] = True,
     prompts: Annotated[
         list[str] | None,
         typer.Option("--prompt", help="Of a CLIP: a sentence with {} for the class; repeat for more."),
@@ -43,6 +45,6 @@ def adopt_command(
     sentences = {"prompts": prompts} if prompts else {}
     classifier = adopt_network(
         run, model, names(classes), weights=weights, mean=mean, std=std,
-        size=size, single_label=not multi_label, data=data, log=log, **sentences,
+        size=size, single_label=single_label, data=data, log=log, **sentences,
     )  # fmt: skip
     log(f"{run}: {model}, {len(classifier.classes)} classes, {classifier.size} × {classifier.size} pixels")

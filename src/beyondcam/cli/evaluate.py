@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from beyondcam.cli.options import Classes, classes_of_keys, end, names
-from beyondcam.cli.terminal import show
-from beyondcam.errors import BeyondcamError
+from beyondcam.cli.options import Classes, classes_of_keys, end, names, truth_of
+from beyondcam.cli.terminal import log, show
 
 
 def evaluate_command(
@@ -25,21 +24,20 @@ def evaluate_command(
     from dataclasses import asdict
 
     from beyondcam.data import open_images
-    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import PROTOCOLS, evaluate, number
+    from beyondcam.metrics import FEW, PROTOCOLS, evaluate, number
     from beyondcam.metrics.text import bounded
 
     images = open_images(data, split, names(classes))
-    masks = open_masks(data, split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{data} has no masks to score against", parameter="data")
+    masks = truth_of(images, "data")
     found = evaluate(folder, images.ids, masks, protocol, threshold=threshold, known=classes_of_keys(images))
     for name, value in found.iou.items():
         show(f"{name:>20} {number(value)}")
     show(f"{'mIoU':>20} {bounded(found.miou, found.interval)}")
     at = "" if found.threshold is None else f" at background score {found.threshold:g}"
-    show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; {found.images} images{at}")
+    show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; images: {found.images}{at}")
+    if found.images < FEW:
+        log(f"{found.images} images are few: bootstrap intervals over so few are too narrow")
     if out is not None:
         write_json(out, asdict(found))
     end(found.left_out)

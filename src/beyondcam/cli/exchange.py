@@ -19,6 +19,7 @@ from beyondcam.cli.options import (
     name_of_user,
     names,
     open_images_of,
+    open_seeds_of,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -48,14 +49,10 @@ def export_command(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Masks → COCO, VOC, YOLO, Label Studio, CVAT or PNG; accepted and corrected ones as they are."""
-    from beyondcam.evidence import find_shelf, first_recipe
     from beyondcam.exchange import export_masks
-    from beyondcam.metrics import threshold_of
-    from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-    tau, reviews = threshold_of(run, shelf, images, threshold), open_reviews(run, images)
+    shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
     exported = export_masks(images, shelf, tau, reviews, to, out, names(states) or ())
     by_state = ", ".join(f"{n} {state}" for state, n in Counter(exported.results.values()).items()) or "none"
     log(f"{len(exported.results)} masks in {out}: {by_state}; {out / 'masks.csv'} says which")
@@ -83,16 +80,14 @@ def import_masks_command(
     Those that come back as `export`, with the same --recipe and --threshold, would write them stay as they
     are: to accept masks as they are, use `review`.
     """
-    from beyondcam.evidence import find_shelf, first_recipe
     from beyondcam.exchange import import_masks
-    from beyondcam.metrics import threshold_of
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
     reviews, seeds = open_reviews(run, images), None
     try:
-        shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-        seeds = shelf, threshold_of(run, shelf, images, threshold)
+        shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
+        seeds = shelf, tau
     except BeyondcamError as error:
         if recipe or targets:
             raise

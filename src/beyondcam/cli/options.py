@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from beyondcam.data import LabelledImages
+    from beyondcam.data.masks import Masks
+    from beyondcam.evidence import Shelf, Threshold
+    from beyondcam.reviews import Reviews
 
 T = TypeVar("T")
 
@@ -144,6 +147,28 @@ def open_images_of(
 def advise(message: str) -> None:
     """`log` what the library says of its settings, which it names in brackets: `(lr)` becomes `(--lr)`."""
     log(re.sub(rf"\(({'|'.join(ADVISED)})\)", lambda named: f"(--{named[1].replace('_', '-')})", message))
+
+
+def truth_of(images: "LabelledImages", parameter: str | None = None) -> "Masks":
+    """The masks of images. Raises `BeyondcamError`, which may name a parameter, where they have none."""
+    from beyondcam.data.masks import open_masks
+
+    masks = open_masks(images.data, images.split, images.classes)
+    if masks is None:
+        raise BeyondcamError(f"{images.data} has no masks", parameter=parameter)
+    return masks
+
+
+def open_seeds_of(
+    run: Path, images: "LabelledImages", recipe: str | None, targets: str | None, threshold: str
+) -> "tuple[Shelf, Threshold, Reviews]":
+    """What seeds of a split are made of, evidence and a threshold, and what people decided about them."""
+    from beyondcam.evidence import find_shelf, first_recipe
+    from beyondcam.metrics import threshold_of
+    from beyondcam.reviews import open_reviews
+
+    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
+    return shelf, threshold_of(run, shelf, images, threshold), open_reviews(run, images)
 
 
 def say_doubt(run: Path) -> None:

@@ -15,6 +15,7 @@ from beyondcam.cli.options import (
     Who,
     name_of_user,
     open_images_of,
+    open_seeds_of,
 )
 from beyondcam.cli.terminal import log, show
 from beyondcam.errors import BeyondcamError
@@ -47,15 +48,12 @@ def review_command(
         if error.name not in ("starlette", "uvicorn"):
             raise
         raise BeyondcamError("review needs an extra: pip install 'beyondcam[review]'") from None
-    from beyondcam.evidence import find_shelf, first_recipe
-    from beyondcam.metrics import second_opinion, threshold_of
-    from beyondcam.reviews import open_reviews
+    from beyondcam.metrics import second_opinion
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-    tau, second = threshold_of(run, shelf, images, threshold), second_opinion(run, shelf, images)
+    shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
+    second = second_opinion(run, shelf, images)
     outcome = worst_first(images, shelf, tau, second)
-    reviews = open_reviews(run, images)
     desk = Desk(images, shelf, tau, reviews, name_of_user(who), outcome.results)
     _say(desk, "the classifier is" if second is None else f"{second[0].name} and the classifier are")
     for image_id, reason in outcome.left_out.items():

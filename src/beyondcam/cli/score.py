@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, split_or
+from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, split_or, truth_of
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -35,9 +35,8 @@ def score_command(
     ] = "auto",
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.files import write_json
-    from beyondcam.metrics import score_split, write_scores
+    from beyondcam.metrics import FEW, score_split, write_scores
     from beyondcam.metrics.table import print_classes, print_supervision, print_table
 
     if reference_threshold is not None and threshold is None:
@@ -45,9 +44,7 @@ def score_command(
             "is of the rule fixed, which needs --threshold too", parameter="reference_threshold"
         )
     images = open_images_of(run, data, split_or("val", run, data, split), classes)
-    masks = open_masks(images.data, images.split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data}: has no masks to score against")
+    masks = truth_of(images)
     threshold_split = _open_threshold_split(run, data, train_split, classes, images, names(few) or ())
     if few and threshold_split is None:
         raise BeyondcamError(
@@ -66,6 +63,8 @@ def score_command(
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{images.split}.json", scores.left_out)
     print_table(scores.rows)
+    if (least := min(row.images for row in scores.rows)) < FEW:
+        log(f"{least} images are few: bootstrap intervals over so few are too narrow")
     print_classes(scores.rows)
     print_supervision(scores.rows)
     end(scores.left_out)
@@ -80,16 +79,15 @@ def _open_threshold_split(
     few: tuple[str, ...],
 ) -> "ThresholdSplit | None":
     """What the rules train and few choose τ on; None, and the reason shown, where there is no such thing."""
-    from beyondcam.data.masks import open_masks
     from beyondcam.metrics import ThresholdSplit
 
     try:
         images = open_images_of(run, data, split, classes)
-        masks = open_masks(scored.data, split, scored.classes)
+        masks = truth_of(images)
     except BeyondcamError as error:
         log(f"no rule train: {error}")
         return None
     if scored.shared(images):
         log(f"no rule train: --split {scored.split} shares images with --train-split {split}")
         return None
-    return None if masks is None else ThresholdSplit(images, masks, few)
+    return ThresholdSplit(images, masks, few)

@@ -86,7 +86,7 @@ def seed_command(
     if written.right is not None:
         log(f"{written.right:.1%} of the rest right, background included, by {written.judged} masks")
     if second is None:
-        log("no confidence: it is how far two recipes agree; also map fast (or best, for fast itself)")
+        log("no confidence: it is how far two recipes agree; map fast too (best, where fast is the recipe)")
     elif written.expected is not None:
         log(
             f"expected mean IoU of the classes {written.expected:.2f}, by how far {second[0].name} agrees; "

@@ -1,7 +1,7 @@
 """`beyondcam segment` and `beyondcam predict`: segmentation networks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,13 +16,10 @@ from beyondcam.cli.options import (
     open_images_of,
     settings_of,
     split_or,
+    truth_of,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
-
-if TYPE_CHECKING:
-    from beyondcam.data import LabelledImages
-    from beyondcam.segment import EvaluationSplit, LabelSource
 
 
 def segment_command(
@@ -68,7 +65,7 @@ def segment_command(
     from beyondcam.devices import keep_memory, open_fabric
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
-    from beyondcam.segment import segment_run
+    from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
     from beyondcam.segmentation import SegmentConfig, digits_segment_config
 
     if (recipe is None) != truth:
@@ -80,11 +77,14 @@ def segment_command(
     seeds_split = split_or("train", run, data, seeds_split)
     images = open_images_of(run, data, seeds_split, classes, max_pixels)
     config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
-    source = _label_source(run, images, recipe, threshold, void, targets)
+    if recipe is None:
+        source = labels_of_masks(images, truth_of(images, "truth"))
+    else:
+        source = labels_of_seeds(run, images, recipe, threshold, void, targets)
     evaluation = None
     try:
         scored = open_images_of(run, data, eval_split or "val", classes, max_pixels)
-        evaluation = _evaluation_split(scored, images)
+        evaluation = EvaluationSplit(scored, truth_of(scored)).apart_from(images)
     except BeyondcamError as error:
         if eval_split is not None:
             raise
@@ -96,34 +96,6 @@ def segment_command(
         of = (evaluation.images.data, evaluation.images.split)
         print_segments(run, [row for row in read_segments(run) if (row.data, row.split) == of])
     end(left_out)
-
-
-def _label_source(
-    run: Path, images: "LabelledImages", recipe: str | None, threshold: str, void: str, targets: str | None
-) -> "LabelSource":
-    """What is trained on: the seeds of a recipe, or without one the masks."""
-    from beyondcam.data.masks import open_masks
-    from beyondcam.segment import labels_of_masks, labels_of_seeds
-
-    if recipe is not None:
-        return labels_of_seeds(run, images, recipe, threshold, void, targets)
-    masks = open_masks(images.data, images.split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data} has no masks", parameter="truth")
-    return labels_of_masks(images, masks)
-
-
-def _evaluation_split(images: "LabelledImages", trained_on: "LabelledImages") -> "EvaluationSplit":
-    """The images, none of them trained on, that a network is scored on, and their masks."""
-    from beyondcam.data.masks import open_masks
-    from beyondcam.segment import EvaluationSplit
-
-    masks = open_masks(images.data, images.split, images.classes)
-    if masks is None:
-        raise BeyondcamError(f"{images.data} has no masks")
-    evaluation = EvaluationSplit(images, masks)
-    evaluation.check(trained_on)
-    return evaluation
 
 
 def predict_command(

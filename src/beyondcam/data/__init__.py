@@ -5,11 +5,12 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 """
 
 from collections.abc import Callable, Sequence
+from os import PathLike, fspath
 
 from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.layout import kind_of
 from beyondcam.data.palette import PALETTE
-from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_mask, read_photo
+from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_photo
 from beyondcam.data.source import LabelledImages, evenly
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
@@ -51,7 +52,6 @@ __all__ = [
     "is_digits",
     "open_images",
     "parse",
-    "read_mask",
     "read_photo",
     "recognised",
     "register_data",
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def open_images(
-    data: str, split: str, classes: Sequence[str] | None = None, max_pixels: int | None = None
+    data: str | PathLike[str], split: str, classes: Sequence[str] | None = None, max_pixels: int | None = None
 ) -> LabelledImages:
     """Images and image-level labels.
 
@@ -88,7 +88,7 @@ def open_images(
         raises when it is.
 
     """
-    kind, place = parse(data)
+    kind, place = parse(fspath(data))
     return SOURCES.find(kind)(place, split, classes, max_pixels or MAX_PIXELS)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 
 from beyondcam.data.instances import Instances, Picture, read_instances
-from beyondcam.data.photo import VOID, Photo, read_photo
+from beyondcam.data.photo import VOID, read_photo
 from beyondcam.data.source import LabelledImages, choose_classes, hash_split, index_labels, listed_name
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
@@ -48,9 +48,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     def path(image_id: str) -> Path:
         return photo_path(folder, file, image_id, pictures[image_id])
 
-    def read(image_id: str) -> Photo:
-        return read_photo(path(image_id), max_pixels=max_pixels)
-
     return LabelledImages(
         data=data,
         split=split,
@@ -58,7 +55,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         ids=tuple(pictures),
         labels=index_labels(labels, classes),
         unlabelled={i: why for i, why in problems.items() if i in pictures},
-        read=read,
+        read=lambda i: read_photo(path(i), max_pixels=max_pixels),
         file_name=lambda i: str(pictures[i].file_name),
         path=path,
         photo=lambda i: f"{folder}/{pictures[i].file_name or i}",  # each file numbers its own images

@@ -1,4 +1,4 @@
-"""Labels as annotation tools export them: Label Studio, CVAT, and Hugging Face's `metadata.jsonl`."""
+"""Labels as annotation tools write them: Label Studio, CVAT, LabelImg; Hugging Face's `metadata.jsonl`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.rows import Labels, Row, checked
+from beyondcam.data.source import clean_name
 from beyondcam.decode import decoding, read_json, read_json_lines, read_xml
 from beyondcam.errors import BeyondcamError
 
@@ -102,3 +103,22 @@ def read_cvat(path: Path, known: Sequence[str]) -> Labels:
         problem = "" if labels else "has no tag; give photos of none a tag, and name it by negatives"
         rows.append(Row(f"image {image.get('id', number)}", name, labels, problem))
     return Labels(checked(path, rows, known), f"{path.name}, tags of CVAT")
+
+
+def read_annotations(folder: Path, known: Sequence[str]) -> Labels:
+    """The rows of VOC's XML files in a folder, as LabelImg leaves them. Raises `BeyondcamError`."""
+    visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    files = [path for path in visible if path.suffix.lower() == ".xml"]
+    rows = [Row(path.name, path.stem, names_in_annotation(path)) for path in files]
+    return Labels(checked(folder, rows, known), "an XML file of VOC's kind for each")
+
+
+def names_in_annotation(path: Path) -> frozenset[str]:
+    """The classes of the objects in an XML file of VOC's. Raises `BeyondcamError`."""
+    annotation = read_xml(path)
+    if annotation.tag.rpartition("}")[2] != "annotation":
+        raise BeyondcamError(f"{path}: its root element is not annotation")
+    names = [clean_name(item.findtext("{*}name") or "") for item in annotation.iterfind("{*}object")]
+    if "" in names:
+        raise BeyondcamError(f"{path}: an object has no name")
+    return frozenset(names)

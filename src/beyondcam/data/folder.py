@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beyondcam.data.labels import label_files, read_label_file
-from beyondcam.data.photo import SUFFIXES, Photo, read_photo
+from beyondcam.data.photo import SUFFIXES, read_photo
 from beyondcam.data.rows import Row
 from beyondcam.data.source import (
     MASK_FOLDERS,
@@ -62,28 +62,31 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     Without any such file all are, and the classes are the wanted ones.
     """
     path, negatives = place_of(place)
-    content = read_folder(place, wanted)
+    data = f"folder:{path.resolve()}" + (f":{negatives}" if negatives else "")
+    return labelled(read_folder(place, wanted), data, split, wanted, max_pixels)
+
+
+def labelled(
+    content: Content, data: str, split: str, wanted: Sequence[str] | None, max_pixels: int
+) -> LabelledImages:
+    """The images of a split of what a folder holds. Raises `BeyondcamError`."""
     files, labels, problems = content.files, content.labels, content.problems
-    ids = split_ids(content.ids, split, f"folder:{place}")
-    classes = choose_classes(wanted, content.known)
+    ids, classes = split_ids(content.ids, split, data), choose_classes(wanted, content.known)
 
     def file_of(image_id: str) -> Path:
         if image_id in problems:
             raise BeyondcamError(problems[image_id])
         return files.get(image_id, content.photos / image_id)
 
-    def read(image_id: str) -> Photo:
-        return read_photo(file_of(image_id), max_pixels=max_pixels)
-
     missing = f"{content.root / 'labels.csv'}: has no line for it"
     return LabelledImages(
-        data=f"folder:{path.resolve()}" + (f":{negatives}" if negatives else ""),
+        data=data,
         split=split,
         classes=classes,
         ids=ids,
         labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
         unlabelled={i: problems.get(i) or content.unlabelled.get(i, missing) for i in ids if i not in labels},
-        read=read,
+        read=lambda i: read_photo(file_of(i), max_pixels=max_pixels),
         file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
         path=file_of,
         form=content.form,
@@ -116,7 +119,7 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     if negatives:
         form += f", {negatives} for those of none"
     table = tables[0] if tables else root / "labels.csv"
-    classes = _classes(table, listed, used_names(labels), wanted)
+    classes = _classes(table, listed, sorted(frozenset().union(*labels.values())), wanted)
     return Content(root, photos, files, labels, unlabelled, problems, classes, form)
 
 
@@ -224,8 +227,3 @@ def _classes(
     if wanted and set(used) <= set(wanted):
         return tuple(sorted(set(wanted)) if used else wanted)
     return tuple(used)
-
-
-def used_names(labels: Mapping[str, frozenset[str]]) -> list[str]:
-    """The names that occur, sorted."""
-    return sorted(frozenset().union(*labels.values()))

@@ -3,18 +3,9 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from beyondcam.data.folder import files_by_name
-from beyondcam.data.photo import SUFFIXES, Photo, read_photo
-from beyondcam.data.source import (
-    MASK_FOLDERS,
-    SPLITS,
-    LabelledImages,
-    choose_classes,
-    index_labels,
-    place_of,
-    split_ids,
-    without_negatives,
-)
+from beyondcam.data.folder import Content, files_by_name, labelled
+from beyondcam.data.photo import SUFFIXES
+from beyondcam.data.source import MASK_FOLDERS, SPLITS, LabelledImages, place_of, without_negatives
 from beyondcam.errors import BeyondcamError
 
 NEGATIVES = ("good", "negative", "negatives", "none", "ok")
@@ -32,7 +23,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     if not root.is_dir():
         raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
     files = files_by_name(root, SUFFIXES, but=MASK_FOLDERS)
-    ids = split_ids(sorted(files), split, f"imagefolder:{place}")
     parts = {i: i.split("/")[:-1] for i in files}
     if all(folders and folders[0] in SPLITS for folders in parts.values()):
         parts = {i: folders[1:] for i, folders in parts.items()}
@@ -45,23 +35,10 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         raise BeyondcamError(
             f"{root}: has no folder of photos that could be a class, and no labels.csv that names any"
         )
-    classes = choose_classes(wanted, known)
-
-    def read(image_id: str) -> Photo:
-        return read_photo(files[image_id], max_pixels=max_pixels)
-
-    return LabelledImages(
-        data=f"imagefolder:{root.resolve()}" + ("" if negatives is None else f":{negatives}"),
-        split=split,
-        classes=classes,
-        ids=ids,
-        labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
-        unlabelled={i: "lies in no folder of a class" for i in ids if i not in labels},
-        read=read,
-        file_name=lambda i: files[i].relative_to(root).as_posix(),
-        path=files.__getitem__,
-        form=_form(root, negatives),
-    )
+    unlabelled = dict.fromkeys(files.keys() - labels, "lies in no folder of a class")
+    data = f"imagefolder:{root.resolve()}" + ("" if negatives is None else f":{negatives}")
+    content = Content(root, root, files, labels, unlabelled, {}, tuple(known), _form(root, negatives))
+    return labelled(content, data, split, wanted, max_pixels)
 
 
 def _form(root: Path, negatives: str | None) -> str:

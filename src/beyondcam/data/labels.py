@@ -1,9 +1,10 @@
 """The files of labels that lie beside photos: which there are, and how each is read."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from beyondcam.data.exports import read_cvat, read_label_studio, read_metadata
+from beyondcam.data.exports import read_annotations, read_cvat, read_label_studio, read_metadata
 from beyondcam.data.rows import Labels
 from beyondcam.data.source import SPLITS
 from beyondcam.data.table import read_labels
@@ -20,7 +21,8 @@ READERS: Mapping[str, Callable[[Path, Sequence[str]], Labels]] = {
 def label_files(root: Path) -> list[Path]:
     """The files of labels of a folder: one in itself, or one in each of its folders of splits.
 
-    `labels.csv` is taken before any other. Raises `BeyondcamError` where there are several.
+    `labels.csv` is taken before any other. A folder stands for its XML files of VOC's kind, one for each
+    photo. Raises `BeyondcamError` where there are several.
     """
     found = [file for file in [_label_file(root)] if file]
     return found or [file for name in SPLITS if (root / name).is_dir() and (file := _label_file(root / name))]
@@ -30,6 +32,8 @@ def _label_file(folder: Path) -> Path | None:
     if (folder / "labels.csv").exists():
         return folder / "labels.csv"
     found = sorted(_files(folder))
+    if found and all(re.search("<annotation[ >]", beginning(file)) for file in found):
+        return folder
     if len(found) > 1:
         names = " and ".join(file.name for file in found[:3])
         raise BeyondcamError(f"{folder}: {names} could hold the labels; say which, as in folder:{found[0]}")
@@ -46,9 +50,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def read_label_file(path: Path, root: Path, known: Sequence[str]) -> Labels:
-    """The rows of a file that lies in `root` or in a folder of it, where its names begin."""
-    labels = READERS.get(path.suffix.lower(), read_labels)(path, known)
-    inside = path.parent.relative_to(root).as_posix()
+    """The rows of a file, or of a folder of such, in `root` or in a folder of it, where its names begin."""
+    folder = path if path.is_dir() else path.parent
+    read = read_annotations if path.is_dir() else READERS.get(path.suffix.lower(), read_labels)
+    labels, inside = read(path, known), folder.relative_to(root).as_posix()
     if inside == ".":
         return labels
     rows = [row._replace(photo=f"{inside}/{row.photo}") for row in labels.rows]

@@ -6,6 +6,7 @@ Masks are for scoring. Training and maps never import this module; what may is t
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from beyondcam.data import coco, digits, folder, imagefolder, parse, voc
 from beyondcam.data.instances import read_instances
+from beyondcam.data.mask_file import read_mask
 from beyondcam.data.painting import paint
-from beyondcam.data.photo import VOID, read_mask
+from beyondcam.data.photo import VOID
 from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
 from beyondcam.data.table import read_classes
 from beyondcam.decode import MAX_PIXELS
@@ -53,7 +55,7 @@ class Masks:
         return mask
 
 
-def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> Masks | None:
+def open_masks(data: str | PathLike[str], split: str, classes: Sequence[str] | None = None) -> Masks | None:
     """Open the masks of data, to score by.
 
     What has seen them says so of itself: the rules `train`, `few` and `oracle`, and `segment --truth`.
@@ -73,7 +75,7 @@ def open_masks(data: str, split: str, classes: Sequence[str] | None = None) -> M
         Where there are no such data, or the masks surely number the classes otherwise.
 
     """
-    kind, place = parse(data)
+    kind, place = parse(fspath(data))
     return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
 
 

@@ -1,14 +1,13 @@
-"""Photos and index masks as tensors."""
+"""Photos as tensors."""
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from beyondcam.data.palette import PALETTE
-from beyondcam.decode import MAX_PIXELS, Fingerprint, read_index_picture, read_pixels
+from beyondcam.decode import MAX_PIXELS, Fingerprint, read_pixels
 from beyondcam.errors import BeyondcamError
 
 VOID = 255
@@ -19,9 +18,6 @@ MAX_SIDE = 1024
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Names of files that are taken for photos where no table names them."""
-
-_VALUES = {tuple(PALETTE[3 * value : 3 * value + 3]): value for value in range(256)}
-"""Of VOC's colours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +56,7 @@ class Photo:
         return cls(pixels, (pixels.shape[1], pixels.shape[2]))
 
 
-def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | PathLike[str], max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a JPEG, PNG, WebP, BMP, GIF or TIFF of any mode as RGB, turned upright.
 
     Parameters
@@ -85,18 +81,3 @@ def read_photo(path: Path | str, max_side: int = MAX_SIDE, max_pixels: int = MAX
     """
     read = read_pixels(Path(path), max_side, max_pixels)
     return Photo(torch.from_numpy(read.rgb).permute(2, 0, 1).contiguous(), read.size, read.fingerprint)
-
-
-def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """Read an index mask as uint8 (H, W): the values as stored, of a palette, grey or bilevel picture.
-
-    The colours count, not the values, where the palette is VOC's in another order: programs that drop unused
-    colours leave it so. Raises `BeyondcamError`, also where it has more than `max_pixels`.
-    """
-    values, palette = read_index_picture(Path(path), max_pixels)
-    if palette is not None and palette != PALETTE[: len(palette)]:
-        meant = [_VALUES.get(tuple(palette[n : n + 3])) for n in range(0, len(palette), 3)]
-        used = [meant[v] if v < len(meant) else None for v in np.unique(values)]
-        if None not in meant and None not in used and len(set(used)) == len(used):
-            values = np.array(meant, np.uint8)[values]
-    return torch.from_numpy(values)

@@ -5,19 +5,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from beyondcam.data.exports import names_in_annotation
 from beyondcam.data.folder import composed, files_by_name
-from beyondcam.data.photo import SUFFIXES, Photo, read_mask, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, clean_name, evenly, hash_split, index_labels
+from beyondcam.data.mask_file import read_mask
+from beyondcam.data.photo import SUFFIXES, read_photo
+from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
-from beyondcam.decode import read_text, read_xml
+from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
+from beyondcam.outcome import Outcome, attempt
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -59,9 +63,6 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     def path(image_id: str) -> Path:
         return files.get(image_id) or path_below(folder, image_id, ".jpg")
 
-    def read(image_id: str) -> Photo:
-        return read_photo(path(image_id), max_pixels=max_pixels)
-
     return LabelledImages(
         data=f"voc:{root.resolve()}",
         split=split,
@@ -69,7 +70,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         ids=ids,
         labels=index_labels(labels, classes),
         unlabelled=problems,
-        read=read,
+        read=lambda i: read_photo(path(i), max_pixels=max_pixels),
         file_name=lambda i: path(i).relative_to(folder).as_posix(),
         path=path,
         form="PASCAL VOC's folders",
@@ -82,12 +83,9 @@ def read_split(root: Path, split: str, wanted: Sequence[str] | None, most: int |
     ids = _split_ids(root, split, files)
     ids = evenly(ids, most or len(ids))
     listed = tuple(read_classes(root / "classes.txt"))
-    labels, problems = {}, {}
-    for i in ids:
-        try:
-            labels[i] = _names(root, i, listed or CLASSES)
-        except BeyondcamError as error:
-            problems[i] = str(error)
+    named = attempt(partial(_names, root, numbered=listed or CLASSES))
+    found = Outcome.of((i, named(i)) for i in ids)
+    labels, problems = found.results, found.left_out
     known = listed or _known(root, frozenset().union(*labels.values()), wanted or ())
     for i, names in labels.items():
         if strays := sorted(names.difference(known)):
@@ -107,7 +105,7 @@ def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str
     if not others <= used:  # of a split that does not show them all
         for xml in sorted((root / "Annotations").glob("*.xml")):
             with suppress(BeyondcamError):
-                used |= _names_in_xml(xml)
+                used |= names_in_annotation(xml)
     strange = used.isdisjoint(CLASSES) and any(not get_close_matches(name, CLASSES) for name in used)
     if not (strange or (others and others <= used)):
         return CLASSES
@@ -156,16 +154,6 @@ def _names(root: Path, image_id: str, numbered: Sequence[str]) -> frozenset[str]
     """The names of the classes in an image, those of a mask by `numbered`. Raises `BeyondcamError`."""
     xml = path_below(root / "Annotations", image_id, ".xml")
     if xml.is_file():
-        return _names_in_xml(xml)
+        return names_in_annotation(xml)
     values = torch.unique(read_mask(path_below(root / "SegmentationClass", image_id, ".png"))).tolist()
     return frozenset(numbered[v - 1] for v in values if 1 <= v <= len(numbered))
-
-
-def _names_in_xml(path: Path) -> frozenset[str]:
-    annotation = read_xml(path)
-    if annotation.tag.rpartition("}")[2] != "annotation":
-        raise BeyondcamError(f"{path}: its root element is not annotation")
-    names = [clean_name(item.findtext("{*}name") or "") for item in annotation.iterfind("{*}object")]
-    if "" in names:
-        raise BeyondcamError(f"{path}: an object has no name")
-    return frozenset(names)

@@ -18,8 +18,6 @@ from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regul
 from beyondcam.decode.pickled import read_npy, read_pickled
 from beyondcam.decode.pictures import (
     MAX_PIXELS,
-    Header,
-    Pixels,
     is_geotiff,
     open_png,
     read_header,
@@ -32,8 +30,6 @@ from beyondcam.decode.rgb import upright
 __all__ = [
     "MAX_PIXELS",
     "Fingerprint",
-    "Header",
-    "Pixels",
     "Table",
     "beginning",
     "decoding",

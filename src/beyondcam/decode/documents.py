@@ -42,13 +42,11 @@ class Table(NamedTuple):
 
     Attributes
     ----------
-    separator : of its cells.
     rows : each with the number of its line.
     encoding : "utf-8" for any Unicode, or "cp1252".
 
     """
 
-    separator: str
     rows: list[tuple[int, list[str]]]
     encoding: str
 
@@ -102,7 +100,7 @@ def read_table(path: Path) -> Table:
     for _, row in rows:
         while len(row) > width and not row[-1]:
             row.pop()
-    return Table(separator, rows, encoding)
+    return Table(rows, encoding)
 
 
 def read_json_lines(path: Path) -> list[tuple[int, Any]]:

@@ -119,36 +119,35 @@ def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixe
     """
     with decoding(path, "an image"), open_regular(path) as file:
         known = fingerprint(file)
-        picture, form = _opened(file, FORMATS)
-        with picture:
-            width, height = picture.size
-            _limit(picture, int(max_pixels * form.share))
-            picture.load()
-            orientation = _orientation(picture)
-            size = (width, height) if orientation > 4 else (height, width)
-            return Pixels(reduced_rgb(picture, orientation, size, max_side), size, known)
+        return Pixels(*_reduced(file, max_side, max_pixels), known)
 
 
-def read_thumbnail(path: Path, side: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_thumbnail(path: Path, side: int) -> NDArray[np.uint8]:
     """A photo of about `side` pixels on its longer side, in RGB, upright, quickly. Raises `BeyondcamError`.
 
     uint8 (h, w, 3). A JPEG is decoded at up to an eighth of its size.
     """
     with decoding(path, "an image"), open_regular(path) as file:
-        picture, form = _opened(file, FORMATS)
-        with picture:
-            orientation, (width, height) = _orientation(picture), picture.size
-            if isinstance(picture, JpegImagePlugin.JpegImageFile):
-                picture.draft(None, (2 * side, 2 * side))
-            _limit(picture, int(max_pixels * form.share))
-            picture.load()
-            size = (width, height) if orientation > 4 else (height, width)
-            return reduced_rgb(picture, orientation, size, side)
+        return _reduced(file, side, MAX_PIXELS, draft=(2 * side, 2 * side))[0]
 
 
-def read_index_picture(
-    path: Path, max_pixels: int = MAX_PIXELS
-) -> tuple[NDArray[np.uint8], list[int] | None]:
+def _reduced(
+    file: BinaryIO, max_side: int, max_pixels: int, draft: tuple[int, int] | None = None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A photo in RGB, and (height, width) of the whole; of a JPEG as much is decoded as a `draft` needs."""
+    picture, form = _opened(file, FORMATS)
+    with picture:
+        width, height = picture.size
+        if draft and isinstance(picture, JpegImagePlugin.JpegImageFile):
+            picture.draft(None, draft)
+        _limit(picture, int(max_pixels * form.share))
+        picture.load()
+        orientation = _orientation(picture)
+        size = (width, height) if orientation > 4 else (height, width)
+        return reduced_rgb(picture, orientation, size, max_side), size
+
+
+def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], list[int] | None]:
     """The values (H, W) of a palette, grey or bilevel picture as stored, and its palette, flat RGB, or None.
 
     Raises `BeyondcamError`.

@@ -13,7 +13,7 @@ from beyondcam.evidence.store import (
     shelves,
     write_evidence,
 )
-from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, won_by
+from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, within_unit, won_by
 from beyondcam.evidence.winners import Winners, level_at_size, winners_of
 from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
@@ -45,6 +45,7 @@ __all__ = [
     "shelves",
     "threshold_level",
     "winners_of",
+    "within_unit",
     "witnessed",
     "won_by",
     "write_evidence",

@@ -21,8 +21,9 @@ from beyondcam.decode import read_pickled
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import LEVELS, Evidence
 from beyondcam.evidence.store import open_shelf, write_evidence
-from beyondcam.files import ahead, path_below
-from beyondcam.progress import track
+from beyondcam.files import path_below
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 
 
 def read_irn(path: Path, size: tuple[int, int], class_of: Mapping[int, int]) -> Evidence:
@@ -62,24 +63,18 @@ def import_irn(
     )  # fmt: skip
     class_of = {known.index(c): n for n, c in enumerate(images.classes)}
 
-    def take(image_id: str) -> str | None:
-        """Why an image is left out; None where it was taken up."""
+    def take(image_id: str) -> None:
         labels = images.labels.get(image_id)
         if labels is None:
-            return images.unlabelled.get(image_id, "no label")
+            raise BeyondcamError(images.unlabelled.get(image_id, "no label"))
         labelled = {key: c for key, c in class_of.items() if c in labels}
-        try:
-            path, photo = path_below(folder, image_id, ".npy"), images.read(image_id)
-            evidence = read_irn(path, photo.size, labelled)
-            if lacking := sorted(set(labels) - set(evidence.targets)):
-                return f"{path}: has no map of {images.classes[lacking[0]]}, a label of the image"
-            write_evidence(shelf, image_id, evidence, photo.file)
-        except BeyondcamError as error:
-            return str(error)
-        return None
+        path, photo = path_below(folder, image_id, ".npy"), images.read(image_id)
+        evidence = read_irn(path, photo.size, labelled)
+        if lacking := sorted(set(labels) - set(evidence.targets)):
+            raise BeyondcamError(f"{path}: has no map of {images.classes[lacking[0]]}, a label of the image")
+        write_evidence(shelf, image_id, evidence, photo.file)
 
-    reasons = track(ahead(take, images.ids), f"import {images.split}", len(images.ids))
-    left_out = {i: reason for i, reason in zip(images.ids, reasons, strict=True) if reason}
+    left_out = Outcome.of(each(take, images.ids, f"import {images.split}")).left_out
     for i in left_out:
         shelf.path(i).unlink(missing_ok=True)
     return left_out

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from beyondcam.data import VOID
 from beyondcam.decode import decoding, open_png, read_bytes
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, shape_of
 
 LEVELS = 256
 """Levels of the stored √v; v = (level / 255)²."""
@@ -51,9 +51,19 @@ class Evidence:
         cls, maps: Tensor, targets: tuple[int, ...], scores: tuple[float, ...], size: tuple[int, int],
         uncovered: float = 0.0,
     ) -> "Evidence":  # fmt: skip
-        """Evidence from maps (k, H, W), none of them negative, on any device."""
+        """Evidence from maps (k, H, W), on any device, of as many targets; what is negative counts as 0.
+
+        Raises `BeyondcamError`.
+        """
+        if maps.ndim != 3 or len(maps) != len(targets):
+            shape = f"({len(targets)}, H, W)"
+            raise BeyondcamError(
+                f"{shape} is needed, one for each target, not {shape_of(maps)}", parameter="maps"
+            )
         values = maps.double()
-        maxima = values.amax((1, 2)).clamp_min(0)
+        maxima = values.amax((1, 2)).clamp_min(0)  # NaN where there is one
+        if not maxima.isfinite().all():
+            raise BeyondcamError("maps: NaN or infinite numbers are no evidence")
         v = values / torch.where(maxima > 0, maxima, 1)[:, None, None]
         levels = (v.clamp(0, 1).sqrt() * (LEVELS - 1)).round().to(torch.uint8)
         return cls(levels.cpu().numpy(), targets, tuple(maxima.tolist()), scores, size, uncovered)

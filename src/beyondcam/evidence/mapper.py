@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import ahead, write_json
 from beyondcam.outcome import LeftOut, Outcome, attempt
 from beyondcam.progress import track
-from beyondcam.recipes import Cost, Item, RawMaps, Recipe, Work, classify_photos, raw_maps
+from beyondcam.recipes import Cost, Item, RawMaps, Recipe, Work, classify_photos, named_recipes, raw_maps
 
 CHUNK = 16
 """Images worked on together. Chunks are fixed, in the order of the ids, so that batches, and with them the
@@ -36,8 +37,8 @@ Precision = Literal["float32", "bf16"]
 def map_split(
     classifier: Classifier,
     images: LabelledImages,
-    recipes: Mapping[str, Recipe],
-    out: Path,
+    recipes: Mapping[str, str | Recipe] | Sequence[str],
+    out: str | PathLike[str],
     *,
     targets: Targets = "labels",
     seed: int = 0,
@@ -58,9 +59,9 @@ def map_split(
         On its device. Its batch norms are folded in a copy, unless a map looks at single modules.
     images : LabelledImages
         The split; its classes must be the classifier's.
-    recipes : Mapping[str, Recipe]
-        By the name that the evidence is kept under.
-    out : Path
+    recipes : Mapping[str, str | Recipe] or Sequence[str]
+        By the name that the evidence is kept under; a list of names is of built-in recipes.
+    out : str or PathLike
         The RUN, or any other folder.
     targets : "labels" or "predicted"
         Map the classes of the image's labels, or those that the classifier finds in it.
@@ -87,7 +88,8 @@ def map_split(
     Raises
     ------
     BeyondcamError
-        If the data's classes are not the classifier's, or a file cannot be written.
+        If the data's classes are not the classifier's, a recipe does not exist or a part of it does not do
+        what such a part must, or a file cannot be written.
 
     """
     if images.classes != classifier.classes:
@@ -95,6 +97,7 @@ def map_split(
             f"classes: the data's ({', '.join(images.classes)}) are not the classifier's "
             f"({', '.join(classifier.classes)}); open the data with those of the training"
         )
+    out, recipes = Path(out), named_recipes(recipes)
     checkpoint = fingerprint(classifier)
     claim(out, checkpoint)
     shelves = {
@@ -130,8 +133,8 @@ def map_split(
             needed = [recipe for name, recipe in recipes.items() if name in missing]
             for item, raw in passes.map(chunk.photos, images.labels, needed):
                 has_targets.add(bool(item.targets))
-                if not raw.finite:
-                    left_out[item.id] = "the network gives NaN or infinite numbers for it"
+                if raw.fault:
+                    left_out[item.id] = raw.fault
                     continue
                 outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
                 for job in Job(item, raw, outputs).parts():

@@ -10,12 +10,13 @@ write files of their own, need not know of each other.
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from beyondcam.decode import Fingerprint
-from beyondcam.errors import BeyondcamError
+from beyondcam.files import writing
 
 PROCESS = uuid.uuid4().hex[:16]
 """In the names of files to which several processes would add lines."""
@@ -34,14 +35,8 @@ class Origins:
 
     def add(self, image_id: str, evidence: bytes, photo: Fingerprint) -> None:
         """Record the photo of evidence that is about to be written. Raises `BeyondcamError`."""
-        path = self.folder / f"{PROCESS}.csv"
         cells = (quote(image_id, safe=""), digest(evidence), photo.size, photo.modified, photo.digest)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="ascii") as file:
-                file.write(",".join(map(str, cells)) + "\n")
-        except OSError as error:
-            raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+        add_line(self.folder / f"{PROCESS}.csv", cells)
 
     def changed(self, image_id: str, evidence: bytes, photo: Path | None) -> bool:
         """Whether a photo is known to be another than the one that evidence was made of."""
@@ -74,6 +69,14 @@ class Origins:
                         name, evidence, size, modified, photo = cells
                         known = self._photos.setdefault(unquote(name), {}).setdefault(evidence, set())
                         known.add(Fingerprint(int(size), int(modified), photo))
+
+
+def add_line(path: Path, cells: Iterable[object]) -> None:
+    """Add a line to a file of this process's own. Raises `BeyondcamError`."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="ascii") as file:
+            file.write(",".join(map(str, cells)) + "\n")
 
 
 def digest(content: bytes) -> str:

@@ -4,25 +4,24 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from beyondcam.classifier.adopt import WEIGHTS
 from beyondcam.data import LabelledImages
 from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import Evidence, content_of, decode_evidence, targets_in
-from beyondcam.evidence.origins import PROCESS, Origins
+from beyondcam.evidence.origins import PROCESS, Origins, add_line
 from beyondcam.files import hash_of, hash_of_file, path_below, read_json, write_json, write_whole
 from beyondcam.recipes import Cost, Recipe
 
 VERSION = 2
 """Raised whenever the same recipe comes to mean other maps, so that no old evidence is taken up."""
-
-CHECKPOINT = "classifier.safetensors"
 
 CLAIM = "network.json"
 """Beside evidence of a network that is not in the folder, as a library's user may map with: what it is."""
@@ -111,14 +110,8 @@ class Shelf:
 
     def add_cost(self, images: int, cost: Cost) -> None:
         """Record the cost of some images; apart from the evidence, whose bytes are the same in every run."""
-        facts = asdict(cost)
-        line = ",".join(f"{value:.6g}" for value in (images, *(facts[k] for k in _COST)))
-        path = self.folder / f"cost-{PROCESS}.csv"
-        try:
-            with path.open("a") as file:
-                file.write(f"{line}\n")
-        except OSError as error:
-            raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+        numbers = (images, *(getattr(cost, key) for key in _COST))
+        add_line(self.folder / f"cost-{PROCESS}.csv", (f"{number:.6g}" for number in numbers))
 
     def holds(self, images: LabelledImages) -> bool:
         """Whether the evidence is of these data: at the same place, or with a photo in common."""
@@ -173,10 +166,8 @@ def open_shelf(
         for path in folder.parent.glob("*/manifest.json"):
             with suppress(BeyondcamError):  # of another recipe, perhaps
                 moved = Shelf(path.parent, name, _read_manifest(path))
-                if moved.manifest == manifest | {
-                    "name": name,
-                    "data": moved.manifest["data"],
-                } and moved.holds(images):
+                same = manifest | {"name": name, "data": moved.manifest["data"]}
+                if moved.manifest == same and moved.holds(images):
                     return moved
         write_json(folder / "manifest.json", manifest | {"name": name})
     return Shelf(folder, name, manifest)
@@ -220,7 +211,7 @@ def checkpoint_hash(run: Path) -> str:
     if digits := _file_hash(run):
         return digits
     if not (run / CLAIM).exists():
-        raise BeyondcamError(f"{run / CHECKPOINT}: not there; `beyondcam train` makes it")
+        raise BeyondcamError(f"{run / WEIGHTS}: not there; `beyondcam train` makes it")
     try:
         return str(read_json(run / CLAIM, "beyondcam map")["fingerprint"])
     except (KeyError, TypeError):
@@ -236,7 +227,7 @@ def claim(folder: Path, fingerprint: str) -> None:
 def _file_hash(run: Path) -> str | None:
     """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
     try:
-        return hash_of_file(run / CHECKPOINT)
+        return hash_of_file(run / WEIGHTS)
     except OSError:
         return None
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import LEVELS, threshold_level, threshold_levels
 from beyondcam.evidence.winners import Winners
 
@@ -22,6 +23,10 @@ class Threshold:
 
     value: float | None
     fall: float | None = None  # of an `AdaptiveThreshold`
+
+    def __post_init__(self) -> None:
+        if self.value is not None:
+            within_unit(self.value, "threshold")
 
     def __str__(self) -> str:
         return f"{self.value:.3f}"
@@ -53,16 +58,16 @@ class AdaptiveThreshold(Threshold):
     >>> won = np.zeros((1, LEVELS), np.int64)
     >>> won[0, 255], won[0, 51] = 100, 900  # a thing of v = 1 on a ground of v = 0.04
     >>> AdaptiveThreshold().values(won).round(3)
-    array([0.65])
+    array([0.617])
 
     """
 
     value: float | None = None
-    fall: float = 0.3
+    fall: float = 0.4
 
     SMALL: ClassVar = 0.75  # τ of a thing of no size
     HALFWAY: ClassVar = 0.2  # the share of the picture at which τ has come down by half of the fall
-    FALLS: ClassVar = (0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+    FALLS: ClassVar = (0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
     def __str__(self) -> str:
         if not self.fall:
@@ -82,6 +87,14 @@ class AdaptiveThreshold(Threshold):
         """How much of the fall τ has come down for each class: (k,)."""
         area = won[:, threshold_level(0.5) + 1 :].sum(1) / won.sum()
         return area / (area + cls.HALFWAY)
+
+
+def within_unit(value: float | str, parameter: str) -> float:
+    """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise BeyondcamError(f"{value} is not between 0 and 1", parameter=parameter)
+    return number
 
 
 def won_by(winners: Winners) -> tuple[Counts, Counts]:

@@ -1,13 +1,12 @@
 """Two different recipes, refined in the same way, whose agreement stands in for masks."""
 
 from dataclasses import replace
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from beyondcam.classifier import Classifier
 from beyondcam.data import LabelledImages, evenly
 from beyondcam.evidence.mapper import Targets, map_split
-from beyondcam.recipes import Cookbook
 
 WITNESSES = ("witness-saliency", "witness-cam")
 """Saliency goes too far where CAM stops short: they are seldom wrong at the same pixels."""
@@ -17,7 +16,12 @@ SAMPLE = 128
 
 
 def map_witnesses(
-    classifier: Classifier, images: LabelledImages, out: Path, *, targets: Targets = "labels", **options: Any
+    classifier: Classifier,
+    images: LabelledImages,
+    out: str | PathLike[str],
+    *,
+    targets: Targets = "labels",
+    **options: Any,
 ) -> dict[str, str]:
     """Write what the rule `blind` finds its threshold from: two unlike maps of up to 128 images of a split.
 
@@ -38,8 +42,7 @@ def map_witnesses(
         As `map_split` does.
 
     """
-    recipes = {name: Cookbook().recipe(name) for name in WITNESSES}
-    return map_split(classifier, witnessed(images, targets), recipes, out, targets=targets, **options)
+    return map_split(classifier, witnessed(images, targets), WITNESSES, out, targets=targets, **options)
 
 
 def witnessed(images: LabelledImages, targets: str) -> LabelledImages:

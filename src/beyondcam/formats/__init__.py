@@ -12,4 +12,4 @@ FORMATS = {
     "png": Format(png.write, png.read),
 }
 
-__all__ = ["FORMATS", "Book", "Entry", "Format", "Labelled"]
+__all__ = ["FORMATS", "Book", "Entry", "Labelled"]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
         return book.renumbered(paint(file.parent, file, content, number), names)
 
     for number, picture in content.pictures.items():
-        yield Entry(picture.file_name or str(number), lambda number=number: painted(number))  # type: ignore[misc]
+        yield Entry(picture.file_name or str(number), partial(painted, number))
 
 
 def _numbers(images: LabelledImages) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     if root.tag != "annotations" or root.find("track") is not None:
         raise BeyondcamError(f"{file}: not as CVAT exports images; choose 'CVAT for images 1.1'")
     for image in root.iter("image"):
-        yield Entry(image.get("name", ""), lambda image=image: _painted(image, book))  # type: ignore[misc]
+        yield Entry(image.get("name", ""), partial(_painted, image, book))
 
 
 def _painted(image: ET.Element, book: Book) -> NDArray[np.uint8] | None:

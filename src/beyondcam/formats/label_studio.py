@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -58,8 +59,8 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
         raise BeyondcamError(f"{file}: not as Label Studio exports JSON; choose 'JSON', not 'JSON-MIN'")
     for n, task in enumerate(tasks):
-        name = _name(task["data"], book)
-        yield Entry(name or f"task {n}", lambda task=task, name=name: _painted(task, name, book))  # type: ignore[misc]
+        name = _name(task["data"], book) or f"task {n}"
+        yield Entry(name, partial(_painted, task, name, book))
 
 
 def _name(data: Any, book: Book) -> str | None:

@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from beyondcam.data import read_mask
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below, write_whole
 from beyondcam.formats.base import Book, Entry, Labelled
 from beyondcam.label_images import class_list, encode_labels
-
-MAX_SIZE = 2**30
-"""Pixels of the largest mask."""
 
 
 def write(masks: Iterable[Labelled], book: Book, out: Path, folder: str = "masks") -> None:
@@ -36,5 +33,5 @@ def read(path: Path, book: Book, folder: str = "masks") -> Iterator[Entry]:
     for file in sorted(root.rglob("*.png")):
         yield Entry(
             file.relative_to(root).as_posix(),
-            lambda file=file: book.renumbered(read_mask(file, MAX_SIZE).numpy(), names),  # type: ignore[misc]
+            lambda file=file: book.renumbered(read_label_image(file), names),  # type: ignore[misc]
         )

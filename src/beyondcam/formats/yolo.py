@@ -1,6 +1,7 @@
 """YOLO's segmentation: `labels/ID.txt`, a polygon a line in shares of width and height, and `data.yaml`."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
         if file.name == "classes.txt":
             continue
         name = file.relative_to(root).as_posix().removesuffix(".txt")
-        yield Entry(name, lambda file=file, name=name: _painted(file, name, names, book))  # type: ignore[misc]
+        yield Entry(name, partial(_painted, file, name, names, book))
 
 
 def _painted(file: Path, name: str, names: dict[int, str], book: Book) -> NDArray[np.uint8] | None:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from beyondcam.errors import BeyondcamError, shape_of
 from beyondcam.maps.forward import Forward, Needs
 
 
@@ -26,3 +27,10 @@ class Map(BaseModel):
     def __call__(self, forward: Forward) -> Tensor:
         """Maps, float (P, h, w), at any resolution."""
         raise NotImplementedError
+
+    def of(self, forward: Forward) -> Tensor:
+        """The maps as they are used, float32 (P, h, w). Raises `BeyondcamError` where the call gives none."""
+        maps, pairs = self(forward), len(forward.rows)
+        if not isinstance(maps, Tensor) or maps.ndim != 3 or len(maps) != pairs:
+            raise BeyondcamError(f"map {self.kind}: gives {shape_of(maps)}; ({pairs}, h, w) is needed")
+        return maps.detach().float()

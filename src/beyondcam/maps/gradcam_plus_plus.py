@@ -30,7 +30,5 @@ class GradCAMPlusPlus(LayerMap):
     def combine(self, features: Tensor, gradients: Tensor) -> Tensor:
         """Weigh features by a weighted sum of their positive gradients."""
         total = features.sum((2, 3), keepdim=True)  # (R, K, 1, 1)
-        weights = (gradients.relu() / (2 + gradients * total)).sum(
-            (2, 3), keepdim=True
-        )  # α relu(G), with G² cancelled
-        return (weights * features).sum(1)
+        weighed = gradients.relu() / (2 + gradients * total)  # α relu(G), with G² cancelled
+        return (weighed.sum((2, 3), keepdim=True) * features).sum(1)

@@ -1,6 +1,6 @@
 """Metrics: how good evidence is, at every threshold, with intervals."""
 
-from beyondcam.metrics.bootstrap import Interval, estimate, holm, p_value, sample_weights
+from beyondcam.metrics.bootstrap import FEW, Interval, estimate, holm, p_value, sample_weights
 from beyondcam.metrics.boundary import count_boundaries
 from beyondcam.metrics.labels import LabelCounts, count_labels, label_mious, score_labels
 from beyondcam.metrics.metric import METRICS, Metric, Pixels, number
@@ -14,6 +14,7 @@ from beyondcam.metrics.tally import ImageTally, Sweep, resampled_miou, tallies_o
 from beyondcam.metrics.thresholds import ThresholdSplit, band_of, second_opinion, threshold_of
 
 __all__ = [
+    "FEW",
     "METRICS",
     "PROTOCOLS",
     "REFERENCE",

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 
+FEW = 30
+"""Below this many images a bootstrap interval is too narrow to be taken at its word."""
+
 Interval = tuple[float, float]
 
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from beyondcam.data import VOID
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead
 from beyondcam.metrics.bootstrap import sample_weights
 from beyondcam.metrics.tally import Counts, iou, resampled_miou
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 
 Count = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Counts]
 """A prediction and the truth, (H, W) each, and the number of classes → counts, as `count_labels` has them."""
@@ -57,8 +56,7 @@ def score_labels(
         prediction = predicted(image_id)
         return count(prediction, masks.truth(image_id, prediction.shape), len(masks.classes))
 
-    outcomes = zip(ids, track(ahead(attempt(score), ids), "score", len(ids)), strict=True)
-    counted = Outcome.of(outcomes)
+    counted = Outcome.of(each(score, ids, "score"))
     if not counted.results:
         reason = counted.left_out[ids[0]] if ids else "there is none"
         raise BeyondcamError(f"none of the images can be scored: {reason}")

@@ -19,14 +19,13 @@ from beyondcam.evidence import (
     threshold_level,
     winners_of,
 )
-from beyondcam.files import ahead
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
 from beyondcam.metrics.regions import foreground, joint_levels, region_levels, right_levels
 from beyondcam.metrics.rows import Shown
 from beyondcam.metrics.tally import Absent, Counts, FallSweep, ImageTally, Sweep, resampled
-from beyondcam.outcome import LeftOut, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import LeftOut
+from beyondcam.progress import each
 
 
 def mapped_in_full(
@@ -112,7 +111,7 @@ def look_at(
             look = look.with_evidence(shelf.read(image_id))
         return look
 
-    yield from zip(ids, track(ahead(attempt(read), ids), label, len(ids)), strict=True)
+    return each(read, ids, label)
 
 
 class RecipeCounts:

@@ -18,9 +18,7 @@ class Pixels:
     intersection: Counts  # (samples, classes + 1), of background and each class
     predicted: Counts  # likewise
     true: Counts
-    regions: (
-        tuple[Counts, Counts] | None
-    )  # (samples,) each: right pixels in DR, all in DR; None without a CAM
+    regions: tuple[Counts, Counts] | None  # in DR, right and all: (samples,) each; None without a CAM
     absent: Absent = "auto"  # how a class that the truth lacks counts in a mean over classes
 
     @property

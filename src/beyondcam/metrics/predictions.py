@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data.photo import read_mask
+from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_npy
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below

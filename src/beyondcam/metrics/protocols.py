@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,12 @@ from numpy.typing import NDArray
 
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Winners
-from beyondcam.files import ahead
+from beyondcam.evidence import Winners, within_unit
 from beyondcam.metrics.bootstrap import Interval, estimate, sample_weights
 from beyondcam.metrics.predictions import read_prediction
-from beyondcam.metrics.rules import within_unit
 from beyondcam.metrics.tally import Absent, Counts, ImageTally, Sweep, iou, mean_iou, resampled_miou
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ class Evaluation:
 
 
 def evaluate(
-    folder: Path | str,
+    folder: str | PathLike[str],
     ids: Sequence[str],
-    masks: Masks,
+    masks: Masks | None,
     protocol: str = "voc",
     *,
     threshold: float | None = None,
@@ -119,7 +118,7 @@ def evaluate(
     protocol
         "voc", "irn", "seam" or "per-image".
     threshold
-        a constant background score in [0, 1] for maps, in place of the protocol's.
+        a constant background score in [0, 1] in place of the protocol's; for maps alone.
     known
         the classes that the files number, where `masks.classes` are only some of these.
 
@@ -130,35 +129,42 @@ def evaluate(
     Raises
     ------
     BeyondcamError
-        Where there is no such protocol or folder, or no image can be scored.
+        Where there is no such protocol or folder, or no image can be scored: because the files hold labels
+        and the protocol takes maps, say, or the other way round.
 
     """
     if protocol not in PROTOCOLS:
         raise BeyondcamError(f"protocol: no {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if masks is None:
+        raise BeyondcamError("the data have none to score by", parameter="masks")
     folder, custom, classes = Path(folder), PROTOCOLS[protocol], len(masks.classes)
     if not folder.is_dir():
-        raise BeyondcamError(f"folder: {folder}: no such folder")
+        raise BeyondcamError(f"{folder}: no such folder", parameter="folder")
     thresholds = custom.thresholds if threshold is None else (within_unit(threshold, "threshold"),)
 
-    def count(image_id: str) -> tuple[ImageTally, bool]:
-        """The counts of an image at every threshold, and whether it has maps."""
+    def count(image_id: str) -> ImageTally:
+        """The counts of an image at every threshold."""
         truth = masks.read(image_id).numpy()
         labels, values = read_prediction(folder, image_id, truth.shape, masks.classes, known or masks.classes)
-        if values is None:
-            levels = np.where(labels > 0, np.uint8(max(1, len(thresholds))), np.uint8(0))
-        elif thresholds:  # foreground at those below its value
-            levels = np.searchsorted(np.array(thresholds, np.float32), values).astype(np.uint8)
-        else:
+        if values is None and custom.thresholds:
+            raise BeyondcamError(f"{folder}: holds labels, and {protocol} takes maps; voc takes labels")
+        if values is None and thresholds:
+            raise BeyondcamError(f"{folder}: holds labels, which no threshold changes; leave it out")
+        if values is not None and not thresholds:
             raise BeyondcamError(f"{folder}: holds maps, for which {protocol} needs a threshold; or take irn")
-        return ImageTally.of(Winners(labels, levels), truth), values is not None
+        if values is None:
+            levels = (labels > 0).astype(np.uint8)
+        else:  # foreground at those below its value
+            levels = np.searchsorted(np.array(thresholds, np.float32), values).astype(np.uint8)
+        return ImageTally.of(Winners(labels, levels), truth)
 
-    outcome = Outcome.of(zip(ids, track(ahead(attempt(count), ids), "evaluate", len(ids)), strict=True))
+    outcome = Outcome.of(each(count, ids, "evaluate"))
     if not outcome.results:
         reason = next(iter(outcome.left_out.values()), "there is none")
         raise BeyondcamError(f"none of the images can be scored: {reason}")
-    tallies = [tally for tally, _ in outcome.results.values()]
-    swept = thresholds if any(has_maps for _, has_maps in outcome.results.values()) else ()
-    mious = Sweep.of(tallies, classes).miou(custom.absent)[: len(swept)].tolist() if len(swept) > 1 else []
+    tallies = list(outcome.results.values())
+    several = len(thresholds) > 1
+    mious = Sweep.of(tallies, classes).miou(custom.absent)[: len(thresholds)].tolist() if several else []
     best = int(np.argmax(mious)) if mious else 0
     counts = np.stack([tally.at(best, classes) for tally in tallies])  # (images, 3, classes + 1)
     miou, interval = estimate(_samples(counts, custom))
@@ -169,8 +175,8 @@ def evaluate(
             name: None if np.isnan(value) else value
             for name, value in zip(("background", *masks.classes), by_class, strict=True)
         },
-        swept[best] if swept else None,
-        dict(zip(swept, mious, strict=False)),
+        thresholds[best] if thresholds else None,
+        dict(zip(thresholds, mious, strict=False)),
         len(tallies), outcome.left_out,
     )  # fmt: skip
 

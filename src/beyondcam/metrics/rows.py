@@ -8,7 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from beyondcam.errors import BeyondcamError, first_complaint
 from beyondcam.evidence import AdaptiveThreshold, Threshold
@@ -34,6 +42,12 @@ def _ranked(metrics: dict[str, float | None]) -> dict[str, float | None]:
     return metrics
 
 
+def _has_miou(values: dict[str, Any]) -> dict[str, Any]:
+    if "miou" not in values:
+        raise ValueError("miou is missing")
+    return values
+
+
 def _inside(name: str) -> str:
     try:
         path_below(Path(), name)
@@ -43,8 +57,12 @@ def _inside(name: str) -> str:
 
 
 RuleName = Annotated[str, AfterValidator(_known)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fall = Annotated[float, Field(ge=0, le=AdaptiveThreshold.SMALL)]
 Numbers = dict[str, float | None]
 Intervals = dict[str, Interval | None]
+OfMetrics = AfterValidator(_has_miou)
+"""What is told by metric tells the mIoU, which the report goes by."""
 
 
 class Record(BaseModel):
@@ -100,15 +118,15 @@ class Row(Origin):
     recipe: str
     recipe_hash: str
     threshold_rule: RuleName
-    threshold: float | None  # None where each image and class has its own
-    fall: float | None = None  # of these, see `AdaptiveThreshold`
+    threshold: Share | None  # None where each image and class has its own
+    fall: Fall | None = None  # of these, see `AdaptiveThreshold`
     metrics: Annotated[Numbers, AfterValidator(_ranked)]  # by name of metric
     iou: Numbers  # by class, background first; None for one that is neither in the truth nor predicted
-    ci: Intervals  # 95 %, by name of metric
+    ci: Annotated[Intervals, OfMetrics]  # 95 %, by name of metric
     iou_ci: Intervals = {}  # 95 %, by class; older files have none
     shown: dict[str, Shown] = {}  # by class; older files have none
     cost: CostPerImage | None  # None where none was recorded
-    reference_threshold: float | None  # of the reference CAM under the same rule
+    reference_threshold: Share | None  # of the reference CAM under the same rule
     chosen_on: ChosenOn | None  # for rules that take τ from another split
     images: int
     absent: Absent
@@ -152,8 +170,8 @@ class Comparison(Origin):
     a_hash: str
     b_hash: str
     threshold_rule: RuleName
-    difference: Numbers
-    ci: Intervals
+    difference: Annotated[Numbers, OfMetrics]
+    ci: Annotated[Intervals, OfMetrics]
     p: Numbers = {}  # two-sided, of each difference by itself; older files have none
 
     def turned(self) -> "Comparison":
@@ -170,7 +188,7 @@ class Curve(Origin):
     recipe: str
     recipe_hash: str
     classes: tuple[str, ...]
-    threshold: list[float]  # of each level of the evidence
+    threshold: list[Share]  # of each level of the evidence
     miou: list[float]  # at each of these thresholds
     levels: dict[RuleName, int]  # of the recipe's threshold by each rule that chooses one for all
     reference_levels: dict[RuleName, int] | None = None  # of the reference's
@@ -199,9 +217,9 @@ class TrainedOn(Record):
     targets: str | None = None
     mapped: int | None  # images with evidence
     threshold_rule: RuleName | None
-    threshold: float | None
-    fall: float | None = None  # of thresholds of each image and class
-    void: float | None  # how close to √τ the √v of a pixel was left void
+    threshold: Share | None
+    fall: Fall | None = None  # of thresholds of each image and class
+    void: Share | None  # how close to √τ the √v of a pixel was left void
     supervision: str | None = None  # "labels", "labels + N masks" or "masks"; older files have none
     masks: str | None = None  # hash of the masks of humans among them
 
@@ -219,7 +237,7 @@ class NetworkRow(TrainedOn):
     split: Annotated[str, AfterValidator(_inside)]
     miou: float
     iou: Numbers
-    ci: Intervals
+    ci: Annotated[Intervals, OfMetrics]
     images: int
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import AdaptiveThreshold, Threshold, level_threshold
 from beyondcam.metrics.tally import Absent, FallSweep, Sweep
 
@@ -36,6 +35,11 @@ def _best(sweep: Sweep | None, absent: Absent) -> Threshold | None:
     return Threshold(level_threshold(sweep.best_level(absent))) if sweep and sweep.has_object else None
 
 
+def adaptive(falls: FallSweep | None) -> Threshold:
+    """The adaptive threshold whose fall is best on what the witnesses agree on, if they agree on anything."""
+    return AdaptiveThreshold(fall=falls.best("drop")) if falls else AdaptiveThreshold()
+
+
 def _oracle(data: ThresholdData) -> Threshold | None:
     """The best threshold on the scored masks, the lowest where they show no object."""
     return Threshold(level_threshold(data.scored.best_level(data.absent))) if data.scored else None
@@ -48,7 +52,7 @@ RULES = {
         Rule(
             "adaptive",
             "τ is found for each image and class, the lower the more of the picture its evidence takes",
-            lambda d: AdaptiveThreshold(fall=d.falls.best("drop")) if d.falls else AdaptiveThreshold(),
+            lambda d: adaptive(d.falls),
         ),
         # "drop": a class of which nothing is agreed on counts only where it takes the place of what is
         Rule(
@@ -67,11 +71,3 @@ RULES = {
     )
 }
 """By name, those that need fewer masks first."""
-
-
-def within_unit(value: float | str, parameter: str) -> float:
-    """A value in [0, 1]. Raises `ValueError` where it is no number, else `BeyondcamError`."""
-    number = float(value)
-    if not 0 <= number <= 1:
-        raise BeyondcamError(f"{parameter}: {value} is not between 0 and 1")
-    return number

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +14,23 @@ from numpy.typing import NDArray
 from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import FAMILY, LEVELS, Shelf, Threshold, level_threshold, shelves, threshold_level
+from beyondcam.evidence import (
+    FAMILY,
+    LEVELS,
+    Shelf,
+    Threshold,
+    level_threshold,
+    shelves,
+    threshold_level,
+    within_unit,
+)
 from beyondcam.metrics.bootstrap import interval, p_value, sample_weights
 from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
 from beyondcam.metrics.metric import METRICS
 from beyondcam.metrics.regions import recall_curve
 from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row
-from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
+from beyondcam.metrics.rules import RULES, ThresholdData
 from beyondcam.metrics.scores import Scores
 from beyondcam.metrics.supervision import pretraining_of, supervision_of
 from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
@@ -35,9 +45,9 @@ KEPT = 2**28
 
 
 def score_split(
-    run: Path,
+    run: str | PathLike[str],
     images: LabelledImages,
-    masks: Masks,
+    masks: Masks | None,
     *,
     threshold_split: ThresholdSplit | None = None,
     threshold: float | None = None,
@@ -55,7 +65,7 @@ def score_split(
     run
         the RUN, or the folder that `map_split` wrote.
     images, masks
-        of the split.
+        of the split, as `open_images` and `open_masks` give them.
     threshold_split
         for rows of the rules `train` and `few`.
     threshold
@@ -75,12 +85,15 @@ def score_split(
     Raises
     ------
     BeyondcamError
-        Where nothing can be scored, or a threshold is not in [0, 1].
+        Where nothing can be scored, there are no masks, or a threshold is not in [0, 1].
 
     """
     for parameter, value in (("threshold", threshold), ("reference_threshold", reference_threshold)):
         if value is not None:
             within_unit(value, parameter)
+    run = Path(run)
+    if masks is None:
+        raise BeyondcamError("the data have none to score by", parameter="masks")
     families: dict[tuple[Any, ...], list[Shelf]] = defaultdict(list)
     for shelf in shelves(run, images) if among is None else among:
         families[shelf.family].append(shelf)

@@ -136,15 +136,21 @@ class FallSweep:
         classes = self.counts.shape[-1] - 1
         self.counts[:] += tally.at(AdaptiveThreshold.levels_by_fall(tally.won), classes)
 
-    def best(self, absent: Absent = "auto") -> float:
-        """The fall with the highest mean IoU, of several the one nearest to the default."""
+    def best(self, absent: Absent) -> float:
+        """The fall with the highest mean IoU, of several the one nearest to the default.
+
+        An end of `FALLS` is no maximum, and the default stands in its place: what witnesses see of small
+        things is a blur, and blurs agree the better the lower the threshold.
+        """
+        falls, default = AdaptiveThreshold.FALLS, AdaptiveThreshold.fall
 
         def quality(n: int) -> tuple[float, float]:
             intersection, predicted, true = self.counts[n]
             miou = mean_iou(iou(intersection, predicted, true), true, absent)
-            return float(miou), -abs(AdaptiveThreshold.FALLS[n] - AdaptiveThreshold.fall)
+            return float(miou), -abs(falls[n] - default)
 
-        return AdaptiveThreshold.FALLS[max(range(len(self.counts)), key=quality)]
+        best = falls[max(range(len(falls)), key=quality)]
+        return default if best in (falls[0], falls[-1]) else best
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:

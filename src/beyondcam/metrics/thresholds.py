@@ -12,18 +12,18 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
     FAMILY,
     LEVELS,
-    AdaptiveThreshold,
     Shelf,
     Threshold,
     second_recipe,
     shelves,
     winners_of,
+    within_unit,
     won_by,
 )
 from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
 from beyondcam.metrics.rows import SCORE, ChosenOn, Row, read_records
-from beyondcam.metrics.rules import RULES, ThresholdData, within_unit
+from beyondcam.metrics.rules import RULES, ThresholdData, adaptive
 from beyondcam.metrics.tally import FallSweep, Sweep, tallies_of
 from beyondcam.outcome import LeftOut, Outcome
 
@@ -99,8 +99,10 @@ def threshold_of(
     them.
     """
     rule, _, named = threshold.partition(":")
+    classes = len(images.classes)
     if threshold == "adaptive":
-        return _adaptive(consensus(run, images, shelf), shelf, len(images.classes))
+        seen = consensus(run, images, shelf)
+        return adaptive(FallSweep.of(tallies_of(shelf, seen.ids, seen.masks), classes) if seen else None)
     if threshold == "blind":
         agreed = _agreed(run, shelf, images, "threshold")
         ids, labels = agreed.ids, agreed.masks
@@ -120,7 +122,7 @@ def threshold_of(
             return Threshold(within_unit(threshold, "threshold"))
         except ValueError:
             return Threshold(_scored_threshold(run, shelf, images, threshold))
-    sweep = Sweep.of(tallies_of(shelf, ids, labels), len(images.classes))
+    sweep = Sweep.of(tallies_of(shelf, ids, labels), classes)
     chosen = RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))
     if chosen is None:
         shown = "what the witnesses agree on" if rule == "blind" else "these masks"
@@ -157,14 +159,6 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
         disputed += int((agreed.masks.read(i) == VOID).sum())
     pixels = pixels.cumsum()  # (LEVELS + 1,), void by the width of the band
     return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
-
-
-def _adaptive(agreed: Consensus | None, shelf: Shelf, classes: int) -> AdaptiveThreshold:
-    """The threshold whose fall is best on what witnesses agree on, if there are any."""
-    if agreed is None:
-        return AdaptiveThreshold()
-    sweep = FallSweep.of(tallies_of(shelf, agreed.ids, agreed.masks), classes)
-    return AdaptiveThreshold(fall=sweep.best("drop"))
 
 
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:

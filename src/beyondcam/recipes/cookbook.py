@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +22,7 @@ from beyondcam.recipes.recipe import (
     Statistic,
     Weight,
 )
+from beyondcam.refinements import REFINEMENTS, Refinement
 
 
 class _Written(BaseModel):
@@ -71,13 +73,15 @@ class Cookbook:
 
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        written = _builtin() if path is None else _parse(path.read_text, str(path))
+    def __init__(self, path: str | PathLike[str] | None = None) -> None:
+        written = _builtin() if path is None else _parse(Path(path).read_text, str(path))
         self.recipes = _builtin().recipes | written.recipes
         self.refinements = _builtin().refinements | written.refinements
 
     def recipe(self, name: str, within: tuple[str, ...] = ()) -> Recipe:
         """Look up a recipe, `NAME` or `NAME+REFINEMENT+...`. Raises `BeyondcamError`.
+
+        A refinement is one of the file's, or a kind that is registered, at its defaults.
 
         `within` are the combinations that the recipe is looked up for, from the outermost inwards.
         """
@@ -87,20 +91,48 @@ class Cookbook:
             raise BeyondcamError(f"{where}: {base} leads back to itself")
         if base not in self.recipes:
             raise BeyondcamError(f"{where}: no recipe {base!r}; there are {', '.join(self.recipes)}")
-        for step in steps:
-            if step not in self.refinements:
-                known = ", ".join(self.refinements)
-                raise BeyondcamError(f"{where}: no refinement {step!r}; there are {known}")
         written = self.recipes[base]
-        refine = (*written.refine, *(self.refinements[step] for step in steps))
+        starts: dict[str, Any] = {"combine": written.combine}
+        if written.map is None:
+            starts["of"] = tuple(self.recipe(part, (*within, base)) for part in written.of)
+        else:
+            starts["source"] = {field: getattr(written, field) for field in Source.model_fields}
+        refine = (*written.refine, *(self._refinement(step, where) for step in steps))
         try:
-            if written.map is None:
-                parts = tuple(self.recipe(part, (*within, base)) for part in written.of)
-                return Recipe(combine=written.combine, of=parts, refine=refine)
-            source = Source(**{field: getattr(written, field) for field in Source.model_fields})
-            return Recipe(source=source, refine=refine)
+            return Recipe(**starts, refine=refine)
+        except BeyondcamError as error:
+            raise BeyondcamError(f"recipe {base}: {error}") from None
+
+    def _refinement(self, name: str, where: str) -> Refinement:
+        """A refinement by its name in the file, or else by that of its kind, at the kind's defaults."""
+        if name in self.refinements:
+            return self.refinements[name]
+        if name not in REFINEMENTS:
+            known = ", ".join(dict.fromkeys([*self.refinements, *REFINEMENTS.names()]))
+            raise BeyondcamError(f"{where}: no refinement {name!r}; there are {known}")
+        try:
+            return REFINEMENTS.find(name)(kind=name)
         except ValidationError as error:
-            raise BeyondcamError(f"recipe {base}: {one_line(error)}") from None
+            raise BeyondcamError(f"{where}: {name}: {one_line(error)}") from None
+
+
+def as_recipe(recipe: str | Recipe) -> Recipe:
+    """A recipe by its built-in name, or as it is. Raises `BeyondcamError`."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise BeyondcamError(f"recipe: a name or a Recipe is needed, not a {type(recipe).__name__}")
+    return Cookbook().recipe(recipe)
+
+
+def named_recipes(recipes: Mapping[str, str | Recipe] | Sequence[str]) -> dict[str, Recipe]:
+    """Recipes by name, of names or recipes by name, or of names alone. Raises `BeyondcamError`."""
+    if isinstance(recipes, Mapping):
+        return {name: as_recipe(recipe) for name, recipe in recipes.items()}
+    names = [recipes] if isinstance(recipes, str) else [*recipes]
+    if not all(isinstance(name, str) for name in names):
+        raise BeyondcamError("recipes: names, or recipes by name, are needed")
+    return {name: as_recipe(name) for name in names}
 
 
 @cache

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
+from beyondcam.errors import BeyondcamError
 from beyondcam.maps import Forward, affinities, run_forward
-from beyondcam.perturbations import Plain
+from beyondcam.perturbations import Plain, View
 from beyondcam.recipes.batches import BatchView, batches, inputs_of, masks_of, normalised, targets_of
 from beyondcam.recipes.canvas import Canvas
 from beyondcam.recipes.cost import Cost, Work
@@ -49,11 +50,16 @@ def map_items(
     *,
     seed: int = 0,
     batch: int = 8,
-    autocast: Autocast | None = None,
 ) -> Iterator[dict[str, Result]]:
-    """Map each item by each recipe; the results come in the order of the items."""
-    raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch, autocast=autocast)
+    """Map each item by each recipe; the results come in the order of the items.
+
+    Raises `BeyondcamError` where the network or a map gives NaN or infinite numbers, or a part breaks its
+    contract.
+    """
+    raws = raw_maps(classifier, items, recipes.values(), seed=seed, batch=batch)
     for item, raw in zip(items, (raw.on_cpu() for raw in raws), strict=True):
+        if raw.fault:
+            raise BeyondcamError(f"{item.id}: {raw.fault}")
         yield {name: finish(recipe, item, raw) for name, recipe in recipes.items()}
 
 
@@ -99,10 +105,8 @@ def classify_photos(
     device = classifier.mean.device
     rows = []
     for n in range(0, len(photos), batch):
-        cuts = [
-            next(Plain().views("", p.height, p.width, classifier.size, 0)).cut(p.pixels.to(device))
-            for p in photos[n : n + batch]
-        ]
+        some = photos[n : n + batch]
+        cuts = [View((0, 0, p.height, p.width), classifier.size).cut(p.pixels.to(device)) for p in some]
         with torch.no_grad(), autocast or nullcontext():
             rows.append(classifier(normalised(classifier, cuts)).scores.float().cpu())
     return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
@@ -122,6 +126,7 @@ def _run_group(
     with_targets = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _uploaded(items[n].photo.pixels, device) for n in with_targets}  # uint8 (3, H, W)
     canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in with_targets for s in group.sources}
+    numbers: list[tuple[list[int], Tensor]] = []  # whether the logits of a view of each image are such
     meter = Meter(device, [raw.ledger for raw in raws], [len(item.targets) for item in items])
     for views in batches(items, with_targets, nested[-1], classifier.size, seed, batch):
         images = {p: [view.image for view in views if view.belongs_to(p)] for p in nested}
@@ -129,11 +134,12 @@ def _run_group(
         targets = targets_of(classifier, items, views)  # (B, C)
         with autocast:
             forward = run_forward(classifier, inputs, targets, needs, masks_of(views))
+        numbers.append(([view.image for view in views], forward.scores.detach().isfinite().all(1)))  # (B,)
         megapixels = inputs.shape[-1] ** 2 / 1e6
         meter.lap({Work("forward", p): images[p] for p in nested}, len(views), Cost(1, 0, megapixels))
         _keep_whole(group, forward, views, raws, meter)
         for m in group.maps():
-            maps = m(forward).float()  # (P, h, w)
+            maps = m.of(forward)  # (P, h, w)
             sources = [source for source in group.sources if source.map == m]
             work = {Work("map", s.perturbation, m): images[s.perturbation] for s in sources}
             meter.lap(work, len(views), per_target=_passes_since(forward))
@@ -146,6 +152,9 @@ def _run_group(
                 meter.lap({Work("mean", source=source): images[source.perturbation]}, len(views))
         del forward  # with all that gradients need, before the next pass
     meter.close()
+    for indices, finite in numbers:
+        for n, all_finite in zip(indices, finite.tolist(), strict=True):
+            raws[n].sane &= all_finite
     for (n, source), canvas in canvases.items():
         raws[n].maps[source] = canvas.statistic()[items[n].ranks()].relu_()  # (k, H, W)
         raws[n].uncovered[source.perturbation] = canvas.uncovered()

@@ -18,6 +18,7 @@ class RawMaps:
     Attributes
     ----------
     scored : whether a pass over the whole image is made for its logits.
+    sane : whether the logits of all views are numbers.
     scores : float32 (C,) on the CPU, its logits, if so or if its targets were predicted.
     maps : float32 (k, H, W) by source, where the network is.
     affinities : float16 (n, n) by the size of the input, where the network is.
@@ -27,6 +28,7 @@ class RawMaps:
     """
 
     scored: bool = False
+    sane: bool = True
     scores: Tensor | None = None
     maps: dict[Source, Tensor] = field(default_factory=dict)
     affinities: dict[float, Tensor] = field(default_factory=dict)
@@ -40,10 +42,12 @@ class RawMaps:
         return replace(self, maps=maps, affinities=affinities)
 
     @property
-    def finite(self) -> bool:
-        """Whether all logits and maps are numbers."""
-        logits = () if self.scores is None else (self.scores,)
-        return all(values.isfinite().all() for values in (*self.maps.values(), *logits))
+    def fault(self) -> str | None:
+        """What gives no numbers for the image, if anything does: the network or a map."""
+        if not (self.sane and (self.scores is None or self.scores.isfinite().all())):
+            return "the network gives NaN or infinite numbers for it"
+        bad = (source.map.kind for source, values in self.maps.items() if not values.isfinite().all())
+        return next((f"the map {kind} gives NaN or infinite numbers for it" for kind in bad), None)
 
     def cost(self, recipe: Recipe) -> Cost:
         """The cost of all that a recipe starts from; what its parts share counts once."""

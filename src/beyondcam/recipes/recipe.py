@@ -48,7 +48,21 @@ AnyPerturbation = Annotated[SerializeAsAny[Perturbation], BeforeValidator(PERTUR
 AnyRefinement = Annotated[SerializeAsAny[Refinement], BeforeValidator(REFINEMENTS.read)]
 
 
-class Source(BaseModel):
+class _OneLine(BaseModel):
+    """Settings whose errors are one line that names the field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, value: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise BeyondcamError(one_line(error)) from None
+
+
+class Source(_OneLine):
     """What the network is run for: a map, averaged over the views of a perturbation.
 
     Parameters
@@ -69,24 +83,14 @@ class Source(BaseModel):
 
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     map: AnyMap
     perturbation: AnyPerturbation = Plain()
     weight: Weight = "none"
     normalise: bool = False
     statistic: Annotated[Statistic, Field(exclude_if=lambda statistic: statistic == "mean")] = "mean"
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _in_one_line(cls, value: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return validate(value)
-        except ValidationError as error:
-            raise BeyondcamError(one_line(error)) from None
 
-
-class Recipe(BaseModel):
+class Recipe(_OneLine):
     """A way from an image to its maps: one source, or several recipes combined, then refined.
 
     A recipe turns raw maps of its sources into refined maps. The network is run elsewhere, once for all
@@ -99,9 +103,17 @@ class Recipe(BaseModel):
     of : the recipes that are combined, at least two; one that is named twice counts twice.
     refine : the refinements, in their order.
 
-    """
+    Raises
+    ------
+    BeyondcamError
+        In one line that names the field.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Examples
+    --------
+    >>> Recipe(source={"map": "saliency"}, refine=({"kind": "smooth"},)).refine
+    (Smooth(kind='smooth', sigma=0.016),)
+
+    """
 
     source: Source | None = None
     combine: Literal["mean", "geometric-mean"] | None = None
@@ -110,8 +122,9 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _either(self) -> Self:
-        if (self.source is None) != (self.combine is not None and len(self.of) > 1):
-            raise ValueError("a recipe has either a map, or `combine` and at least two recipes in `of`")
+        combines = self.combine is not None and len(self.of) > 1
+        if not (combines if self.source is None else self.combine is None and not self.of):
+            raise BeyondcamError("a recipe has either a map, or `combine` and at least two recipes in `of`")
         return self
 
     @property
@@ -160,7 +173,7 @@ class Recipe(BaseModel):
             extra: list[object] = [] if size is None else [affinities[size]]
             if refinement.takes_stages:
                 extra.append(stages)
-            stages.append(refinement(photo, stages[-1], *extra))
+            stages.append(refinement.of(photo, stages[-1], *extra))
         return stages[-1]
 
     def _combined(

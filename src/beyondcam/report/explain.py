@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from beyondcam.classifier import Classifier
 from beyondcam.data import Photo
 from beyondcam.files import write_whole
-from beyondcam.recipes import Item, Recipe, classify_photos, map_items
+from beyondcam.library import most_probable
+from beyondcam.recipes import Item, Recipe, map_items
 from beyondcam.refinements import by_maximum
 
 
@@ -25,11 +26,10 @@ def explain_photo(
     batch: int = 8,
 ) -> list[tuple[str, float]]:
     """Draw the maps of the `top` most probable classes, a row a class, and return these with probability."""
-    probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])
-    best, classes = probabilities.topk(min(top, len(classifier.classes)))
-    item = Item(image_id, photo, tuple(classes.tolist()))
+    best = most_probable(classifier, photo, top)
+    item = Item(image_id, photo, tuple(index for index, _ in best))
     (results,) = map_items(classifier, [item], recipes, seed=seed, batch=batch)
-    named = [(classifier.classes[c], p) for c, p in zip(item.targets, best.tolist(), strict=True)]
+    named = [(classifier.classes[index], probability) for index, probability in best]
 
     height = min(3.0 * photo.height / photo.width, 12.0)
     figure = Figure((3 * (1 + len(recipes)), (height + 0.35) * len(named)), layout="constrained")

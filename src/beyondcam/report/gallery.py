@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beyondcam.classifier import read_config
-from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images, read_mask
+from beyondcam.data import PALETTE, VOID, LabelledImages, evenly, open_images
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
@@ -139,7 +140,7 @@ def _show(
         }
         tiles.append(tile(row.recipe, f"τ {number(row.threshold)}, {row.threshold_rule}", **drawn))
     for n, (name, place) in enumerate(predictions.items()):
-        prediction = over(read_mask(path_below(place, image_id, ".png")).numpy())
+        prediction = over(read_label_image(path_below(place, image_id, ".png")))
         tiles.append(tile("network", name, **{f"{n}-prediction": (f"prediction of {name} for", prediction)}))
     return Picture(image_id, [images.classes[t] for t in stored.targets], tiles, seen)
 

@@ -11,6 +11,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import checkpoint_hash
 from beyondcam.files import read_json, write_whole
 from beyondcam.metrics import (
+    FEW,
     METRICS,
     REFERENCE,
     RULES,
@@ -23,9 +24,6 @@ from beyondcam.metrics import (
 from beyondcam.report.charts import recall_chart, threshold_chart
 from beyondcam.report.gallery import write_gallery
 from beyondcam.report.groups import SHOWN, group_scores, trust, verdict
-
-FEW = 30
-"""Below this many images a bootstrap interval is too narrow to be taken at its word."""
 
 
 def write_report(run: Path) -> Path:

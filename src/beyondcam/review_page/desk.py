@@ -13,8 +13,8 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
 from beyondcam.evidence.levels import content_of
 from beyondcam.label_images import encoded
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 from beyondcam.reviews import Decision, Reviews
 from beyondcam.seeds import found_in, labels_at, levels_of, seed_labels
 
@@ -184,7 +184,6 @@ def worst_first(
             known = [found.confidence for found in found_in(seed, evidence, other)]
         return float(np.mean(known)) if known else None
 
-    found = track(map(attempt(trust), images.ids), "worst first", len(images.ids))
-    outcome = Outcome.of(zip(images.ids, found, strict=True))
+    outcome = Outcome.of(each(trust, images.ids, "worst first"))
     ordered = sorted(outcome.results.items(), key=lambda item: (item[1] is None, item[1] or 0.0, item[0]))
     return Outcome(dict(ordered), outcome.left_out)

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.decode import Fingerprint, decoding, open_regular
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import append_line, hash_of, path_below, read_json, sync, write_json, write_whole
@@ -29,9 +30,6 @@ State = Literal["accepted", "corrected", "rejected", "skipped"]
 
 HELD: tuple[State, ...] = ("accepted", "corrected")
 """The states of which there is a mask."""
-
-MAX_SIZE = 2**30
-"""Pixels of the largest mask."""
 
 
 class _Line(BaseModel):
@@ -123,7 +121,7 @@ class Reviews:
         """The mask (H, W) of a decision: 0 background, k class k, 255 void. Raises `BeyondcamError`."""
         if decision.mask is None:
             raise BeyondcamError(f"{decision.image}: {decision.state}, so it has no mask")
-        return read_mask(self._path(decision), MAX_SIZE).numpy()
+        return read_label_image(self._path(decision))
 
     def decide(
         self,

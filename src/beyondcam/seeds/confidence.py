@@ -1,7 +1,5 @@
 """How far a seed can be trusted, found without a mask: does another recipe agree, is the classifier sure?"""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.evidence import Evidence, Threshold
-from beyondcam.files import path_below, write_whole
+from beyondcam.files import path_below, write_csv
 from beyondcam.seeds.labels import seed_labels
 
 
@@ -67,13 +65,11 @@ def write_confidences(
     """
     means = {i: float(np.mean([f.confidence for f in some])) for i, some in found.items() if some}
     ordered = sorted(means, key=lambda i: (means[i], i))
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("image", "class", "area", "confidence"))
-    for i in ordered:
-        writer.writerows(
-            (i, images.classes[f.label - 1], f"{f.area:.6f}", f"{f.confidence:.4f}") for f in found[i]
-        )
+    rows = [
+        (i, images.classes[f.label - 1], f"{f.area:.6f}", f"{f.confidence:.4f}")
+        for i in ordered
+        for f in found[i]
+    ]
     path = path_below(out, f"confidence-{images.split}", ".csv")
-    write_whole(path, table.getvalue().encode("utf-8", "surrogateescape"))
+    write_csv(path, [("image", "class", "area", "confidence"), *rows])
     return float(np.mean(list(means.values()))) if means else None, ordered

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from beyondcam.data import LabelledImages, read_mask
+from beyondcam.data import LabelledImages
+from beyondcam.data.mask_file import read_label_image
 from beyondcam.evidence import Shelf, irn_bytes
-from beyondcam.evidence.levels import MAX_SIZE
 from beyondcam.files import path_below, write_whole
 from beyondcam.formats import Book, Labelled, coco
 
@@ -13,7 +13,7 @@ from beyondcam.formats import Book, Labelled, coco
 def write_coco(images: LabelledImages, left_out: Collection[str], seeds: Path) -> Path:
     """Write `seeds/instances.json` from the masks that `write_seeds` wrote there, all but those left out."""
     masks = (
-        Labelled(i, read_mask(path_below(seeds / "masks", i, ".png"), MAX_SIZE).numpy(), {})
+        Labelled(i, read_label_image(path_below(seeds / "masks", i, ".png")), {})
         for i in images.ids
         if i not in left_out
     )

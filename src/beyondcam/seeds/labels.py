@@ -2,15 +2,69 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from beyondcam.data import VOID
-from beyondcam.evidence import LEVELS, Evidence, Threshold, threshold_level, winners_of, won_by
+from beyondcam.errors import BeyondcamError, shape_of
+from beyondcam.evidence import (
+    LEVELS,
+    AdaptiveThreshold,
+    Evidence,
+    Threshold,
+    threshold_level,
+    winners_of,
+    within_unit,
+    won_by,
+)
 
 
-def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 0.0) -> NDArray[np.uint8]:
+def mask(
+    maps: Tensor, threshold: float | Literal["adaptive"] = "adaptive", *, size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Make a mask of one picture's maps: each pixel shows the map with the most evidence, or background.
+
+    Each map counts as a share v of its own maximum, as in stored evidence.
+
+    Parameters
+    ----------
+    maps
+        float (k, H, W) or (H, W), as `map_image` gives them; what is negative counts as 0.
+    threshold
+        as of `seed_labels`.
+    size
+        (height, width) of the mask, such as `Photo.size` of a picture that was mapped at a smaller size; by
+        default that of the maps.
+
+    Returns
+    -------
+    uint8 (H, W): 0 background, 1 the first map, 2 the second and so on.
+
+    Raises
+    ------
+    BeyondcamError
+        If maps have another shape or are NaN or infinite, or the threshold is not in [0, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> mask(torch.tensor([[[4.0, 1.0, 0.0]], [[0.0, 1.0, 2.0]]]), 0.3)  # v is 1, ¼, 0 and 0, ½, 1
+    array([[1, 2, 2]], dtype=uint8)
+
+    """
+    if maps.ndim not in (2, 3):
+        raise BeyondcamError(f"(k, H, W) or (H, W) is needed, not {shape_of(maps)}", parameter="maps")
+    height, width = size or maps.shape[-2:]
+    stacked = maps.reshape(-1, *maps.shape[-2:])
+    return seed_labels(Evidence.of(stacked, tuple(range(len(stacked))), (), (height, width)), threshold)
+
+
+def seed_labels(
+    evidence: Evidence, threshold: float | Literal["adaptive"] | Threshold, band: float = 0.0
+) -> NDArray[np.uint8]:
     """Cut evidence at a threshold: each pixel becomes the class with the most evidence, or background.
 
     Parameters
@@ -18,18 +72,32 @@ def seed_labels(evidence: Evidence, threshold: float | Threshold, band: float = 
     evidence
         of one image.
     threshold
-        τ in [0, 1], on v, or one for each class.
+        τ in [0, 1], on v; or "adaptive", which finds one for each class, the lower the more of the picture
+        its evidence takes.
     band
-        pixels whose √v is within it of √τ are void: the field's two thresholds, (√τ ± band)². Pixels whose v
-        is 0 are background all the same.
+        in [0, 1]: pixels whose √v is within it of √τ are void: the field's two thresholds, (√τ ± band)².
+        Pixels whose v is 0 are background all the same.
 
     Returns
     -------
     The seed, uint8 (H, W) at the picture's size as stored: 0 background, k class k, 255 void.
 
+    Raises
+    ------
+    BeyondcamError
+        If the threshold or the band is not in [0, 1].
+
     """
+    within_unit(band, "band")
     winners = winners_of(evidence)
     labels, won = won_by(winners)
+    if isinstance(threshold, str):
+        if threshold != "adaptive":
+            raise BeyondcamError(
+                f"{threshold!r} is neither a number nor 'adaptive'; other rules need a whole split",
+                parameter="threshold",
+            )
+        threshold = AdaptiveThreshold()
     threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
     low, high = np.zeros((2, 256), np.int64)  # levels by label
     for label, tau in zip(labels, threshold.values(won), strict=True):

@@ -13,13 +13,12 @@ from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.files import ahead
 from beyondcam.label_images import LabelFolder
-from beyondcam.outcome import Outcome, attempt
-from beyondcam.progress import track
+from beyondcam.outcome import Outcome
+from beyondcam.progress import each
 from beyondcam.reviews import Reviews
 from beyondcam.seeds.confidence import Found, found_in, write_confidences
-from beyondcam.seeds.labels import seed_labels
+from beyondcam.seeds.sources import SeedsAndMasks
 
 
 @dataclass(frozen=True)
@@ -89,29 +88,27 @@ def write_seeds(
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
     before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)
-    held = reviews.masked() if reviews else {}
+    sources = SeedsAndMasks(images, shelf, threshold, reviews, band)
 
     def write(image_id: str) -> _Seed:
-        if reviews and (decision := held.get(image_id)):
-            labels, facts = reviews.read(decision), decision.facts
-            present = np.setdiff1d(labels, (0, VOID)).tolist()
-            found = [Found(k, float((labels == k).mean()), None) for k in present]
+        mask, evidence = sources.read(image_id)
+        labels = mask.labels
+        if evidence is None:
+            found = [Found(k, float((labels == k).mean()), None) for k in mask.present]
         else:
-            evidence, facts = shelf.read(image_id), None
-            labels = seed_labels(evidence, threshold, band)
             other = (second[0].read(image_id), second[1]) if second else None
             found = found_in(labels, evidence, other)
-        folder.write(image_id, labels, images.read(image_id), facts)
+        folder.write(image_id, labels, images.read(image_id), mask.facts)
         return _Seed(labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), found)
 
-    written = track(ahead(attempt(write), images.ids), "seeds", len(images.ids))
-    outcome = Outcome.of(zip(images.ids, written, strict=True))
+    outcome = Outcome.of(each(write, images.ids, "seeds"))
     gone = sorted(before - outcome.results.keys())
     folder.drop({*images.ids, *gone} - outcome.results.keys())
     if gone:
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     seeds = outcome.results
-    if reviews and (states := Counter(held[i].state for i in seeds if i in held)):
+    masked = sources.masked
+    if reviews and (states := Counter(masked[i].state for i in seeds if i in masked)):
         by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         log(f"{states.total()} masks are a human's, not of {shelf.name}: {by_state} ({reviews.folder})")
     pixels, void, judged, right = (
@@ -122,14 +119,14 @@ def write_seeds(
         areas[images.classes[found.label - 1]].append(found.area)
     expected, worst = None, list[str]()
     if second:
-        made_here = {i: seed.found for i, seed in seeds.items() if i not in held}
+        made_here = {i: seed.found for i, seed in seeds.items() if i not in masked}
         expected, worst = write_confidences(images, made_here, out)
     return Written(
         void=void / max(1, pixels),
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
         empty=[
             i for i, seed in seeds.items()
-            if images.labels.get(i) and i not in held and not any(found.area for found in seed.found)
+            if images.labels.get(i) and i not in sources.masked and not any(found.area for found in seed.found)
         ],
         judged=sum(seed.judged > 0 for seed in seeds.values()),
         right=right / judged if judged else None,

@@ -1,15 +1,13 @@
 from .config import SegmentConfig, digits_segment_config
-from .network import Prediction, Segmenter, Tta, build_segmenter, load_segmenter
+from .network import Segmenter, build_segmenter, load_segmenter
 from .onnx import export_onnx
 from .predict import predict_photos, predict_split, write_predictions
 from .training import Labels, train_segmenter
 
 __all__ = [
     "Labels",
-    "Prediction",
     "SegmentConfig",
     "Segmenter",
-    "Tta",
     "build_segmenter",
     "digits_segment_config",
     "export_onnx",

@@ -1,13 +1,12 @@
 """`predictions.csv`: how much of each photo a class takes, and how sure the network is of it."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from beyondcam.decode import read_table
+from beyondcam.files import append_line, csv_of, write_csv
 from beyondcam.segmentation.network import Prediction
 
 HEADER = ("image", "class", "area", "confidence")
@@ -27,15 +26,14 @@ def areas_of(found: Prediction, classes: Sequence[str]) -> list[Area]:
     return areas
 
 
-def table_of(areas: Mapping[str, Sequence[Area]]) -> bytes:
-    """The areas by the photo's name, as CSV."""
-    rows = [(name, *area) for name, own in areas.items() for area in own]
-    return _csv([HEADER, *rows]).encode()
+def write_areas(path: Path, areas: Mapping[str, Sequence[Area]]) -> None:
+    """Write the areas by the photo's name as a table."""
+    write_csv(path, [HEADER, *((name, *area) for name, own in areas.items() for area in own)])
 
 
-def row_of(name: str, areas: Sequence[Area]) -> str:
-    """The lines of one photo, to be added to a table."""
-    return _csv([(name, *area) for area in areas]).rstrip("\n")
+def append_areas(path: Path, name: str, areas: Sequence[Area]) -> None:
+    """Add those of one photo to the table."""
+    append_line(path, csv_of([(name, *area) for area in areas]).rstrip("\n"))
 
 
 def read_areas(path: Path) -> dict[str, list[Area]]:
@@ -48,9 +46,3 @@ def read_areas(path: Path) -> dict[str, list[Area]]:
         if len(cells) == len(HEADER):
             areas.setdefault(cells[0], []).append((cells[1], cells[2], cells[3]))
     return areas
-
-
-def _csv(rows: Iterable[Sequence[str]]) -> str:
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
-    return table.getvalue()

@@ -4,6 +4,7 @@ The library is imported where it is used: it takes seconds, and most commands ne
 """
 
 from collections.abc import Collection, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -207,7 +208,7 @@ def build_segmenter(
     return Segmenter(network, classes, config["mean"], config["std"], size, mirror=mirror)
 
 
-def load_segmenter(folder: Path) -> Segmenter:
+def load_segmenter(folder: str | PathLike[str]) -> Segmenter:
     """Read a segmentation network.
 
     Parameters
@@ -225,6 +226,7 @@ def load_segmenter(folder: Path) -> Segmenter:
         Where there is none, or its files are damaged or do not fit each other.
 
     """
+    folder = Path(folder)
     about = read_json(folder / "segment.json", MADE_BY)
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])

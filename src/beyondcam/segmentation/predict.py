@@ -1,19 +1,20 @@
 """Predict: label images of a split's photos, or of any."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.data.folder import composed, files_below
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, append_line, hash_of, path_below, write_whole
+from beyondcam.files import hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels
 from beyondcam.outcome import LeftOut, attempt
-from beyondcam.progress import track
-from beyondcam.segmentation.areas import Area, areas_of, read_areas, row_of, table_of
-from beyondcam.segmentation.network import Prediction, Segmenter, Tta
+from beyondcam.progress import each
+from beyondcam.segmentation.areas import Area, append_areas, areas_of, read_areas, write_areas
+from beyondcam.segmentation.network import Segmenter, Tta
 
 
 def predict_split(
@@ -22,7 +23,7 @@ def predict_split(
     out: Path,
     *,
     to_labels: bool = False,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int],
 ) -> dict[str, str]:
     """Write `out/ID.png` (VOC palette) of a split's images; return those left out, with the reason.
 
@@ -36,8 +37,9 @@ def predict_split(
         return images.read(image_id)
 
     left_out: dict[str, str] = {}
-    for i, photo in _photos(images.ids[shard[0] :: shard[1]], read, f"predict {images.split}"):
-        found = _predicted(segmenter, photo, images.labels.get(i) if to_labels else None)
+    for i, photo in each(read, images.ids[shard[0] :: shard[1]], f"predict {images.split}"):
+        predict = attempt(partial(segmenter.predict, allowed=images.labels.get(i) if to_labels else None))
+        found = photo if isinstance(photo, LeftOut) else predict(photo)
         if isinstance(found, LeftOut):
             left_out[i] = found.reason
         else:
@@ -96,19 +98,20 @@ def write_predictions(
     rows = _finished(table, folder, source, names) if resume else {}
     folder.drop(set(folder.names()).intersection(names).difference(rows))
     folder.begin(source, names)
-    write_whole(table, table_of(rows))
+    write_areas(table, rows)
     left_out: dict[str, str] = {}
     missing = [name for name in names if name not in rows]
-    for name, photo in _photos(missing, read, "predict"):
-        found = _predicted(segmenter, photo, tta=tta, tile=tile)
+    predict = attempt(partial(segmenter.predict, tta=tta, tile=tile))
+    for name, photo in each(read, missing, "predict"):
+        found = photo if isinstance(photo, LeftOut) else predict(photo)
         if isinstance(found, LeftOut):
             left_out[name] = found.reason
         elif isinstance(photo, Photo):
             rows[name] = areas_of(found, segmenter.classes)
-            append_line(table, row_of(name, rows[name]))
+            append_areas(table, name, rows[name])
             folder.write(name, found.labels.numpy(), photo)
     folder.drop(left_out)
-    write_whole(table, table_of({name: rows[name] for name in names if name in rows}))
+    write_areas(table, {name: rows[name] for name in names if name in rows})
     return left_out
 
 
@@ -125,23 +128,6 @@ def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str
         )
     rows = read_areas(table)
     return {name: rows[name] for name in names if name in rows and folder.has(name)}
-
-
-def _predicted(
-    segmenter: Segmenter,
-    photo: Photo | LeftOut,
-    allowed: Collection[int] | None = None,
-    *,
-    tta: Tta | None = None,
-    tile: int | None = None,
-) -> Prediction | LeftOut:
-    """What `Segmenter.predict` says of a photo, or why nothing."""
-    if isinstance(photo, LeftOut):
-        return photo
-    try:
-        return segmenter.predict(photo, allowed, tta=tta, tile=tile)
-    except BeyondcamError as error:
-        return LeftOut(str(error))
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
@@ -172,10 +158,3 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         if len(names) == len(paths):
             break
     return names
-
-
-def _photos(
-    names: Sequence[str], read: Callable[[str], Photo], what: str
-) -> Iterator[tuple[str, Photo | LeftOut]]:
-    """Each name with its photo, which is read in the background."""
-    return zip(names, track(ahead(attempt(read), names), what, len(names)), strict=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from torch import Tensor, nn
 from beyondcam.data import VOID, LabelledImages, Photo
 from beyondcam.devices import all_of, open_fabric, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, hash_of, read_json, write_json
+from beyondcam.files import hash_of, read_json, write_json
 from beyondcam.label_images import check_size
-from beyondcam.outcome import Outcome, attempt
+from beyondcam.outcome import Outcome
 from beyondcam.perturbations import View
-from beyondcam.progress import track
+from beyondcam.progress import each
 from beyondcam.segmentation.config import SegmentConfig
 from beyondcam.segmentation.network import MADE_BY, Segmenter, build_segmenter
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
@@ -37,7 +38,7 @@ def train_segmenter(
     labels: Labels,
     config: SegmentConfig,
     trained_on: Mapping[str, Any],
-    out: Path,
+    out: str | PathLike[str],
     *,
     weights: Mapping[str, float] | None = None,
     fabric: Fabric | None = None,
@@ -79,6 +80,7 @@ def train_segmenter(
         another training is at work there.
 
     """
+    out = Path(out)
     about = {
         "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
@@ -167,8 +169,7 @@ def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
         if (labels(image_id) == VOID).all():
             raise BeyondcamError("all void")
 
-    checked = track(ahead(attempt(check), ids), "labels", len(ids))
-    return Outcome.of(zip(ids, checked, strict=True)).left_out
+    return Outcome.of(each(check, ids, "labels")).left_out
 
 
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:

@@ -108,7 +108,7 @@ def verdict(results: Mapping[str, Result], pair: MapPair) -> str:
     above = sum(low > 0 for _, low, _ in differences.values())
     below = sum(high < 0 for *_, high in differences.values())
     return (
-        f"is clearly above zero on {above} of them and clearly below on {below}, from "
+        f"has its 95 % interval above zero on {above} of them and below on {below}, from "
         f"{signed(differences[least])} ({least}) to {signed(differences[most])} ({most})"
     )
 
