@@ -126,7 +126,7 @@ def write_seeds(
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),
         empty=[
             i for i, seed in seeds.items()
-            if images.labels.get(i) and i not in sources.masked and not any(found.area for found in seed.found)
+            if images.labels.get(i) and i not in masked and not any(found.area for found in seed.found)
         ],
         judged=sum(seed.judged > 0 for seed in seeds.values()),
         right=right / judged if judged else None,
