@@ -18,7 +18,8 @@ def masks_command(
     best: Annotated[
         bool,
         typer.Option(
-            "--best/--fast", help="Better masks, each with a confidence, in ten times the time for maps."
+            "--best/--fast",
+            help="Usually better masks of photos, each with a confidence; maps take ten times as long.",
         ),
     ] = False,
     network: Annotated[
