@@ -86,4 +86,4 @@ def test_a_band_lies_on_both_sides_of_each_threshold() -> None:
 
 def test_a_threshold_that_never_falls_is_said_to_be_one() -> None:
     assert str(AdaptiveThreshold(fall=0.0)) == "0.75 for each image and class"
-    assert str(AdaptiveThreshold()) == "one for each image and class, from 0.75 down by up to 0.3"
+    assert str(AdaptiveThreshold(fall=0.3)) == "one for each image and class, from 0.75 down by up to 0.3"
