@@ -89,10 +89,9 @@ def test_targets_by_name_index_one_several_or_none(pixels: np.ndarray[Any, Any])
     assert [p for _, p in named] == sorted((p for _, p in named), reverse=True)
     assert sum(p for _, p in named) == pytest.approx(1)
     complaint(lambda: bc.classify(classifier, pixels, 0), "top: at least 1")
-    assert torch.equal(
-        bc.map_image(classifier, pixels, (name for name, _ in named), "cam"),
-        bc.map_image(classifier, pixels, [CLASSES.index(name) for name, _ in named], "cam"),
-    )
+    by_probability = bc.map_image(classifier, pixels, (name for name, _ in named), "cam")
+    for same in ([CLASSES.index(name) for name, _ in named], None):
+        assert torch.equal(bc.map_image(classifier, pixels, same, "cam"), by_probability)
     integers = (
         np.int64(2),
         np.array([2]),
@@ -104,7 +103,7 @@ def test_targets_by_name_index_one_several_or_none(pixels: np.ndarray[Any, Any])
     for integer in integers:
         assert torch.equal(bc.map_image(classifier, pixels, integer, "cam"), maps[:1])
     wrong_ones = (
-        "dog", 3, -1, True, ["red", 1.0], None, torch.tensor([True, False, False]), np.bool_(1),
+        "dog", 3, -1, True, ["red", 1.0], torch.tensor([True, False, False]), np.bool_(1),
         np.float32(1), torch.tensor(1.0), [[1]],
     )  # fmt: skip
     for wrong in wrong_ones:
@@ -160,6 +159,7 @@ def test_a_batch_is_mapped_as_the_network_takes_it() -> None:
     cams = bc.map_batch(classifier, x, best, map="cam")
     assert cams.shape == (3, 32, 32)
     assert torch.equal(cams, bc.map_batch(classifier, x, best.numpy(), bc.maps.CAM()))
+    assert torch.equal(cams, bc.map_batch(classifier, x, map="cam"))
     complaint(lambda: bc.map_batch(classifier, x[0], [1]), "inputs", "(B, 3, H, W)")
     for wrong in ([1, 2], 1, "red"):
         complaint(lambda t=wrong: bc.map_batch(classifier, x, t), "targets", "3 inputs")

@@ -21,6 +21,9 @@ from beyondcam.recipes import Cookbook, Item, Recipe, Source, as_recipe, classif
 Picture = Photo | str | PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A photo in any of the forms that `as_photo` takes."""
 
+TOP = 3
+"""Classes that are told or mapped where none are named."""
+
 Target = str | SupportsIndex
 """A class by name or index; the index may be Python's, NumPy's or torch's."""
 
@@ -28,7 +31,7 @@ Target = str | SupportsIndex
 def map_image(
     net: nn.Module,
     image: Picture,
-    targets: Target | Iterable[Target],
+    targets: Target | Iterable[Target] | None = None,
     recipe: str | Recipe = "crops+smooth",
     *,
     seed: int = 0,
@@ -47,7 +50,8 @@ def map_image(
         a path, a PIL picture, an array (H, W, 3), a tensor (3, H, W) or a `Photo`; uint8, or floats in [0,
         1].
     targets
-        classes by name or index, one or several, each once. `classify` names the most probable ones.
+        classes by name or index, one or several, each once; None stands for those that `classify` names, in
+        its order.
     recipe
         by name, such as "cam", "saliency" or "best", or a `Recipe` of your own.
     seed
@@ -79,12 +83,16 @@ def map_image(
     """
     classifier, photo = _classifier(net), as_photo(image)
     with evaluating(classifier), torch.inference_mode(False):
-        item = Item(image_id, photo, tuple(class_index(classifier, target) for target in _listed(targets)))
+        if targets is None:
+            chosen = [index for index, _ in most_probable(classifier, photo, TOP)]
+        else:
+            chosen = [class_index(classifier, target) for target in _listed(targets)]
+        item = Item(image_id, photo, tuple(chosen))
         (results,) = map_items(classifier, [item], {"": as_recipe(recipe)}, seed=seed, batch=batch)
     return results[""].maps
 
 
-def classify(net: nn.Module, image: Picture, top: int = 3) -> list[tuple[str, float]]:
+def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, float]]:
     """Tell the most probable classes of a picture.
 
     Parameters
@@ -115,7 +123,7 @@ def classify(net: nn.Module, image: Picture, top: int = 3) -> list[tuple[str, fl
 def map_batch(
     net: nn.Module,
     inputs: Tensor,
-    targets: Target | Iterable[Target],
+    targets: Target | Iterable[Target] | None = None,
     map: str | Map = "saliency",  # noqa: A002  (its name in recipes)
 ) -> Tensor:
     """Map a batch as a network takes it, such as one from a `DataLoader`: one pass, no perturbation.
@@ -127,8 +135,8 @@ def map_batch(
     inputs
         float (B, 3, H, W), normalised, on the network's device.
     targets
-        a class for each input, by name or index; or bool (B, C), any number for each. The most probable ones
-        are `classifier(inputs).scores.argmax(1)`.
+        a class for each input, by name or index; or bool (B, C), any number for each. None stands for the
+        most probable ones, `classifier(inputs).scores.argmax(1)`.
     map
         a `Map`, or the name of one such as "cam", "saliency" or "gradcam". Recipes, which average maps and
         refine them, are for `map_image`.
@@ -150,9 +158,11 @@ def map_batch(
         raise BeyondcamError(f"{map!r} is a recipe, which `map_image` takes", parameter="map")
     chosen: Map = Source(map=map).map
     with evaluating(classifier), torch.inference_mode(False):
-        forward = run_forward(
-            classifier, inputs.clone(), _pairs(classifier, len(inputs), targets), chosen.needs
-        )
+        if targets is None:
+            with torch.no_grad():
+                targets = classifier(inputs).scores.argmax(1)
+        pairs = _pairs(classifier, len(inputs), targets)
+        forward = run_forward(classifier, inputs.clone(), pairs, chosen.needs)
         maps = chosen.of(forward)  # (P, h, w)
     for giver, numbers in (("network", forward.scores), (f"map {chosen.kind}", maps)):
         if not numbers.isfinite().all():
