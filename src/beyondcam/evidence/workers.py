@@ -62,7 +62,7 @@ class Job:
 
         Maps on a GPU are refined there, at once; those that a recipe needs on the CPU come back first.
         """
-        if not any(maps.is_cuda for maps in self.raw.maps.values()):
+        if not stays(self.raw):
             yield self
             return
         yield replace(self, recipes=[output for output in self.recipes if not output[0].on_cpu]).refined()
@@ -83,6 +83,11 @@ class Refined:
         for shelf, evidence, cost in self.outputs:
             write_evidence(shelf, self.image_id, evidence, self.photo)
             shelf.add_cost(1, cost)
+
+
+def stays(raw: RawMaps) -> bool:
+    """Whether maps are refined on the device that they are on, in this process: on a GPU."""
+    return any(maps.is_cuda for maps in raw.maps.values())
 
 
 class Workers:
