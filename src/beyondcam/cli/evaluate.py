@@ -25,8 +25,8 @@ def evaluate_command(
 
     from beyondcam.data import open_images
     from beyondcam.files import write_json
-    from beyondcam.metrics import FEW, PROTOCOLS, evaluate, number
-    from beyondcam.metrics.text import bounded
+    from beyondcam.metrics import PROTOCOLS, evaluate, number
+    from beyondcam.metrics.text import bounded, caution
 
     images = open_images(data, split, names(classes))
     masks = truth_of(images, "data")
@@ -36,8 +36,8 @@ def evaluate_command(
     show(f"{'mIoU':>20} {bounded(found.miou, found.interval)}")
     at = "" if found.threshold is None else f" at background score {found.threshold:g}"
     show(f"protocol {protocol}: {PROTOCOLS[protocol].meaning}; images: {found.images}{at}")
-    if found.images < FEW:
-        log(f"{found.images} images are few: bootstrap intervals over so few are too narrow")
+    if warning := caution(found.images):
+        log(warning)
     if out is not None:
         write_json(out, asdict(found))
     end(found.left_out)

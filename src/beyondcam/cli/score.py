@@ -36,8 +36,9 @@ def score_command(
 ) -> None:
     """Evidence against masks → RUN/scores.json and a table."""
     from beyondcam.files import write_json
-    from beyondcam.metrics import FEW, score_split, write_scores
+    from beyondcam.metrics import score_split, write_scores
     from beyondcam.metrics.table import print_classes, print_supervision, print_table
+    from beyondcam.metrics.text import caution
 
     if reference_threshold is not None and threshold is None:
         raise BeyondcamError(
@@ -63,8 +64,8 @@ def score_command(
     write_scores(run, images, scores)
     write_json(run / "left_out" / f"score-{images.split}.json", scores.left_out)
     print_table(scores.rows)
-    if (least := min(row.images for row in scores.rows)) < FEW:
-        log(f"{least} images are few: bootstrap intervals over so few are too narrow")
+    if warning := caution(min(row.images for row in scores.rows)):
+        log(warning)
     print_classes(scores.rows)
     print_supervision(scores.rows)
     end(scores.left_out)

@@ -5,8 +5,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.metrics.bootstrap import Interval, estimate
+from beyondcam.metrics.bootstrap import FEW, Interval, estimate
 from beyondcam.metrics.rows import Row
+
+
+def caution(images: int) -> str | None:
+    """Why intervals over these images are not to be taken at their word; None where there are enough."""
+    return (
+        f"{images} images are few: bootstrap intervals over so few are too narrow" if images < FEW else None
+    )
 
 
 def cell(row: Row, metric: str = "miou") -> str:
