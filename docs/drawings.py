@@ -13,7 +13,7 @@ from torch import nn
 
 import beyondcam as bc
 from beyondcam.data import VOID
-from beyondcam.evidence import AdaptiveThreshold, threshold_level, winners_of, won_by
+from beyondcam.evidence import AdaptiveThreshold, threshold_level, winners_of
 from beyondcam.library import as_photo
 from beyondcam.metrics.consensus import agreed, agreed_levels
 from beyondcam.windows import contribution_window
@@ -181,7 +181,7 @@ def adaptive() -> Figure:
     rule = AdaptiveThreshold()
     axis.plot(area, rule.SMALL - rule.fall * area / (area + rule.HALFWAY), color=DR)
     for panel, shown, maps in zip(top.subplots(1, 3), photos(), mapped(), strict=True):
-        _, won = won_by(winners_of(evidence(maps, "best")))
+        won = winners_of(evidence(maps, "best")).won
         share = won[0, threshold_level(0.5) + 1 :].sum() / won[0].sum()
         tau = rule.values(won)[0]
         bare(panel, mask(shown.pixels, maps, "best"), f"{shown.called}: τ = {tau:.2f}")

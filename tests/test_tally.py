@@ -105,6 +105,20 @@ def test_sweep_is_what_thresholding_pixel_by_pixel_gives_at_every_level() -> Non
     assert_sweep_is_by_pixel(images, 4, range(LEVELS))  # the fourth class is nowhere
 
 
+def test_image_of_as_many_labels_as_a_mask_can_number_is_counted_pixel_by_pixel() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.arange(1, 255).repeat(2)).astype(np.uint8)
+    levels, truth = rng.integers(0, 256, (2, 508), np.uint8)
+    tally = ImageTally.of(Winners(labels[None], levels[None]), truth[None])
+    assert tally.labels.tolist() == list(range(1, 255))
+    plain = np.zeros((256, 255, LEVELS), int)
+    np.add.at(plain, (truth, labels, levels), 1)
+    counted = np.zeros_like(plain)
+    counted[np.ix_(tally.truths, tally.labels)] = tally.counts
+    plain[VOID] = 0
+    assert np.array_equal(counted, plain)
+
+
 def test_best_level_is_the_lowest_of_the_best() -> None:
     truth = np.array([[1, 1, 0, 0]], np.uint8)
     own = Winners(np.ones((1, 4), np.uint8), np.array([[200, 150, 90, 10]], np.uint8))

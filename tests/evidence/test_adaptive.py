@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from beyondcam.evidence import LEVELS, AdaptiveThreshold, Evidence, Threshold, winners_of, won_by
+from beyondcam.evidence import LEVELS, AdaptiveThreshold, Evidence, Threshold, winners_of
 from beyondcam.seeds import seed_labels
 
 
@@ -35,7 +35,7 @@ def test_the_larger_the_thing_the_lower_its_threshold() -> None:
     for side in (1, 5, 20, 60, 100):
         levels = np.zeros((100, 100), np.uint8)
         levels[:side, :side] = 255
-        taus += AdaptiveThreshold().values(won_by(winners_of(evidence_of(levels)))[1]).tolist()
+        taus += AdaptiveThreshold().values(winners_of(evidence_of(levels)).won).tolist()
     assert taus == sorted(taus, reverse=True)
     assert taus[0] == pytest.approx(0.75, abs=1e-3)
     assert taus[-1] == pytest.approx(0.75 - 0.4 / 1.2)
@@ -45,9 +45,9 @@ def test_every_class_of_an_image_has_its_own_threshold() -> None:
     left, right = np.zeros((20, 40), np.uint8), np.zeros((20, 40), np.uint8)
     left[:, :20], left[5:10, 5:10] = 60, 255  # a small thing, clear of its ground
     right[:, 20:], right[:, 20:36] = 150, 240  # a large one, less so
-    labels, won = won_by(winners_of(evidence_of(left, right)))
-    assert labels.tolist() == [1, 2]
-    taus = AdaptiveThreshold().values(won)
+    winners = winners_of(evidence_of(left, right))
+    assert winners.present.tolist() == [1, 2]
+    taus = AdaptiveThreshold().values(winners.won)
     for tau, levels in zip(taus, (left[:, :20], right[:, 20:]), strict=True):
         assert tau == pytest.approx(plain((levels / 255) ** 2, 800))
     seed = seed_labels(evidence_of(left, right), AdaptiveThreshold())
@@ -80,7 +80,7 @@ def test_a_constant_is_the_same_for_all() -> None:
 def test_a_band_lies_on_both_sides_of_each_threshold() -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     evidence = evidence_of(ramp)
-    (tau,) = AdaptiveThreshold().values(won_by(winners_of(evidence))[1])
+    (tau,) = AdaptiveThreshold().values(winners_of(evidence).won)
     assert np.array_equal(seed_labels(evidence, AdaptiveThreshold(), 0.1), seed_labels(evidence, tau, 0.1))
 
 

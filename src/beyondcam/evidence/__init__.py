@@ -13,8 +13,8 @@ from beyondcam.evidence.store import (
     shelves,
     write_evidence,
 )
-from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, within_unit, won_by
-from beyondcam.evidence.winners import Winners, level_at_size, winners_of
+from beyondcam.evidence.thresholds import AdaptiveThreshold, Threshold, within_unit
+from beyondcam.evidence.winners import Winners, by_level, level_at_size, winners_of
 from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Targets",
     "Threshold",
     "Winners",
+    "by_level",
     "checkpoint_hash",
     "find_shelf",
     "first_recipe",
@@ -47,6 +48,5 @@ __all__ = [
     "winners_of",
     "within_unit",
     "witnessed",
-    "won_by",
     "write_evidence",
 ]

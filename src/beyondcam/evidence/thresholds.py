@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence.levels import LEVELS, threshold_level, threshold_levels
-from beyondcam.evidence.winners import Winners
+from beyondcam.evidence.levels import threshold_level, threshold_levels
 
 Counts = NDArray[np.int64]
 
@@ -95,11 +94,3 @@ def within_unit(value: float | str, parameter: str) -> float:
     if not 0 <= number <= 1:
         raise BeyondcamError(f"{value} is not between 0 and 1", parameter=parameter)
     return number
-
-
-def won_by(winners: Winners) -> tuple[Counts, Counts]:
-    """The labels (k,) that win somewhere in an image, and the pixels they win by level: (k, LEVELS)."""
-    cells = winners.labels.astype(np.intp) * LEVELS + winners.levels
-    won = np.bincount(cells.ravel(), minlength=256 * LEVELS).reshape(256, LEVELS)
-    labels = np.flatnonzero(won.any(1))
-    return labels, won[labels]

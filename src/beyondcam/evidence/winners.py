@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from beyondcam.evidence.levels import Evidence
+from beyondcam.evidence.levels import LEVELS, Evidence
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,22 @@ class Winners:
         if lowest == highest:  # as of most photos, which spares counting them
             return np.array([lowest], np.intp)
         return np.flatnonzero(np.bincount(self.labels.ravel()))
+
+    @property
+    def won(self) -> NDArray[np.int64]:
+        """The pixels that each label of `present` wins, by level: (k, LEVELS)."""
+        return by_level(self.labels, self.levels, 256)[self.present]
+
+
+def by_level(rows: NDArray[Any], levels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+    """How many pixels have each row, an integer below `count`, and each level: (count, LEVELS).
+
+    `rows` and `levels` have one shape.
+    """
+    cells = rows.astype(np.intp)  # in place from here on: a photo's worth of memory takes longer than the sum
+    cells *= LEVELS
+    cells += levels
+    return np.bincount(cells.ravel(), minlength=count * LEVELS).reshape(count, LEVELS)
 
 
 def level_at_size(evidence: Evidence, k: int) -> NDArray[np.uint8]:

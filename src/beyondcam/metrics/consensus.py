@@ -13,9 +13,18 @@ from torch import Tensor
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import LEVELS, WITNESSES, Shelf, Winners, shelves, winners_of, witnessed
+from beyondcam.evidence import (
+    LEVELS,
+    WITNESSES,
+    Shelf,
+    Winners,
+    by_level,
+    shelves,
+    winners_of,
+    witnessed,
+)
 from beyondcam.files import ahead
-from beyondcam.metrics.tally import Counts, above, histogram, iou
+from beyondcam.metrics.tally import Counts, above, iou
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
@@ -103,18 +112,20 @@ def agreed_levels(pairs: Iterable[Pair]) -> tuple[int, int]:
     same: dict[int, Counts] = defaultdict(lambda: np.zeros((LEVELS, LEVELS), np.int64))  # where both have k
     won: dict[int, Counts] = defaultdict(lambda: np.zeros((2, LEVELS), np.int64))  # where a or b has k
     for a, b in pairs:
-        cells = a.levels.astype(np.uint16) * LEVELS + b.levels
-        every = histogram(cells.ravel(), LEVELS)
+        every = by_level(a.levels, b.levels, LEVELS)
         pixels += every
         winning = sorted({*a.present.tolist(), *b.present.tolist()} - {0})
+        if len(winning) == 1 and a.labels.all() and b.labels.all():  # as in most photos
+            same[winning[0]] += every
+            won[winning[0]] += [every.sum(1), every.sum(0)]
+            continue
+        for n, winners in enumerate((a, b)):
+            for k, counts in zip(winners.present.tolist(), winners.won, strict=True):
+                won[k][n] += counts
         for k in winning:
-            if len(winning) == 1 and a.labels.all() and b.labels.all():  # as in most photos
-                same[k] += every
-                won[k] += [every.sum(1), every.sum(0)]
-                continue
-            of_a, of_b = a.labels == k, b.labels == k
-            same[k] += histogram(cells[of_a & of_b], LEVELS)
-            won[k] += [np.bincount(w.levels[of], minlength=LEVELS) for w, of in ((a, of_a), (b, of_b))]
+            both = (a.labels == k) & (b.labels == k)
+            same[k] += by_level(a.levels[both], b.levels[both], LEVELS)
+    won.pop(0, None)
     if not won:
         return 0, 0
     ious = [_iou(above(above(same[k]).T).T, *above(won[k])) for k in won]

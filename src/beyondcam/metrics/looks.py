@@ -74,7 +74,8 @@ class Look:
         is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_fall(tally.won)[..., None]
         falls = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
         falls[tally.labels] = is_above.sum(0)
-        look = RecipeLook(tally, agreeing, right, falls[truth, right], evidence.uncovered)
+        cells = truth * np.uint16(LEVELS) + right
+        look = RecipeLook(tally, agreeing, right, falls.take(cells), evidence.uncovered)
         return replace(self, recipes=(*self.recipes, look))
 
     @property

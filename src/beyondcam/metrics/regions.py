@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import VOID
-from beyondcam.evidence import LEVELS, Winners
-from beyondcam.metrics.tally import Counts, histogram
+from beyondcam.evidence import LEVELS, Winners, by_level
+from beyondcam.metrics.tally import Counts
 
 
 def foreground(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -26,7 +26,7 @@ def right_levels(winners: Winners, places: NDArray[np.intp], truth: NDArray[np.u
 
 def joint_levels(right: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Counts:
     """Foreground pixels by the recipe's right level and the reference's: (LEVELS, LEVELS)."""
-    return histogram(right.astype(np.uint16) * LEVELS + reference, LEVELS)
+    return by_level(right, reference, LEVELS)
 
 
 def region_levels(joint: Counts, reference_level: int) -> Counts:

@@ -8,17 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data.masks import Masks
-from beyondcam.evidence import LEVELS, AdaptiveThreshold, Shelf, Winners, winners_of
+from beyondcam.evidence import LEVELS, AdaptiveThreshold, Shelf, Winners, by_level, winners_of
 from beyondcam.files import ahead
 
 Counts = NDArray[np.int64]
 Absent = Literal["auto", "drop", "zero"]
 """How a class that the truth lacks counts in the mean IoU: see `mean_iou`."""
-
-
-def histogram(cells: NDArray[np.uint16], rows: int) -> Counts:
-    """How often `a * LEVELS + b` is in cells (n,), at [a, b]: (rows, LEVELS)."""
-    return np.bincount(cells, minlength=rows * LEVELS).reshape(rows, LEVELS)
 
 
 @dataclass(frozen=True)
@@ -35,12 +30,13 @@ class ImageTally:
         """Count one image; `truth` is uint8 (H, W)."""
         row = truth + np.uint8(1)  # void wraps around to 0, so that few rows are needed
         rows = int(row.max()) + 1
-        cells = row.astype(np.uint16) * LEVELS + winners.levels
         labels = winners.present
-        if len(labels) == 1:
-            every = histogram(cells.ravel(), rows)[:, None]
-        else:
-            every = np.stack([histogram(cells[winners.labels == k], rows) for k in labels], 1)
+        if len(labels) > 1:
+            first = np.zeros(256, np.uint16)  # row of each label
+            first[labels] = rows * np.arange(len(labels))
+            row = first.take(winners.labels) + row
+        every = by_level(row, winners.levels, len(labels) * rows).reshape(len(labels), rows, LEVELS)
+        every = every.swapaxes(0, 1)
         counts = every[1:]  # without void
         truths = np.flatnonzero(counts.any((1, 2)))
         return cls(truths, labels, counts[truths], every.sum(0))

@@ -18,7 +18,6 @@ from beyondcam.evidence import (
     shelves,
     winners_of,
     within_unit,
-    won_by,
 )
 from beyondcam.metrics.consensus import SHARED, Consensus, consensus
 from beyondcam.metrics.looks import look_at, mapped_in_full
@@ -151,7 +150,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
     agreed = _agreed(run, shelf, images, "void")
     pixels, disputed, level = np.zeros(LEVELS + 1), 0, np.arange(LEVELS)
     for i in agreed.ids:
-        _, won = won_by(winners_of(shelf.read(i)))
+        won = winners_of(shelf.read(i)).won
         last = threshold.levels(won)[:, None]
         steps = np.where(level > last, level - last, last + 1 - level)  # void from such a band on
         steps[:, 0] = LEVELS  # no evidence at all is background however wide the band

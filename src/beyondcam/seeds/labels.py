@@ -18,7 +18,6 @@ from beyondcam.evidence import (
     threshold_level,
     winners_of,
     within_unit,
-    won_by,
 )
 
 
@@ -90,7 +89,6 @@ def seed_labels(
     """
     within_unit(band, "band")
     winners = winners_of(evidence)
-    labels, won = won_by(winners)
     if isinstance(threshold, str):
         if threshold != "adaptive":
             raise BeyondcamError(
@@ -100,7 +98,7 @@ def seed_labels(
         threshold = AdaptiveThreshold()
     threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
     low, high = np.zeros((2, 256), np.int64)  # levels by label
-    for label, tau in zip(labels, threshold.values(won), strict=True):
+    for label, tau in zip(winners.present, threshold.values(winners.won), strict=True):
         low[label], high[label] = (threshold_level(max(0.0, tau**0.5 + side) ** 2) for side in (-band, band))
     seed = np.where(winners.levels > high[winners.labels], winners.labels, np.uint8(VOID))
     return np.where(winners.levels > low[winners.labels], seed, np.uint8(0))
@@ -108,8 +106,8 @@ def seed_labels(
 
 def levels_of(evidence: Evidence, threshold: Threshold) -> dict[int, int]:
     """The level of √v, 0 to 255, above which each target is foreground at a threshold."""
-    labels, won = won_by(winners_of(evidence))
-    by_label = dict(zip(labels.tolist(), won, strict=True))
+    winners = winners_of(evidence)
+    by_label = dict(zip(winners.present.tolist(), winners.won, strict=True))
     rows = [by_label.get(target + 1, np.zeros(LEVELS, np.int64)) for target in evidence.targets]
     if not rows:
         return {}
