@@ -1,4 +1,4 @@
-"""Scores of the recipes that are meant for seeds, beside CAM with the same refinement.
+"""Scores of the recipes that are meant for seeds, beside CAM and trivial baselines with the same refinement.
 
     python benchmarks/best.py --run runs/animals --name animals [--recipe NAME ...]
 
@@ -36,6 +36,9 @@ RECIPES = (
     "cam+walk+affinity+closer",
     "cam-ms",
     "cam",
+    "centre+walk+affinity+closer",
+    "contrast+walk+affinity+closer",
+    "spectral-residual+walk+affinity+closer",
 )
 FOR_SEEDS = ("best", "fast")
 RULES = ("adaptive", "blind", "oracle")
@@ -46,9 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", default="animals")
-    parser.add_argument("--recipe", action="append", default=[], help="of the rows; by default all")
+    parser.add_argument(
+        "--recipe",
+        action="append",
+        default=[],
+        help=f"of the rows, among them {', '.join((*FOR_SEEDS, CONTROL))}; by default {', '.join(RECIPES)}",
+    )
     arguments = parser.parse_args()
-    run, chosen = arguments.run, [name for name in RECIPES if name in (arguments.recipe or RECIPES)]
+    run, chosen = arguments.run, arguments.recipe or RECIPES
     config, classes = read_config(run)
     images, masks = open_scored(config.data, "val", classes)
     map_missing(run, images, set(chosen))

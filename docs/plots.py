@@ -25,7 +25,9 @@ def dots(axis: Axes, names: Sequence[str], figures: Sequence[Measured], colours:
 
 
 def colour_of(recipe: str) -> str:
-    """Whether a recipe asks saliency, or CAM alone."""
+    """Whether a recipe asks saliency, CAM alone, or no network."""
+    if recipe.startswith(("centre", "contrast", "spectral-residual")):
+        return PALE
     return CAMS if recipe.startswith(("cam", "crops-cam")) else OURS
 
 
@@ -37,7 +39,7 @@ def panels(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, 
 
 def recipes() -> Figure:
     """MIoU of the animals' recipes for seeds on two data sets, no mask used for τ."""
-    figure, axes = panels(2, 3.3, sharey=True)
+    figure, axes = panels(2, 4.2, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
         rows = by(tables("best", f"best-{name}")[0])
         figures = [measured(row["`adaptive`"]) for row in rows.values()]
