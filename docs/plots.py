@@ -71,8 +71,9 @@ def thresholds() -> Figure:
     figure, axes = panels(2, 2.9, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
         costs, few, _ = tables("thresholds", f"thresholds-{name}")
-        for recipe, colour in (("cam", CAMS), ("best", OURS)):
-            masks = {int(key.split()[0]): cell for key, cell in by(few)[recipe].items() if "masked" in key}
+        for recipe, row in by(few).items():
+            masks = {int(key.split()[0]): cell for key, cell in row.items() if "masked" in key}
+            colour = colour_of(recipe)
             values = [measured(cell).value for cell in masks.values()]
             axis.plot(list(masks), values, "o-", color=colour, ms=4, label=f"{recipe}, masked photos")
             blind = measured(by(costs)[recipe]["minus oracle's"])
@@ -82,8 +83,8 @@ def thresholds() -> Figure:
         axis.set_title(name)
         axis.set_xlabel("masked photos of another split")
         axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
     axes[0].set_ylabel("mIoU less the oracle's")
-    axes[1].legend(fontsize=8)
     return figure
 
 
