@@ -66,6 +66,12 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
     assert train.classes == val.classes == ("a", "b")
     assert open_images(f"imagefolder:{root}", "all").ids == (*train.ids, *val.ids)
     complaint(lambda: open_images(f"imagefolder:{root}", "test"), "the split test is empty")
+    loud = photos(tmp_path / "loud", "Train/a/1.jpg", "Train/b/1.jpg", "Val/a/1.jpg")
+    assert open_images(f"imagefolder:{loud}", "val").classes == ("a", "b")
+    photos(loud, "cover.jpg")  # now Train and Val would be classes
+    complaint(lambda: open_images(f"imagefolder:{loud}", "all"), "train and val", "cover")
+    photos(loud / "vehicles", "train/1.jpg", "bus/1.jpg", "cover.jpg")
+    assert open_images(f"imagefolder:{loud / 'vehicles'}", "all").classes == ("bus", "train")
 
 
 def test_what_a_folder_is_is_told_by_what_is_in_it(tmp_path: Path) -> None:
