@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightning_fabric import Fabric
 from PIL import Image
 
+from beyondcam.classifier import TrainConfig
 from beyondcam.data import open_images
+from beyondcam.job import make_masks
 from beyondcam.reviews import open_reviews
 from conftest import Command, complaint, one_line
 from test_cli_options import call
@@ -62,6 +65,17 @@ def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command
     for out in (photos, photos / "masks"):
         assert "--out: " in one_line(beyondcam("masks", photos, "--out", out, *QUICK, status=2))
     assert not (photos / "masks").exists()
+
+
+def test_links_to_photos_lie_where_they_are_named(tmp_path: Path) -> None:
+    """The folder of photos is that of the links, wherever the files lie that they lead to."""
+    (tmp_path / "kept").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "kept" / "1.png")
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "1.png").symlink_to(tmp_path / "kept" / "1.png")
+    given = TrainConfig(data=str(tmp_path / "photos"), size=1000, backbone="none")
+    for out, said in (("photos/out", "lies among the photos"), ("out", "backbone")):
+        complaint(lambda out=out: make_masks(given, tmp_path / out, Fabric(), print), said)
 
 
 def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(

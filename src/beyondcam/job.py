@@ -104,7 +104,7 @@ def _check_apart(out: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` where a folder lies among the photos."""
     for i in images.ids[:1]:
         file, name = images.file_of(i), Path(images.file_name(i))
-        if file and out.resolve().is_relative_to(file.resolve().parents[len(name.parts) - 1]):
+        if file and out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
             raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
