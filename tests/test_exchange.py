@@ -176,6 +176,11 @@ def test_seeds_that_come_back_as_they_went_out_are_nobodys(
     current = open_reviews(run, images).current()
     assert {(i, d.state) for i, d in current.items()} == {("p05", "corrected")}
     assert "24 unchanged ones" in said("import-masks", run, out, *png, "--threshold", "0.2")
+    before = open_reviews(run, images).current()
+    complaint(lambda: call("import-masks", run, out, *png, "--threshold", "02"), "--threshold: ")
+    call("map", run, *recipe_options("saliency"), "--no-witnesses")
+    complaint(lambda: call("import-masks", run, out, *png), "--recipe: say which of cam, saliency")
+    assert open_reviews(run, images).current() == before  # not all of them somebody's own
 
 
 def test_without_evidence_all_masks_are_corrected_and_that_is_said(
