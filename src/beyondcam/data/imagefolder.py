@@ -7,7 +7,6 @@ from beyondcam.data.folder import Content, files_by_name, labelled
 from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.source import (
     MASK_FOLDERS,
-    SPLITS,
     LabelledImages,
     place_of,
     split_folders,
