@@ -152,15 +152,20 @@ def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = 
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The files with such a suffix in a folder and its subfolders, in order, but for hidden ones.
 
-    Raises `BeyondcamError` where one cannot be looked into.
+    Links to folders are followed, but for those that lead back to where they lie. Raises `BeyondcamError`
+    where a folder cannot be looked into.
     """
 
     def refuse(error: OSError) -> None:
         if folder.exists():
             raise BeyondcamError(f"{error.filename}: could not be read ({error.strerror})") from error
 
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    def leads_back(path: Path) -> bool:
+        return path.is_symlink() and path.resolve() in {parent.resolve() for parent in path.parents}
+
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        inside = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in inside if not leads_back(Path(parent, name))]
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(parent, name)
