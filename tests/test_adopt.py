@@ -139,6 +139,10 @@ def test_timms_mean_std_and_size_are_known_and_published_weights_have_imagenets_
         ("mynets:net", {"classes": ["a"]}, ("classes", "the network gives 2 scores")),
         ("mynets:net", {"weights": Path("missing.pth")}, ("missing.pth", "no such")),
         ("timm:resnet18", {"classes": None, "weights": Path("missing.pth")}, ("classes",)),
+        ("mynets:net", {"prompts": ["a {}"]}, ("prompts: ", "mynets:net")),
+        ("clip:x", {"size": None, "std": None}, ("mean: CLIP has its own",)),
+        ("clip:x", {"mean": None, "std": None}, ("size: CLIP has its own",)),
+        ("clip:x", {"mean": None, "std": None, "size": None, "single_label": False}, ("single_label: ",)),
     ],
 )
 def test_what_cannot_be_adopted_is_one_line_and_leaves_nothing(

@@ -136,6 +136,25 @@ def test_one_photo_that_cannot_be_taken_never_stops_the_others(
     assert {i for i, d in reviews.current().items() if d.who == "eva"} == {"p07"}
 
 
+def test_of_a_photo_that_is_there_twice_the_first_mask_is_taken(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    """A task that nobody has worked on, or whose shapes are no masks, is none."""
+    images, _, reviews = parts
+    kind = ("rectanglelabels", "polygonlabels", "polygonlabels")
+    value = {"points": [[0, 0], [50, 0], [50, 50]]}
+    shapes = [
+        {"type": k, "original_width": 48, "original_height": 48, "value": {**value, k: [name]}}
+        for k, name in zip(kind, ("red", "red", "blue"), strict=True)
+    ]
+    results = [[], *([shape] for shape in shapes)]
+    tasks = [{"data": {"image": "p01.png"}, "annotations": [{"result": result}]} for result in results]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    taken = import_masks(images, reviews, "label-studio", tmp_path / "tasks.json", "eva")
+    assert "is there twice" in taken.left_out["p01"]
+    assert set(np.unique(reviews.read(reviews.current()["p01"]))) == {0, 2}  # red, of the first that is one
+
+
 def test_seeds_that_come_back_as_they_went_out_are_nobodys(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +176,11 @@ def test_seeds_that_come_back_as_they_went_out_are_nobodys(
     current = open_reviews(run, images).current()
     assert {(i, d.state) for i, d in current.items()} == {("p05", "corrected")}
     assert "24 unchanged ones" in said("import-masks", run, out, *png, "--threshold", "0.2")
+    before = open_reviews(run, images).current()
+    complaint(lambda: call("import-masks", run, out, *png, "--threshold", "02"), "--threshold: ")
+    call("map", run, *recipe_options("saliency"), "--no-witnesses")
+    complaint(lambda: call("import-masks", run, out, *png), "--recipe: say which of cam, saliency")
+    assert open_reviews(run, images).current() == before  # not all of them somebody's own
 
 
 def test_without_evidence_all_masks_are_corrected_and_that_is_said(

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightning_fabric import Fabric
 from PIL import Image
 
+from beyondcam.classifier import TrainConfig
 from beyondcam.data import open_images
+from beyondcam.files import write_json
+from beyondcam.job import make_masks
 from beyondcam.reviews import open_reviews
 from conftest import Command, complaint, one_line
 from test_cli_options import call
@@ -64,8 +68,29 @@ def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command
     assert not (photos / "masks").exists()
 
 
+def test_links_to_photos_lie_where_they_are_named(tmp_path: Path) -> None:
+    """The folder of photos is that of the links, wherever the files lie that they lead to."""
+    (tmp_path / "kept").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "kept" / "1.png")
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "1.png").symlink_to(tmp_path / "kept" / "1.png")
+    given = TrainConfig(data=str(tmp_path / "photos"), size=1000, backbone="none")
+    for out, said in (("photos/out", "lies among the photos"), ("out", "backbone")):
+        complaint(lambda out=out: make_masks(given, tmp_path / out, Fabric(), print), said)
+
+
+class Killed(BaseException):
+    """As by SIGKILL, which nothing in the package sees."""
+
+
+def _killed_at_the_record(path: Path, content: object) -> None:
+    if path.name == "training.json":
+        raise Killed
+    write_json(path, content)
+
+
 def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     words = ("masks", photos, "--out", out)
@@ -97,8 +122,18 @@ def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
     complaint(lambda: call(*words), "red <b>/1b is red <b>, and was without a label in training", again)
     images = open_images(str(photos), "all")
     open_reviews(out / "run", images).decide("new", "skipped", "me")
+    (out / "run" / "config.json").write_text("{")  # it may be that of another version, too
+    before = weights.read_bytes()
+    complaint(lambda: call(*words, *QUICK), "config.json", "delete it")
+    assert weights.read_bytes() == before
     (out / "run" / "config.json").unlink()
+    with monkeypatch.context() as patched:  # killed before the last file of the training is written
+        patched.setattr("beyondcam.classifier.training.write_json", _killed_at_the_record)
+        with pytest.raises(Killed):
+            call(*words, *QUICK)
+    assert not (out / "run" / "training.json").exists()
     assert call(*words, *QUICK) == 0
+    assert (out / "run" / "training.json").exists()
     assert taken()
     assert open_reviews(out / "run", images).current().keys() == {"new"}
 

@@ -383,6 +383,20 @@ def test_rounds_without_a_label_are_refused_before_the_first(discs: Discs, tmp_p
     assert not (tmp_path / "segment").exists()
 
 
+def test_masks_of_humans_stay_in_later_rounds_of_photos_without_a_label_too(
+    discs: Discs, tmp_path: Path
+) -> None:
+    images, labels = discs
+    first, second = images.ids[:2]  # neither has a label, one has a human's mask
+    unlabelled = {i: own for i, own in images.labels.items() if i not in (first, second)}
+    source = labels_of_masks(replace(images, labels=unlabelled), Masks(images.classes, labels))
+    source = replace(source, labels=labels, reviewed=frozenset({first}))
+    left_out = segment_run(tmp_path, source, tiny(epochs=1), None, CPU, rounds=2, name="n", log=quiet)
+    assert left_out == {second: "no label"}
+    again = json.loads((tmp_path / "segment" / "n-round2" / "training.json").read_text())
+    assert again["images"] == len(images.ids) - 1
+
+
 def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) -> None:
     images, labels = discs
     void = np.full((48, 48), VOID, np.uint8)

@@ -96,13 +96,13 @@ def import_masks(
     @attempt
     def take(entry: Entry) -> str:
         image_id = book.find(entry.name)
-        if image_id in seen:
-            raise BeyondcamError("is there twice; the first was taken")
-        seen.add(image_id)
         with decoding(path, f"masks of {form}"):
             mask = entry.paint()
         if mask is None and not empty:
             return "empty"
+        if image_id in seen:
+            raise BeyondcamError("is there twice; the first was taken")
+        seen.add(image_id)
         mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
         there = sent(image_id)
         if not isinstance(there, LeftOut) and np.array_equal(there, mask):

@@ -21,6 +21,7 @@ from beyondcam.reviews import open_reviews
 from beyondcam.seeds import write_seeds
 from beyondcam.segment import labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig, load_segmenter, write_predictions
+from beyondcam.training.checkpoint import CHECKPOINT
 
 RECIPES = ("fast", "best")
 """The first makes the masks of the quick job; of the careful one the last, each with a confidence."""
@@ -104,16 +105,19 @@ def _check_apart(out: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` where a folder lies among the photos."""
     for i in images.ids[:1]:
         file, name = images.file_of(i), Path(images.file_name(i))
-        if file and out.resolve().is_relative_to(file.resolve().parents[len(name.parts) - 1]):
+        if file and out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
             raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
 def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:
-    """The settings and classes of the classifier of a RUN; none where its training is not finished."""
-    try:
-        return read_config(run)
-    except BeyondcamError:
+    """The settings and classes of the classifier of a RUN; none where its training is not finished.
+
+    Raises `BeyondcamError` where its settings cannot be read: a training would replace it.
+    """
+    ended = (run / "training.json").exists() or not (run / CHECKPOINT).exists()
+    if not (ended and (run / "config.json").exists()):
         return None, ()
+    return read_config(run)
 
 
 def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:

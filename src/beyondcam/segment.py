@@ -206,12 +206,18 @@ def _evaluate(
 def _labels_of_predictions(
     source: LabelSource, segmenter: Segmenter, out: Path, fabric: Fabric, left_out: dict[str, str]
 ) -> LabelSource:
-    """The labels of the next round: what the network predicts, limited to the image-level labels."""
-    ids, predicted = _predicted(segmenter, source.images, out, fabric, left_out, to_labels=True)
+    """The labels of the next round: what the network predicts, limited to the image-level labels.
+
+    Those that a human accepted or corrected stay, of whatever photo.
+    """
+    images, own = source.images, source.reviewed
+    others = replace(images, ids=tuple(i for i in images.ids if i not in own))
+    ids, predicted = _predicted(segmenter, others, out, fabric, left_out, to_labels=True)
+    kept = own.union(ids)
     return replace(
         source,
-        images=replace(source.images, ids=ids),
-        labels=lambda i: source.labels(i) if i in source.reviewed else predicted(i),
+        images=replace(images, ids=tuple(i for i in images.ids if i in kept)),
+        labels=lambda i: source.labels(i) if i in own else predicted(i),
     )
 
 

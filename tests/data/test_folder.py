@@ -156,6 +156,13 @@ def test_folder_takes_dots_and_capitals_in_names(tmp_path: Path) -> None:
     assert all(images.read(i).size == (2, 3) for i in images.ids)
 
 
+def test_folder_photos_may_differ_in_case_alone(tmp_path: Path) -> None:
+    table = "image,labels\nIMG.png,cat\nimg.png,dog\nOTHER.png,dog\n"
+    data = make_folder(tmp_path, table, names="IMG.png img.png other.png")
+    if not (tmp_path / "images" / "img.png").samefile(tmp_path / "images" / "IMG.png"):
+        assert open_images(data, "all").labels == {"IMG": {0}, "img": {1}, "other": {1}}
+
+
 def test_folder_splits_are_disjoint_and_together_all(tmp_path: Path) -> None:
     names = " ".join(f"n{n:02}" for n in range(30))
     data = make_folder(tmp_path, "image,labels\nn00,cat\n", names=names)

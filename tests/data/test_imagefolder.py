@@ -42,6 +42,17 @@ def test_each_folder_is_a_class_and_photos_beside_them_are_unlabelled(tmp_path: 
     assert not train & val
 
 
+def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", "dogs/1.jpg")
+    photos(tmp_path / "elsewhere", "1.jpg", "old/2.jpg")
+    (root / "cats").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "old" / "round").symlink_to(tmp_path / "elsewhere")
+    (root / "dogs" / "up").symlink_to("../..")
+    images = open_images(f"imagefolder:{root}", "all")
+    assert images.ids == ("cats/1", "cats/old/2", "dogs/1")
+    assert images.read("cats/old/2").size == (3, 4)
+
+
 def test_photos_of_no_class_are_said_to_be_so(tmp_path: Path) -> None:
     root = photos(tmp_path, "hole/1.png", "Good/1.png", "Good/2.png")
     complaint(
@@ -66,6 +77,12 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
     assert train.classes == val.classes == ("a", "b")
     assert open_images(f"imagefolder:{root}", "all").ids == (*train.ids, *val.ids)
     complaint(lambda: open_images(f"imagefolder:{root}", "test"), "the split test is empty")
+    loud = photos(tmp_path / "loud", "Train/a/1.jpg", "Train/b/1.jpg", "Val/a/1.jpg")
+    assert open_images(f"imagefolder:{loud}", "val").classes == ("a", "b")
+    photos(loud, "cover.jpg")  # now Train and Val would be classes
+    complaint(lambda: open_images(f"imagefolder:{loud}", "all"), "train and val", "cover")
+    photos(loud / "vehicles", "train/1.jpg", "bus/1.jpg", "cover.jpg")
+    assert open_images(f"imagefolder:{loud / 'vehicles'}", "all").classes == ("bus", "train")
 
 
 def test_what_a_folder_is_is_told_by_what_is_in_it(tmp_path: Path) -> None:

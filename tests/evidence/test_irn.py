@@ -24,6 +24,7 @@ def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
     evidence = read_irn(tmp_path / "a.npy", (10, 14), {11: 0, 2: 1})  # 7 is a class that was not kept
     assert evidence.targets == (0, 1)
     assert evidence.maxima == pytest.approx((fine[2].max(), fine[0].max()))
+    assert evidence.scores == ()  # a confidence made of NaN would be NaN, which the page's JSON cannot hold
     np.testing.assert_allclose(evidence.levels[1], np.sqrt(fine[0] / fine[0].max()) * 255, atol=0.51)
 
 

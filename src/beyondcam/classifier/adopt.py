@@ -64,11 +64,13 @@ def adopt_network(
     weights
         A file of weights; of several state dicts in it, `FILE:KEY` says which.
     mean, std, size
-        Of the input, as for `wrap`; by default those of the network or of its published weights.
+        Of the input, as for `wrap`; by default those of the network or of its published weights. A CLIP has
+        its own.
     single_label
-        True for one of several classes an image (softmax), False for any number, or one alone (sigmoid).
+        True for one of several classes an image (softmax), as a CLIP always is; False for any number, or one
+        alone (sigmoid).
     prompts
-        For CLIP, sentences with `{}` where the class goes.
+        For CLIP alone, sentences with `{}` where the class goes.
     data
         Data that commands on the RUN use where they are given none.
     log
@@ -94,11 +96,18 @@ def adopt_network(
     if kind == "clip" and name:
         if classes is None:
             raise BeyondcamError("classes: CLIP has none; name them")
-        if weights is not None:
-            raise BeyondcamError("weights: those of CLIP are in its folder; leave it out")
+        for parameter, given in {"weights": weights, "mean": mean, "std": std, "size": size}.items():
+            if given is not None:
+                raise BeyondcamError("CLIP has its own in its folder; leave it out", parameter=parameter)
+        if not single_label:
+            raise BeyondcamError(
+                "CLIP tells how likely each class is among the others; leave it out", parameter="single_label"
+            )
         clipped = clip(name, classes, prompts)
         classifier, config = clipped, clipped.vision_config
     else:
+        if tuple(prompts) != PROMPTS:
+            raise BeyondcamError(f"they are for CLIP, and {model} is none; leave it out", parameter="prompts")
         source = open_source(model, classes, None if weights is None else Path(weights), log)
         bgr, config = source.known.bgr, source.config
         numbers = source.known.or_given(mean, std, size)

@@ -86,15 +86,16 @@ def build_classifier(
 ) -> Classifier:
     """A classifier with a fresh bias-free head for `classes`. `pretrained` loads ImageNet weights.
 
-    `mean` and `std` of the input, for pixels in [0, 1], are by default those that timm has for the backbone.
+    `mean` and `std` of the input, for pixels in [0, 1], are by default those that timm has for the backbone,
+    and 1/2 for the convnet.
     `backbone` may carry numbers that timm takes, as in `vit_tiny_patch16_224,img_size=64,patch_size=8`.
     """
     if backbone == "convnet":
         if weights is not None or output_stride is not None:
             raise BeyondcamError("convnet takes neither weights nor output_stride", parameter="backbone")
-        return Classifier(
-            convnet(kernel, pool=pool), nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False), classes, size=size
-        )
+        head = nn.Conv2d(WIDTHS[-1], len(classes), 1, bias=False)
+        half = (0.5, 0.5, 0.5)
+        return Classifier(convnet(kernel, pool=pool), head, classes, mean or half, std or half, size)
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
     layout = "tokens" if _of_tokens(backbone) else getattr(trunk, "output_fmt", "NCHW")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from beyondcam.perturbations import Mask, Noise
+from beyondcam.perturbations.augment import Area
 
 LEAST_EPOCHS, LEAST_STEPS = 4, 200
 """A training's epochs by default, or more where these would be fewer optimizer steps."""
@@ -68,7 +69,7 @@ class TrainConfig(BaseModel):
     head_lr: float = Field(default=30.0, gt=0, description="The head's, as a multiple of it.")
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the optimizer.")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="Share of the steps that warm up.")
-    crop_scale: tuple[float, float] = Field(
+    crop_scale: Area = Field(
         default=(0.4, 1.0), description="Least and most area of the random window, as a share of the image's."
     )
     flip: bool = Field(default=True, description="Mirror images at random.")

@@ -22,7 +22,6 @@ from beyondcam.cli.options import (
     open_seeds_of,
 )
 from beyondcam.cli.terminal import log
-from beyondcam.errors import BeyondcamError
 
 Threshold = Annotated[
     str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
@@ -80,18 +79,17 @@ def import_masks_command(
     Those that come back as `export`, with the same --recipe and --threshold, would write them stay as they
     are: to accept masks as they are, use `review`.
     """
+    from beyondcam.evidence import shelves
     from beyondcam.exchange import import_masks
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
     reviews, seeds = open_reviews(run, images), None
-    try:
+    if recipe or targets or any(True for _ in shelves(run, images)):
         shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
         seeds = shelf, tau
-    except BeyondcamError as error:
-        if recipe or targets:
-            raise
-        log(f"not compared with seeds: {error}")
+    else:
+        log(f"not compared with seeds: no evidence of {images.split}; `beyondcam map` makes it")
     imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty, seeds=seeds)
     count = Counter(imported.results.values())
     log(

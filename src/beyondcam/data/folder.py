@@ -152,15 +152,20 @@ def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = 
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The files with such a suffix in a folder and its subfolders, in order, but for hidden ones.
 
-    Raises `BeyondcamError` where one cannot be looked into.
+    Links to folders are followed, but for those that lead back to where they lie. Raises `BeyondcamError`
+    where a folder cannot be looked into.
     """
 
     def refuse(error: OSError) -> None:
         if folder.exists():
             raise BeyondcamError(f"{error.filename}: could not be read ({error.strerror})") from error
 
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    def leads_back(path: Path) -> bool:
+        return path.is_symlink() and path.resolve() in {parent.resolve() for parent in path.parents}
+
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        inside = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in inside if not leads_back(Path(parent, name))]
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(parent, name)
@@ -173,7 +178,7 @@ def _by_photo(
 
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
-    by_case = {name.casefold(): name for name in files}
+    by_case = {name.casefold(): name for name in files} | {name: name for name in files}
     labels: dict[str, frozenset[str]] = {}
     unlabelled: dict[str, str] = {}
     problems: dict[str, str] = {}
@@ -200,15 +205,16 @@ def _by_photo(
 def _id_of(name: str, by_case: Mapping[str, str]) -> str:
     """The photo that a file of labels names: by its path, or the end of one, as on another machine.
 
-    `by_case` gives the ids there are by their names in lower case. Label Studio puts eight digits before the
-    names of what is uploaded.
+    `by_case` gives the ids there are by their names, as they are and in lower case. Label Studio puts eight
+    digits before the names of what is uploaded.
     """
     suffix = Path(name).suffix
     whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
     parts = [] if ".." in whole else whole.split("/")
     ends = ["/".join(parts[n:]) for n in range(len(parts))]
     ends += [end[9:] for end in ends[-1:] if re.fullmatch("[0-9a-f]{8}-.+", end)]
-    return next((by_case[end.casefold()] for end in ends if end.casefold() in by_case), whole)
+    found = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
+    return next((image_id for image_id in found if image_id is not None), whole)
 
 
 def _classes(

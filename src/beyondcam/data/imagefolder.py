@@ -5,7 +5,13 @@ from pathlib import Path
 
 from beyondcam.data.folder import Content, files_by_name, labelled
 from beyondcam.data.photo import SUFFIXES
-from beyondcam.data.source import MASK_FOLDERS, SPLITS, LabelledImages, place_of, without_negatives
+from beyondcam.data.source import (
+    MASK_FOLDERS,
+    LabelledImages,
+    place_of,
+    split_folders,
+    without_negatives,
+)
 from beyondcam.errors import BeyondcamError
 
 NEGATIVES = ("good", "negative", "negatives", "none", "ok")
@@ -24,8 +30,10 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
     files = files_by_name(root, SUFFIXES, but=MASK_FOLDERS)
     parts = {i: i.split("/")[:-1] for i in files}
-    if all(folders and folders[0] in SPLITS for folders in parts.values()):
+    if split_folders([*files]):
         parts = {i: folders[1:] for i, folders in parts.items()}
+    else:
+        _check_splits(root, files)
     names = {i: {folders[0]} for i, folders in parts.items() if folders}
     labels = without_negatives(names, negatives, str(root))
     if negatives is None:
@@ -48,6 +56,17 @@ def _form(root: Path, negatives: str | None) -> str:
         if path.is_dir() and path.name.lower() in MASK_FOLDERS:
             form += f", {path.name}/ left out as masks (if it is a class, rename it)"
     return form
+
+
+def _check_splits(root: Path, ids: Collection[str]) -> None:
+    """Raise `BeyondcamError` where folders would be classes that are called as several splits are."""
+    outside = [i for i in ids if not split_folders([i])]
+    splits = {split for i in ids for split in split_folders([i])}
+    if len(splits) > 1:
+        raise BeyondcamError(
+            f"{root}: has folders for {' and '.join(sorted(splits))}, but {outside[0]} lies in none of them; "
+            "move it into one"
+        )
 
 
 def _check_negatives(root: Path, names: Collection[str]) -> None:

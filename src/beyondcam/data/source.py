@@ -21,7 +21,7 @@ BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 """What is no class, as programs that number the background write it."""
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of folders that are splits, and the splits that they are."""
+"""Names of folders that are splits, in lower case, and the splits that they are."""
 
 MASK_FOLDERS = ("masks", "mask", "segmentationclass", "segmentationobject", "ground_truth")
 """Names of folders, in lower case, whose pictures are masks, and are never taken for photos."""
@@ -77,7 +77,7 @@ class LabelledImages:
         """One line for people: what `given` data were taken for; empty where they say it all themselves."""
         guessed = given.partition(":")[0] != self.data.partition(":")[0]
         parts = [f"is {self.data}" if guessed else "", self.form]
-        if self.split == "all" and len(splits := sorted({*_split_folders(self.ids)})) > 1:
+        if self.split == "all" and len(splits := sorted({*split_folders(self.ids)})) > 1:
             parts.append(f"{' and '.join(splits)} taken together, unless one is named (split)")
         told = ", ".join(filter(None, parts))
         return f"{given}: {told}" if told else ""
@@ -182,7 +182,7 @@ def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
 
     Raises `BeyondcamError` where there are none.
     """
-    if folders := _split_folders(ids):
+    if folders := split_folders(ids):
         there = sorted({*folders})
         if split not in (*there, "all"):
             raise BeyondcamError(f"{where}: the split {split} is empty; there are {', '.join(there)} and all")
@@ -193,9 +193,9 @@ def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     return chosen
 
 
-def _split_folders(ids: Sequence[str]) -> list[str]:
+def split_folders(ids: Sequence[str]) -> list[str]:
     """The split that each id's folder is called as; empty unless all lie in such folders."""
-    folders = [SPLITS.get(i.partition("/")[0], "") if "/" in i else "" for i in ids]
+    folders = [SPLITS.get(i.partition("/")[0].lower(), "") if "/" in i else "" for i in ids]
     return folders if all(folders) else []
 
 

@@ -6,7 +6,6 @@ here hold plain arrays; numpy 1.26 and newer read them.
 """
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def read_irn(path: Path, size: tuple[int, int], class_of: Mapping[int, int]) -> 
     if chosen.shape[1:] != size:
         chosen = F.interpolate(chosen[None], size, mode="bilinear")[0]
     targets = tuple(c for c, _ in kept)
-    return Evidence.of(chosen.clamp_min(0), targets, (math.nan,) * len(targets), size)
+    return Evidence.of(chosen.clamp_min(0), targets, (), size)
 
 
 def import_irn(

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 from beyondcam.perturbations.view import View
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+
+def _shares(area: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= area[0] <= area[1] <= 1:
+        raise ValueError("two shares from 0 to 1 are needed, the lower one first")
+    return area
+
+
+Area = Annotated[tuple[float, float], AfterValidator(_shares)]
+"""Least and most area of the windows that `augmented` draws, as shares of the image's."""
 
 
 def augmented(

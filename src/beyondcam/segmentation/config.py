@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from beyondcam.perturbations.augment import Area
+
 
 class SegmentConfig(BaseModel):
     """Everything but the labels that decides what `segment` makes."""
@@ -23,7 +25,7 @@ class SegmentConfig(BaseModel):
     head_lr: float = Field(default=10.0, gt=0, description="That of all other layers, as a multiple of it.")
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the optimizer.")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps that warm up.")
-    crop_scale: tuple[float, float] = Field(
+    crop_scale: Area = Field(
         default=(0.25, 1.0),
         description="Least and most area of the random window, as a share of the image's.",
     )
