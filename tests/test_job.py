@@ -138,6 +138,21 @@ def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
     assert open_reviews(out / "run", images).current().keys() == {"new"}
 
 
+def test_masks_of_other_classes_are_noticed_before_anything_is_trained(photos: Path, tmp_path: Path) -> None:
+    words = ("masks", photos, "--out", tmp_path / "out", *QUICK)
+    assert call(*words) == 0
+    run = tmp_path / "out" / "run"
+    (photos / "blue" / "9.png").rename(photos / "9.png")
+    (photos / "green").mkdir()
+    (photos / "9.png").rename(photos / "green" / "9.png")
+    complaint(lambda: call(*words), "--classes: ", "not blue, green, red <b>")
+    (run / "config.json").unlink()
+    before = (run / "classifier.safetensors").read_bytes()
+    complaint(lambda: call(*words), "--out: ", "masks of other classes")
+    assert (run / "classifier.safetensors").read_bytes() == before
+    assert not (run / "checkpoint.pt").exists()
+
+
 def test_a_label_that_changed_in_a_table_is_named(photos: Path, tmp_path: Path) -> None:
     names = sorted(path.stem for path in (photos / "blue").iterdir())
     table = photos / "blue" / "labels.csv"

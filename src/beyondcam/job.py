@@ -13,6 +13,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
 from beyondcam.files import read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
+from beyondcam.label_images import LabelFolder
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.progress import duration
 from beyondcam.recipes import Cookbook
@@ -47,8 +48,8 @@ def make_masks(
     the split is `all`, or `train` of data with files of their own for each.
 
     Returns the photos without a mask, with the reason. Raises `BeyondcamError` where the earlier classifier
-    was trained by other settings or labels, and where `out` lies among the photos, which later runs would
-    take it for.
+    was trained by other settings or labels, where `out` lies among the photos, which later runs would take
+    it for, and where it holds masks of other classes.
     """
     run = out / "run"
     own, classes = _finished(run)
@@ -62,6 +63,8 @@ def make_masks(
         asked = given.model_copy(update={"data": images.data, "classes": images.classes})
         _check_same(run, asked, own.model_copy(update={"classes": classes}))
         _check_labels(run, images)
+    for folder in (out, out / "network") if network else (out,):
+        LabelFolder(folder, images.classes, images.data)  # raises now what it would when masks are written
     if told := images.taken_for(config.data):
         log(told)
     names = RECIPES if best else RECIPES[:1]
