@@ -62,6 +62,19 @@ def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, bey
     assert (mask.read_bytes(), weights.stat().st_mtime_ns) == before
 
 
+def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("masks", photos, "--out", tmp_path / "out")
+    assert call(*words, *QUICK) == 0
+    (photos / "blue" / "2.png").write_bytes(b"no photo any more")
+    assert call(*words) == 1
+    said = capsys.readouterr().err
+    assert "20 masks; open" in said
+    assert "left out: blue/2: " in said
+    assert not (tmp_path / "out" / "masks" / "blue" / "2.png").exists()
+
+
 def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command) -> None:
     for out in (photos, photos / "masks"):
         assert "--out: " in one_line(beyondcam("masks", photos, "--out", out, *QUICK, status=2))
