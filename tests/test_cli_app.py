@@ -323,7 +323,7 @@ NO_MEMORY = "beyondcam: out of memory; take a smaller batch, fewer workers or sm
         ("PermissionError(13, 'Permission denied', 'a.png')", "beyondcam: a.png: Permission denied"),
         ("MemoryError", NO_MEMORY),
         ("__import__('torch').OutOfMemoryError('CUDA out of memory. Tried to allocate 9 GiB')", NO_MEMORY),
-        ("RuntimeError(\"[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried\")", NO_MEMORY),
+        ('RuntimeError("[enforce fail] DefaultCPUAllocator: can\'t allocate memory: you tried")', NO_MEMORY),
     ],
 )
 def test_what_was_foreseen_is_one_line_and_no_bug(error: str, line: str, tmp_path: Path) -> None:

@@ -60,6 +60,9 @@ def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, bey
     mask.unlink()
     assert "which is taken" in beyondcam(*words).stderr
     assert (mask.read_bytes(), weights.stat().st_mtime_ns) == before
+    Image.open(photos / "new.png").save(photos / "newer.png")  # the network is of other masks then
+    assert call(*words) == 0
+    assert (own / "newer.png").exists()
 
 
 def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(

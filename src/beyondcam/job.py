@@ -11,7 +11,7 @@ from beyondcam.data import LabelledImages, open_images, recognised
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
-from beyondcam.files import read_json
+from beyondcam.files import hash_of, read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
 from beyondcam.label_images import LabelFolder
 from beyondcam.metrics import second_opinion, threshold_of
@@ -94,8 +94,9 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=targets)
-        left_out |= segment_run(run, source, segment, None, fabric, log=log)
-        segmenter = to_device(load_segmenter(run / "segment" / f"{source.name}-{segment.seed}"), fabric)
+        name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
+        left_out |= segment_run(run, source, segment, None, fabric, name=name, log=log)
+        segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
