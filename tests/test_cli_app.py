@@ -312,13 +312,18 @@ def test_what_nobody_foresaw_is_one_line_that_says_what_to_send(tmp_path: Path) 
     assert "torch " in file.read_text()
 
 
+NO_MEMORY = "beyondcam: out of memory; take a smaller batch, fewer workers or smaller images"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
         ("BeyondcamError('mine: broken')", "beyondcam: mine: broken"),
         ("OSError(28, 'No space left on device')", "beyondcam: disk: No space left on device"),
         ("PermissionError(13, 'Permission denied', 'a.png')", "beyondcam: a.png: Permission denied"),
-        ("MemoryError", "beyondcam: out of memory; take a smaller batch, fewer workers or smaller images"),
+        ("MemoryError", NO_MEMORY),
+        ("__import__('torch').OutOfMemoryError('CUDA out of memory. Tried to allocate 9 GiB')", NO_MEMORY),
+        ('RuntimeError("[enforce fail] DefaultCPUAllocator: can\'t allocate memory: you tried")', NO_MEMORY),
     ],
 )
 def test_what_was_foreseen_is_one_line_and_no_bug(error: str, line: str, tmp_path: Path) -> None:

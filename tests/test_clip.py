@@ -92,6 +92,7 @@ def test_several_prompts_are_averaged(model: Any) -> None:
     mean = (each[0] + each[1]) / 2
     torch.testing.assert_close(classifier.weight, mean / mean.norm(dim=1, keepdim=True))
     assert not torch.allclose(classifier.weight, each[0], atol=1e-3)
+    bc.clip(model, CLASSES, ["{} and no {other} braces: {"], processor=Processor())  # these are words
 
 
 def test_every_map_and_size_works_and_the_model_is_left_alone(model: Any) -> None:

@@ -60,6 +60,22 @@ def test_masks_are_made_shown_and_gone_on_with(photos: Path, tmp_path: Path, bey
     mask.unlink()
     assert "which is taken" in beyondcam(*words).stderr
     assert (mask.read_bytes(), weights.stat().st_mtime_ns) == before
+    Image.open(photos / "new.png").save(photos / "newer.png")  # the network is of other masks then
+    assert call(*words) == 0
+    assert (own / "newer.png").exists()
+
+
+def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("masks", photos, "--out", tmp_path / "out")
+    assert call(*words, *QUICK) == 0
+    (photos / "blue" / "2.png").write_bytes(b"no photo any more")
+    assert call(*words) == 1
+    said = capsys.readouterr().err
+    assert "20 masks; open" in said
+    assert "left out: blue/2: " in said
+    assert not (tmp_path / "out" / "masks" / "blue" / "2.png").exists()
 
 
 def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command) -> None:
@@ -136,6 +152,21 @@ def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
     assert (out / "run" / "training.json").exists()
     assert taken()
     assert open_reviews(out / "run", images).current().keys() == {"new"}
+
+
+def test_masks_of_other_classes_are_noticed_before_anything_is_trained(photos: Path, tmp_path: Path) -> None:
+    words = ("masks", photos, "--out", tmp_path / "out", *QUICK)
+    assert call(*words) == 0
+    run = tmp_path / "out" / "run"
+    (photos / "blue" / "9.png").rename(photos / "9.png")
+    (photos / "green").mkdir()
+    (photos / "9.png").rename(photos / "green" / "9.png")
+    complaint(lambda: call(*words), "--classes: ", "not blue, green, red <b>")
+    (run / "config.json").unlink()
+    before = (run / "classifier.safetensors").read_bytes()
+    complaint(lambda: call(*words), "--out: ", "masks of other classes")
+    assert (run / "classifier.safetensors").read_bytes() == before
+    assert not (run / "checkpoint.pt").exists()
 
 
 def test_a_label_that_changed_in_a_table_is_named(photos: Path, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from beyondcam.data import LabelledImages, open_images, recognised
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
-from beyondcam.files import read_json
+from beyondcam.files import hash_of, read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
+from beyondcam.label_images import LabelFolder
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.progress import duration
 from beyondcam.recipes import Cookbook
@@ -47,8 +48,8 @@ def make_masks(
     the split is `all`, or `train` of data with files of their own for each.
 
     Returns the photos without a mask, with the reason. Raises `BeyondcamError` where the earlier classifier
-    was trained by other settings or labels, and where `out` lies among the photos, which later runs would
-    take it for.
+    was trained by other settings or labels, where `out` lies among the photos, which later runs would take
+    it for, and where it holds masks of other classes.
     """
     run = out / "run"
     own, classes = _finished(run)
@@ -62,6 +63,8 @@ def make_masks(
         asked = given.model_copy(update={"data": images.data, "classes": images.classes})
         _check_same(run, asked, own.model_copy(update={"classes": classes}))
         _check_labels(run, images)
+    for folder in (out, out / "network") if network else (out,):
+        LabelFolder(folder, images.classes, images.data)  # raises now what it would when masks are written
     if told := images.taken_for(config.data):
         log(told)
     names = RECIPES if best else RECIPES[:1]
@@ -91,8 +94,9 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=targets)
-        left_out |= segment_run(run, source, segment, None, fabric, log=log)
-        segmenter = to_device(load_segmenter(run / "segment" / f"{source.name}-{segment.seed}"), fabric)
+        name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
+        left_out |= segment_run(run, source, segment, None, fabric, name=name, log=log)
+        segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")

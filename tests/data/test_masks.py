@@ -9,6 +9,7 @@ import pytest
 from builders import make_folder
 from PIL import Image
 
+from beyondcam.data import open_images
 from beyondcam.data.masks import open_masks
 from conftest import complaint
 
@@ -93,6 +94,14 @@ def test_a_few_masks_that_differ_from_the_labels_are_masks(tmp_path: Path) -> No
     values = {f"n{n}": 1 if n % 2 else 2 for n in range(8)} | {"n0": 1, "n1": 255}
     data = with_masks(tmp_path, table, values, names=" ".join(values))
     assert open_masks(data, "all").read("n1").max() == 255
+
+
+def test_masks_of_more_classes_than_they_can_number_are_refused_though_few_are_kept(tmp_path: Path) -> None:
+    listed = "".join(f"c{n}\n" for n in range(255))
+    data = make_folder(tmp_path, "image,labels\na,c7\nb,c8\n", classes=listed)
+    (tmp_path / "masks").mkdir()
+    assert open_images(data, "all", ["c7"]).labels == {"a": {0}, "b": set()}
+    complaint(lambda: open_masks(data, "all", ["c7"]), "there are 255 classes", "254")
 
 
 @pytest.mark.parametrize("suffix", [".PNG", ".Png"])

@@ -29,7 +29,8 @@ def test_unknown_data_is_one_line_that_says_what_there_is(data: str) -> None:
 def test_more_classes_than_a_mask_can_number_are_refused(number: int) -> None:
     """Labels are uint8 and 255 is void, so 254 classes is the most."""
     assert len(choose_classes(None, [f"c{n}" for n in range(254)])) == 254
-    complaint(lambda: choose_classes(None, [f"c{n}" for n in range(number)]), "254")
+    complaint(lambda: choose_classes(None, [f"c{n}" for n in range(number)]), "254", "those to keep")
+    assert choose_classes(["c290", "c3"], [f"c{n}" for n in range(300)]) == ("c290", "c3")
 
 
 def test_hash_split_parts_the_ids_into_train_and_val() -> None:

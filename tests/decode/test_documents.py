@@ -28,13 +28,14 @@ def test_broken_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     [
         ("a,b\n1,2\n", [(1, ["a", "b"]), (2, ["1", "2"])]),
         ("a;b\r\n1;2,3\r\n", [(1, ["a", "b"]), (2, ["1", "2,3"])]),
+        ("a,b\r1,2;3;4;5\r", [(1, ["a", "b"]), (2, ["1", "2;3;4;5"])]),
         ("a\tb\n1\t2\n", [(1, ["a", "b"]), (2, ["1", "2"])]),
         ('a,b\n,\n\n"1, 1", 2 ,,\n', [(1, ["a", "b"]), (4, ["1, 1", "2"])]),
         ("a,b\n1,\n", [(1, ["a", "b"]), (2, ["1", ""])]),
         ("a\nb\n", [(1, ["a"]), (2, ["b"])]),
         ("", []),
     ],
-    ids=["comma", "semicolon", "tab", "blank", "empty-cell", "one-column", "empty"],
+    ids=["comma", "semicolon", "carriage-return", "tab", "blank", "empty-cell", "one-column", "empty"],
 )
 def test_table_is_read_by_the_separator_of_its_first_line(
     tmp_path: Path, text: str, rows: list[tuple[int, list[str]]]

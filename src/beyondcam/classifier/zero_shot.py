@@ -183,7 +183,7 @@ def clip(
     mean, std, size = known.or_given(None, None, None)
     model = deepcopy(model).eval()
     with torch.no_grad():
-        sentences = [prompt.format(name) for name in classes for prompt in prompts]
+        sentences = [prompt.replace("{}", name) for name in classes for prompt in prompts]
         tokens = processor(text=sentences, padding=True, truncation=True, return_tensors="pt")
         texts = model.text_projection(model.text_model(**tokens).pooler_output)  # (C·n, D)
         means = F.normalize(texts, dim=1).unflatten(0, (len(classes), len(prompts))).mean(1)

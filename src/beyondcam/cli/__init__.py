@@ -27,11 +27,11 @@ def main() -> NoReturn:
         _fail(f"{error.format_message().rstrip('.')}; see --help")
     except BeyondcamError as error:
         _fail(str(error))
-    except MemoryError:
-        _fail("out of memory; take a smaller batch, fewer workers or smaller images")
     except OSError as error:
         _fail(f"{error.filename or 'disk'}: {error.strerror or error}")
     except Exception as error:
+        if _lacks_memory(error):
+            _fail("out of memory; take a smaller batch, fewer workers or smaller images")
         _fail(f"{type(error).__name__}: {error}; this is a bug in beyondcam. {_report_bug()}")
     sys.exit(status or 0)
 
@@ -43,6 +43,12 @@ def _fail(message: str) -> NoReturn:
 
         traceback.print_exc()
     sys.exit(2)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether there was too little memory, as torch says by errors of its own, of a GPU's and of ours."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or torchs
 
 
 def _report_bug() -> str:

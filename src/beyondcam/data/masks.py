@@ -157,13 +157,20 @@ def _of_files(
     numbering: Path,
 ) -> Masks:
     """Masks in files of their own, after some have been compared with the labels of their images."""
-    classes = choose_classes(wanted, known)
+    classes = _chosen(wanted, known, numbering)
     _compare({i: names for i, names in labels.items() if names}, path, known, numbering)
 
     def read(image_id: str) -> Tensor:
         return keep_classes(read_mask(path(image_id)), classes, known, str(path(image_id)))
 
     return Masks(classes, read)
+
+
+def _chosen(wanted: Sequence[str] | None, known: Sequence[str], where: Path) -> tuple[str, ...]:
+    """The classes to keep of masks, which number them all. Raises `BeyondcamError` where they cannot."""
+    if len(known) > VOID - 1:
+        raise BeyondcamError(f"{where}: there are {len(known)} classes; a mask can number at most {VOID - 1}")
+    return choose_classes(wanted, known)
 
 
 def _compare(
@@ -221,7 +228,7 @@ def _coco(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     if not content.labelled:
         return None
     known = coco.class_names(content, file, wanted)
-    classes = choose_classes(wanted, known)
+    classes = _chosen(wanted, known, file)
 
     def read(image_id: str) -> Tensor:
         if not image_id.isdecimal() or int(image_id) not in content.pictures:

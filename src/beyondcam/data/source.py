@@ -117,8 +117,10 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     Raises `BeyondcamError`.
     """
     chosen = tuple(known) if wanted is None else tuple(wanted)
-    if len(known) > VOID - 1:
-        raise BeyondcamError(f"classes: there are {len(known)}; a mask can number at most {VOID - 1}")
+    if len(chosen) > VOID - 1:
+        raise BeyondcamError(
+            f"classes: there are {len(chosen)}; a mask can number at most {VOID - 1}: name those to keep"
+        )
     for name in wanted or ():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)

@@ -91,7 +91,8 @@ def read_table(path: Path) -> Table:
         if not _is_western(content):
             raise
         text, encoding = content.decode("cp1252"), "cp1252"
-    separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
+    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]  # a carriage return alone ends a Mac's lines
+    separator = max(",;\t", key=first.count)
     with decoding(path, "CSV"):
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]

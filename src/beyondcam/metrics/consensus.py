@@ -25,6 +25,7 @@ from beyondcam.evidence import (
 )
 from beyondcam.files import ahead
 from beyondcam.metrics.tally import Counts, above, iou
+from beyondcam.outcome import LeftOut, attempt
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
@@ -51,7 +52,9 @@ class Consensus:
 def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | None:
     """What the witnesses of a split agree on in the images of a shelf; None where there are no witnesses.
 
-    Raises `BeyondcamError` where some of these images have no witnesses yet, or a file is not evidence.
+    Images of which neither these nor the shelf can be read, such as photos that have changed since, have no
+    part in it. Raises `BeyondcamError` where some of the others have no witnesses yet, or a file is not
+    evidence.
     """
     sample = witnessed(images, shelf.manifest["targets"])
     shared = {key: shelf.manifest[key] for key in SHARED}
@@ -70,13 +73,19 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
         )
 
     kept: dict[str, Pair] = {}
+    seen: list[str] = []
 
     def read(image_id: str) -> Pair:
         return winners_of(a.read(image_id)), winners_of(b.read(image_id))
 
     def read_all() -> Iterator[Pair]:
         room = KEPT
-        for i, pair in zip(ids, ahead(read, ids), strict=True):
+        for i, pair in zip(ids, ahead(attempt(read), ids), strict=True):
+            if isinstance(pair, LeftOut):
+                if shelf.has(i, None, images.file_of(i)):
+                    raise BeyondcamError(pair.reason)
+                continue
+            seen.append(i)
             room -= 4 * pair[0].labels.nbytes
             if room >= 0:
                 kept[i] = pair
@@ -90,7 +99,7 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
         labels = known.get(image_id)
         return torch.from_numpy(agreed(read(image_id), levels) if labels is None else labels)
 
-    return Consensus(ids, Masks(images.classes, mask))
+    return Consensus(tuple(seen), Masks(images.classes, mask))
 
 
 def agreed(pair: Pair, levels: tuple[int, int]) -> NDArray[np.uint8]:
