@@ -165,6 +165,8 @@ def test_yolo_is_shares_of_width_and_height(tmp_path: Path) -> None:
     for names in ("names: [\"it's\", '1']", "names:\n- it's\n- '1'"):
         (tmp_path / "out/data.yaml").write_text(names)
         assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
+    (tmp_path / "out/classes.txt").write_text("background\n1\nit's\n")  # counted from its first line
+    assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
 
 
 def brush_by_the_book(mask: np.ndarray) -> list[int]:
