@@ -215,13 +215,22 @@ def test_metadata_of_hugging_face_is_read(tmp_path: Path, lines: list[str], labe
     complaint(lambda: open_images(str(tmp_path), "all"), "metadata.jsonl", "objects.categories")
 
 
-def test_table_of_each_split_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folders", [("train", "valid"), ("Train", "Valid")])
+def test_table_of_each_split_is_read(tmp_path: Path, folders: tuple[str, str]) -> None:
     """As Roboflow exports several classes an image."""
-    photos(tmp_path, "train/a_jpg.rf.1f.jpg", "valid/b_jpg.rf.2e.jpg")
-    for split, row in (("train", "a_jpg.rf.1f.jpg, 1, 0"), ("valid", "b_jpg.rf.2e.jpg, 1, 1")):
+    train, valid = folders
+    photos(tmp_path, f"{train}/a_jpg.rf.1f.jpg", f"{valid}/b_jpg.rf.2e.jpg")
+    for split, row in ((train, "a_jpg.rf.1f.jpg, 1, 0"), (valid, "b_jpg.rf.2e.jpg, 1, 1")):
         (tmp_path / split / "_classes.csv").write_text(f"filename, cat, dog\n{row}\n")
-    assert labels_of(str(tmp_path), "val") == {"valid/b_jpg.rf.2e": {"cat", "dog"}}
-    assert labels_of(str(tmp_path), "train") == {"train/a_jpg.rf.1f": {"cat"}}
+    assert labels_of(str(tmp_path), "val") == {f"{valid}/b_jpg.rf.2e": {"cat", "dog"}}
+    assert labels_of(str(tmp_path), "train") == {f"{train}/a_jpg.rf.1f": {"cat"}}
+
+
+def test_an_export_that_names_no_class_is_told_no_header(tmp_path: Path) -> None:
+    photos(tmp_path, "0.png", "1.png")
+    (tmp_path / "x.json").write_text(json.dumps([task(n, f"{n}.png", []) for n in range(2)]))
+    message = complaint(lambda: open_images(str(tmp_path), "all"), "x.json: names no class")
+    assert "header" not in message
 
 
 def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:

@@ -145,6 +145,13 @@ def test_polygons_of_coco_are_read(images: LabelledImages, tmp_path: Path) -> No
     assert ((mask > 0) & (expected > 0)).sum() / ((mask > 0) | (expected > 0)).sum() >= 0.98
 
 
+def test_what_follows_a_dot_is_a_suffix_only_where_photos_have_it(images: LabelledImages) -> None:
+    book = Book(images)
+    assert book.find("photos/p01.JPG") == book.find("p01.png") == book.find("p01") == "p01"
+    assert book.find("p'7.x") == "more <&> ü/p'7.x"
+    complaint(lambda: book.find("p01.v2"), "no photo of all")  # another photo, of another split
+
+
 def test_yolo_is_shares_of_width_and_height(tmp_path: Path) -> None:
     (tmp_path / "d/images").mkdir(parents=True)
     Image.new("RGB", (40, 20)).save(tmp_path / "d/images/a.png")
@@ -165,6 +172,8 @@ def test_yolo_is_shares_of_width_and_height(tmp_path: Path) -> None:
     for names in ("names: [\"it's\", '1']", "names:\n- it's\n- '1'"):
         (tmp_path / "out/data.yaml").write_text(names)
         assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
+    (tmp_path / "out/classes.txt").write_text("background\n1\nit's\n")  # counted from its first line
+    assert (read("yolo-seg", images, tmp_path / "out")["a"] == mask).all()
 
 
 def brush_by_the_book(mask: np.ndarray) -> list[int]:

@@ -229,7 +229,9 @@ def _classes(
     if listed:
         return tuple(listed)
     if not used and not wanted:
-        raise BeyondcamError(f"{table}: names no class; its header is image,labels")
+        there = "names no class; say of some photos what is on them"
+        problem = there if table.exists() else "not there; its header is image,labels"
+        raise BeyondcamError(f"{table}: {problem}")
     if wanted and set(used) <= set(wanted):
         return tuple(sorted(set(wanted)) if used else wanted)
     return tuple(used)

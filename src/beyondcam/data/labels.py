@@ -25,7 +25,8 @@ def label_files(root: Path) -> list[Path]:
     photo. Raises `BeyondcamError` where there are several.
     """
     found = [file for file in [_label_file(root)] if file]
-    return found or [file for name in SPLITS if (root / name).is_dir() and (file := _label_file(root / name))]
+    parts = (path for path in (sorted(root.iterdir()) if root.is_dir() else ()) if path.is_dir())
+    return found or [file for part in parts if part.name.lower() in SPLITS and (file := _label_file(part))]
 
 
 def _label_file(folder: Path) -> Path | None:

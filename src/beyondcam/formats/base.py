@@ -1,6 +1,5 @@
 """What all formats share: masks on their way out, and the names by which masks find home again."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID, LabelledImages
+from beyondcam.data import SUFFIXES, VOID, LabelledImages
 from beyondcam.decode import read_header
 from beyondcam.errors import BeyondcamError
 
@@ -64,7 +63,9 @@ class Book:
         """
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         for known in (name, *("/".join(parts[n:]) for n in range(len(parts)))):
-            for one in (known, re.sub(r"\.[^./]*$", "", known)):
+            suffix = PurePosixPath(known).suffix
+            stem = known.removesuffix(suffix) if suffix.lower() in SUFFIXES else known
+            for one in (known, stem):
                 if found := self._by_name.get(one):
                     if len(found) > 1:
                         raise BeyondcamError(f"may be {' or '.join(sorted(found)[:3])}; name its folder too")

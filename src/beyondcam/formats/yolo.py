@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data.table import read_classes
+from beyondcam.data.source import clean_name
 from beyondcam.decode import read_text, read_yaml
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below, write_whole
@@ -64,7 +64,7 @@ def _painted(file: Path, name: str, names: dict[int, str], book: Book) -> NDArra
 def _names(path: Path) -> dict[int, str]:
     """The classes by number, of `data.yaml`, or of a list with a class a line."""
     if (path / "classes.txt").is_file():
-        return dict(enumerate(read_classes(path / "classes.txt")))
+        return dict(enumerate(map(clean_name, read_text(path / "classes.txt").splitlines())))
     content = read_yaml(path / "data.yaml")
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
