@@ -74,7 +74,7 @@ def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(
     assert call(*words) == 1
     said = capsys.readouterr().err
     assert "20 masks; open" in said
-    assert "left out: blue/2: " in said
+    assert f"left out: blue/2: {photos / 'blue' / '2.png'}: not readable as an image" in said
     assert not (tmp_path / "out" / "masks" / "blue" / "2.png").exists()
 
 

@@ -91,12 +91,12 @@ def make_masks(
     written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
     if written.expected is not None:
         log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")
-    left_out |= written.left_out
+    left_out = written.left_out | left_out  # the first reason is why there is no evidence
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=targets)
         name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
-        left_out |= segment_run(run, source, segment, None, fabric, name=name, log=log)
+        left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
