@@ -211,6 +211,9 @@ def test_the_probability_is_that_of_the_label_by_softmax_and_scales_are_averaged
     scaled = Segmenter(Sized(), ("a",), half, half, 128, mirror=True).predict(photo, tta="scales")
     assert sides == [96, 96, 128, 128, 160, 160]
     torch.testing.assert_close(scaled.probability, torch.full((64, 64), 128.0).sigmoid())
+    sides.clear()  # 48 and 80, as whole steps, would both be 64
+    Segmenter(Sized(), ("a",), half, half, 64, mirror=True).predict(photo, tta="scales")
+    assert sides == [32, 32, 64, 64, 96, 96]
 
 
 # training
