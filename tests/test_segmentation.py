@@ -721,6 +721,21 @@ def test_predictions_that_were_stopped_are_gone_on_with(
     assert len(seen) == 6  # without `resume` all anew
 
 
+def test_a_resumed_call_keeps_what_is_said_of_the_photos_before(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = Path(make_folder(tmp_path / "discs", 4)) / "images", tmp_path / "out"
+    later = tmp_path / "later"
+    later.mkdir()
+    (folder / "p03.png").rename(later / "p03.png")
+    segmenter = load_segmenter(model)
+    for place in (folder, later):
+        assert predict_photos(segmenter, [place], out, resume=True) == {}
+    assert list(table_of(out / "predictions.csv")) == ["p00", "p01", "p02", "p03"]
+    monkeypatch.setattr(Segmenter, "predict", lambda *_, **__: pytest.fail("it was done before"))
+    assert predict_photos(segmenter, [folder], out, resume=True) == {}
+
+
 def test_where_no_photo_is_found_no_masks_are_promised(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
