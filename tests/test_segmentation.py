@@ -211,6 +211,9 @@ def test_the_probability_is_that_of_the_label_by_softmax_and_scales_are_averaged
     scaled = Segmenter(Sized(), ("a",), half, half, 128, mirror=True).predict(photo, tta="scales")
     assert sides == [96, 96, 128, 128, 160, 160]
     torch.testing.assert_close(scaled.probability, torch.full((64, 64), 128.0).sigmoid())
+    sides.clear()  # 48 and 80, as whole steps, would both be 64
+    Segmenter(Sized(), ("a",), half, half, 64, mirror=True).predict(photo, tta="scales")
+    assert sides == [32, 32, 64, 64, 96, 96]
 
 
 # training
@@ -716,6 +719,21 @@ def test_predictions_that_were_stopped_are_gone_on_with(
     )
     assert predict_photos(segmenter, [folder], out) == {}
     assert len(seen) == 6  # without `resume` all anew
+
+
+def test_a_resumed_call_keeps_what_is_said_of_the_photos_before(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = Path(make_folder(tmp_path / "discs", 4)) / "images", tmp_path / "out"
+    later = tmp_path / "later"
+    later.mkdir()
+    (folder / "p03.png").rename(later / "p03.png")
+    segmenter = load_segmenter(model)
+    for place in (folder, later):
+        assert predict_photos(segmenter, [place], out, resume=True) == {}
+    assert list(table_of(out / "predictions.csv")) == ["p00", "p01", "p02", "p03"]
+    monkeypatch.setattr(Segmenter, "predict", lambda *_, **__: pytest.fail("it was done before"))
+    assert predict_photos(segmenter, [folder], out, resume=True) == {}
 
 
 def test_where_no_photo_is_found_no_masks_are_promised(

@@ -1,6 +1,7 @@
 """The whole job on somebody's photos, in one go: from labels to masks to look at."""
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -90,12 +91,12 @@ def make_masks(
     written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
     if written.expected is not None:
         log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")
-    left_out |= written.left_out
+    left_out = written.left_out | left_out  # the first reason is why there is no evidence
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=targets)
         name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
-        left_out |= segment_run(run, source, segment, None, fabric, name=name, log=log)
+        left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
@@ -107,9 +108,9 @@ def make_masks(
 
 def _check_apart(out: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` where a folder lies among the photos."""
-    for i in images.ids[:1]:
-        file, name = images.file_of(i), Path(images.file_name(i))
-        if file and out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
+    known = ((file, Path(images.file_name(i))) for i in images.ids if (file := images.file_of(i)))
+    for file, name in islice(known, 1):
+        if out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
             raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 

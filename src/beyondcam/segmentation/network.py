@@ -141,7 +141,7 @@ class Segmenter(Network):
         scales = SCALES if tta == "scales" else (1.0,)
         total = torch.zeros(1, device=self.mean.device)
         for scale in scales:
-            side = self.size if scale == 1 else max(STEP, round(self.size * scale / STEP) * STEP)
+            side = _scaled(self.size, scale)
             x = self.normalise(View(window, side).cut(photo.pixels))[None]
             own = self.averaged(x, mirror=None if tta is None else tta != "none")
             if side != self.size:
@@ -150,6 +150,16 @@ class Segmenter(Network):
         if not total.isfinite().all():
             raise BeyondcamError("the network gives NaN or infinite numbers for it")
         return total[0]
+
+
+def _scaled(size: int, scale: float) -> int:
+    """The side of an input at a scale, in whole `STEP`s; a small one goes a step up or down all the same."""
+    if scale == 1:
+        return size
+    steps = round(size * scale / STEP)
+    if steps * STEP == size:
+        steps += 1 if scale > 1 else -1
+    return STEP * max(1, steps)
 
 
 def _best(logits: Tensor, labels: Sequence[int], size: tuple[int, int]) -> Prediction:

@@ -90,12 +90,14 @@ def write_predictions(
 
     The last has the area of each label that a photo shows, as a share of it, and the mean probability of its
     pixels. With `resume`, photos that the same network has labelled there in the same way are left as they
-    are. `read` gives the photo of a name; `tta` and `tile` are those of `Segmenter.predict`. Returns the
-    names left out, with the reason.
+    are, and those of other names stay in the table. `read` gives the photo of a name; `tta` and `tile` are
+    those of `Segmenter.predict`. Returns the names left out, with the reason.
     """
     folder, table = LabelFolder(out, segmenter.classes), out / "predictions.csv"
     source = f"predict {hash_of([segmenter.checkpoint, tta, tile])}"
-    rows = _finished(table, folder, source, names) if resume else {}
+    rows = _finished(table, folder, source) if resume else {}
+    asked = {*names}
+    listed = [*(name for name in rows if name not in asked), *names]
     folder.drop(set(folder.names()).intersection(names).difference(rows))
     folder.begin(source, names)
     write_areas(table, rows)
@@ -111,12 +113,12 @@ def write_predictions(
             append_areas(table, name, rows[name])
             folder.write(name, found.labels.numpy(), photo)
     folder.drop(left_out)
-    write_areas(table, {name: rows[name] for name in names if name in rows})
+    write_areas(table, {name: rows[name] for name in listed if name in rows})
     return left_out
 
 
-def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str]) -> dict[str, list[Area]]:
-    """What an earlier call has written of these names. Raises `BeyondcamError` where it was no such call.
+def _finished(table: Path, folder: LabelFolder, source: str) -> dict[str, list[Area]]:
+    """What earlier calls have written. Raises `BeyondcamError` where it was no such call.
 
     The row of a photo is written before its mask: one that has both is done.
     """
@@ -126,8 +128,7 @@ def _finished(table: Path, folder: LabelFolder, source: str, names: Sequence[str
             "another folder",
             parameter="resume",
         )
-    rows = read_areas(table)
-    return {name: rows[name] for name in names if name in rows and folder.has(name)}
+    return {name: areas for name, areas in read_areas(table).items() if folder.has(name)}
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
