@@ -56,7 +56,7 @@ def recipes() -> Figure:
 
 def networks() -> Figure:
     """MIoU of networks by what they were trained on."""
-    figure, (axis,) = panels(1, 3.3)
+    figure, (axis,) = panels(1, 1.9)
     rows = tables("segment", "segment-animals")[0]
     names = [row["trained on"].strip("`") for row in rows]
     figures = [measured(row["final mIoU"]) for row in rows]
