@@ -18,9 +18,9 @@ def dots(axis: Axes, names: Sequence[str], figures: Sequence[Measured], colours:
         axis.plot(figure.value, y, "o", color=colour, ms=6)
         axis.annotate(f"{figure.value:.2f}", (figure.high, y), (5, -3.5), textcoords="offset points", size=8)
     axis.set_yticks(range(len(names)), names)
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(axis="x", alpha=0.3)
-    axis.margins(x=0.14)
+    axis.margins(x=0.25)
     axis.tick_params(left=False)
 
 
@@ -50,7 +50,6 @@ def recipes() -> Figure:
         dots(axis, names, shown, [colour_of(recipe) for recipe in names])
         axis.set_title(name)
         axis.set_xlabel("mIoU, τ by adaptive")
-    axes[1].invert_yaxis()  # shared: inverted twice
     return figure
 
 
@@ -98,7 +97,6 @@ def sizes() -> Figure:
         dots(axis, list(rules), figures, [OURS, OURS, PALE])
         axis.set_title(name)
         axis.set_xlabel("mean IoU of the defects" if name == "tiles" else "mIoU")
-    axes[0].set_ylim(2.5, -0.5)
     return figure
 
 
@@ -132,7 +130,6 @@ def refinement() -> Figure:
         dots(axis, names, gains, [colour_of(of)] * len(names))
         axis.axvline(0, color="black", lw=0.8)
         axis.set_title(of)
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
     figure.supxlabel("mIoU more than the map alone", fontsize=10)
     return figure
 
