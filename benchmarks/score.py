@@ -57,7 +57,7 @@ def main() -> None:
             seconds=arguments.seconds,
         )
     rows = (
-        (f"score / reading its files, {len(images.ids)} images", reading, reading.judged(at_most=2)),
+        (f"score / reading its files, {len(images.ids)} images", reading, reading.judged(at_most=1.5)),
         (
             f"{len(THRESHOLDS)} thresholds in a loop / score, {len(some.ids)} of the images",
             looping,
