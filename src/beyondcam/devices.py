@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -71,7 +72,14 @@ def open_fabric(backend: str | None = None) -> Fabric:
     except (MisconfigurationException, ValueError) as error:  # too few GPUs, or nodes that differ
         raise BeyondcamError(f"torchrun --nproc-per-node {local}: {' '.join(str(error).split())}") from None
     fabric.launch()
+    atexit.register(_part)  # Lightning does so for nccl alone, and threads of gloo abort a process that ends
     return fabric
+
+
+def _part() -> None:
+    """End the connection between the processes, if it still stands."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def to_device(network: Network, fabric: Fabric) -> Network:
