@@ -1,7 +1,6 @@
 """The whole job on somebody's photos, in one go: from labels to masks to look at."""
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -109,7 +108,8 @@ def make_masks(
 def _check_apart(out: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` where a folder lies among the photos."""
     known = ((file, Path(images.file_name(i))) for i in images.ids if (file := images.file_of(i)))
-    for file, name in islice(known, 1):
+    if first := next(known, None):
+        file, name = first
         if out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
             raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 

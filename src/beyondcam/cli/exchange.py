@@ -84,11 +84,12 @@ def import_masks_command(
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    reviews, seeds = open_reviews(run, images), None
+    seeds = None
     if recipe or targets or any(True for _ in shelves(run, images)):
         shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
         seeds = shelf, tau
     else:
+        reviews = open_reviews(run, images)
         log(f"not compared with seeds: no evidence of {images.split}; `beyondcam map` makes it")
     imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty, seeds=seeds)
     count = Counter(imported.results.values())
