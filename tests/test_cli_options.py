@@ -15,7 +15,7 @@ def call(*words: object) -> int:
 
 
 def test_targets_say_which_evidence_of_one_name(run: Path, tmp_path: Path) -> None:
-    for targets in ("labels", "predicted"):
+    for targets in ("labels", "predicted", "mixed"):
         call("map", run, "--recipe", "cam", "--no-witnesses", "--targets", targets)
     words = ("seed", run, "--recipe", "cam", "--threshold", 0.3, "--out", tmp_path / "seeds")
     complaint(lambda: call(*words), "--recipe: cam", "by targets")

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import beyondcam as bc
-from beyondcam.evidence import shelves
+from beyondcam.evidence import find_shelf, shelves
+from beyondcam.evidence.witness import witnessed
 from beyondcam.recipes import Item, map_items
 from conftest import complaint
 
@@ -135,3 +136,25 @@ def test_bf16_is_evidence_of_its_own_close_to_that_of_float32(trained: tuple[Pat
         )
         assert 0 < np.abs(exact - rough).mean() < 4  # of 255 levels
         assert np.corrcoef(exact, rough)[0, 1] > 0.99
+
+
+def test_mixed_targets_are_the_labels_where_a_photo_has_them(trained: tuple[Path, str], run: Path) -> None:
+    classifier, images = bc.load_classifier(trained[0]), bc.open_images(trained[1], "all")
+    known = {i: frozenset({n % len(images.classes)}) for n, i in enumerate(images.ids[:-3])}
+    known |= {images.ids[0]: frozenset()}  # no class: costs no map, and is nobody's guess
+    some = replace(images, labels=known)
+    found: dict[str, dict[str, bc.Evidence]] = {}
+    for targets in ("labels", "predicted", "mixed"):
+        left_out = bc.map_split(classifier, some, ["cam"], run, targets=targets, log=lambda _: None)  # type: ignore[arg-type]
+        shelf = find_shelf(run, some, "cam", targets)
+        found[targets] = {i: shelf.read(i) for i in images.ids if i not in left_out}
+    assert list(found["labels"]) == list(known)
+    assert list(found["mixed"]) == list(images.ids)
+    assert found["mixed"][images.ids[0]].targets == ()
+    for i, evidence in found["mixed"].items():
+        alone = found["labels" if i in known else "predicted"][i]
+        assert evidence.targets == alone.targets
+        assert np.allclose(evidence.levels, alone.levels, atol=1)
+        assert evidence.scores == pytest.approx(alone.scores, abs=1e-4)
+    assert any(found["predicted"][i].targets != found["mixed"][i].targets for i in known)
+    assert witnessed(some, "mixed").ids == tuple(images.ids[1:])

@@ -27,6 +27,9 @@ from beyondcam.training.checkpoint import CHECKPOINT
 RECIPES = ("fast", "best")
 """The first makes the masks of the quick job; of the careful one the last, each with a confidence."""
 
+TARGETS: Targets = "mixed"
+"""One kind of evidence, whether all photos have labels or some come without."""
+
 
 def make_masks(
     given: TrainConfig,
@@ -40,8 +43,8 @@ def make_masks(
     """Write masks of all photos of a split under `out`, and `out/index.html`, which shows them.
 
     Trains a classifier in `out/run`, unless that holds one of these photos, maps what is not mapped yet, and
-    cuts at the threshold `adaptive`. Where some photos have no label, the classes that the classifier
-    predicts are mapped. With `network`, a segmentation network is trained on these masks, and its own are
+    cuts at the threshold `adaptive`. In photos without a label, the classes that the classifier predicts are
+    mapped. With `network`, a segmentation network is trained on these masks, and its own are
     written under `out/network`. Of masks, only those that a human accepted or corrected have a part in it.
 
     Of the settings, those that are not `given` are the earlier classifier's, else the defaults; by default
@@ -80,11 +83,10 @@ def make_masks(
     else:
         train_run(config, run, fabric, log, images=images)
     classifier, cookbook = to_device(load_classifier(run), fabric), Cookbook()
-    targets: Targets = "labels" if all(i in images.labels for i in images.ids) else "predicted"
     recipes = {name: cookbook.recipe(name) for name in names}
-    left_out = map_split(classifier, images, recipes, run, targets=targets, workers=None, log=log)
-    left_out |= map_witnesses(classifier, images, run, targets=targets, workers=None, log=log)
-    shelf = find_shelf(run, images, names[-1], targets)
+    left_out = map_split(classifier, images, recipes, run, targets=TARGETS, workers=None, log=log)
+    left_out |= map_witnesses(classifier, images, run, targets=TARGETS, workers=None, log=log)
+    shelf = find_shelf(run, images, names[-1], TARGETS)
     threshold, second = threshold_of(run, shelf, images, "adaptive"), second_opinion(run, shelf, images)
     reviews = open_reviews(run, images)
     written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
@@ -93,7 +95,7 @@ def make_masks(
     left_out = written.left_out | left_out  # the first reason is why there is no evidence
     page = write_overview(images, written, out)
     if network:
-        source = labels_of_seeds(run, images, names[-1], targets=targets)
+        source = labels_of_seeds(run, images, names[-1], targets=TARGETS)
         name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
         left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)

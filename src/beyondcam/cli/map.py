@@ -32,8 +32,11 @@ def map_command(
     classes: Classes = None,
     recipes: Recipes = None,
     targets: Annotated[
-        Literal["labels", "predicted"],
-        typer.Option(help="Map the classes of the labels, or those that the classifier predicts."),
+        Literal["labels", "predicted", "mixed"],
+        typer.Option(
+            help="Map the classes of the labels, those that the classifier predicts, or, mixed, the "
+            "labels' where a photo has them."
+        ),
     ] = "labels",
     seed: Seed = 0,
     batch: Annotated[

@@ -64,8 +64,8 @@ MaxPixels = Annotated[
     ),
 ]
 OfTargets = Annotated[
-    Literal["labels", "predicted"] | None,
-    typer.Option("--targets", help="Which evidence, where `map` made both under the recipe's name."),
+    Literal["labels", "predicted", "mixed"] | None,
+    typer.Option("--targets", help="Which evidence, where `map` made several under the recipe's name."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 

@@ -30,7 +30,9 @@ rounding of every float, are the same after a restart and in any shard, at the s
 READERS = spare_cores() + 1
 """Threads that read a chunk's photos; decoders let go of the interpreter."""
 
-Targets = Literal["labels", "predicted"]
+Targets = Literal["labels", "predicted", "mixed"]
+"""`mixed` are the labels where a photo has them, else what is predicted."""
+
 Precision = Literal["float32", "bf16"]
 
 
@@ -63,8 +65,9 @@ def map_split(
         By the name that the evidence is kept under; a list of names is of built-in recipes.
     out : str or PathLike
         The RUN, or any other folder.
-    targets : "labels" or "predicted"
-        Map the classes of the image's labels, or those that the classifier finds in it.
+    targets : "labels", "predicted" or "mixed"
+        Map the classes of the image's labels, those that the classifier finds in it, or the former where it
+        has labels and the latter where it has none.
     seed : int
         Of the perturbations' draws.
     batch : int or None
@@ -179,7 +182,7 @@ def _read_chunk(
 def _read_photo(images: LabelledImages, targets: Targets, image_id: str) -> Photo | LeftOut:
     if targets == "labels" and image_id not in images.labels:
         reason = images.unlabelled.get(image_id, "no label")
-        return LeftOut(f"{reason}; targets 'predicted' maps what the classifier finds")
+        return LeftOut(f"{reason}; targets 'mixed' maps what the classifier finds in it")
     return attempt(images.read)(image_id)
 
 
@@ -213,14 +216,16 @@ class _Passes:
         classifier = self.classifier
         how: dict[str, Any] = {"batch": self.batch, "autocast": self.autocast}
         start = time.perf_counter()
-        if self.targets == "labels":
-            targets = [sorted(labels[i]) for i in photos]
-        else:
+        known = {} if self.targets == "predicted" else labels
+        scored = all(i in known for i in photos)
+        targets = {i: tuple(sorted(known[i])) for i in photos if i in known}
+        if not scored:
             logits = classify_photos(classifier, list(photos.values()), **how)  # (N, C)
-            targets = [row.nonzero().flatten().tolist() for row in classifier.probabilities(logits) >= 0.5]
-        finding = Cost(1, 0, classifier.size**2 / 1e6, (time.perf_counter() - start) / len(photos))
-        items = [Item(i, photos[i], tuple(classes)) for i, classes in zip(photos, targets, strict=True)]
-        scored = self.targets == "labels"
+            found = classifier.probabilities(logits) >= 0.5
+            finding = Cost(1, 0, classifier.size**2 / 1e6, (time.perf_counter() - start) / len(photos))
+            predicted = (tuple(row.nonzero().flatten().tolist()) for row in found)
+            targets = dict(zip(photos, predicted, strict=True)) | targets
+        items = [Item(i, photo, targets[i]) for i, photo in photos.items()]
         raws = raw_maps(classifier, items, recipes, seed=self.seed, scored=scored, **how)
         if not scored:
             for raw, scores in zip(raws, logits, strict=True):

@@ -75,9 +75,9 @@ class Shelf:
     def read(self, image_id: str) -> Evidence:
         """The evidence of an image. Raises `BeyondcamError`, also where its labels or photo have changed."""
         path, labels = self.path(image_id), None
-        if self.images is not None and self.manifest["targets"] == "labels":
+        if self.images is not None and self.manifest["targets"] != "predicted":
             labels = self.images.labels.get(image_id)
-            if labels is None:
+            if labels is None and self.manifest["targets"] == "labels":
                 raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
         content = content_of(path)
         if self.images is not None and self.origins.changed(image_id, content, self.images.file_of(image_id)):

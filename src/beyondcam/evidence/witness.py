@@ -46,6 +46,7 @@ def map_witnesses(
 
 
 def witnessed(images: LabelledImages, targets: str) -> LabelledImages:
-    """The images of a split that the witnesses map: up to `SAMPLE` that have a target, evenly spread."""
-    with_targets = images.ids if targets == "predicted" else [i for i in images.ids if images.labels.get(i)]
+    """The images of a split that the witnesses map: up to `SAMPLE` that may have a target, evenly spread."""
+    unknown = targets == "mixed"
+    with_targets = [i for i in images.ids if targets == "predicted" or images.labels.get(i, unknown)]
     return replace(images, ids=evenly(with_targets, SAMPLE), split=f"{images.split}-witnesses")
