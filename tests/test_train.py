@@ -143,7 +143,7 @@ def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None
     assert steps[0] >= 200
     assert epochs == 4 or steps[1] < 200
     assert TrainConfig(data="folder:x", epochs=3).epochs_for(images) == 3
-    assert digits_config().epochs == 14
+    assert digits_config().epochs == 28
 
 
 def test_config_json_states_the_number_of_epochs_where_none_was_given(spec: str, tmp_path: Path) -> None:
