@@ -102,21 +102,19 @@ def sizes() -> Figure:
 
 def crops() -> Figure:
     """How many crops are enough."""
-    figure, axes = panels(2, 2.9)
-    for axis, name in zip(axes, ("animals", "digits"), strict=True):
-        rows = by(tables("crops", f"study-crops-{name}")[0])
-        for of, colour in (("saliency", OURS), ("cam", CAMS)):
-            numbers = [int(key.split("n=")[1]) for key in rows if key.startswith(f"{of} n=")]
-            values, low, high = zip(*(measured(rows[f"{of} n={n}"]["mIoU"]) for n in numbers), strict=True)
-            axis.plot(numbers, values, "o-", color=colour, ms=4, label=f"crops of {of}")
-            axis.fill_between(numbers, low, high, color=colour, alpha=0.12, lw=0)
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(numbers, [str(n) for n in numbers])
-        axis.set_title(name)
-        axis.set_xlabel("crops")
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("mIoU, smoothed, oracle τ")
-    axes[0].legend(fontsize=8, loc="lower right")
+    figure, (axis,) = panels(1, 2.9)
+    rows = by(tables("crops", "study-crops-digits")[0])
+    for of, colour in (("saliency", OURS), ("cam", CAMS)):
+        numbers = [int(key.split("n=")[1]) for key in rows if key.startswith(f"{of} n=")]
+        values, low, high = zip(*(measured(rows[f"{of} n={n}"]["mIoU"]) for n in numbers), strict=True)
+        axis.plot(numbers, values, "o-", color=colour, ms=4, label=f"crops of {of}")
+        axis.fill_between(numbers, low, high, color=colour, alpha=0.12, lw=0)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(numbers, [str(n) for n in numbers])
+    axis.set_xlabel("crops")
+    axis.set_ylabel("mIoU, smoothed, oracle τ")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="lower right")
     return figure
 
 
