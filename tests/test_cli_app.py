@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -384,6 +384,15 @@ main()
 """
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Interrupts reach the processes that a test starts, even where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("module", ["typer", "beyondcam.cli.app", "numpy", "torch", "torch.nn", "pydantic"])
 def test_ctrl_c_during_imports_is_one_line(module: str) -> None:
     done = python(INTERRUPTED.format(module=module))
@@ -397,6 +406,7 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_worker_processes_without_a_word(run: Path) -> None:
     words = ["map", str(run), "--split", "all", "--workers", "2", "--no-witnesses", *recipe_options("crops")]
     process = subprocess.Popen(
