@@ -114,9 +114,8 @@ def map_split(
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
     as_built = any(source.map.needs.as_built for recipe in recipes.values() for source in recipe.sources())
     network = classifier if as_built else folded(classifier)
-    passes = _Passes(
-        network, targets, seed, autocast, batch or batch_for(network, autocast, precision, out), log
-    )
+    passes = _Passes(network, seed, autocast, batch or batch_for(network, autocast, precision, out), log)
+    known = {} if targets == "predicted" else images.labels
     index, count = shard
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][index::count]
     if workers is None:  # a process takes seconds to start
@@ -126,7 +125,7 @@ def map_split(
     has_targets: set[bool] = set()
     # TF32 would move a GPU's maps further from a CPU's than a thousandth of their maximum
     with Workers(workers) as pool, torch.backends.cudnn.flags(allow_tf32=False):
-        read = partial(_read_chunk, images, targets, shelves)
+        read = partial(_read_chunk, images, targets, known, shelves)
         for chunk in track(ahead(read, chunks, threads=1), f"map {images.split}", len(chunks)):
             left_out |= chunk.left_out
             missing = {name for i in chunk.photos for name in chunk.missing[i]}
@@ -134,7 +133,7 @@ def map_split(
                 continue
             pool.start()  # while the network works on the first maps
             needed = [recipe for name, recipe in recipes.items() if name in missing]
-            for item, raw in passes.map(chunk.photos, images.labels, needed):
+            for item, raw in passes.map(chunk.photos, known, needed):
                 has_targets.add(bool(item.targets))
                 if raw.fault:
                     left_out[item.id] = raw.fault
@@ -161,15 +160,18 @@ class _Chunk:
 
 
 def _read_chunk(
-    images: LabelledImages, targets: Targets, shelves: Mapping[str, Shelf], ids: Sequence[str]
+    images: LabelledImages,
+    targets: Targets,
+    known: Mapping[str, frozenset[int]],
+    shelves: Mapping[str, Shelf],
+    ids: Sequence[str],
 ) -> _Chunk:
     missing = {}
     for i in ids:
-        labels = images.labels.get(i)
-        known = None if targets == "predicted" or labels is None else tuple(sorted(labels))
-        unusable = targets == "labels" and labels is None
+        asked = tuple(sorted(known[i])) if i in known else None
+        unusable = targets == "labels" and asked is None
         missing[i] = [
-            name for name, shelf in shelves.items() if unusable or not shelf.has(i, known, images.file_of(i))
+            name for name, shelf in shelves.items() if unusable or not shelf.has(i, asked, images.file_of(i))
         ]
     if not any(missing.values()):
         return _Chunk({}, {}, missing)
@@ -191,19 +193,21 @@ class _Passes:
     """The classifier, and how its passes are made."""
 
     classifier: Classifier
-    targets: Targets
     seed: int
     autocast: AbstractContextManager[object]
     batch: int
     log: Callable[[str], None]
 
     def map(
-        self, photos: Mapping[str, Photo], labels: Mapping[str, frozenset[int]], recipes: Collection[Recipe]
+        self, photos: Mapping[str, Photo], known: Mapping[str, frozenset[int]], recipes: Collection[Recipe]
     ) -> list[tuple[Item, RawMaps]]:
-        """The photos with their targets and raw maps; the batch is halved until the GPU's memory holds it."""
+        """The photos with their targets and raw maps; the batch is halved until the GPU's memory holds it.
+
+        The targets are those `known`, and of other photos those that the classifier finds.
+        """
         while True:
             with suppress(torch.cuda.OutOfMemoryError):  # left at once: the error holds on to the memory
-                return self._map(photos, labels, recipes)
+                return self._map(photos, known, recipes)
             if self.batch == 1:
                 raise BeyondcamError(f"batch: {CHUNK} images at 1 view a pass exceed the GPU's memory")
             self.batch //= 2
@@ -211,15 +215,14 @@ class _Passes:
             self.log(f"out of GPU memory; going on with batch {self.batch}")
 
     def _map(
-        self, photos: Mapping[str, Photo], labels: Mapping[str, frozenset[int]], recipes: Collection[Recipe]
+        self, photos: Mapping[str, Photo], known: Mapping[str, frozenset[int]], recipes: Collection[Recipe]
     ) -> list[tuple[Item, RawMaps]]:
         classifier = self.classifier
         how: dict[str, Any] = {"batch": self.batch, "autocast": self.autocast}
-        start = time.perf_counter()
-        known = {} if self.targets == "predicted" else labels
         scored = all(i in known for i in photos)
         targets = {i: tuple(sorted(known[i])) for i in photos if i in known}
         if not scored:
+            start = time.perf_counter()
             logits = classify_photos(classifier, list(photos.values()), **how)  # (N, C)
             found = classifier.probabilities(logits) >= 0.5
             finding = Cost(1, 0, classifier.size**2 / 1e6, (time.perf_counter() - start) / len(photos))
