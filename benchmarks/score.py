@@ -7,6 +7,7 @@ are read in the same way and with as many threads as in scoring; the loop's mIoU
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,8 +66,8 @@ def main() -> None:
         ),
     )
     body = f"Recipes: {', '.join(arguments.recipe)}.\n\n{table(*rows)}"
-    command = f"python benchmarks/score.py --run {arguments.run} --data {shown(arguments.data)}"
-    write_section("score", "Scoring", command, body, page="performance")
+    words = " ".join(sys.argv[1:]).replace(arguments.data, shown(arguments.data))
+    write_section("score", "Scoring", f"python benchmarks/score.py {words}", body, page="performance")
 
 
 def link(run: Path, to: Path, images: LabelledImages, recipes: Sequence[str]) -> list[Shelf]:
