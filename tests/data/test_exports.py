@@ -59,6 +59,10 @@ def test_cvat_export_is_read(tmp_path: Path) -> None:
     images = open_images(str(tmp_path), "all")
     assert images.form == "photos in images/, annotations.xml, tags of CVAT"
     assert "no tag" in images.unlabelled["c"]
+    runs = "1, " * 2**23  # a mask in 24 MB
+    mask = f'<mask label="cat" rle="{runs}1" left="0" top="0" width="4" height="3" z_order="0"></mask>'
+    (tmp_path / "annotations.xml").write_text(CVAT.replace("<box", f"{mask}<box"), encoding="utf-8")
+    assert labels_of(str(tmp_path)) == labels | {"b": {"cat", "dog"}}
     (tmp_path / "annotations.xml").write_text("<dataset/>")
     complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
 
@@ -144,6 +148,17 @@ def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
         (official / "annotations" / f"{name}.json").write_text('{"images": []}')
     places = f"{official}/{{split}}2017", f"{official}/annotations/instances_{{split}}2017.json"
     assert recognised(str(official)) == ":".join(("coco", *places))
+    cvat = photos(tmp_path / "cvat", "images/default/a.jpg")  # as datumaro writes it
+    (cvat / "annotations").mkdir()
+    (cvat / "annotations/instances_default.json").write_text('{"licenses": []}')
+    whole = f"coco:{cvat}/images/default:{cvat}/annotations/instances_default.json"
+    assert recognised(str(cvat)) == whole
+    assert recognised(str(cvat / "annotations/instances_default.json")) == whole
+    for split in ("train", "val"):
+        photos(cvat, f"images/{split}/a.jpg")
+        (cvat / f"annotations/instances_{split}.json").write_text('{"licenses": []}')
+    parts = f"coco:{cvat}/images/{{split}}:{cvat}/annotations/instances_{{split}}.json"
+    assert recognised(str(cvat)) == parts
 
 
 def test_two_files_that_could_hold_the_labels_are_named(tmp_path: Path) -> None:

@@ -145,6 +145,28 @@ def test_polygons_of_coco_are_read(images: LabelledImages, tmp_path: Path) -> No
     assert ((mask > 0) & (expected > 0)).sum() / ((mask > 0) | (expected > 0)).sum() >= 0.98
 
 
+def test_masks_of_coco_are_of_their_class_where_cvat_calls_them_crowds(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    """As datumaro 1.13 writes a mask, and a polygon beside it, for CVAT."""
+    runs = {"counts": [0, 48 * 4, 48 * 44], "size": [48, 48]}  # down the columns: the first four
+    common = {"image_id": 1, "bbox": [0, 0, 1, 1]}
+    content = {
+        "images": [{"id": 1, "file_name": "p01.png", "width": 48, "height": 48, "license": 0}],
+        "categories": [{"id": 1, "name": "blue"}, {"id": 2, "name": "red"}],
+        "annotations": [
+            common | {"id": 1, "category_id": 1, "segmentation": runs, "area": 192.0, "iscrowd": 1},
+            common
+            | {"id": 2, "category_id": 2, "segmentation": [[0, 0, 48, 0, 48, 48, 0, 48]]}
+            | {"area": 2304.0, "iscrowd": 0},
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    expected = np.full((48, 48), 2, np.uint8)
+    expected[:, :4] = 1  # smaller on larger
+    assert (read("coco", images, tmp_path / "c.json")["p01"] == expected).all()
+
+
 def test_what_follows_a_dot_is_a_suffix_only_where_photos_have_it(images: LabelledImages) -> None:
     book = Book(images)
     assert book.find("photos/p01.JPG") == book.find("p01.png") == book.find("p01") == "p01"

@@ -12,6 +12,9 @@ from beyondcam.errors import BeyondcamError
 SHAPES = ("tag", "box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 """What CVAT labels in an image: the image itself, or a part of it, which is then in the image."""
 
+MAX_BYTES = 2**30
+"""Of a file of CVAT's: the runs of masks are written out."""
+
 
 def read_metadata(path: Path, known: Sequence[str]) -> Labels:
     """The rows of a `metadata.jsonl`: `file_name` with `label`, `labels` or `objects`.
@@ -43,7 +46,7 @@ def _named(entry: Any) -> frozenset[str] | None:
 
 def read_cvat(path: Path, known: Sequence[str]) -> Labels:
     """The rows of CVAT's XML for images, 1.1; one without a tag is unlabelled. Raises `BeyondcamError`."""
-    root = read_xml(path)
+    root = read_xml(path, MAX_BYTES)
     if root.tag != "annotations":
         raise BeyondcamError(f"{path}: its root element is not annotations; export it as CVAT for images 1.1")
     rows = []
