@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from beyondcam.data import read_photo
+from beyondcam.data import open_images, read_photo
 from beyondcam.errors import BeyondcamError
 
 
@@ -53,6 +53,18 @@ def make_voc(root: Path, *, xml: bool = True, masks: bool = True) -> Path:
 
 def present(images, image_id: str) -> set[str]:
     return {images.classes[c] for c in images.labels[image_id]}
+
+
+def photos(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3)).save(folder / name)
+    return folder
+
+
+def labels_of(data: str, split: str = "all") -> dict[str, set[str]]:
+    images = open_images(data, split)
+    return {i: present(images, i) for i in images.ids if i in images.labels}
 
 
 def make_folder(root: Path, table: str, *, classes: str | None = None, names: str = "a b c") -> str:

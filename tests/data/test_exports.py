@@ -1,107 +1,12 @@
 """Labels in files as annotation tools write them, and what a path is taken for."""
 
-import json
 from pathlib import Path
 
 import pytest
-from builders import make_coco, present
-from PIL import Image
+from builders import labels_of, make_coco, photos
 
 from beyondcam.data import open_images, recognised
 from conftest import complaint
-
-
-def photos(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 3)).save(folder / name)
-    return folder
-
-
-def labels_of(data: str, split: str = "all") -> dict[str, set[str]]:
-    images = open_images(data, split)
-    return {i: present(images, i) for i in images.ids if i in images.labels}
-
-
-def task(number: int, image: str, *results: object, **changes: object) -> dict[str, object]:
-    """A task of Label Studio's JSON with an annotation for each result, as version 1.13 writes it."""
-    annotations = [
-        {
-            "id": 10 * number + n, "completed_by": 1, "was_cancelled": False, "ground_truth": False,
-            "created_at": "2024-05-02T08:14:09.216373Z", "updated_at": "2024-05-02T08:14:09.216401Z",
-            "draft_created_at": None, "lead_time": 4.217, "prediction": {}, "result_count": 1,
-            "unique_id": "3a6b1a3e-5d0c-4f2b-8f43-6a9b7b9b7f7f", "import_id": None, "last_action": None,
-            "task": number, "project": 1, "updated_by": 1, "parent_prediction": None,
-            "parent_annotation": None, "last_created_by": None, "result": result, **changes,
-        }
-        for n, result in enumerate(results)
-    ]  # fmt: skip
-    return {
-        "id": number, "annotations": annotations, "file_upload": image.rpartition("/")[2], "drafts": [],
-        "predictions": [], "data": {"image": image}, "meta": {}, "created_at": "2024-05-02T08:13:40.131Z",
-        "updated_at": "2024-05-02T08:14:09.240Z", "inner_id": number, "total_annotations": len(annotations),
-        "cancelled_annotations": 0, "total_predictions": 0, "comment_count": 0, "project": 1,
-        "unresolved_comment_count": 0, "last_comment_updated_at": None, "updated_by": 1,
-        "comment_authors": [],
-    }  # fmt: skip
-
-
-def choice(*names: str) -> list[object]:
-    return [
-        {"value": {"choices": [*names]}, "id": "qVvJ3uJYr_", "from_name": "choice", "to_name": "image",
-         "type": "choices", "origin": "manual"}
-    ]  # fmt: skip
-
-
-BOX = [
-    {"original_width": 4, "original_height": 3, "image_rotation": 0, "id": "Dx_aB2", "from_name": "label",
-     "value": {"x": 0.0, "y": 0.0, "width": 50.0, "height": 50.0, "rotation": 0, "rectanglelabels": ["cow"]},
-     "to_name": "image", "type": "rectanglelabels", "origin": "manual"}
-]  # fmt: skip
-TASKS = [
-    task(1, "/data/upload/1/f9a5f6b4-garden_1.jpg", choice("cat")),
-    task(2, "/data/upload/1/0b1c2d3e-b.jpg", choice("cat", "dog")),
-    task(3, "/data/local-files/?d=shots%2Fmy%20c.jpg", []),
-    task(4, "https://host.example/bucket/d.jpg?X-Amz-Expires=3600", choice("dog"), was_cancelled=True),
-    task(5, "s3://bucket/deep/e.jpg", choice("cat"), choice("dog")),
-    task(6, "/data/upload/1/00ff00ff-f.jpg", BOX),
-]
-
-
-def test_label_studio_export_is_read(tmp_path: Path) -> None:
-    root = photos(tmp_path, "garden_1.jpg", "b.jpg", "shots/my c.jpg", "d.jpg", "e.jpg", "f.jpg", "new.jpg")
-    file = root / "project-1-at-2024-05-02-08-20-3d2c1b0a.json"
-    file.write_text(json.dumps(TASKS))
-    assert recognised(str(root)) == f"folder:{root}"
-    wanted = {"garden_1": {"cat"}, "b": {"cat", "dog"}, "shots/my c": set(), "f": {"cow"}}
-    for data in (str(root), str(file), f"folder:{file}"):
-        assert labels_of(data) == wanted
-    images = open_images(str(root), "all")
-    assert images.form.endswith("choices of Label Studio")
-    assert "differ" in images.unlabelled["e"]
-    assert "nobody" in images.unlabelled["d"]
-    assert "labels.csv" in images.unlabelled["new"]
-    TASKS[4]["annotations"][1]["ground_truth"] = True  # type: ignore[index]
-    file.write_text(json.dumps(TASKS))
-    assert labels_of(str(root)) == wanted | {"e": {"dog"}}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ([{"image": "/data/upload/1/f9a5f6b4-a.jpg", "id": 1, "choice": "cat"}], ["JSON-MIN"]),
-        ([task(1, "no photo", choice("cat"))], ["task 1"]),
-        ([1], ["no list of tasks"]),
-        ([task(1, "a.jpg", [{"type": "choices"}])], ["Label Studio"]),
-    ],
-)
-def test_label_studio_export_that_is_none_is_one_line(
-    tmp_path: Path, content: object, words: list[str]
-) -> None:
-    photos(tmp_path, "a.jpg")
-    (tmp_path / "export.json").write_text(json.dumps(content))
-    complaint(lambda: open_images(f"folder:{tmp_path}", "all"), "export.json", *words)
-
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
@@ -154,6 +59,10 @@ def test_cvat_export_is_read(tmp_path: Path) -> None:
     images = open_images(str(tmp_path), "all")
     assert images.form == "photos in images/, annotations.xml, tags of CVAT"
     assert "no tag" in images.unlabelled["c"]
+    runs = "1, " * 2**23  # a mask in 24 MB
+    mask = f'<mask label="cat" rle="{runs}1" left="0" top="0" width="4" height="3" z_order="0"></mask>'
+    (tmp_path / "annotations.xml").write_text(CVAT.replace("<box", f"{mask}<box"), encoding="utf-8")
+    assert labels_of(str(tmp_path)) == labels | {"b": {"cat", "dog"}}
     (tmp_path / "annotations.xml").write_text("<dataset/>")
     complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
 
@@ -226,13 +135,6 @@ def test_table_of_each_split_is_read(tmp_path: Path, folders: tuple[str, str]) -
     assert labels_of(str(tmp_path), "train") == {f"{train}/a_jpg.rf.1f": {"cat"}}
 
 
-def test_an_export_that_names_no_class_is_told_no_header(tmp_path: Path) -> None:
-    photos(tmp_path, "0.png", "1.png")
-    (tmp_path / "x.json").write_text(json.dumps([task(n, f"{n}.png", []) for n in range(2)]))
-    message = complaint(lambda: open_images(str(tmp_path), "all"), "x.json: names no class")
-    assert "header" not in message
-
-
 def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
     made = make_coco(tmp_path / "one")
     assert recognised(str(tmp_path / "one")) == made
@@ -246,6 +148,17 @@ def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
         (official / "annotations" / f"{name}.json").write_text('{"images": []}')
     places = f"{official}/{{split}}2017", f"{official}/annotations/instances_{{split}}2017.json"
     assert recognised(str(official)) == ":".join(("coco", *places))
+    cvat = photos(tmp_path / "cvat", "images/default/a.jpg")  # as datumaro writes it
+    (cvat / "annotations").mkdir()
+    (cvat / "annotations/instances_default.json").write_text('{"licenses": []}')
+    whole = f"coco:{cvat}/images/default:{cvat}/annotations/instances_default.json"
+    assert recognised(str(cvat)) == whole
+    assert recognised(str(cvat / "annotations/instances_default.json")) == whole
+    for split in ("train", "val"):
+        photos(cvat, f"images/{split}/a.jpg")
+        (cvat / f"annotations/instances_{split}.json").write_text('{"licenses": []}')
+    parts = f"coco:{cvat}/images/{{split}}:{cvat}/annotations/instances_{{split}}.json"
+    assert recognised(str(cvat)) == parts
 
 
 def test_two_files_that_could_hold_the_labels_are_named(tmp_path: Path) -> None:

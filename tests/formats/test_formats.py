@@ -145,6 +145,28 @@ def test_polygons_of_coco_are_read(images: LabelledImages, tmp_path: Path) -> No
     assert ((mask > 0) & (expected > 0)).sum() / ((mask > 0) | (expected > 0)).sum() >= 0.98
 
 
+def test_masks_of_coco_are_of_their_class_where_cvat_calls_them_crowds(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    """As datumaro 1.13 writes a mask, and a polygon beside it, for CVAT."""
+    runs = {"counts": [0, 48 * 4, 48 * 44], "size": [48, 48]}  # down the columns: the first four
+    common = {"image_id": 1, "bbox": [0, 0, 1, 1]}
+    content = {
+        "images": [{"id": 1, "file_name": "p01.png", "width": 48, "height": 48, "license": 0}],
+        "categories": [{"id": 1, "name": "blue"}, {"id": 2, "name": "red"}],
+        "annotations": [
+            common | {"id": 1, "category_id": 1, "segmentation": runs, "area": 192.0, "iscrowd": 1},
+            common
+            | {"id": 2, "category_id": 2, "segmentation": [[0, 0, 48, 0, 48, 48, 0, 48]]}
+            | {"area": 2304.0, "iscrowd": 0},
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    expected = np.full((48, 48), 2, np.uint8)
+    expected[:, :4] = 1  # smaller on larger
+    assert (read("coco", images, tmp_path / "c.json")["p01"] == expected).all()
+
+
 def test_what_follows_a_dot_is_a_suffix_only_where_photos_have_it(images: LabelledImages) -> None:
     book = Book(images)
     assert book.find("photos/p01.JPG") == book.find("p01.png") == book.find("p01") == "p01"
@@ -224,6 +246,17 @@ def test_a_brush_that_label_studios_own_converter_made_is_read() -> None:
     assert (decode_brush(made, (3, 4)) == mask).all()
 
 
+def test_a_stroke_drawn_in_label_studio_is_read() -> None:
+    """A dab of the brush in release 1.23.2: its edge is soft, and a pixel is of it from half on."""
+    drawn = [
+        0, 0, 2, 128, 57, 27, 254, 207, 0, 140, 178, 50, 88, 198, 49, 152, 4, 121, 17, 236, 71, 97, 140, 192,
+        35, 211, 143, 146, 59, 220, 102, 1, 26, 148, 108, 177, 171, 110, 48, 0,
+    ]  # fmt: skip
+    expected = np.zeros((10, 16), bool)
+    expected[4:6, 4:7] = True  # alpha 176 … 228; in the rows above and below 24 … 101
+    assert (decode_brush(drawn, (10, 16)) == expected).all()
+
+
 def test_words_that_are_not_repeated_are_read() -> None:
     bits = f"{8:032b}{7:05b}" + "".join(f"{n:04b}" for n in (2, 3, 7, 15))
     bits += "000" + "111" + "".join(f"{value:08b}" for value in (1, 2, 3, 0, 9, 9, 9, 200))
@@ -252,8 +285,13 @@ def test_label_studio_has_annotations_of_humans_and_predictions_of_recipes(
     assert (result["type"], result["value"]["brushlabels"]) == ("brushlabels", ["blue"])
     assert "annotations" not in recipe
     assert recipe["predictions"][0]["result"]
+    place = "/data/local-files/?d=images/"  # from the folder on that the photos' folder lies in
+    assert [task["data"]["image"] for task in (human, recipe)] == [
+        f"{place}p01.png", f"{place}more%20%3C%26%3E%20%C3%BC/p%277.x.png",
+    ]  # fmt: skip
     config = ET.parse(tmp_path / "out/config.xml").getroot()
-    assert [label.get("value") for label in config.iter("Label")] == ["blue", "red"]
+    labels = [(label.get("value"), label.get("background")) for label in config.iter("Label")]
+    assert labels == [("blue", "#800000"), ("red", "#008000")]  # as masks are shown
     assert config.find("BrushLabels").get("name") == result["from_name"]
     assert config.find("Image").get("name") == result["to_name"]
     # what comes back is what was annotated; predictions are nobody's
@@ -277,10 +315,13 @@ def test_uploads_polygons_and_the_last_annotation_of_label_studio_are_read(
             {"was_cancelled": True, "result": [drawn(square, "blue")]},
         ],
     }
-    (tmp_path / "t.json").write_text(json.dumps([task]))
+    renamed = task | {"data": {"picture": "/data/upload/1/0badcafe-p7.x.png"}}
+    (tmp_path / "t.json").write_text(json.dumps([task, renamed]))
     expected = np.zeros((48, 48), np.uint8)
     expected[:24, 12:36] = 2
-    assert (read("label-studio", images, tmp_path / "t.json")["p01"] == expected).all()
+    there = read("label-studio", images, tmp_path / "t.json")
+    assert there.keys() == {"p01", "more <&> ü/p'7.x"}
+    assert all((mask == expected).all() for mask in there.values())
 
 
 def test_cvat_has_runs_in_boxes_from_outside_on(images: LabelledImages, tmp_path: Path) -> None:

@@ -181,6 +181,17 @@ TASKS = [
     }
     for n, (i, kind) in enumerate((("a", "choices"), ("b", "rectanglelabels")))
 ]
+BRIEF = [
+    {
+        "image": f"/data/upload/1/0a1b2c3d-{i}.png", "id": n, "choice": label, "annotator": 1,
+        "annotation_id": n + 7, "created_at": "2026", "updated_at": "2026", "lead_time": 2.5,
+    }
+    for n, (i, label) in enumerate((("a", "cat"), ("b", {"choices": ["cat", "dog"]})))
+]  # fmt: skip
+EXPORTED = b"""annotation_id,annotator,choice,created_at,id,image,lead_time,updated_at
+4,"1","cat","2026",1,"/data/upload/1/0a1b2c3d-a.png",2.5,"2026"
+5,"1","{""choices"":[""cat"",""dog""]}","2026",2,"/data/upload/1/0a1b2c3d-b.png",2.5,"2026"
+"""
 METADATA = b"""{"file_name": "a.png", "label": "cat"}
 {"file_name": "b.png", "labels": ["cat", "dog"]}
 {"file_name": "c.png", "objects": {"bbox": [[1, 2, 3, 4]], "categories": ["dog"]}}
@@ -297,6 +308,8 @@ SAMPLES: list[Sample] = [
     *[Sample("labels", TABLE, read_folder("labels.csv"))] * 4,
     *[Sample("columns", COLUMNS, read_export("labels.csv"))] * 2,
     *[Sample("label-studio", json.dumps(TASKS).encode(), read_export("export.json"))] * 4,
+    *[Sample("json-min", json.dumps(BRIEF).encode(), read_export("export.json"))] * 2,
+    *[Sample("exported", EXPORTED, read_export("export.csv"))] * 2,
     *[Sample("metadata", METADATA, read_export("metadata.jsonl"))] * 3,
     *[Sample("cvat", CVAT, read_export("annotations.xml"))] * 3,
     *[Sample("classes", CLASSES, read_folder("classes.txt"))] * 2,

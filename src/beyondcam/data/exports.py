@@ -1,18 +1,19 @@
-"""Labels as annotation tools write them: Label Studio, CVAT, LabelImg; Hugging Face's `metadata.jsonl`."""
+"""Labels as annotation tools write them: CVAT and LabelImg; Hugging Face's `metadata.jsonl`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.rows import Labels, Row, checked
 from beyondcam.data.source import clean_name
-from beyondcam.decode import decoding, read_json, read_json_lines, read_xml
+from beyondcam.decode import read_json_lines, read_xml
 from beyondcam.errors import BeyondcamError
 
 SHAPES = ("tag", "box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 """What CVAT labels in an image: the image itself, or a part of it, which is then in the image."""
+
+MAX_BYTES = 2**30
+"""Of a file of CVAT's: the runs of masks are written out."""
 
 
 def read_metadata(path: Path, known: Sequence[str]) -> Labels:
@@ -43,55 +44,9 @@ def _named(entry: Any) -> frozenset[str] | None:
     return None
 
 
-def read_label_studio(path: Path, known: Sequence[str]) -> Labels:
-    """The rows of Label Studio's JSON: the choices of each task, and the labels of its regions.
-
-    A task that was skipped, or that annotators disagree on, has none. Raises `BeyondcamError`.
-    """
-    content = read_json(path, "an export of Label Studio")
-    with decoding(path, "an export of Label Studio"):
-        if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
-            raise ValueError("it is no list of tasks")
-        if any("annotations" not in task for task in content):
-            raise ValueError("its tasks have no annotations; export it as JSON, not as JSON-MIN")
-        rows = [_row_of_task(task) for task in content]
-    return Labels(checked(path, rows, known), f"{path.name}, choices of Label Studio")
-
-
-def _row_of_task(task: Mapping[str, Any]) -> Row:
-    done = [a for a in task["annotations"] if not a.get("was_cancelled")]
-    truth = [a for a in done if a.get("ground_truth")]
-    told = {frozenset(_choices(annotation["result"])) for annotation in truth or done}
-    problem = "" if len(told) == 1 else "its annotators differ" if told else "nobody has labelled it"
-    return Row(
-        f"task {task.get('id')}", _uploaded(task), min(told) if len(told) == 1 else frozenset(), problem
-    )
-
-
-def _choices(result: Any) -> Iterator[str]:
-    """The names in the regions of an annotation: of `choices`, `rectanglelabels` and the like."""
-    for region in result:
-        kind = region.get("type", "")
-        if kind == "choices" or kind.endswith("labels"):
-            yield from map(str, region["value"].get(kind, ()))
-
-
-def _uploaded(task: Mapping[str, Any]) -> str:
-    """The photo of a task, from where its data say it was loaded."""
-    values = [value for value in task.get("data", {}).values() if isinstance(value, str)]
-    for value in (*values, task.get("file_upload")):
-        if not isinstance(value, str):
-            continue
-        parts = urlsplit(value)
-        name = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
-        if Path(name).suffix.lower() in SUFFIXES:
-            return name.lstrip("/")
-    raise ValueError(f"task {task.get('id')} names no photo")
-
-
 def read_cvat(path: Path, known: Sequence[str]) -> Labels:
     """The rows of CVAT's XML for images, 1.1; one without a tag is unlabelled. Raises `BeyondcamError`."""
-    root = read_xml(path)
+    root = read_xml(path, MAX_BYTES)
     if root.tag != "annotations":
         raise BeyondcamError(f"{path}: its root element is not annotations; export it as CVAT for images 1.1")
     rows = []

@@ -3,10 +3,11 @@
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from beyondcam.data.label_studio import uploads
 from beyondcam.data.labels import label_files, read_label_file
 from beyondcam.data.photo import SUFFIXES, read_photo
 from beyondcam.data.rows import Row
@@ -34,7 +35,7 @@ class Content(NamedTuple):
     photos : the folder in which photos lie, where their names begin.
     files : id → photo; ids are names without their suffix, in subfolders with `/`.
     labels : id → names of classes, of the photos that are labelled.
-    unlabelled : id → why a photo has no label, where a file says so.
+    unlabelled : id → why a photo has no label.
     problems : id → what is wrong with the line that names it.
     known : all classes, in the order in which masks number them.
     form : what the file of labels was taken for, in words for people.
@@ -78,14 +79,13 @@ def labelled(
             raise BeyondcamError(problems[image_id])
         return files.get(image_id, content.photos / image_id)
 
-    missing = f"{content.root / 'labels.csv'}: has no line for it"
     return LabelledImages(
         data=data,
         split=split,
         classes=classes,
         ids=ids,
         labels=index_labels({i: labels[i] for i in ids if i in labels}, classes),
-        unlabelled={i: problems.get(i) or content.unlabelled.get(i, missing) for i in ids if i not in labels},
+        unlabelled={i: problems.get(i) or content.unlabelled[i] for i in ids if i not in labels},
         read=lambda i: read_photo(file_of(i), max_pixels=max_pixels),
         file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
         path=file_of,
@@ -108,17 +108,18 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     listed = read_classes(root / "classes.txt")
     given = [*(listed or wanted or ()), *([negatives] if negatives else ())]
     read = [read_label_file(table, root, given) for table in tables]
-    names, unlabelled, problems = dict[str, frozenset[str]](), dict[str, str](), dict[str, str]()
-    for table, part in zip(tables, read, strict=True):
-        found = _by_photo(table, photos, part.rows, files)
+    table = tables[0] if tables else root / "labels.csv"
+    names, problems = dict[str, frozenset[str]](), dict[str, str]()
+    unlabelled = dict.fromkeys(files, f"{table}: has no line for it")
+    for file, part in zip(tables, read, strict=True):
+        found = _by_photo(file, photos, part.rows, files)
         names |= found[0]
         unlabelled |= found[1]
         problems |= found[2]
-    labels = without_negatives(names, negatives, str(tables[0]) if tables else str(root))
+    labels = without_negatives(names, negatives, str(table))
     form = f"photos in {photos.name}/, {read[0].form}" if read else "photos without a file of labels"
     if negatives:
         form += f", {negatives} for those of none"
-    table = tables[0] if tables else root / "labels.csv"
     classes = _classes(table, listed, sorted(frozenset().union(*labels.values())), wanted)
     return Content(root, photos, files, labels, unlabelled, problems, classes, form)
 
@@ -179,13 +180,14 @@ def _by_photo(
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
     by_case = {name.casefold(): name for name in files} | {name: name for name in files}
+    uploaded = uploads((name.rpartition("/")[2], name) for name in files)
     labels: dict[str, frozenset[str]] = {}
     unlabelled: dict[str, str] = {}
     problems: dict[str, str] = {}
     seen: dict[str, Row] = {}
     for row in rows:
         name = listed_name(folder, composed(row.photo))
-        image_id = _id_of(name, by_case)
+        image_id = _id_of(name, by_case, uploaded)
         try:
             if image_id not in files and (own := path_below(folder, name)).is_file():
                 files[name], image_id = own, name
@@ -202,18 +204,16 @@ def _by_photo(
     return labels, unlabelled, problems
 
 
-def _id_of(name: str, by_case: Mapping[str, str]) -> str:
+def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str | None]) -> str:
     """The photo that a file of labels names: by its path, or the end of one, as on another machine.
 
-    `by_case` gives the ids there are by their names, as they are and in lower case. Label Studio puts eight
-    digits before the names of what is uploaded.
+    `by_case` gives the ids there are by their names, as they are and in lower case.
     """
     suffix = Path(name).suffix
     whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
     parts = [] if ".." in whole else whole.split("/")
     ends = ["/".join(parts[n:]) for n in range(len(parts))]
-    ends += [end[9:] for end in ends[-1:] if re.fullmatch("[0-9a-f]{8}-.+", end)]
-    found = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
+    found = [by_case.get(end, by_case.get(end.casefold())) for end in ends] + [*map(uploaded, ends[-1:])]
     return next((image_id for image_id in found if image_id is not None), whole)
 
 

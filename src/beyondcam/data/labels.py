@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from beyondcam.data.exports import read_annotations, read_cvat, read_label_studio, read_metadata
+from beyondcam.data.exports import read_annotations, read_cvat, read_metadata
+from beyondcam.data.label_studio import read_label_studio
 from beyondcam.data.rows import Labels
 from beyondcam.data.source import SPLITS
 from beyondcam.data.table import read_labels

@@ -28,9 +28,9 @@ def _told_by_files(path: Path) -> str:
     there = [file for folder in (path, path / "annotations") for file in sorted(folder.glob("*.json"))]
     found = [file for file in there if not file.name.startswith("captions") and _is_coco(file)]
     parts = [file for file in found if file.name.startswith("instances_train")]
-    if parts and (folders := sorted(path.glob("train*/"))):
-        folder, name = (name.replace("train", "{split}") for name in (folders[0].name, parts[0].name))
-        return f"coco:{path / folder}:{parts[0].with_name(name)}"
+    if parts and (folders := [*sorted(path.glob("train*/")), *sorted(path.glob("images/train*/"))]):
+        folder, file = (p.with_name(p.name.replace("train", "{split}")) for p in (folders[0], parts[0]))
+        return f"coco:{folder}:{file}"
     if len(found) == 1:
         return _coco(found[0], path)
     inside = path / "images"
@@ -45,5 +45,8 @@ def _is_coco(file: Path) -> bool:
 
 
 def _coco(file: Path, folder: Path) -> str:
-    photos = next((p for p in (folder / "images", folder.parent / "images") if p.is_dir()), folder)
+    """The data of a file, whose photos lie in `images`, or there in a folder that is called as the file."""
+    names = [f"images/{file.stem.removeprefix('instances_')}", "images"]
+    places = [base / name for base in (folder, folder.parent) for name in names]
+    photos = next((place for place in places if place.is_dir()), folder)
     return f"coco:{photos}:{file}"

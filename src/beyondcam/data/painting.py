@@ -21,11 +21,13 @@ MAX_EDGE = 2_000_000
 """Length in pixels of all edges of an instance's polygons; pycocotools takes some hundred bytes a pixel."""
 
 
-def paint(folder: Path, file: Path, content: Instances, image_id: int) -> NDArray[np.uint8]:
-    """The label image (H, W) of an image, upright: class k in the order of the categories, crowds void.
+def paint(
+    folder: Path, file: Path, content: Instances, image_id: int, *, crowds: bool = False
+) -> NDArray[np.uint8]:
+    """The label image (H, W) of an image, upright: class k in the order of the categories.
 
-    Crowds are painted first, then larger instances before smaller ones, so that none hides a smaller one.
-    Raises `BeyondcamError`.
+    Crowds are void, and painted first; with `crowds` they are of their class, as all else is. Larger
+    instances come before smaller ones, so that none hides a smaller one. Raises `BeyondcamError`.
     """
     numbers = {category: k for k, category in enumerate(content.categories, start=1)}
     try:
@@ -33,8 +35,12 @@ def paint(folder: Path, file: Path, content: Instances, image_id: int) -> NDArra
             raise ValueError(problem)
         size, orientation = _size(folder, file, content, image_id)
         mask = np.zeros(size, np.uint8)
-        for a in sorted(content.annotations.get(image_id, ()), key=lambda a: _order(a, size)):
-            mask[_inside(a, size)] = VOID if a.get("iscrowd") else numbers[a["category_id"]]
+        values = [
+            (VOID if a.get("iscrowd") and not crowds else numbers[a["category_id"]], a)
+            for a in content.annotations.get(image_id, ())
+        ]
+        for value, a in sorted(values, key=lambda pair: (pair[0] != VOID, -_area(pair[1], size))):
+            mask[_inside(a, size)] = value
     except ValueError as error:
         raise BeyondcamError(f"{file}: image {image_id}: {error}") from error
     return upright(mask, orientation)
@@ -70,11 +76,11 @@ def _size(folder: Path, file: Path, content: Instances, image_id: int) -> tuple[
     return size, orientation
 
 
-def _order(annotation: Values, size: tuple[int, int]) -> tuple[bool, float]:
+def _area(annotation: Values, size: tuple[int, int]) -> float:
     area = annotation.get("area")
     if not isinstance(area, (int, float)) or not math.isfinite(area):
         area = int(_inside(annotation, size).sum())
-    return not annotation.get("iscrowd"), -area
+    return area
 
 
 def _inside(annotation: Values, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from beyondcam.data.label_studio import MARKS, read_exported
 from beyondcam.data.rows import Labels, Row, checked
 from beyondcam.data.source import BACKGROUND, clean_name
 from beyondcam.decode import Table, read_table, read_text
@@ -24,10 +25,13 @@ def read_labels(path: Path, known: Sequence[str]) -> Labels:
 
     Its header names a column of photos, as in `image,labels`, and either one of labels, which are joined by
     `;`, `|` or `,` or stand in rows of their own, or one for each class, of 0 and 1. Names that `known` has
-    are taken as they are; others are refused where they are surely a mistake. Raises `BeyondcamError`.
+    are taken as they are; others are refused where they are surely a mistake. Label Studio's tables are told
+    by their columns. Raises `BeyondcamError`.
     """
     table = read_table(path)
     names = table.rows[0][1] if table.rows else []
+    if MARKS.issubset(names):
+        return read_exported(path, table, known)
     images, labels = (
         [n for n, name in enumerate(names) if name.casefold() in kind] for kind in (IMAGE, LABEL)
     )

@@ -72,6 +72,13 @@ class Book:
                     return next(iter(found))
         raise BeyondcamError(f"no photo of {self.images.split} is called so")
 
+    def file_name(self, image_id: str) -> str:
+        """The name of a photo's file, or its id where it has none."""
+        try:
+            return self.images.file_name(image_id) or image_id
+        except BeyondcamError:  # its photo is gone
+            return image_id
+
     def label(self, name: str) -> int:
         """The label of a class, from 1. Raises `BeyondcamError`."""
         if name not in self.images.classes:
@@ -106,18 +113,12 @@ class Book:
         exact: dict[str, set[str]] = {}
         short: dict[str, set[str]] = {}
         for i in self.images.ids:
-            file = PurePosixPath(self._file_name(i))
+            file = PurePosixPath(self.file_name(i))
             for name in {i, str(file)}:
                 exact.setdefault(name, set()).add(i)
             for name in {str(file.with_suffix("")), file.name, file.stem, PurePosixPath(i).name}:
                 short.setdefault(name, set()).add(i)
         return short | exact
-
-    def _file_name(self, image_id: str) -> str:
-        try:
-            return self.images.file_name(image_id) or image_id
-        except BeyondcamError:  # its photo is gone
-            return image_id
 
 
 Write = Callable[[Iterable[Labelled], Book, Path], None]

@@ -36,7 +36,10 @@ def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
 
 
 def decode_brush(runs: list[int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels (H, W) whose alpha is not 0. Raises `ValueError` for bytes that are of no such picture."""
+    """The pixels (H, W) of which the brush covers at least half, as their alpha says: its edges are soft.
+
+    Raises `ValueError` for bytes that are of no such picture.
+    """
     height, width = size
     content = bytes(runs) + bytes(8)
     at = 0
@@ -65,4 +68,4 @@ def decode_brush(runs: list[int], size: tuple[int, int]) -> NDArray[np.bool_]:
         else:
             out[filled : filled + count] = [read(word) for _ in range(count)]
         filled += count
-    return out.reshape(height, width, 4)[..., 3] > 0
+    return out.reshape(height, width, 4)[..., 3] > 127

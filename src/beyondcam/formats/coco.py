@@ -39,7 +39,10 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
 
 
 def read(path: Path, book: Book) -> Iterator[Entry]:
-    """Read a file of instances; smaller ones lie on larger ones, crowds are void."""
+    """Read a file of instances; smaller ones lie on larger ones.
+
+    Crowds are of their class: datumaro, by which CVAT exports, calls every mask one, and only polygons none.
+    """
     file = file_in(path, FILE)
     content = read_instances(file)
     names = tuple(content.categories.values())
@@ -47,7 +50,7 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     def painted(number: int) -> NDArray[np.uint8] | None:
         if number not in content.annotations and number not in content.problems:
             return None
-        return book.renumbered(paint(file.parent, file, content, number), names)
+        return book.renumbered(paint(file.parent, file, content, number, crowds=True), names)
 
     for number, picture in content.pictures.items():
         yield Entry(picture.file_name or str(number), partial(painted, number))

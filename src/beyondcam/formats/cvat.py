@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.data.exports import MAX_BYTES
 from beyondcam.decode import read_xml
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
@@ -15,9 +16,6 @@ from beyondcam.formats.base import Book, Entry, Labelled, file_in
 from beyondcam.formats.polygons import fill
 
 FILE = "annotations.xml"
-
-MAX_BYTES = 2**30
-"""Of a file: the runs of a mask are written out."""
 
 
 def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:

@@ -1,10 +1,9 @@
 """Label Studio's JSON: `tasks.json`, with masks as its brush leaves them, and `config.xml`, its labels."""
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -12,6 +11,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.data import PALETTE
+from beyondcam.data.label_studio import uploads
 from beyondcam.decode import read_json
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
@@ -22,12 +23,15 @@ from beyondcam.formats.polygons import fill
 FILE = "tasks.json"
 
 PLACE = "/data/local-files/?d="
-"""Where Label Studio serves the photos of a folder that it is allowed to read."""
+"""Where Label Studio serves files: by their paths from its document root on, above their folder."""
 
 
 def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
     """Write `out/tasks.json`, a human's masks as annotations, others as predictions, and `out/config.xml`."""
-    labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in book.images.classes)
+    labels = "".join(
+        f'    <Label value={quoteattr(name)} background="#{bytes(PALETTE[3 * k : 3 * k + 3]).hex()}"/>\n'
+        for k, name in enumerate(book.images.classes, 1)
+    )
     view = f'  <Image name="image" value="$image"/>\n  <BrushLabels name="mask" toName="image">\n{labels}'
     write_whole(out / "config.xml", f"<View>\n{view}  </BrushLabels>\n</View>\n".encode())
     tasks = json.dumps([_task(mask, book) for mask in masks])  # indented, each byte would take a line
@@ -47,9 +51,12 @@ def _task(mask: Labelled, book: Book) -> dict[str, Any]:
         }
         for k in mask.present
     ]  # fmt: skip
+    name, file = book.images.file_name(mask.image), book.images.path(mask.image)
+    place = f"{file.parents[len(PurePosixPath(name).parts) - 1].name}/{name}" if file else name
+    image = PLACE + quote(place, errors="surrogateescape")
     whose = "annotations" if mask.facts else "predictions"
-    image = f"{PLACE}{quote(book.images.file_name(mask.image), errors='surrogateescape')}"
-    return {"data": {"image": image, **mask.facts}, whose: [{"result": result}]}
+    model = {} if mask.facts else {"model_version": "beyondcam"}
+    return {"data": {"image": image, **mask.facts}, whose: [{"result": result, **model}]}
 
 
 def read(path: Path, book: Book) -> Iterator[Entry]:
@@ -58,23 +65,24 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     tasks = read_json(file, "a JSON export of Label Studio")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
         raise BeyondcamError(f"{file}: not as Label Studio exports JSON; choose 'JSON', not 'JSON-MIN'")
+    uploaded = uploads((PurePosixPath(book.file_name(i)).stem, i) for i in book.images.ids)
     for n, task in enumerate(tasks):
-        name = _name(task["data"], book) or f"task {n}"
+        name = _name(task["data"], book, uploaded) or f"task {n}"
         yield Entry(name, partial(_painted, task, name, book))
 
 
-def _name(data: Any, book: Book) -> str | None:
+def _name(data: Any, book: Book, uploaded: Callable[[str], str | None]) -> str | None:
     """The photo of a task: of its values the one that names a photo, or that is called image."""
     texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, Mapping) else {}
     for text in (texts.get("image"), *texts.values()):
         if text is not None:
             address = urlsplit(text)
             name = parse_qs(address.query).get("d", [unquote(address.path)])[0]
-            for known in (name, re.sub(r"(^|/)[0-9a-f]{8}-", r"\1", name)):  # what uploads are called
-                try:
-                    return book.find(known)
-                except BeyondcamError:
-                    continue
+            try:
+                return book.find(name)
+            except BeyondcamError:
+                if found := uploaded(PurePosixPath(name).stem):
+                    return found
     return texts.get("image")
 
 
