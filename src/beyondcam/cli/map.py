@@ -13,6 +13,7 @@ from beyondcam.cli.options import (
     Run,
     Seed,
     Split,
+    Targets,
     check_name,
     classes_of_keys,
     end,
@@ -32,7 +33,7 @@ def map_command(
     classes: Classes = None,
     recipes: Recipes = None,
     targets: Annotated[
-        Literal["labels", "predicted", "mixed"],
+        Targets,
         typer.Option(
             help="Map the classes of the labels, those that the classifier predicts, or, mixed, the "
             "labels' where a photo has them."

@@ -63,8 +63,9 @@ MaxPixels = Annotated[
         "By default as in training, or 179 million.",
     ),
 ]
+Targets = Literal["labels", "predicted", "mixed"]  # as in `evidence`, which loads torch
 OfTargets = Annotated[
-    Literal["labels", "predicted", "mixed"] | None,
+    Targets | None,
     typer.Option("--targets", help="Which evidence, where `map` made several under the recipe's name."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
