@@ -74,13 +74,13 @@ def main() -> None:
     parser.add_argument("--training-seeds", type=int, default=3, help="trainings of a row of --several")
     parser.add_argument("--seeds-split", default="train_aug")
     parser.add_argument("--schedule", default="", help="numbers of epochs to compare, such as 6,12,24")
-    parser.add_argument("--epochs", type=int, default=SegmentConfig().epochs)
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--size", type=int, default=SegmentConfig().size)
     arguments = parser.parse_args()
     run, data = arguments.out, arguments.data
-    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
+    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size).settled_for(len(images.ids))
     evaluation = EvaluationSplit(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 

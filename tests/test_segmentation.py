@@ -219,6 +219,15 @@ def test_the_probability_is_that_of_the_label_by_softmax_and_scales_are_averaged
 # training
 
 
+@pytest.mark.parametrize(("images", "epochs"), [(957, 12), (272, 12), (271, 13), (60, 58), (3, 400)])
+def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None:
+    """As many as make 400 steps of eight images each; a last batch of fewer is left out."""
+    config = SegmentConfig()
+    assert config.epochs_for(images) == epochs
+    assert config.settled_for(images) == SegmentConfig(epochs=epochs)
+    assert SegmentConfig(epochs=3).epochs_for(images) == 3
+
+
 def test_a_row_of_twice_the_weight_counts_as_two_rows() -> None:
     logits = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]], [[1, 1], [1, 255]]])

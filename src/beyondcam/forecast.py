@@ -53,8 +53,8 @@ def seconds_of_network(config: SegmentConfig, images: LabelledImages, fabric: Fa
     """About how long it takes to train a segmentation network on all images, and to predict them, seconds."""
     segmenter = build_segmenter(config.architecture, config.encoder, images.classes, config.size)
     row = _second(partial(_step, to_device(segmenter, fabric), lambda out: out)) / ROWS
-    sides = 2 if config.flip else 1
-    return row * len(images.ids) * (config.epochs + sides / 3)  # a prediction makes no backward pass
+    sides, count = 2 if config.flip else 1, len(images.ids)
+    return row * count * (config.epochs_for(count) + sides / 3)  # a prediction makes no backward pass
 
 
 def _map(classifier: Classifier, item: Item, recipes: Mapping[str, Recipe]) -> None:

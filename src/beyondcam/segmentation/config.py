@@ -1,10 +1,15 @@
 """The settings of `segment`, with the help that the command line shows for them. Needs no torch."""
 
+import math
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from beyondcam.perturbations.augment import Area
+
+LEAST_EPOCHS, LEAST_STEPS = 12, 400
+"""A training's epochs by default, or more where these would be fewer optimizer steps."""
 
 
 class SegmentConfig(BaseModel):
@@ -19,7 +24,12 @@ class SegmentConfig(BaseModel):
     pretrained: bool = Field(default=True, description="Start from ImageNet weights.")
     weights: Path | None = Field(default=None, description="ImageNet weights, torchvision's or timm's.")
     size: int = Field(default=256, ge=32, le=4096, description="Side of the square input, pixels.")
-    epochs: int = Field(default=12, ge=1, description="Passes over the training images.")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description=f"Passes over the training images; by default {LEAST_EPOCHS}, or as many as make "
+        f"{LEAST_STEPS} optimizer steps where that is more: small data need more passes.",
+    )
     batch: int = Field(default=8, ge=2, description="Images a batch.")
     lr: float = Field(default=2e-4, gt=0, description="Highest learning rate of the encoder.")
     head_lr: float = Field(default=10.0, gt=0, description="That of all other layers, as a multiple of it.")
@@ -38,6 +48,14 @@ class SegmentConfig(BaseModel):
         description="Weight in the loss of photos whose mask a human accepted or corrected; seeds have 1.",
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of every random draw.")
+
+    def epochs_for(self, images: int) -> int:
+        """Passes over so many training images: `epochs`, or its default for them."""
+        return self.epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / max(1, images // self.batch)))
+
+    def settled_for(self, images: int) -> Self:
+        """The settings with the number of epochs that so many training images get."""
+        return self.model_copy(update={"epochs": self.epochs_for(images)})
 
 
 def digits_segment_config(**changes: object) -> SegmentConfig:

@@ -80,7 +80,7 @@ def train_segmenter(
         another training is at work there.
 
     """
-    out = Path(out)
+    out, config = Path(out), config.settled_for(len(images.ids))
     about = {
         "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
@@ -125,7 +125,7 @@ def train_segmenter(
         segmenter, _optimizer(segmenter, encoder, config),
         Samples(images, segmenter.normalise, config.size, random_view(config), target, weights or {}),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
-        label_loss, config, config.epochs, fabric, log,
+        label_loss, config, config.epochs_for(len(ids)), fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
     )  # fmt: skip
     with alone_in(out, fabric):
