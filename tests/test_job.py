@@ -100,6 +100,27 @@ def test_links_to_photos_lie_where_they_are_named(tmp_path: Path) -> None:
         complaint(lambda out=out: make_masks(given, tmp_path / out, Fabric(), print), said)
 
 
+def test_photos_that_were_moved_are_gone_on_with_and_others_of_the_same_names_are_not(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, new = tmp_path / "out", tmp_path / "new place"
+    weights, mask = out / "run" / "classifier.safetensors", out / "masks" / "blue" / "3.png"
+    assert call("masks", photos, "--out", out, *QUICK) == 0
+    before = weights.stat().st_mtime_ns, mask.read_bytes()
+    photos.rename(new)
+    mask.unlink()
+    capsys.readouterr()
+    assert call("masks", new, "--out", out) == 0
+    said = capsys.readouterr().err
+    assert f"moved here from imagefolder:{photos}" in said
+    assert "(--data)" in said
+    assert (weights.stat().st_mtime_ns, mask.read_bytes()) == before
+    for path in new.rglob("*.png"):
+        Image.new("RGB", (30, 24), (n := len(path.name), 9 * n, 0)).save(path)
+    new.rename(photos.with_name("others"))
+    complaint(lambda: call("masks", photos.with_name("others"), "--out", out), "PHOTOS: ", "train anew")
+
+
 class Killed(BaseException):
     """As by SIGKILL, which nothing in the package sees."""
 

@@ -10,7 +10,7 @@ from beyondcam.classifier.training import written_labels
 from beyondcam.data import LabelledImages, open_images, recognised
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses
+from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses, shelves
 from beyondcam.files import hash_of, read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
 from beyondcam.label_images import LabelFolder
@@ -50,9 +50,10 @@ def make_masks(
     Of the settings, those that are not `given` are the earlier classifier's, else the defaults; by default
     the split is `all`, or `train` of data with files of their own for each.
 
-    Returns the photos without a mask, with the reason. Raises `BeyondcamError` where the earlier classifier
-    was trained by other settings or labels, where `out` lies among the photos, which later runs would take
-    it for, and where it holds masks of other classes.
+    Photos that were moved are known by their content. Returns the photos without a mask, with the reason.
+    Raises `BeyondcamError` where the earlier classifier was trained by other settings or labels, or on other
+    photos, where `out` lies among the photos, which later runs would take it for, and where it holds masks of
+    other classes.
     """
     run = out / "run"
     own, classes = _finished(run)
@@ -63,9 +64,7 @@ def make_masks(
     images = open_images(config.data, config.split, config.classes, config.max_pixels)
     _check_apart(out, images)
     if own:
-        asked = given.model_copy(update={"data": images.data, "classes": images.classes})
-        _check_same(run, asked, own.model_copy(update={"classes": classes}))
-        _check_labels(run, images)
+        _check_earlier(run, given, own.model_copy(update={"classes": classes}), images, log)
     for folder in (out, out / "network") if network else (out,):
         LabelFolder(folder, images.classes, images.data)  # raises now what it would when masks are written
     if told := images.taken_for(config.data):
@@ -96,7 +95,9 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, names[-1], targets=TARGETS)
-        name = f"{source.name}-{hash_of([source.facts.to_json(), source.images.ids])[:6]}"
+        segment = segment.settled_for(len(source.images.ids))
+        settings = [source.facts.to_json(), images.data, source.images.ids, segment.model_dump(mode="json")]
+        name = f"{source.name}-{hash_of(settings)[:6]}"
         left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
         left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
@@ -125,6 +126,18 @@ def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:
     if not (ended and (run / "config.json").exists()):
         return None, ()
     return read_config(run)
+
+
+def _check_earlier(
+    run: Path, given: TrainConfig, own: TrainConfig, images: LabelledImages, log: Callable[[str], None]
+) -> None:
+    """Raise `BeyondcamError` where a RUN's own settings, photos or labels are not those given."""
+    asked = given.model_copy(update={"data": images.data, "classes": images.classes})
+    moved = own.data != images.data and any(shelves(run, images))  # evidence knows its photos
+    _check_same(run, asked, own.model_copy(update={"data": images.data}) if moved else own)
+    _check_labels(run, images)
+    if moved:
+        log(f"{run}: its photos were moved here from {own.data}; other commands have to be told (data)")
 
 
 def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:

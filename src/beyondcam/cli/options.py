@@ -71,7 +71,7 @@ OfTargets = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 
 
-ADVISED = ("classes", "epochs", "lr", "negatives", "output_stride", "size", "split")
+ADVISED = ("classes", "data", "epochs", "lr", "negatives", "output_stride", "size", "split")
 """The settings that `advise` knows as options."""
 
 PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])
