@@ -110,11 +110,9 @@ def make_masks(
 
 def _check_apart(out: Path, images: LabelledImages) -> None:
     """Raise `BeyondcamError` where a folder lies among the photos."""
-    known = ((file, Path(images.file_name(i))) for i in images.ids if (file := images.file_of(i)))
-    if first := next(known, None):
-        file, name = first
-        if out.resolve().is_relative_to(file.parents[len(name.parts) - 1].resolve()):
-            raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
+    folder = next((own for i in images.ids if (own := images.folder_of(i))), None)
+    if folder and out.resolve().is_relative_to(folder.resolve()):
+        raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
 def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:

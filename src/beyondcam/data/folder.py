@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,7 +181,7 @@ def _by_photo(
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
     by_case = {name.casefold(): name for name in files} | {name: name for name in files}
-    uploaded = uploads((name.rpartition("/")[2], name) for name in files)
+    uploaded = uploads((name.rpartition("/")[2], name) for name in by_case.values())
     labels: dict[str, frozenset[str]] = {}
     unlabelled: dict[str, str] = {}
     problems: dict[str, str] = {}
@@ -213,7 +214,8 @@ def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str 
     whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
     parts = [] if ".." in whole else whole.split("/")
     ends = ["/".join(parts[n:]) for n in range(len(parts))]
-    found = [by_case.get(end, by_case.get(end.casefold())) for end in ends] + [*map(uploaded, ends[-1:])]
+    by_end = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
+    found = chain(by_end, map(uploaded, ends[-1:]))
     return next((image_id for image_id in found if image_id is not None), whole)
 
 

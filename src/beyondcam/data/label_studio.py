@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -67,11 +68,12 @@ def _rows_of_records(records: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
 
     They do not tell a task's data from its labels. So of all that is no photo, one column may have values.
     """
+    beside = MARKS | {"agreement", "history"}
     columns = {
         key
         for record in records
         for key, value in record.items()
-        if key not in MARKS | {"agreement", "history"} and value and not _photo(value)
+        if key not in beside and value and not _photo(value)
     }
     if len(columns) > 1:
         raise ValueError(f"{' and '.join(sorted(columns))} could hold its labels; export it as JSON")
@@ -109,9 +111,14 @@ def _photo(value: Any) -> str | None:
     """The photo that a task's value is the address of."""
     if not isinstance(value, str):
         return None
-    parts = urlsplit(value)
-    name = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+    name = file_at(value)
     return name.lstrip("/") if Path(name).suffix.lower() in SUFFIXES else None
+
+
+def file_at(address: str) -> str:
+    """The path of the file that an address in a task leads to."""
+    parts = urlsplit(address)
+    return parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
 
 
 def uploads(photos: Iterable[tuple[str, str]]) -> Callable[[str], str | None]:
@@ -121,14 +128,18 @@ def uploads(photos: Iterable[tuple[str, str]]) -> Callable[[str], str | None]:
     letters, digits, `_`, `-` and dots. `photos` are pairs of a photo's name, without suffix and folder, and
     its id. Of photos that are kept under the same name, none is found.
     """
-    kept: dict[str, set[str]] = defaultdict(set)
-    for name, image_id in photos:
-        for form in ("NFC", "NFD"):  # accents that stand apart are other signs
-            written = unicodedata.normalize(form, name).replace(" ", "_")
-            kept[re.sub(r"[^-\w.]", "", written)].add(image_id)
+
+    @cache
+    def kept() -> Mapping[str, set[str]]:  # most files of labels are of no uploads
+        names = defaultdict[str, set[str]](set)
+        for name, image_id in photos:
+            for form in ("NFC", "NFD"):  # accents that stand apart are other signs
+                written = unicodedata.normalize(form, name).replace(" ", "_")
+                names[re.sub(r"[^-\w.]", "", written)].add(image_id)
+        return names
 
     def find(name: str) -> str | None:
-        own = kept.get(name[9:], set()) if re.match("[0-9a-f]{8}-", name) else set()
+        own = kept().get(name[9:], set()) if re.match("[0-9a-f]{8}-", name) else set()
         return next(iter(own)) if len(own) == 1 else None
 
     return find

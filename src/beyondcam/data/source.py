@@ -68,6 +68,11 @@ class LabelledImages:
         except BeyondcamError:
             return None
 
+    def folder_of(self, image_id: str) -> Path | None:
+        """The folder in which the name of a photo's file begins; None where it has no file."""
+        file = self.file_of(image_id)
+        return file and file.parents[len(Path(self.file_name(image_id)).parts) - 1]
+
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""
         theirs = set(map(others.photo, others.ids))

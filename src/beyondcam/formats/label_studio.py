@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import PALETTE
-from beyondcam.data.label_studio import uploads
+from beyondcam.data.label_studio import file_at, uploads
 from beyondcam.decode import read_json
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
@@ -51,8 +51,8 @@ def _task(mask: Labelled, book: Book) -> dict[str, Any]:
         }
         for k in mask.present
     ]  # fmt: skip
-    name, file = book.images.file_name(mask.image), book.images.path(mask.image)
-    place = f"{file.parents[len(PurePosixPath(name).parts) - 1].name}/{name}" if file else name
+    name, folder = book.images.file_name(mask.image), book.images.folder_of(mask.image)
+    place = f"{folder.name}/{name}" if folder else name
     image = PLACE + quote(place, errors="surrogateescape")
     whose = "annotations" if mask.facts else "predictions"
     model = {} if mask.facts else {"model_version": "beyondcam"}
@@ -76,8 +76,7 @@ def _name(data: Any, book: Book, uploaded: Callable[[str], str | None]) -> str |
     texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, Mapping) else {}
     for text in (texts.get("image"), *texts.values()):
         if text is not None:
-            address = urlsplit(text)
-            name = parse_qs(address.query).get("d", [unquote(address.path)])[0]
+            name = file_at(text)
             try:
                 return book.find(name)
             except BeyondcamError:
