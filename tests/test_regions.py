@@ -7,21 +7,19 @@ from hypothesis import strategies as st
 
 from beyondcam.evidence import Winners
 from beyondcam.metrics.metric import METRICS, Pixels
-from beyondcam.metrics.regions import foreground, joint_levels, recall_curve, region_levels, right_levels
+from beyondcam.metrics.regions import joint_levels, recall_curve, region_levels, right_levels
 from beyondcam.metrics.tally import ImageTally
 from small import DR_RECALL, FG_PRECISION, NDR_RECALL, REFERENCE, SEED, TRUTH, VOID, winners
 
 
 def joint_of(mine: Winners, reference: Winners, truth: np.ndarray) -> np.ndarray:
-    """Foreground pixels by both right levels."""
-    places = foreground(truth)
-    labels = truth.ravel()[places]
-    return joint_levels(right_levels(mine, places, labels), right_levels(reference, places, labels))
+    """Pixels of both classes by both right levels."""
+    return joint_levels(*(right_levels(one, truth, (1, 2)) for one in (mine, reference))).sum(0)
 
 
 def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: int, reference_level: int):
     """DR-Recall, NDR-Recall and FG-Precision of one image, by the package's counts."""
-    inside = region_levels(joint_of(mine, reference, truth), reference_level)
+    inside = region_levels(joint_of(mine, reference, truth)[None], [reference_level])[0]
     counts = ImageTally.of(mine, truth).at(level, 2)[:, None]  # (3, 1 sample, classes + 1)
     pixels = Pixels(*counts, (inside[None, level + 1 :].sum(1), inside[None].sum(1)))
     return tuple(METRICS[name].measure(pixels).item() for name in ("dr_recall", "ndr_recall", "fg_precision"))
@@ -30,9 +28,16 @@ def region_metrics(mine: Winners, reference: Winners, truth: np.ndarray, level: 
 def test_right_is_the_winners_level_where_it_names_the_truth() -> None:
     labels, levels = np.array([[1, 1, 1, 1, 2]], np.uint8), np.array([[90, 80, 70, 60, 50]], np.uint8)
     truth = np.array([[1, 0, 2, VOID, 2]], np.uint8)
-    places = foreground(truth)
-    assert places.tolist() == [0, 2, 4]
-    assert right_levels(Winners(labels, levels), places, truth.ravel()[places]).tolist() == [90, 0, 50]
+    right = right_levels(Winners(labels, levels), truth, (1, 2, 3))
+    assert [pixels.tolist() for pixels in right] == [[90], [0, 50], []]
+
+
+def test_each_class_has_its_own_level_of_the_reference() -> None:
+    joint = np.zeros((2, 256, 256), np.int64)
+    joint[0, 90, 100], joint[1, 50, 100], joint[1, 0, 200] = 3, 5, 7
+    inside = region_levels(joint, [99, 100])
+    assert (inside[0, 90], inside[1, 0], inside.sum()) == (3, 7, 10)
+    assert region_levels(joint[:0], []).shape == (0, 256)
 
 
 def test_example_by_hand_gives_the_region_metrics() -> None:
@@ -84,7 +89,7 @@ def test_void_pixels_count_nowhere() -> None:
         a, b = (ImageTally.of(p[0], truth).at(level, 2) for p in (pair, other))
         assert np.array_equal(a, b)
         assert a[2].sum() == (~void).sum() == a[1].sum()
-        a, b = (region_levels(joint_of(*p, truth), level) for p in (pair, other))
+        a, b = (region_levels(joint_of(*p, truth)[None], [level]) for p in (pair, other))
         assert np.array_equal(a, b)
     assert np.array_equal(*(joint_of(*p, truth) for p in (pair, other)))
 

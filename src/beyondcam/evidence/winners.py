@@ -38,7 +38,7 @@ def by_level(rows: NDArray[Any], levels: NDArray[np.uint8], count: int) -> NDArr
 
     `rows` and `levels` have one shape.
     """
-    cells = rows.astype(np.intp)  # in place from here on: a photo's worth of memory takes longer than the sum
+    cells: NDArray[Any] = rows.astype(np.uint16 if count <= 256 else np.intp)  # the fewer bytes the faster
     cells *= LEVELS
     cells += levels
     return np.bincount(cells.ravel(), minlength=count * LEVELS).reshape(count, LEVELS)

@@ -104,10 +104,7 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
 
 def agreed(pair: Pair, levels: tuple[int, int]) -> NDArray[np.uint8]:
     """The labels (H, W) on which two seeds agree, void elsewhere."""
-    a, b = (
-        np.where(winners.levels > level, winners.labels, np.uint8(0))
-        for winners, level in zip(pair, levels, strict=True)
-    )
+    a, b = (winners.labels * (winners.levels > level) for winners, level in zip(pair, levels, strict=True))
     return np.where(a == b, a, np.uint8(VOID))
 
 

@@ -12,16 +12,14 @@ from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import (
     LEVELS,
-    AdaptiveThreshold,
     Evidence,
     Shelf,
     Threshold,
-    threshold_level,
     winners_of,
 )
 from beyondcam.metrics.consensus import Consensus
 from beyondcam.metrics.metric import Pixels
-from beyondcam.metrics.regions import foreground, joint_levels, region_levels, right_levels
+from beyondcam.metrics.regions import joint_levels, region_levels, right_levels
 from beyondcam.metrics.rows import Shown
 from beyondcam.metrics.tally import Absent, Counts, FallSweep, ImageTally, Sweep, resampled
 from beyondcam.outcome import LeftOut
@@ -51,8 +49,7 @@ class RecipeLook(NamedTuple):
 
     tally: ImageTally  # counted against the mask
     agreeing: ImageTally | None  # counted against what the witnesses agree on, if there are any
-    right: NDArray[np.uint8]  # (n,), of the foreground pixels, as `right_levels` has them
-    falls: NDArray[np.uint8]  # (n,), at how many of `FALLS` each of them is right under the rule `adaptive`
+    right: list[NDArray[np.uint8]]  # of each class that the mask shows, as `right_levels` has them
     uncovered: float  # share of the pixels that no view covered
 
 
@@ -68,21 +65,16 @@ class Look:
         """The look with one more recipe."""
         winners = winners_of(evidence)
         agreeing = None if self.agreed is None else ImageTally.of(winners, self.agreed)
-        tally, places = ImageTally.of(winners, self.mask), foreground(self.mask)
-        truth = self.mask.ravel()[places]
-        right = right_levels(winners, places, truth)
-        is_above = np.arange(LEVELS) > AdaptiveThreshold.levels_by_fall(tally.won)[..., None]
-        falls = np.zeros((256, LEVELS), np.uint8)  # at how many a pixel is foreground, by label and level
-        falls[tally.labels] = is_above.sum(0)
-        cells = truth * np.uint16(LEVELS) + right
-        look = RecipeLook(tally, agreeing, right, falls.take(cells), evidence.uncovered)
+        tally = ImageTally.of(winners, self.mask)
+        right = right_levels(winners, self.mask, tally.shown)
+        look = RecipeLook(tally, agreeing, right, evidence.uncovered)
         return replace(self, recipes=(*self.recipes, look))
 
     @property
     def nbytes(self) -> int:
         """The memory of its pixels."""
         agreed = () if self.agreed is None else (self.agreed,)
-        kept = (pixels for recipe in self.recipes for pixels in (recipe.right, recipe.falls))
+        kept = (pixels for recipe in self.recipes for pixels in recipe.right)
         return sum(pixels.nbytes for pixels in (self.mask, *agreed, *kept))
 
 
@@ -124,8 +116,8 @@ class RecipeCounts:
         self.falls = FallSweep.of((), classes)  # of agreeing
         self.images: dict[str, ImageTally] = {}
         self.uncovered: list[float] = []
-        self.dr_levels = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
-        self.joint = np.zeros((LEVELS, LEVELS), np.int64)  # as `joint_levels` has it
+        self.regions = defaultdict[str, list[Counts]](list)  # by rule: of each image, see `region_levels`
+        self.joint = np.zeros((LEVELS, LEVELS), np.int64)  # as `joint_levels` has it, of all classes
 
     def add(self, image_id: str, look: RecipeLook) -> None:
         """Add an image."""
@@ -145,13 +137,10 @@ class RecipeCounts:
     ) -> None:
         """Add an image's discriminative regions; `thresholds` are the reference's, by rule."""
         joint = joint_levels(look.right, reference.right)
-        self.joint += joint
+        self.joint += joint.sum(0)
         for rule, threshold in thresholds.items():
-            if threshold.value is None:
-                levels = np.bincount(look.falls[reference.falls > _step(threshold)], minlength=LEVELS)
-            else:
-                levels = region_levels(joint, _step(threshold))
-            self.dr_levels[rule].append(levels)
+            levels = reference.tally.levels_of_shown(threshold.levels(reference.tally.won))
+            self.regions[rule].append(region_levels(joint, levels))
 
     def shown(self) -> list[Shown]:
         """How much the masks show of each class."""
@@ -163,20 +152,24 @@ class RecipeCounts:
         by_class = [areas[label] for label in range(1, len(self.scored.true))]
         return [Shown(images=len(some), area=float(np.median(some)) if some else None) for some in by_class]
 
-    def pixels(self, rule: str, threshold: Threshold, weights: Counts, absent: Absent) -> Pixels:
-        """Pixels under a rule; `weights` (samples, images) is how often an image counts in each sample."""
+    def pixels(
+        self, thresholds: Mapping[str, Threshold], weights: Counts, absent: Absent
+    ) -> dict[str, Pixels]:
+        """Pixels under each rule; `weights` (samples, images) is how often an image counts in each sample."""
         classes = len(self.scored.true) - 1
-        by_image = [tally.at(threshold.levels(tally.won), classes) for tally in self.images.values()]
-        regions = None
-        if rule in self.dr_levels:
-            levels = np.array(self.dr_levels[rule])  # (images, LEVELS)
-            last = _step(threshold)
-            regions = weights @ levels[:, last + 1 :].sum(1), weights @ levels.sum(1)
-        return Pixels(*resampled(np.stack(by_image), weights), regions, absent)
-
-
-def _step(threshold: Threshold) -> int:
-    """What a pixel's level, or its number of falls, is above where it is foreground."""
-    if threshold.value is None:
-        return AdaptiveThreshold.FALLS.index(threshold.fall)
-    return threshold_level(threshold.value)
+        counted = []  # of each image (rules, 3, classes + 1)
+        right = defaultdict[str, list[int]](list)  # by rule: of each image, its pixels in DR
+        for n, tally in enumerate(self.images.values()):
+            levels = {rule: threshold.levels(tally.won) for rule, threshold in thresholds.items()}
+            counted.append(tally.at(np.stack([*levels.values()]), classes))
+            for rule in levels.keys() & self.regions.keys():
+                inside = zip(self.regions[rule][n], tally.levels_of_shown(levels[rule]), strict=True)
+                right[rule].append(sum(pixels[level + 1 :].sum() for pixels, level in inside))
+        found = {}
+        for rule, by_image in zip(thresholds, np.stack(counted, 1), strict=True):
+            regions = None
+            if rule in right:
+                whole = [pixels.sum() for pixels in self.regions[rule]]
+                regions = weights @ np.array(right[rule]), weights @ np.array(whole)
+            found[rule] = Pixels(*resampled(by_image, weights), regions, absent)
+        return found

@@ -3,39 +3,44 @@
 The names are the study's (arXiv 2308.11052); the formulas are this project's, see docs/metrics.md.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import VOID
 from beyondcam.evidence import LEVELS, Winners, by_level
 from beyondcam.metrics.tally import Counts
 
 
-def foreground(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Where a mask (H, W) shows a class, as flat indices (n,)."""
-    return np.flatnonzero(mask - np.uint8(1) < VOID - 1)  # background wraps around
+def right_levels(winners: Winners, mask: NDArray[np.uint8], labels: Iterable[int]) -> list[NDArray[np.uint8]]:
+    """The level below which a threshold labels each pixel correctly, 0 for never: (n,) of each of `labels`.
 
-
-def right_levels(winners: Winners, places: NDArray[np.intp], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The level below which a threshold labels each of some pixels correctly, 0 for never: (n,).
-
-    `places` are their flat indices, `truth` is their labels; both (n,).
+    The n pixels are those where the mask (H, W) shows the label.
     """
-    return winners.levels.ravel()[places] * (winners.labels.ravel()[places] == truth)
+    right = winners.levels * (winners.labels == mask)  # (H, W)
+    return [right[mask == label] for label in labels]
 
 
-def joint_levels(right: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Counts:
-    """Foreground pixels by the recipe's right level and the reference's: (LEVELS, LEVELS)."""
-    return by_level(right, reference, LEVELS)
+def joint_levels(right: Iterable[NDArray[np.uint8]], reference: Iterable[NDArray[np.uint8]]) -> Counts:
+    """Pixels of each label by the recipe's right level and the reference's: (labels, LEVELS, LEVELS)."""
+    both = [by_level(a, b, LEVELS) for a, b in zip(right, reference, strict=True)]
+    return np.array(both, np.int64).reshape(-1, LEVELS, LEVELS)
 
 
-def region_levels(joint: Counts, reference_level: int) -> Counts:
-    """Pixels in DR by the recipe's right level: (LEVELS,)."""
-    return joint[:, reference_level + 1 :].sum(1)
+def region_levels(joint: Counts, reference_levels: Sequence[int] | Counts) -> Counts:
+    """Pixels in DR of each label, by the recipe's right level: (labels, LEVELS).
+
+    `reference_levels` (labels,) are those above which the reference labels a pixel.
+    """
+    inside = [pixels[:, level + 1 :].sum(1) for pixels, level in zip(joint, reference_levels, strict=True)]
+    return np.array(inside, np.int64).reshape(-1, LEVELS)
 
 
 def recall_curve(joint: Counts, level: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """DR-Recall and NDR-Recall of a recipe at `level`, over the reference's level: (LEVELS,) each."""
+    """DR-Recall and NDR-Recall of a recipe at `level`, over the reference's level: (LEVELS,) each.
+
+    `joint` (LEVELS, LEVELS) are the pixels of all labels.
+    """
     by_reference = joint.sum(0)
     right_by_reference = joint[level + 1 :].sum(0)
     dr = by_reference.sum() - by_reference.cumsum()

@@ -27,13 +27,13 @@ from beyondcam.evidence import (
 from beyondcam.metrics.bootstrap import interval, p_value, sample_weights
 from beyondcam.metrics.consensus import Consensus, consensus
 from beyondcam.metrics.looks import Look, RecipeCounts, look_at, mapped_in_full
-from beyondcam.metrics.metric import METRICS
+from beyondcam.metrics.metric import METRICS, Pixels
 from beyondcam.metrics.regions import recall_curve
 from beyondcam.metrics.rows import Comparison, CostPerImage, Curve, Origin, Row
 from beyondcam.metrics.rules import RULES, ThresholdData
 from beyondcam.metrics.scores import Scores
 from beyondcam.metrics.supervision import pretraining_of, supervision_of
-from beyondcam.metrics.tally import Absent, Counts, Sweep, tallies_of
+from beyondcam.metrics.tally import Absent, Sweep, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit
 from beyondcam.outcome import LeftOut
 
@@ -168,8 +168,8 @@ class _Family:
         for recipe in counts:
             chosen = references if recipe.shelf is self.reference else self._thresholds(recipe)
             curves.append(self._curve(recipe, chosen, references))
-            for rule, threshold in chosen.items():
-                scored.append(self._scored(recipe, rule, threshold, references.get(rule), weights))
+            for rule, pixels in recipe.pixels(chosen, weights, self.task.absent).items():
+                scored.append(self._scored(recipe, pixels, rule, chosen[rule], references.get(rule)))
         pairs = combinations(scored, 2)
         comparisons = [_compared(a, b) for a, b in pairs if a.row.threshold_rule == b.row.threshold_rule]
         return Scores([one.row for one in scored], comparisons, curves, self.left_out | self.unread)
@@ -229,13 +229,12 @@ class _Family:
     def _scored(
         self,
         counts: RecipeCounts,
+        pixels: Pixels,
         rule: str,
         threshold: Threshold,
         reference: Threshold | None,
-        weights: Counts,
     ) -> _Scored:
         """Measure a recipe under a rule; `reference` is the threshold of the reference under it."""
-        pixels = counts.pixels(rule, threshold, weights, self.task.absent)
         measured = {name: metric.measure(pixels) for name, metric in METRICS.items()}
         samples = {name: values for name, values in measured.items() if values is not None}
         by_class = dict(zip(("background", *self.task.images.classes), pixels.iou.T, strict=True))

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.data import VOID
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import LEVELS, AdaptiveThreshold, Shelf, Winners, by_level, winners_of
 from beyondcam.files import ahead
@@ -41,6 +42,17 @@ class ImageTally:
         truths = np.flatnonzero(counts.any((1, 2)))
         return cls(truths, labels, counts[truths], every.sum(0))
 
+    @property
+    def shown(self) -> Counts:
+        """The labels of the classes that the truth shows."""
+        return self.truths[self.truths > 0]
+
+    def levels_of_shown(self, levels: Counts) -> Counts:
+        """Of `levels` (k,), one for each of `labels`, those of `shown`; the highest where it wins nowhere."""
+        by_label = np.full(VOID + 1, LEVELS - 1)
+        by_label[self.labels] = levels
+        return by_label[self.shown]
+
     def at(self, levels: int | Counts, classes: int) -> Counts:
         """Intersection, predicted and true pixels of background and each class: (…, 3, classes + 1).
 
@@ -50,7 +62,7 @@ class ImageTally:
         up_to = self.counts.cumsum(-1)  # (t, k, LEVELS)
         below = np.moveaxis(up_to[:, np.arange(len(self.labels)), levels], 0, -2)  # (…, t, k)
         labelled = up_to[..., -1] - below
-        total = self.counts.sum((1, 2))  # (t,)
+        total = up_to[..., -1].sum(1)  # (t,)
         missed = total - labelled.sum(-1)  # (…, t), labelled background
         row, column = np.nonzero(self.truths[:, None] == self.labels)
         result = np.zeros((*levels.shape[:-1], 3, classes + 1), np.int64)
