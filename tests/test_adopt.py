@@ -155,6 +155,19 @@ def test_what_cannot_be_adopted_is_one_line_and_leaves_nothing(
     assert not (home / "run").exists()
 
 
+def test_an_adoption_that_was_killed_is_done_again_and_weights_of_others_stay(home: Path) -> None:
+    Path("mynets.py").write_text(MODULE)
+    run, settings = home / "run", PLAIN | {"classes": ["a", "b"]}
+    adopt_network(run, "mynets:net", **settings)
+    (run / "config.json").unlink()  # it is written last
+    adopt_network(run, "mynets:net", **settings)
+    assert load_classifier(run).classes == ("a", "b")
+    complaint(lambda: adopt_network(run, "mynets:net", **settings), "holds a classifier already")
+    (home / "own").mkdir()
+    weights = (run / "classifier.safetensors").rename(home / "own" / "classifier.safetensors")
+    complaint(lambda: adopt_network(weights.parent, "mynets:net", **settings), "holds a classifier already")
+
+
 def test_a_damaged_run_is_one_line(home: Path) -> None:
     net = torchvision.models.shufflenet_v2_x0_5(num_classes=2)
     save_file(net.state_dict(), "net.safetensors")

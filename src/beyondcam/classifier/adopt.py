@@ -87,7 +87,8 @@ def adopt_network(
 
     """
     run = Path(run)
-    if (run / "config.json").exists() or (run / WEIGHTS).exists():
+    begun = (run / "training.json").exists()  # an adoption that was killed: its settings are written last
+    if (run / "config.json").exists() or ((run / WEIGHTS).exists() and not begun):
         raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
     classifier: Classifier
     config: dict[str, Any] | None
@@ -148,9 +149,9 @@ def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> N
     """Write the RUN, its settings last."""
     network = classifier.net if isinstance(classifier, Wrapped) else classifier
     network = network.net if isinstance(network, Reversed) else network
+    write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
     write_weights(run / WEIGHTS, {key: tensor.clone() for key, tensor in network.state_dict().items()})
     classifier.checkpoint = hash_of_file(run / WEIGHTS)
-    write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
     described = {"data": data, "backbone": settings.model, "pretrained": False, "size": settings.size}
     write_json(
         run / "config.json",
