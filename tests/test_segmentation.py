@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+from segmentation_models_pytorch.losses import DiceLoss
 from torch import Tensor, nn
 
 import beyondcam.segmentation
@@ -56,7 +58,7 @@ from beyondcam.segmentation import (
 )
 from beyondcam.segmentation.predict import _named
 from beyondcam.segmentation.tiles import blended
-from beyondcam.segmentation.training import cut_labels, label_loss
+from beyondcam.segmentation.training import cut_labels, dice_loss, label_loss
 from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
 from conftest import complaint, make_folder
@@ -231,18 +233,19 @@ def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None
 def test_a_row_of_twice_the_weight_counts_as_two_rows() -> None:
     logits = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]], [[1, 1], [1, 255]]])
-    weighted = label_loss(nn.Identity(), Batch(logits, y, {}, torch.tensor([1.0, 2.0, 0.0])), CPU)
+    weighted = label_loss(nn.Identity(), Batch(logits, y, {}, torch.tensor([1.0, 2.0, 0.0])), CPU, dice=1)
     rows = [0, 1, 1]
     assert weighted is not None
-    torch.testing.assert_close(weighted, label_loss(nn.Identity(), Batch(logits[rows], y[rows], {}), CPU))
+    twice = label_loss(nn.Identity(), Batch(logits[rows], y[rows], {}), CPU, dice=1)
+    torch.testing.assert_close(weighted, twice)
     none = Batch(logits, y, {}, torch.zeros(3))
-    assert label_loss(nn.Identity(), none, CPU) is None
+    assert label_loss(nn.Identity(), none, CPU, dice=1) is None
 
 
-def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
+def test_cross_entropy_is_the_mean_over_the_pixels_that_are_not_void() -> None:
     logits = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     y = torch.tensor([[[0, 255], [2, 1]], [[255, 255], [1, 0]]])
-    loss = label_loss(nn.Identity(), Batch(logits, y, {}), CPU)
+    loss = label_loss(nn.Identity(), Batch(logits, y, {}), CPU, dice=0)
     assert loss is not None
     loss.backward()
     by_hand = []
@@ -256,11 +259,42 @@ def test_the_loss_is_the_mean_over_the_pixels_that_are_not_void() -> None:
     assert (gradient[y != 255] > 0).all()
 
 
+def test_dice_is_that_of_segmentation_models_over_the_labels_that_occur() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 6, 6, generator=rng, requires_grad=True)
+    y = torch.randint(0, 4, (2, 6, 6), generator=rng)  # label 4 does not occur
+    y[0, :2] = VOID
+    loss = dice_loss(logits, y, torch.ones(2))
+    peer = DiceLoss("multiclass", ignore_index=VOID)(logits, y)  # whose mean counts absent labels as 0
+    assert loss.item() == pytest.approx(peer.item() * 5 / 4, rel=1e-6)
+    loss.backward()
+    assert logits.grad is not None
+    assert (logits.grad[0, :, :2] == 0).all()
+    assert (logits.grad.abs().sum(1)[y != VOID] > 0).all()
+
+
+def test_in_dice_a_thing_of_one_pixel_counts_as_much_as_one_that_fills_the_rest() -> None:
+    y = torch.zeros(2, 8, 8, dtype=torch.long)
+    y[0, 3, 3] = 1
+    missed, found = (F.one_hot(labels, 2).movedim(-1, 1) * 50.0 for labels in (0 * y, y))
+    assert dice_loss(found, y, torch.ones(2)).item() == pytest.approx(0, abs=1e-6)
+    assert dice_loss(missed, y, torch.ones(2)).item() == pytest.approx((1 + 1 / 255) / 2)
+
+
+def test_dice_of_rows_without_weight_is_0_and_so_is_its_gradient() -> None:
+    logits = torch.zeros(2, 3, 2, 2, requires_grad=True)
+    loss = dice_loss(logits, torch.ones(2, 2, 2, dtype=torch.long), torch.zeros(2))
+    loss.backward()
+    assert loss == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
 def test_a_batch_of_void_or_of_one_image_teaches_nothing() -> None:
     logits = torch.zeros(2, 3, 2, 2)
     void, one = torch.full((2, 2, 2), 255), torch.zeros(1, 2, 2, dtype=torch.long)
-    assert label_loss(nn.Identity(), Batch(logits, void, {}), CPU) is None
-    assert label_loss(nn.Identity(), Batch(logits[:1], one, {}), CPU) is None
+    assert label_loss(nn.Identity(), Batch(logits, void, {}), CPU, dice=1) is None
+    assert label_loss(nn.Identity(), Batch(logits[:1], one, {}), CPU, dice=1) is None
 
 
 def test_labels_are_cut_as_the_photo_is() -> None:
@@ -372,9 +406,9 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
     images, labels = discs
     rows: list[int] = []
 
-    def watched(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
+    def watched(model: nn.Module, batch: Batch, fabric: Fabric, *, dice: float) -> Tensor | None:
         rows.append(len(batch.x))
-        return label_loss(model, batch, fabric)
+        return label_loss(model, batch, fabric, dice=dice)
 
     def some(image_id: str) -> NDArray[np.uint8]:
         if image_id not in images.ids[::3]:

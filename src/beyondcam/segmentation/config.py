@@ -42,6 +42,12 @@ class SegmentConfig(BaseModel):
     flip: bool = Field(
         default=True, description="Mirror images at random, and predict the mean over both sides."
     )
+    dice: float = Field(
+        default=1.0,
+        ge=0,
+        description="Weight of the Dice loss, for which small things count as much as large ones, beside the "
+        "cross entropy.",
+    )
     reviewed_weight: float = Field(
         default=1.0,
         ge=0,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def train_segmenter(
         segmenter, _optimizer(segmenter, encoder, config),
         Samples(images, segmenter.normalise, config.size, random_view(config), target, weights or {}),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
-        label_loss, config, epochs, fabric, log,
+        partial(label_loss, dice=config.dice), config, epochs, fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
     )  # fmt: skip
     with alone_in(out, fabric):
@@ -172,11 +173,12 @@ def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
     return Outcome.of(each(check, ids, "labels")).left_out
 
 
-def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
-    """Cross entropy of logits (B, C + 1, S, S) and labels (B, S, S) without void pixels, for `Trainer.loss`.
+def label_loss(model: nn.Module, batch: Batch, fabric: Fabric, *, dice: float) -> Tensor | None:
+    """Cross entropy of logits (B, C + 1, S, S) and labels (B, S, S), plus `dice` times their Dice loss.
 
-    The mean over the pixels of all rows, each weighted by its row's weight. None where all pixels are void,
-    or some process has fewer than the two rows that batch norm needs.
+    The cross entropy is the mean over the pixels of all processes' rows, void ones left out, each weighted by
+    its row's weight; a thing of a few pixels has no say in it. The Dice loss is that of each process's own
+    rows. None where all pixels are void, or some process has fewer than the two rows that batch norm needs.
     """
     x, y, _, weights = batch
     if total_of(int(len(x) < 2), fabric):
@@ -185,8 +187,26 @@ def label_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | None:
     pixels = total_of(((y != VOID).sum((1, 2)) * rows).sum(), fabric)
     if not pixels:
         return None
-    loss = F.cross_entropy(model(x), y, ignore_index=VOID, reduction="none").sum((1, 2))  # (B,)
-    return (loss * rows).sum() * (fabric.world_size / pixels)
+    logits = model(x)
+    loss = F.cross_entropy(logits, y, ignore_index=VOID, reduction="none").sum((1, 2))  # (B,)
+    entropy = (loss * rows).sum() * (fabric.world_size / pixels)
+    return entropy + dice * dice_loss(logits, y, rows) if dice else entropy
+
+
+def dice_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """1 - 2 Σ p t / (Σ p + Σ t), the mean over the labels that occur; 0 where none does.
+
+    p are the probabilities of a label, by logits (B, C, S, S); t is 1 where `labels` (B, S, S) have it, else
+    0. The sums are over all pixels but void ones, each weighted by its row's weight, (B,). Milletari, Navab
+    and Ahmadi 2016, arXiv 1606.04797, section 3, without squares.
+    """
+    known = labels != VOID
+    counted = (known * weights[:, None, None])[:, None]  # (B, 1, S, S)
+    t = counted * F.one_hot(labels.where(known, 0), logits.shape[1]).movedim(-1, 1)  # (B, C, S, S)
+    p = counted * logits.softmax(1)
+    occurs = t.sum((0, 2, 3)) > 0
+    both, either = (n.sum((0, 2, 3))[occurs] for n in (logits.softmax(1) * t, p + t))  # (labels that occur,)
+    return (1 - 2 * both / either).sum() / occurs.sum().clamp_min(1)
 
 
 def cut_labels(labels: NDArray[np.uint8], view: View, size: tuple[int, int]) -> NDArray[np.int64]:
