@@ -38,7 +38,7 @@ def main() -> None:
     head = ("data", "images", f"`{BEST}`", f"`{CONTROL}`", "difference", "p")
     body = (
         f"mIoU at the rule `{RULE}`, background included. The difference is paired over images, with its "
-        f"95 % interval; p is two-sided.\n\n{table(*rows, head=head)}"
+        f"95 % interval; p is two-sided, and 0.002 at least.\n\n{table(*rows, head=head)}"
     )
     write_section(
         "endpoints",

@@ -234,12 +234,19 @@ def section(
         head=("trained on", "τ", "void", *SEED_METRICS.values(), "networks", "final mIoU",
               "share of truth's", f"minus `{against}`"),
     )  # fmt: skip
+    firsts = {row.name: stored[row.networks[0]].iou for row in rows}
+    by_class = [
+        (label, *("–" if iou[label] is None else f"{iou[label]:.3f}" for iou in firsts.values()))
+        for label in firsts[rows[-1].name]
+    ]
+    head = ("class", *(f"`{name}`" for name in firsts))
+    over = " and training seeds" if len(names) > len(rows) else ", of one network a row"
     text = (
         f"{config.architecture} over {config.encoder} at {config.size} px, {config.epochs} epochs of "
         f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored "
-        f"on {stored[names[0]].images} of `{evaluation.images.split}`. Intervals of the last three columns "
-        "are over images and training seeds, and differences are paired. Seeds are scored on the images "
-        f"trained on, including pixels left void.\n\n{by_row}"
+        f"on {stored[names[0]].images} of `{evaluation.images.split}`. Intervals are over images{over}; "
+        "differences are paired. Seeds are scored on the images trained on, including pixels left void.\n\n"
+        f"{by_row}\n\nIoU by class, of the first network of a row:\n\n{table(*by_class, head=head)}"
     )
     seconds = [row for row in rows if row.networks[0].endswith(SECOND)]
     for row in seconds:

@@ -189,8 +189,9 @@ def main() -> None:
     body = (
         f"{shown(config.data)}, {len(measured[first].images)} images of `{arguments.val}`, "
         f"{sum(any(t.truths > 0) for t in measured[first].images)} of them with a thing: {mean}. The best τ "
-        "are chosen on the scored masks: upper bounds. The last of them is the mean of the IoUs of single "
-        f"images.\n\n{section(measured, megapixels, blind)}\n\nIoU by class, `adaptive`:\n\n"
+        "are chosen on the scored masks: upper bounds. The last is the mean of the IoUs of things in single "
+        "images, without background, so another measure.\n\n"
+        f"{section(measured, megapixels, blind)}\n\nIoU by class, `adaptive`:\n\n"
         f"{class_rows(measured, classes)}\n\n`{first}` minus another, `adaptive`, paired:\n\n"
         f"{table(*pairs, head=('recipe', mean))}\n\nConfidence, from the agreement of two recipes and the "
         "classifier's scores (no mask), beside the truth:\n\n"

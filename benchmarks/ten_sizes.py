@@ -51,13 +51,14 @@ def main() -> None:
     ]
     spread = np.ptp(counted, axis=0)
     verdicts = ", ".join(
-        f"{value:.3f} for `{name}` ({'as' if value <= APART else 'not as'} asked)"
+        f"{value:.3f} for `{name}`{'' if value <= APART else ', which is more'}"
         for name, value in zip(arguments.recipe, spread, strict=True)
     )
     body = (
-        f"Mean IoU of {arguments.canvases} canvases of each size, at `adaptive` without witnesses. Over the "
-        f"{len(counted)} sizes that are told apart, these are at most {APART} apart if size does not matter; "
-        f"they are {verdicts}.\n\n"
+        f"Mean IoU of {arguments.canvases} canvases of each size, at `adaptive` without witnesses. Told "
+        "apart: the share of canvases whose digit has a probability of a half or more. The bar is for the "
+        f"sizes where that is half or more, here {len(counted)}: at most {APART} between the best and the "
+        f"worst of them. It is {verdicts}.\n\n"
         + table(
             *rows, head=("share of the canvas", "side", "told apart", *(f"`{r}`" for r in arguments.recipe))
         )
