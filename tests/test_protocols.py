@@ -118,6 +118,17 @@ def test_irn_pads_maps_with_a_background_of_0_15_and_leaves_out_what_is_nowhere(
     assert (found.threshold, found.sweep) == (0.15, {})
 
 
+def test_a_photo_without_any_map_is_background(tmp_path: Path, truth: Labels) -> None:
+    """As SEAM and IRN write it."""
+    save_npy(tmp_path / "seam", {i: {} for i in IDS})
+    save_npy(tmp_path / "irn", {i: {"keys": np.zeros(0, int), "cam": np.zeros((0, *SIZE))} for i in IDS})
+    expected = np.nanmean(ious(sum(confusion(mask, 0 * mask) for mask in truth.values())))
+    for name in ("seam", "irn"):
+        found = evaluate(tmp_path / name, IDS, masks_of(truth), "irn")
+        assert (found.images, found.left_out) == (3, {})
+        assert found.miou == pytest.approx(expected)
+
+
 def test_seam_takes_the_best_of_60_backgrounds_and_counts_what_is_nowhere_as_0(
     tmp_path: Path, truth: Labels
 ) -> None:

@@ -49,6 +49,16 @@ def test_score_of_files_is_the_example_by_hand(small: SmallRun) -> None:
     assert not scores.left_out
 
 
+def test_evidence_that_cannot_be_scored_takes_no_other_with_it(small: SmallRun) -> None:
+    small.put("cam", winners(SEED))
+    other = small.shelf("crops", seed=1)
+    for i in ("a", "b", "c"):
+        other.path(i).write_bytes(b"no evidence")
+    scores = small.score()
+    assert {row.recipe for row in scores.rows} == {"cam"}
+    assert "none of the 3 images can be scored" in scores.left_out["recipe crops"]
+
+
 def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path) -> None:
     small = SmallRun(tmp_path, ("a", "b"))
     small.put("cam", winners(REFERENCE))

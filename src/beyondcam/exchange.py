@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,10 @@ from beyondcam.evidence import Shelf, Threshold
 from beyondcam.files import write_csv
 from beyondcam.formats import FORMATS, Book, Entry, Labelled
 from beyondcam.outcome import LeftOut, Outcome, attempt
-from beyondcam.reviews import Reviews
+from beyondcam.reviews import Reviews, State
 from beyondcam.seeds import SeedsAndMasks
 
-STATES = ("accepted", "corrected", "rejected", "skipped", "open")
+STATES = (*get_args(State), "open")
 """Of an image: what somebody decided, or `open`."""
 
 

@@ -50,7 +50,8 @@ def make_masks(
     Of the settings, those that are not `given` are the earlier classifier's, else the defaults; by default
     the split is `all`, or `train` of data with files of their own for each.
 
-    Photos that were moved are known by their content. Returns the photos without a mask, with the reason.
+    Photos that were moved are known by their content. Returns the photos without a mask, and with
+    `network` those that it was not trained on, with the reason.
     Raises `BeyondcamError` where the earlier classifier was trained by other settings or labels, or on other
     photos, where `out` lies among the photos, which later runs would take it for, and where it holds masks of
     other classes.
@@ -85,7 +86,7 @@ def make_masks(
     recipes = {name: cookbook.recipe(name) for name in names}
     left_out = map_split(classifier, images, recipes, run, targets=TARGETS, workers=None, log=log)
     left_out |= map_witnesses(classifier, images, run, targets=TARGETS, workers=None, log=log)
-    shelf = find_shelf(run, images, names[-1], TARGETS)
+    shelf = find_shelf(run, images, names[-1], TARGETS, recipes[names[-1]].hash)
     threshold, second = threshold_of(run, shelf, images, "adaptive"), second_opinion(run, shelf, images)
     reviews = open_reviews(run, images)
     written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
@@ -94,7 +95,7 @@ def make_masks(
     left_out = written.left_out | left_out  # the first reason is why there is no evidence
     page = write_overview(images, written, out)
     if network:
-        source = labels_of_seeds(run, images, names[-1], targets=TARGETS)
+        source = labels_of_seeds(run, images, shelf)
         segment = segment.settled_for(len(source.images.ids))
         settings = [source.facts.to_json(), images.data, source.images.ids, segment.model_dump(mode="json")]
         name = f"{source.name}-{hash_of(settings)[:6]}"

@@ -62,7 +62,8 @@ class LabelFolder:
 
     def has(self, name: str) -> bool:
         """Whether the mask of a name, and what shows it, are there."""
-        return all(path.exists() for path in self._files(name)[:2])
+        files = self._files(name)[:2]
+        return bool(files) and all(path.exists() for path in files)
 
     def begin(self, source: str, names: Iterable[str]) -> None:
         """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""

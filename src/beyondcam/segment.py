@@ -15,7 +15,7 @@ from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import find_shelf
+from beyondcam.evidence import Shelf, find_shelf
 from beyondcam.files import hash_of, path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
@@ -82,7 +82,7 @@ class EvaluationSplit:
 def labels_of_seeds(
     run: Path,
     images: LabelledImages,
-    recipe: str,
+    recipe: str | Shelf,
     threshold: str = "adaptive",
     void: str = "0",
     targets: str | None = None,
@@ -91,10 +91,10 @@ def labels_of_seeds(
 
     A mask that a human accepted or corrected, by the RUN's reviews of the split, takes the place of a seed,
     and a photo whose mask was rejected is left out. So is one that is labelled but has an empty seed, from
-    which a network would learn that its class is background. `targets` says which evidence, where several
-    stand under the recipe's name.
+    which a network would learn that its class is background. `recipe` is the evidence, or its name, of which
+    `targets` says which is meant where several stand under it.
     """
-    shelf = find_shelf(run, images, recipe, targets)
+    shelf = find_shelf(run, images, recipe, targets) if isinstance(recipe, str) else recipe
     value = threshold_of(run, shelf, images, threshold)
     band = band_of(run, shelf, images, void, value)
     sources = SeedsAndMasks(images, shelf, value, open_reviews(run, images), band)
@@ -103,7 +103,7 @@ def labels_of_seeds(
     facts = TrainedOn(
         trained_on="seeds",
         seeds_split=images.split,
-        recipe=recipe,
+        recipe=shelf.name,
         **{key: shelf.manifest[key] for key in ("recipe_hash", "checkpoint", "targets")},
         mapped=sum(shelf.path(i).exists() for i in images.ids),
         threshold_rule=threshold if threshold.isalpha() else "fixed",
@@ -113,7 +113,7 @@ def labels_of_seeds(
         supervision="labels" + (f" + {len(held)} masks" if held else ""),
         masks=hash_of([(i, decision.mask) for i, decision in held.items()]) if held else None,
     )
-    name = f"{recipe}-{threshold}" + (f"-void{void}" if band else "")
+    name = f"{shelf.name}-{threshold}" + (f"-void{void}" if band else "")
     if held or rejected:
         name += f"-reviewed-{hash_of([facts.masks, sorted(rejected)])[:4]}"
     kept = replace(images, ids=tuple(i for i in images.ids if i not in rejected))
@@ -212,13 +212,22 @@ def _labels_of_predictions(
     Those that a human accepted or corrected stay, of whatever photo.
     """
     images, own = source.images, source.reviewed
+
+    def labels(image_id: str) -> NDArray[np.uint8]:
+        if image_id in own:
+            return source.labels(image_id)
+        found = predicted(image_id)
+        if images.labels.get(image_id) and not found.any():
+            raise BeyondcamError("not trained on: the round before finds nothing, although it is labelled")
+        return found
+
     others = replace(images, ids=tuple(i for i in images.ids if i not in own))
     ids, predicted = _predicted(segmenter, others, out, fabric, left_out, to_labels=True)
     kept = own.union(ids)
     return replace(
         source,
         images=replace(images, ids=tuple(i for i in images.ids if i in kept)),
-        labels=lambda i: source.labels(i) if i in own else predicted(i),
+        labels=labels,
     )
 
 

@@ -34,6 +34,13 @@ def test_a_batch_that_does_not_fit_ends_the_growth() -> None:
     assert grown(speed, lambda: True) == 16
 
 
+def test_where_the_smallest_does_not_fit_mapping_will_halve_it() -> None:
+    def speed(batch: int) -> float:
+        raise torch.cuda.OutOfMemoryError
+
+    assert grown(speed, lambda: True) == 8
+
+
 def test_a_cpu_takes_eight_and_writes_nothing(tmp_path: Path) -> None:
     net = build_classifier("convnet", ("a",), 32)
     assert batch_for(net, nullcontext(), "float32", tmp_path) == 8

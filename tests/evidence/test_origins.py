@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,17 @@ def test_lines_of_other_processes_are_seen(discs: str, tmp_path: Path) -> None:
     theirs.origins.add("p01", content, photo)
     mine.rename(mine.with_name("other.csv"))
     assert shelf.has("p01", (0,), path)
+
+
+def test_threads_that_ask_at_once_all_see_that_a_photo_has_changed(discs: str, tmp_path: Path) -> None:
+    shelf, path = filled(discs, tmp_path / "run"), photo_of(discs)
+    content = shelf.path("p01").read_bytes()
+    lines = next((shelf.folder / "photos").glob("*.csv"))
+    lines.write_text("p99,0,1,1,0\n" * 20_000 + lines.read_text())
+    replace_photo(path)
+    fresh = Origins(shelf.folder)  # that of `shelf` knows its own lines
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: fresh.changed("p01", content, path), range(4)))
 
 
 def test_evidence_of_which_no_photo_is_recorded_is_taken_as_it_is(discs: str, tmp_path: Path) -> None:

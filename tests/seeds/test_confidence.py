@@ -10,6 +10,7 @@ from shelves import evidence_of
 
 import beyondcam as bc
 from beyondcam.data import VOID
+from beyondcam.decode import Fingerprint
 from beyondcam.evidence import Evidence, Shelf, Threshold, second_recipe, write_evidence
 from beyondcam.seeds import seed_labels, write_seeds
 from beyondcam.seeds.confidence import Found, found_in
@@ -75,6 +76,8 @@ def test_seeds_are_written_with_their_confidences_the_worst_first(discs: str, tm
     assert [row["image"] for row in rows] == [i for i in told.worst for _ in images.labels[i]]
     assert told.expected == pytest.approx(np.mean(list(means.values())))
     assert all(area == 1.0 for area in told.areas.values())
+    write_seeds(images, best, 0.9, tmp_path / "seeds")  # others, of which nothing is known
+    assert not (tmp_path / "seeds/confidence-all.csv").exists()
 
 
 def test_there_is_no_second_recipe_where_it_lacks_an_image_or_is_of_another_family(
@@ -83,10 +86,12 @@ def test_there_is_no_second_recipe_where_it_lacks_an_image_or_is_of_another_fami
     images, shelves = shelves_of(discs, tmp_path / "run")
     best, fast = shelves["best"], shelves["fast"]
     levels = np.full((1, 48, 48), 255)
-    for i in ("p01", "p03"):
+    for i in ("p01", "p05"):
         write_evidence(best, i, evidence_of(levels, (0,)))
     assert second_recipe(tmp_path / "run", images, best) is None
     write_evidence(fast, "p01", evidence_of(levels, (0,)))
     assert second_recipe(tmp_path / "run", images, best) is None
-    write_evidence(fast, "p03", evidence_of(levels, (0,)))
+    write_evidence(fast, "p05", evidence_of(levels, (0,)), Fingerprint(1, 1, "of another photo"))
+    assert second_recipe(tmp_path / "run", images, best) is None
+    write_evidence(fast, "p05", evidence_of(levels, (0,)), images.read("p05").file)
     assert second_recipe(tmp_path / "run", images, best).name == "fast"

@@ -59,6 +59,8 @@ def test_a_mask_shows_the_map_with_the_largest_share_of_its_maximum() -> None:
         (lambda: bc.mask(torch.ones(2, 3), math.nan), "threshold: nan is not between"),
         (lambda: bc.mask(torch.ones(2, 3), "blind"), "threshold: 'blind'"),
         (lambda: bc.mask(torch.ones(3), 0.5), "maps: "),
+        (lambda: bc.mask(torch.ones(1, 0, 5), 0.5), "maps: fewer than 255 maps, with pixels, are needed"),
+        (lambda: bc.mask(torch.ones(255, 2, 2), 0.5), "maps: fewer than 255 maps"),
         (lambda: bc.mask(torch.full((2, 3), math.inf), 0.5), "maps: NaN or infinite"),
         (lambda: bc.mask(torch.full((2, 3), math.nan)), "maps: NaN or infinite"),
         (lambda: bc.seed_labels(evidence_of(LEVELS, (6, 2)), 1.5), "threshold: 1.5"),

@@ -18,6 +18,7 @@ from beyondcam.evidence import (
     WITNESSES,
     Threshold,
     Winners,
+    find_shelf,
     level_threshold,
     witnessed,
     write_evidence,
@@ -28,6 +29,7 @@ from beyondcam.metrics.rows import write_records
 from beyondcam.seeds import seed_labels
 from conftest import complaint, shelf_for
 from rows import score_row
+from small import SEED, SmallRun, winners
 
 
 @st.composite
@@ -199,3 +201,19 @@ def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: 
     complaint(lambda: tau("train", ("val", "train", 0.25), ("val", "part", 0.5)), "0.250 of split train, τ")
     assert tau("few", ("val", "all", 0.5)) == 0.5
     assert tau("oracle", ("val", "", 0.25), ("all", "", 0.5)) == 0.5
+
+
+def test_a_photo_whose_labels_have_changed_has_no_say_in_tau(small: SmallRun) -> None:
+    small.put("crops", winners(SEED))
+    small.agree(winners(SEED))
+    rules = "blind", "adaptive"
+
+    def chosen() -> list[Threshold]:
+        images = small.images()
+        shelf = find_shelf(small.run, images, "crops")
+        return [threshold_of(small.run, shelf, images, rule) for rule in rules]
+
+    before = chosen()
+    table = small.root / "labels.csv"
+    table.write_text(table.read_text().replace("a,cat;dog", "a,cat"))
+    assert chosen() == before  # the other two are as it was

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from beyondcam.classifier import Classifier
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import read_json, write_json
+from beyondcam.files import locked, read_json, write_json
 
 SMALLEST, LARGEST = 8, 512
 
@@ -26,33 +27,33 @@ def batch_for(
 ) -> int:
     """Views in a pass of a classifier: 8 on a CPU; on a GPU what is measured there, once for a folder.
 
-    `OUT/batch.json` keeps it, so that a restart on a GPU of this name makes the same batches.
+    `OUT/batch.json` keeps it, so that a restart on a GPU of this name makes the same batches. Of several
+    processes one measures, and the others wait for it.
     """
     device = classifier.mean.device
     if device.type != "cuda":
         return SMALLEST
     path, name = out / "batch.json", f"{torch.cuda.get_device_name(device)}, {precision}"
-    try:
-        batches = _BATCHES.validate_python(read_json(path, "beyondcam map")) if path.exists() else {}
-    except ValidationError:
-        raise BeyondcamError(f"{path}: holds no batches; delete it, and run `beyondcam map` again") from None
-    if name not in batches:
-        batches[name] = grown(lambda n: _views_a_second(classifier, autocast, n), lambda: _has_room(device))
-        write_json(path, batches)
+    with locked(out / "batch.lock", file=True):
+        try:
+            batches = _BATCHES.validate_python(read_json(path, "beyondcam map")) if path.exists() else {}
+        except ValidationError:
+            mend = "delete it, and run `beyondcam map` again"
+            raise BeyondcamError(f"{path}: holds no batches; {mend}") from None
+        if name not in batches:
+            speed = partial(_views_a_second, classifier, autocast)
+            batches[name] = grown(speed, lambda: _has_room(device))
+            write_json(path, batches)
     return batches[name]
 
 
 def grown(views_a_second: Callable[[int], float], has_room: Callable[[], bool]) -> int:
     """The batch, doubled from the smallest while there is room and it makes the views pass faster."""
-    batch, speed = SMALLEST, views_a_second(SMALLEST)
-    while batch < LARGEST and has_room():
-        try:
-            doubled = views_a_second(2 * batch)
-        except torch.cuda.OutOfMemoryError:
-            break
-        if doubled < GAIN * speed:
-            break
-        batch, speed = 2 * batch, doubled
+    batch = SMALLEST
+    with suppress(torch.cuda.OutOfMemoryError):  # where the smallest do not fit, mapping halves it
+        speed = views_a_second(batch)
+        while batch < LARGEST and has_room() and (doubled := views_a_second(2 * batch)) >= GAIN * speed:
+            batch, speed = 2 * batch, doubled
     return batch
 
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote, unquote
 
 from beyondcam.decode import Fingerprint
@@ -29,6 +30,7 @@ class Origins:
         self.folder = folder / "photos"
         self._read: dict[Path, int] = {}
         self._photos: dict[str, dict[str, set[Fingerprint]]] = {}
+        self._reading = Lock()
 
     def __reduce__(self) -> tuple[type["Origins"], tuple[Path]]:
         return Origins, (self.folder.parent,)  # other processes read the lines themselves
@@ -46,7 +48,7 @@ class Origins:
         return bool(self._known(image_id, evidence)) and not self._matches(image_id, evidence, photo)
 
     def _known(self, image_id: str, evidence: bytes) -> set[Fingerprint]:
-        return self._photos.get(image_id, {}).get(digest(evidence), set())
+        return set(self._photos.get(image_id, {}).get(digest(evidence), ()))
 
     def _matches(self, image_id: str, evidence: bytes, photo: Path) -> bool:
         return any(one.matches(photo) for one in self._known(image_id, evidence))
@@ -57,9 +59,9 @@ class Origins:
         return set().union(*self._photos.get(image_id, {}).values())
 
     def _read_on(self) -> None:
-        """Read the lines that were added since."""
+        """Read the lines that were added since; another thread waits until they are known."""
         for path in self.folder.glob("*.csv"):
-            with suppress(OSError), path.open("rb") as file:
+            with self._reading, suppress(OSError), path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
                 lines, _, rest = file.read().rpartition(b"\n")
                 self._read[path] = file.tell() - len(rest)

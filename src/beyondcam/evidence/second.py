@@ -13,7 +13,7 @@ SECOND = ("fast", "best")
 def first_recipe(run: Path, images: LabelledImages) -> str:
     """The recipe whose seeds are meant where nobody names one: `best`, else `fast`, else the only one.
 
-    Raises `BeyondcamError` where there are several others.
+    Where nothing is mapped, `fast`. Raises `BeyondcamError` where there are several others.
     """
     there = sorted({shelf.name for shelf in shelves(run, images)})
     for name in reversed(SECOND):
@@ -25,8 +25,11 @@ def first_recipe(run: Path, images: LabelledImages) -> str:
 
 
 def second_recipe(run: Path, images: LabelledImages, shelf: Shelf) -> Shelf | None:
-    """The evidence of another recipe to compare seeds with; None where none of `SECOND` is mapped in full."""
+    """The evidence of another recipe to compare seeds with; None where none of `SECOND` is mapped in full.
+
+    Evidence of labels or photos that have changed since does not count.
+    """
     needed = [i for i in images.ids if shelf.path(i).exists()]
     there = {s.name: s for s in shelves(run, images) if s.family == shelf.family}
     others = (there[name] for name in SECOND if name in there and name != shelf.name)
-    return next((s for s in others if all(s.path(i).exists() for i in needed)), None)
+    return next((s for s in others if all(map(s.is_current, needed))), None)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,11 +74,9 @@ class Shelf:
 
     def read(self, image_id: str) -> Evidence:
         """The evidence of an image. Raises `BeyondcamError`, also where its labels or photo have changed."""
-        path, labels = self.path(image_id), None
-        if self.images is not None and self.manifest["targets"] != "predicted":
-            labels = self.images.labels.get(image_id)
-            if labels is None and self.manifest["targets"] == "labels":
-                raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
+        path, labels = self.path(image_id), self._labels(image_id)
+        if labels is None and self.images is not None and self.manifest["targets"] == "labels":
+            raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
         content = content_of(path)
         if self.images is not None and self.origins.changed(image_id, content, self.images.file_of(image_id)):
             raise BeyondcamError(f"{path}: is of another photo of this name; `beyondcam map` makes it anew")
@@ -87,14 +85,26 @@ class Shelf:
             raise BeyondcamError(f"{path}: its image has other labels now; `beyondcam map` makes it anew")
         return evidence
 
-    def has(self, image_id: str, targets: tuple[int, ...] | None, photo: Path | None = None) -> bool:
+    def is_current(self, image_id: str) -> bool:
+        """Whether the evidence of an image is there, and of its present labels and photo."""
+        labels = self._labels(image_id)
+        photo = self.images.file_of(image_id) if self.images is not None else None
+        return self.has(image_id, labels, photo)
+
+    def _labels(self, image_id: str) -> Collection[int] | None:
+        """The labels that the evidence of an image must be of; None where it may be of any."""
+        if self.images is None or self.manifest["targets"] == "predicted":
+            return None
+        return self.images.labels.get(image_id)
+
+    def has(self, image_id: str, targets: Collection[int] | None, photo: Path | None = None) -> bool:
         """Whether an image's evidence is there, of these `targets` and this photo where they are given."""
         try:
             content = content_of(self.path(image_id))
         except BeyondcamError:
             return False
         there = targets_in(content)
-        if there is None or (targets is not None and there != targets):
+        if there is None or (targets is not None and set(there) != set(targets)):
             return False
         return not self.origins.changed(image_id, content, photo)
 
@@ -183,13 +193,21 @@ def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
             yield shelf
 
 
-def find_shelf(run: Path, images: LabelledImages, recipe: str, targets: str | None = None) -> Shelf:
-    """The one shelf of a recipe on a split, with these `targets` where several stand under its name.
+def find_shelf(
+    run: Path,
+    images: LabelledImages,
+    recipe: str,
+    targets: str | None = None,
+    recipe_hash: str | None = None,
+) -> Shelf:
+    """The one shelf of a recipe on a split; of several under its name, with these `targets` or this hash.
 
     Raises `BeyondcamError` where there is none, or several.
     """
     there = list(shelves(run, images))
-    named = [s for s in there if s.name == recipe and targets in (None, s.manifest["targets"])]
+    asked = {"name": recipe, "targets": targets, "recipe_hash": recipe_hash}
+    asked = {key: value for key, value in asked.items() if value is not None}
+    named = [shelf for shelf in there if asked.items() <= shelf.manifest.items()]
     if not named:
         have = ", ".join(sorted({shelf.name for shelf in there})) or "none"
         raise BeyondcamError(

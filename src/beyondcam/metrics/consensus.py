@@ -82,7 +82,7 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
         room = KEPT
         for i, pair in zip(ids, ahead(attempt(read), ids), strict=True):
             if isinstance(pair, LeftOut):
-                if shelf.has(i, None, images.file_of(i)):
+                if shelf.is_current(i):
                     raise BeyondcamError(pair.reason)
                 continue
             seen.append(i)

@@ -66,10 +66,13 @@ def score_labels(
 def label_mious(scored: Sequence[LabelCounts]) -> NDArray[np.float64]:
     """The mIoU of each, over the images that all of them have: (len(scored), samples).
 
-    The full sample comes first; the resamples are the same for all, so that they can be compared.
+    The full sample comes first; the resamples are the same for all, so that they can be compared. Raises
+    `BeyondcamError` where they have none in common.
     """
     common = set.intersection(*(set(one.ids) for one in scored))
     shared = [i for i in scored[0].ids if i in common]
+    if not shared:
+        raise BeyondcamError("the networks were scored on no image in common; score them anew")
     weights = sample_weights(len(shared))
     mious = []
     for one in scored:

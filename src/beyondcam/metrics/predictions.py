@@ -41,7 +41,7 @@ def read_prediction(
         numbers, found = _maps_or_labels(content, len(known))
     except (LookupError, TypeError, ValueError) as error:
         raise BeyondcamError(f"{path}: holds neither labels nor maps ({error})") from None
-    if found.shape[-2:] != size:
+    if found.shape[-2:] != size and (numbers is None or len(numbers)):
         (height, width), (h, w) = size, found.shape[-2:]
         raise BeyondcamError(f"{path}: is {w}×{h}, its mask {width}×{height}; resize it beforehand")
     number_of = {known.index(name) + 1: n for n, name in enumerate(classes, start=1)}  # theirs → ours

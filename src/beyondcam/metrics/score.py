@@ -104,14 +104,20 @@ def score_split(
     if not any(ids for ids, *_ in parts):
         raise BeyondcamError(f"{run}: no image of {images.split} is mapped yet; `beyondcam map` does it")
     task = _Task(run, images, masks, threshold_split, threshold, reference_threshold, absent)
-    scores = Scores()
+    scores, failed = Scores(), None
     for ids, recipes, lacking in parts:
         unmapped = set(images.ids).difference(ids) if ids else ()
         reason = "has no evidence; `beyondcam map` makes it, or says why not"
         scores.left_out.update({i: reason for i in images.ids if i in unmapped})
         scores.left_out.update({f"recipe {shelf.name}": reason for shelf, reason in lacking})
         if recipes:
-            scores.extend(_Family(task, ids, recipes).score())
+            try:
+                scores.extend(_Family(task, ids, recipes).score())
+            except BeyondcamError as error:  # the others are scored all the same
+                failed = error
+                scores.left_out.update({f"recipe {shelf.name}": str(error) for shelf in recipes})
+    if failed and not scores.rows:
+        raise failed
     return scores
 
 

@@ -21,7 +21,7 @@ class Scores:
     ----------
     rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
     comparisons : the paired differences between recipes, as in `comparisons.json`.
-    curves : NDR-Recall over the threshold of the reference CAM, for each recipe.
+    curves : mIoU over τ for each recipe, and where there is a reference CAM, recalls over τ of that.
     left_out : images, recipes and rules without a result → the reason.
 
     """

@@ -58,19 +58,22 @@ def share_of_truth(
 ) -> tuple[float, Interval | None] | None:
     """MIoU as a share of that of a network trained on the truth by the same schedule, with its interval.
 
-    None for networks trained on the truth, or where there are none. Of several trained on the truth, with
-    different seeds, the mean mIoU counts.
+    None for networks trained on the truth, and where there are none, or none scored on the same images. Of
+    several trained on the truth, with different seeds, the mean mIoU counts.
     """
     truths = [other for other in rows if other.trained_on == "truth" and _schedule(other) == _schedule(row)]
     if row.trained_on == "truth" or not truths:
         return None
-    network, *others = label_mious([counts_of(run, one) for one in (row, *truths)])
+    counts = [counts_of(run, one) for one in (row, *truths)]
+    if not set.intersection(*(set(one.ids) for one in counts)):
+        return None
+    network, *others = label_mious(counts)
     return estimate(network / np.mean(others, 0))
 
 
 def _schedule(row: NetworkRow) -> tuple[object, ...]:
     """What two networks must have in common for one to be the upper bound of the other."""
-    config = {k: v for k, v in row.config.items() if k != "seed"}
+    config = {k: v for k, v in row.config.items() if k not in ("seed", "reviewed_weight")}
     return row.data, row.split, row.seeds_split, config
 
 

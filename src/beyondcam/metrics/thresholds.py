@@ -1,7 +1,7 @@
 """Thresholds that are chosen before a score: on the masks of another split, or as a user writes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ class ThresholdSplit:
         rules = {"train": set(ids), "few": set(self.few)} if self.few else {"train": set(ids)}
         classes, split = len(self.images.classes), f"split {self.images.split}"
         counts = {key: {rule: Sweep.of((), classes) for rule in rules} for key in recipes}
-        of = "rules train and few of"
+        of = f"rule{'s train and few' if self.few else ' train'} of"
         left_out = {f"{of} {s.name}": why for s, why in lacking if s.manifest["recipe_hash"] in wanted}
         reason = f"is not mapped on {split}; `beyondcam map` does it"
         left_out |= {f"{i} of the rule few": reason for i in self.few if i not in ids}
@@ -100,7 +100,7 @@ def threshold_of(
     rule, _, named = threshold.partition(":")
     classes = len(images.classes)
     if threshold == "adaptive":
-        seen = consensus(run, images, shelf)
+        seen = _consensus(run, shelf, images)
         return adaptive(FallSweep.of(tallies_of(shelf, seen.ids, seen.masks), classes) if seen else None)
     if threshold == "blind":
         agreed = _agreed(run, shelf, images, "threshold")
@@ -160,8 +160,14 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
     return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
 
 
+def _consensus(run: Path, shelf: Shelf, images: LabelledImages) -> Consensus | None:
+    """What the witnesses agree on in the images whose evidence is of their present labels and photos."""
+    found = consensus(run, images, shelf)
+    return found and replace(found, ids=tuple(filter(shelf.is_current, found.ids)))
+
+
 def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:
-    agreed = consensus(run, images, shelf)
+    agreed = _consensus(run, shelf, images)
     if agreed is None:
         settings = ", ".join(f"{key} {shelf.manifest[key]}" for key in SHARED)
         raise BeyondcamError(

@@ -3,6 +3,6 @@
 A second door through which masks come in, beside `data/masks.py`: training and mapping reach neither.
 """
 
-from beyondcam.reviews.store import Decision, Reviews, open_reviews
+from beyondcam.reviews.store import Decision, Reviews, State, open_reviews
 
-__all__ = ["Decision", "Reviews", "open_reviews"]
+__all__ = ["Decision", "Reviews", "State", "open_reviews"]

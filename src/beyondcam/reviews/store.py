@@ -23,7 +23,16 @@ from beyondcam.data import LabelledImages
 from beyondcam.data.mask_file import read_label_image
 from beyondcam.decode import Fingerprint, decoding, open_regular
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import append_line, hash_of, path_below, read_json, sync, write_json, write_whole
+from beyondcam.files import (
+    append_line,
+    hash_of,
+    path_below,
+    read_json,
+    sync,
+    write_json,
+    write_whole,
+    writing,
+)
 from beyondcam.label_images import check_size, encode_labels
 
 State = Literal["accepted", "corrected", "rejected", "skipped"]
@@ -154,9 +163,9 @@ class Reviews:
             content = encode_labels(mask, decision.facts)
             decision = decision.model_copy(update={"mask": hashlib.sha256(content).hexdigest()[:16]})
             path = self._path(decision)
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
-            sync(path)
+            with writing(path):
+                sync(path)
         self._append(decision)
         return decision
 

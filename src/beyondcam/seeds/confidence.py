@@ -55,6 +55,11 @@ def found_in(
     return found
 
 
+def confidence_file(images: LabelledImages, out: Path) -> Path:
+    """The table of a split's confidences in a folder of seeds."""
+    return path_below(out, f"confidence-{images.split}", ".csv")
+
+
 def write_confidences(
     images: LabelledImages, found: Mapping[str, Sequence[Found]], out: Path
 ) -> tuple[float | None, list[str]]:
@@ -70,6 +75,6 @@ def write_confidences(
         for i in ordered
         for f in found[i]
     ]
-    path = path_below(out, f"confidence-{images.split}", ".csv")
+    path = confidence_file(images, out)
     write_csv(path, [("image", "class", "area", "confidence"), *rows])
     return float(np.mean(list(means.values()))) if means else None, ordered

@@ -56,8 +56,11 @@ def mask(
     """
     if maps.ndim not in (2, 3):
         raise BeyondcamError(f"(k, H, W) or (H, W) is needed, not {shape_of(maps)}", parameter="maps")
+    stacked = maps if maps.ndim == 3 else maps[None]
+    if len(stacked) >= VOID or not all(stacked.shape[1:]):
+        wanted = f"fewer than {VOID} maps, with pixels"
+        raise BeyondcamError(f"{wanted}, are needed, not {shape_of(maps)}", parameter="maps")
     height, width = size or maps.shape[-2:]
-    stacked = maps.reshape(-1, *maps.shape[-2:])
     return seed_labels(Evidence.of(stacked, tuple(range(len(stacked))), (), (height, width)), threshold)
 
 

@@ -17,7 +17,7 @@ from beyondcam.label_images import LabelFolder
 from beyondcam.outcome import Outcome
 from beyondcam.progress import each
 from beyondcam.reviews import Reviews
-from beyondcam.seeds.confidence import Found, found_in, write_confidences
+from beyondcam.seeds.confidence import Found, confidence_file, found_in, write_confidences
 from beyondcam.seeds.sources import SeedsAndMasks
 
 
@@ -121,6 +121,8 @@ def write_seeds(
     if second:
         made_here = {i: seed.found for i, seed in seeds.items() if i not in masked}
         expected, worst = write_confidences(images, made_here, out)
+    else:
+        confidence_file(images, out).unlink(missing_ok=True)  # of other seeds
     return Written(
         void=void / max(1, pixels),
         shown=sum(any(found.area for found in seed.found) for seed in seeds.values()),

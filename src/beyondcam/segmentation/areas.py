@@ -39,7 +39,7 @@ def append_areas(path: Path, name: str, areas: Sequence[Area]) -> None:
 def read_areas(path: Path) -> dict[str, list[Area]]:
     """The areas in a table by the photo's name, but for a line that a killed process left unfinished.
 
-    None where there is no table. Raises `BeyondcamError`.
+    Empty where there is no table. Raises `BeyondcamError`.
     """
     areas: dict[str, list[Area]] = {}
     for _, cells in read_table(path).rows[1:] if path.exists() else ():

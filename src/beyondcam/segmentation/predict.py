@@ -103,8 +103,13 @@ def write_predictions(
     write_areas(table, rows)
     left_out: dict[str, str] = {}
     missing = [name for name in names if name not in rows]
+
+    def read_named(name: str) -> Photo:
+        path_below(out / "masks", name, ".png")  # a name that no file can have is not predicted in vain
+        return read(name)
+
     predict = attempt(partial(segmenter.predict, tta=tta, tile=tile))
-    for name, photo in each(read, missing, "predict"):
+    for name, photo in each(read_named, missing, "predict"):
         found = photo if isinstance(photo, LeftOut) else predict(photo)
         if isinstance(found, LeftOut):
             left_out[name] = found.reason

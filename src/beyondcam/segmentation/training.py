@@ -92,10 +92,9 @@ def train_segmenter(
     if (out / "training.json").exists():
         if fabric.is_global_zero:
             log(f"{out}: is trained already; to train it again, delete it or give another name")
-        left_out: dict[str, str] = read_json(out / "training.json", MADE_BY)["left_out"]
-        return left_out if fabric.is_global_zero else {}
+        return _left_out(out / "training.json") if fabric.is_global_zero else {}
     shard = fabric.global_rank, fabric.world_size
-    unusable = all_of(_unusable(images.ids[shard[0] :: shard[1]], labels), fabric)
+    unusable = all_of(_unusable(images.ids[shard[0] :: shard[1]], labels, len(images.classes)), fabric)
     ids = [i for i in images.ids if i not in unusable]
     if not ids:
         image, reason = min(unusable.items())
@@ -144,6 +143,14 @@ def train_segmenter(
     return left_out if fabric.is_global_zero else {}
 
 
+def _left_out(path: Path) -> dict[str, str]:
+    """What a finished training left out. Raises `BeyondcamError`."""
+    try:
+        return dict(read_json(path, MADE_BY)["left_out"])
+    except (LookupError, TypeError, ValueError):
+        raise BeyondcamError(f"{path}: says not what was trained on; delete {path.parent}") from None
+
+
 def _check_same(out: Path, about: Values) -> None:
     """Raise `BeyondcamError` where a folder has a network of other labels or settings."""
     path = out / "segment.json"
@@ -163,12 +170,16 @@ def _check_same(out: Path, about: Values) -> None:
             )
 
 
-def _unusable(ids: Sequence[str], labels: Labels) -> dict[str, str]:
+def _unusable(ids: Sequence[str], labels: Labels, classes: int) -> dict[str, str]:
     """The images whose labels cannot be learnt from, with the reason; they would leave gaps in batches."""
 
     def check(image_id: str) -> None:
-        if (labels(image_id) == VOID).all():
+        known = labels(image_id)
+        known = known[known != VOID]
+        if not known.size:
             raise BeyondcamError("all void")
+        if (highest := known.max()) > classes:
+            raise BeyondcamError(f"has label {highest}, but there are {classes} classes")
 
     return Outcome.of(each(check, ids, "labels")).left_out
 
@@ -203,9 +214,9 @@ def dice_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     known = labels != VOID
     counted = (known * weights[:, None, None])[:, None]  # (B, 1, S, S)
     t = counted * F.one_hot(labels.where(known, 0), logits.shape[1]).movedim(-1, 1)  # (B, C, S, S)
-    p = counted * logits.softmax(1)
+    p = logits.softmax(1)
     occurs = t.sum((0, 2, 3)) > 0
-    both, either = (n.sum((0, 2, 3))[occurs] for n in (logits.softmax(1) * t, p + t))  # (labels that occur,)
+    both, either = (n.sum((0, 2, 3))[occurs] for n in (p * t, counted * p + t))  # (labels that occur,)
     return (1 - 2 * both / either).sum() / occurs.sum().clamp_min(1)
 
 
