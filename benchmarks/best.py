@@ -25,12 +25,15 @@ from results import shown, table, write_section
 from segment import map_missing
 
 CONTROL = "cam-ms+walk+affinity+closer"
+CROPS = "crops-cam+walk+affinity+closer"
+"""The same views as those of `best`, asked for CAM alone."""
+
 RECIPES = (
     "best",
     "fast",
     "crops+walk+affinity+closer",
     "crops+walk",
-    "crops-cam+walk+affinity+closer",
+    CROPS,
     CONTROL,
     "cam-ms+walk",
     "cam+walk+affinity+closer",
@@ -84,6 +87,10 @@ def section(
         for name in names
         if name != CONTROL
     ]
+    views = ""
+    if CROPS in names:
+        less = [f"{signed(scores.difference('best', CROPS, rule=rule))} by `{rule}`" for rule in RULES]
+        views = f"`best` minus `{CROPS}`, whose views are the same: {', '.join(less)}.\n\n"
     rows = {name: scores.row(name, "adaptive") for name in (*FOR_SEEDS, CONTROL)}
     by_class = [(label, *(number(row.iou[label]) for row in rows.values())) for label in rows[CONTROL].iou]
     counted = {name: tallies(run, images, masks, name) for name in rows}
@@ -92,7 +99,7 @@ def section(
     return (
         f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU by the rule that chooses τ.\n\n"
         f"{table(*by_rule, head=('recipe', 'megapixels per image', *heads))}\n\n"
-        f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *heads))}\n\n"
+        f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *heads))}\n\n{views}"
         f"IoU by class, `adaptive`:\n\n{table(*by_class, head=('class', *rows))}\n\n"
         "mIoU by the foreground's share of the image, a third of the images per row, `adaptive`, "
         f"and minus `{CONTROL}`, paired:\n\n{by_size(counted, thresholds, images, masks)}"
