@@ -162,7 +162,6 @@ def segment_run(
             f"rounds: no image of {source.images.split} has a label, to which the predictions of a round are "
             "limited; leave out rounds"
         )
-    config = config.settled_for(len(source.images.ids))
     name = name or f"{source.name}-{config.seed}"
     left_out: dict[str, str] = {}
     scored: list[LabelCounts] = []
