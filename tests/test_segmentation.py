@@ -264,7 +264,7 @@ def test_dice_is_that_of_segmentation_models_over_the_labels_that_occur() -> Non
     logits = torch.randn(2, 5, 6, 6, generator=rng, requires_grad=True)
     y = torch.randint(0, 4, (2, 6, 6), generator=rng)  # label 4 does not occur
     y[0, :2] = VOID
-    loss = dice_loss(logits, y, torch.ones(2))
+    loss = dice_loss(logits, y, torch.ones(2), CPU)
     peer = DiceLoss("multiclass", ignore_index=VOID)(logits, y)  # whose mean counts absent labels as 0
     assert loss.item() == pytest.approx(peer.item() * 5 / 4, rel=1e-6)
     loss.backward()
@@ -277,13 +277,13 @@ def test_in_dice_a_thing_of_one_pixel_counts_as_much_as_one_that_fills_the_rest(
     y = torch.zeros(2, 8, 8, dtype=torch.long)
     y[0, 3, 3] = 1
     missed, found = (F.one_hot(labels, 2).movedim(-1, 1) * 50.0 for labels in (0 * y, y))
-    assert dice_loss(found, y, torch.ones(2)).item() == pytest.approx(0, abs=1e-6)
-    assert dice_loss(missed, y, torch.ones(2)).item() == pytest.approx((1 + 1 / 255) / 2)
+    assert dice_loss(found, y, torch.ones(2), CPU).item() == pytest.approx(0, abs=1e-6)
+    assert dice_loss(missed, y, torch.ones(2), CPU).item() == pytest.approx((1 + 1 / 255) / 2)
 
 
 def test_dice_of_rows_without_weight_is_0_and_so_is_its_gradient() -> None:
     logits = torch.zeros(2, 3, 2, 2, requires_grad=True)
-    loss = dice_loss(logits, torch.ones(2, 2, 2, dtype=torch.long), torch.zeros(2))
+    loss = dice_loss(logits, torch.ones(2, 2, 2, dtype=torch.long), torch.zeros(2), CPU)
     loss.backward()
     assert loss == 0
     assert logits.grad is not None

@@ -105,6 +105,12 @@ def total_of(number: torch.Tensor | float, fabric: Fabric) -> float:
     return cast(torch.Tensor, fabric.all_reduce(tensor, reduce_op="sum")).item()
 
 
+def sum_of(tensor: torch.Tensor, fabric: Fabric) -> torch.Tensor:
+    """The sum of a tensor over the processes; gradients flow back to all of them."""
+    gathered = cast(torch.Tensor, fabric.all_gather(tensor, sync_grads=True))
+    return gathered if fabric.world_size == 1 else gathered.sum(0)
+
+
 def all_of(part: dict[str, str], fabric: Fabric) -> dict[str, str]:
     """The dictionaries of all processes in one."""
     if fabric.world_size == 1:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from beyondcam.data import VOID, LabelledImages, Photo
-from beyondcam.devices import all_of, open_fabric, synchronised, to_device, total_of
+from beyondcam.devices import all_of, open_fabric, sum_of, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, read_json, write_json
 from beyondcam.label_images import check_size
@@ -187,9 +187,9 @@ def _unusable(ids: Sequence[str], labels: Labels, classes: int) -> dict[str, str
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric, *, dice: float) -> Tensor | None:
     """Cross entropy of logits (B, C + 1, S, S) and labels (B, S, S), plus `dice` times their Dice loss.
 
-    The cross entropy is the mean over the pixels of all processes' rows, void ones left out, each weighted by
-    its row's weight; a thing of a few pixels has no say in it. The Dice loss is that of each process's own
-    rows. None where all pixels are void, or some process has fewer than the two rows that batch norm needs.
+    The cross entropy is the mean over the pixels of all rows, void ones left out, each weighted by its row's
+    weight; a thing of a few pixels has no say in it. None where all pixels are void, or some process has
+    fewer than the two rows that batch norm needs.
     """
     x, y, _, weights = batch
     if total_of(int(len(x) < 2), fabric):
@@ -201,23 +201,23 @@ def label_loss(model: nn.Module, batch: Batch, fabric: Fabric, *, dice: float) -
     logits = model(x)
     loss = F.cross_entropy(logits, y, ignore_index=VOID, reduction="none").sum((1, 2))  # (B,)
     entropy = (loss * rows).sum() * (fabric.world_size / pixels)
-    return entropy + dice * dice_loss(logits, y, rows) if dice else entropy
+    return entropy + dice * dice_loss(logits, y, rows, fabric) if dice else entropy
 
 
-def dice_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, labels: Tensor, weights: Tensor, fabric: Fabric) -> Tensor:
     """1 - 2 Σ p t / (Σ p + Σ t), the mean over the labels that occur; 0 where none does.
 
     p are the probabilities of a label, by logits (B, C, S, S); t is 1 where `labels` (B, S, S) have it, else
-    0. The sums are over all pixels but void ones, each weighted by its row's weight, (B,). Milletari, Navab
-    and Ahmadi 2016, arXiv 1606.04797, section 3, without squares.
+    0. The sums are over the pixels of all processes but void ones, each weighted by its row's weight, (B,).
+    Milletari, Navab and Ahmadi 2016, arXiv 1606.04797, section 3, without squares.
     """
     known = labels != VOID
     counted = (known * weights[:, None, None])[:, None]  # (B, 1, S, S)
     t = counted * F.one_hot(labels.where(known, 0), logits.shape[1]).movedim(-1, 1)  # (B, C, S, S)
     p = logits.softmax(1)
-    occurs = t.sum((0, 2, 3)) > 0
-    both, either = (n.sum((0, 2, 3))[occurs] for n in (p * t, counted * p + t))  # (labels that occur,)
-    return (1 - 2 * both / either).sum() / occurs.sum().clamp_min(1)
+    sums = sum_of(torch.stack([n.sum((0, 2, 3)) for n in (p * t, counted * p, t)]), fabric)  # (3, C)
+    both, found, true = sums[:, sums[2] > 0]  # (labels that occur,) each
+    return (1 - 2 * both / (found + true)).sum() / max(1, len(true))
 
 
 def cut_labels(labels: NDArray[np.uint8], view: View, size: tuple[int, int]) -> NDArray[np.int64]:
