@@ -30,6 +30,7 @@ from beyondcam.metrics import (
     Row,
     counts_of,
     label_mious,
+    number,
     read_segments,
     threshold_of,
 )
@@ -222,7 +223,7 @@ def section(
         *(
             (
                 f"`{row.name}`",
-                *("–" if value is None else f"{value:.3f}" for value in (row.threshold, row.void)),
+                *map(number, (row.threshold, row.void)),
                 *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
                 len(row.networks),
                 estimated(final[row.name]),
@@ -235,10 +236,8 @@ def section(
               "share of truth's", f"minus `{against}`"),
     )  # fmt: skip
     firsts = {row.name: stored[row.networks[0]].iou for row in rows}
-    by_class = [
-        (label, *("–" if iou[label] is None else f"{iou[label]:.3f}" for iou in firsts.values()))
-        for label in firsts[rows[-1].name]
-    ]
+    labels = firsts[rows[-1].name]
+    by_class = [(label, *(number(iou[label]) for iou in firsts.values())) for label in labels]
     head = ("class", *(f"`{name}`" for name in firsts))
     over = " and training seeds" if len(names) > len(rows) else ", of one network a row"
     text = (
