@@ -223,17 +223,17 @@ def section(
         *(
             (
                 f"`{row.name}`",
-                *map(number, (row.threshold, row.void)),
-                *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
-                len(row.networks),
                 estimated(final[row.name]),
                 estimated(final[row.name] / truth),
                 "–" if row.name == against else change(final[row.name] - final[against]),
+                *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
+                *map(number, (row.threshold, row.void)),
+                len(row.networks),
             )
             for row in rows
         ),
-        head=("trained on", "τ", "void", *SEED_METRICS.values(), "networks", "final mIoU",
-              "share of truth's", f"minus `{against}`"),
+        head=("trained on", "final mIoU", "share of truth's", f"minus `{against}`",
+              *SEED_METRICS.values(), "τ", "void", "networks"),
     )  # fmt: skip
     firsts = {row.name: stored[row.networks[0]].iou for row in rows}
     labels = firsts[rows[-1].name]
