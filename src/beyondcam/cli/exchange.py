@@ -24,7 +24,8 @@ from beyondcam.cli.options import (
 from beyondcam.cli.terminal import log
 
 Threshold = Annotated[
-    str, typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed`.")
+    str,
+    typer.Option(metavar="VALUE|RULE", help="τ of masks that nobody accepted, as of `seed` (not few:ID,ID)."),
 ]
 FormatName = Literal["coco", "voc", "yolo-seg", "label-studio", "cvat", "png"]
 

@@ -28,7 +28,8 @@ def review_command(
     run: Run,
     recipe: Recipe = None,
     threshold: Annotated[
-        str, typer.Option(metavar="VALUE|RULE", help="The τ that is suggested, as of `seed`.")
+        str,
+        typer.Option(metavar="VALUE|RULE", help="The τ that is suggested, as of `seed` (but not few:ID,ID)."),
     ] = "adaptive",
     data: Data = None,
     split: TrainedSplit = None,

@@ -23,7 +23,7 @@ def map_witnesses(
     targets: Targets = "labels",
     **options: Any,
 ) -> dict[str, str]:
-    """Write what the rule `blind` finds its threshold from: two unlike maps of up to 128 images of a split.
+    """Write what the rules `blind` and `adaptive` go by: two unlike maps of up to 128 images of a split.
 
     It is kept under a split of its own, so that scores and seeds do not take it for a recipe's.
 

@@ -1,4 +1,4 @@
-"""YOLO's segmentation: `labels/ID.txt`, a polygon a line in shares of width and height, and `data.yaml`."""
+"""YOLO's segmentation: `labels/SPLIT/ID.txt`, a polygon a line in shares of the sides, and `data.yaml`."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial

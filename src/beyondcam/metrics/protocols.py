@@ -59,7 +59,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "per-image",
-            "label images; the mean over images of each one's mIoU, over the classes in it",
+            "label images; the mean over images of each one's mIoU, over the classes shown or predicted",
             "no paper's, but many a script's",
             per_image=True,
         ),

@@ -1,6 +1,6 @@
 """Discriminative regions (DR): how much of what the reference CAM finds, and misses, a recipe finds.
 
-The names are the study's (arXiv 2308.11052); the formulas are this project's, see docs/metrics.md.
+The names are the paper's (arXiv 2308.11052); the formulas are this project's, see docs/metrics.md.
 """
 
 from collections.abc import Iterable, Sequence

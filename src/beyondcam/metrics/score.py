@@ -57,8 +57,8 @@ def score_split(
 ) -> Scores:
     """Score all the evidence that a RUN holds for a split, or that `among` it, against the masks.
 
-    There are rows of each rule that has something to choose τ on: `oracle` always, `blind` where
-    `map_witnesses` was run.
+    There are rows of each rule that has something to choose τ on: `adaptive` and `oracle` always, `blind`
+    where `map_witnesses` was run.
 
     Parameters
     ----------

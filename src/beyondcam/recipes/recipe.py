@@ -71,7 +71,7 @@ class Source(_OneLine):
     perturbation : a `Perturbation` or its table; the map is averaged over its views.
     weight : what the map of a view is multiplied by: "score", the class's probability in the view; "share",
         that divided by its sum over the image's targets; "none", nothing.
-    normalise : divide the map of each view by its own mean first.
+    normalise : divide the map of each view by the mean of its absolute values first.
     statistic : "mean" of the views' maps; "square", the mean of their squares (SmoothGrad's variant);
         "variance", the mean of the squares less the square of the mean (VarGrad; Adebayo et al. 2018,
         arXiv 1810.03307).
