@@ -64,7 +64,7 @@ def main() -> None:
     settings = digits_segment_config() if is_digits(data) else SegmentConfig()
     changes = {"epochs": asked.epochs, "size": asked.size, "reviewed_weight": asked.weight}
     settings = settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
-    settings = settings.settled_for(len(images.ids))
+    settings = settings.model_copy(update={"epochs": settings.epochs_for(len(images.ids))})
 
     worst = worst_first(asked.run, seeds)
     curves: dict[tuple[str, int], NDArray[np.float64]] = {}  # (order, masks) → mIoU: (1 + resamples,)

@@ -81,7 +81,8 @@ def main() -> None:
     run, data = arguments.out, arguments.data
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
-    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size).settled_for(len(images.ids))
+    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
+    config = config.model_copy(update={"epochs": config.epochs_for(len(images.ids))})  # of all rows the same
     evaluation = EvaluationSplit(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 

@@ -58,6 +58,24 @@ def test_a_picture_in_any_form_gives_the_same_map(pixels: np.ndarray[Any, Any], 
     assert len({bc.map_image(classifier, form, "red", "cam").sum().item() for form in grey}) == 1
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "LA", "CMYK", "1"])
+def test_an_opened_picture_is_what_its_file_is(mode: str, tmp_path: Path) -> None:
+    ramp = np.arange(40 * 56, dtype=np.float32).reshape(40, 56)
+    if mode in ("I;16", "I", "F"):
+        deep = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+        picture = Image.fromarray((ramp * 3).astype(deep))
+    else:
+        picture = Image.fromarray((ramp / 9).astype(np.uint8)).convert(mode)
+    picture.getexif()[0x0112] = 6
+    picture.save(tmp_path / "photo.tif", exif=picture.getexif(), compression="tiff_lzw")
+    of_file = bc.read_photo(tmp_path / "photo.tif")
+    with Image.open(tmp_path / "photo.tif") as opened:
+        photo = bc.library.as_photo(opened)
+    assert torch.equal(photo.pixels, of_file.pixels)
+    assert photo.size == of_file.size
+    assert photo.pixels.float().std() > 50  # neither white nor black
+
+
 def test_large_pictures_are_worked_on_at_1024_pixels_as_files_are() -> None:
     photo = bc.library.as_photo(np.zeros((10, 2048, 3), np.uint8))
     assert (photo.size, photo.pixels.shape) == ((10, 2048), (3, 5, 1024))
@@ -72,6 +90,8 @@ def test_large_pictures_are_worked_on_at_1024_pixels_as_files_are() -> None:
         (np.zeros((3, 8, 8), np.uint8), "(H, W, 3)"),
         (np.zeros((8, 8, 3), np.int64), "int64"),
         (7, "int"),
+        (Image.new("RGB", (0, 4)), "no pixels"),
+        (Image.fromarray(np.full((4, 4), np.nan, np.float32)), "not finite"),
         ("nowhere.jpg", "no such image"),
     ],
 )
@@ -140,6 +160,7 @@ def test_a_network_that_gives_nan_is_said_to(pixels: np.ndarray[Any, Any]) -> No
     classifier = wrapped(net)
     nn.init.constant_(net.fc.weight, float("nan"))
     complaint(lambda: bc.map_image(classifier, pixels, "red", "cam"), "NaN")
+    complaint(lambda: bc.classify(classifier, pixels), "NaN")
 
 
 def test_a_batch_is_mapped_as_the_network_takes_it() -> None:
@@ -154,6 +175,9 @@ def test_a_batch_is_mapped_as_the_network_takes_it() -> None:
     torch.testing.assert_close(bc.map_batch(classifier, x, torch.tensor([2, 0, 1])), expected)
     several = torch.tensor([[True, False, True], [False] * 3, [False, True, False]])
     assert torch.equal(bc.map_batch(classifier, x, several)[1], bc.map_batch(classifier, x, [2, 2, 2])[0])
+    assert torch.equal(bc.map_batch(classifier, x, several.numpy()), bc.map_batch(classifier, x, several))
+    for name in ("cam", "saliency"):
+        assert bc.map_batch(classifier, x, torch.zeros_like(several), name).shape == (0, 32, 32)
     with torch.no_grad():
         best = net(x).argmax(1)
     cams = bc.map_batch(classifier, x, best, map="cam")

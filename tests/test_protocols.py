@@ -199,6 +199,18 @@ def test_files_may_number_more_classes_than_are_scored(tmp_path: Path, truth: La
     assert found.iou.keys() == {"background", "cow"}
 
 
+def test_what_is_of_other_classes_is_background(tmp_path: Path, truth: Labels) -> None:
+    only = {i: np.where(m == 3, 1, np.where(m == VOID, VOID, 0)).astype(np.uint8) for i, m in truth.items()}
+    every = {i: np.where(m == VOID, 0, m).astype(np.uint8) for i, m in truth.items()}
+    save_png(tmp_path / "masks", every)
+    save_npy(tmp_path / "shares", {i: np.eye(5)[m].transpose(2, 0, 1) for i, m in every.items()})
+    for name in ("masks", "shares"):
+        assert evaluate(tmp_path / name, IDS, masks_of(only, ["cow"]), known=CLASSES).miou == 1
+    complaint(
+        lambda: evaluate(tmp_path / "masks", IDS, masks_of(only, ["cow"]), known=["cat"]), "known: ", "cow"
+    )
+
+
 def test_what_no_protocol_can_score_is_named(tmp_path: Path, truth: Labels) -> None:
     masks = masks_of(truth)
     save_png(tmp_path / "masks", {"a": truth["a"], "b": np.where(truth["b"] == VOID, 0, truth["b"])})

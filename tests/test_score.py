@@ -59,6 +59,22 @@ def test_evidence_that_cannot_be_scored_takes_no_other_with_it(small: SmallRun) 
     assert "none of the 3 images can be scored" in scores.left_out["recipe crops"]
 
 
+def test_the_references_threshold_is_chosen_on_the_images_that_are_scored(tmp_path: Path) -> None:
+    """That of a alone is lower than that of the others, of which another recipe cannot be read."""
+    small, shown = SmallRun(tmp_path, ("a", "b", "c", "d")), np.where(TRUTH == VOID, 0, TRUTH)
+    small.put("cam", winners(shown), only=("a",))
+    small.put("cam", winners(shown, high=255, low=220), only=("b", "c", "d"))
+    crops = small.put("crops", winners(SEED))
+    assert small.score().row("cam", "oracle").threshold == pytest.approx(level_threshold(220))
+    for i in ("b", "c", "d"):
+        crops.path(i).write_bytes(b"no evidence")
+    scores = small.score()
+    assert scores.left_out.keys() >= {"b", "c", "d"}
+    own = scores.row("cam", "oracle")
+    assert (own.images, own.threshold) == (1, pytest.approx(level_threshold(40)))
+    assert scores.row("crops", "oracle").reference_threshold == own.threshold
+
+
 def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path) -> None:
     small = SmallRun(tmp_path, ("a", "b"))
     small.put("cam", winners(REFERENCE))

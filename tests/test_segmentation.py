@@ -226,7 +226,6 @@ def test_small_data_get_more_passes_by_default(images: int, epochs: int) -> None
     """As many as make 400 steps of eight images each; a last batch of fewer is left out."""
     config = SegmentConfig()
     assert config.epochs_for(images) == epochs
-    assert config.settled_for(images) == SegmentConfig(epochs=epochs)
     assert SegmentConfig(epochs=3).epochs_for(images) == 3
 
 
@@ -420,6 +419,23 @@ def test_images_that_teach_nothing_leave_no_gaps_in_batches(
     assert rows == [2, 2] * 2  # four of twelve images
     assert left_out.keys() == set(images.ids) - set(images.ids[::3])
     assert json.loads((tmp_path / "training.json").read_text())["images"] == 4
+
+
+def test_the_least_steps_are_of_the_images_that_can_be_trained_on(
+    discs: Discs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = discs
+
+    def some(image_id: str) -> NDArray[np.uint8]:
+        if image_id not in images.ids[::3]:
+            raise BeyondcamError("its seed is empty")
+        return labels(image_id)
+
+    monkeypatch.setattr("beyondcam.segmentation.config.LEAST_EPOCHS", 1)
+    monkeypatch.setattr("beyondcam.segmentation.config.LEAST_STEPS", 6)
+    train(images, some, tiny(epochs=None, batch=2), {}, tmp_path)
+    done = json.loads((tmp_path / "training.json").read_text())["epochs"]
+    assert len(done) == 3  # of two batches, of four images; of all twelve, one epoch would be enough
 
 
 def test_labels_of_no_class_are_named(discs: Discs, tmp_path: Path) -> None:
@@ -821,15 +837,19 @@ def test_masks_of_humans_take_the_place_of_seeds(
 ) -> None:
     images = open_images(trained[1], "all")
     call("map", run, "--split", "all", "--recipe", "cam", "--no-witnesses")
+    assert labels_of_seeds(run, images, "cam").facts.supervision == "labels"
+    call("score", run, "--split", "all")
+    by_masks = labels_of_seeds(run, images, "cam", "oracle")
+    assert by_masks.facts.supervision == "labels, τ by masks (oracle)"
     plain = labels_of_seeds(run, images, "cam", "0.3")
-    assert (plain.facts.supervision, plain.reviewed) == ("labels", frozenset())
+    assert (plain.facts.supervision, plain.reviewed) == ("labels, τ given", frozenset())
     first, second, third = images.ids[:3]
     mine = np.full((48, 48), 2, np.uint8)
     reviews = open_reviews(run, images)
     reviews.decide(first, "corrected", "me", mask=mine)
     reviews.decide(second, "rejected", "me")
     source = labels_of_seeds(run, images, "cam", "0.3")
-    assert source.facts.supervision == "labels + 1 masks"
+    assert source.facts.supervision == "labels + 1 masks, τ given"
     assert source.name.startswith("cam-0.3-reviewed-")
     assert source.reviewed == {first}
     assert set(images.ids) - set(source.images.ids) == {second}
@@ -841,7 +861,7 @@ def test_masks_of_humans_take_the_place_of_seeds(
     config = tiny(epochs=1, reviewed_weight=3)
     segment_run(run, source, config, evaluation, CPU, rounds=2, log=quiet)
     rows = read_segments(run)
-    assert {row.supervision for row in rows} == {"labels + 1 masks"}
+    assert {row.supervision for row in rows} == {"labels + 1 masks, τ given"}
     assert rows[0].masks == source.facts.masks
 
 
@@ -886,6 +906,12 @@ def test_photos_in_a_tree_are_named_by_their_paths_and_no_two_alike(tmp_path: Pa
     (tmp_path / "a" / "out" / "masks").mkdir(parents=True)
     (tmp_path / "a" / "out" / "masks" / "x.png").touch()
     assert len(names("a")) == 2  # what an earlier call wrote is no photo
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "link.png").symlink_to(tmp_path / "b" / "x.png")
+    assert names("c", "b/x.png") == {"link": "c/link.png", "x": "b/x.png"}
+    (tmp_path / "c" / "link.png").rename(tmp_path / "c" / "e\u0301.png")
+    (tmp_path / "c" / "\u00e9.png").touch()
+    complaint(lambda: names("c"), "\u00e9.png: two photos", "rename one")
     complaint(lambda: names("a/out/masks/x.png"), "out: ", "written over")
 
 

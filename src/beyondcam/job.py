@@ -96,7 +96,6 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, shelf)
-        segment = segment.settled_for(len(source.images.ids))
         settings = [source.facts.to_json(), images.data, source.images.ids, segment.model_dump(mode="json")]
         name = f"{source.name}-{hash_of(settings)[:6]}"
         left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out

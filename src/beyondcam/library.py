@@ -9,11 +9,12 @@ from typing import Any, SupportsIndex
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
+from beyondcam.decode import pixels_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import MAPS, Map, run_forward
 from beyondcam.recipes import Cookbook, Item, Recipe, Source, as_recipe, classify_photos, map_items
@@ -169,6 +170,8 @@ def map_batch(
             raise BeyondcamError(f"{giver}: gives NaN or infinite numbers for these inputs")
     if maps.shape[1:] == inputs.shape[2:]:
         return maps
+    if not len(maps):  # which torch does not resize
+        return maps.new_zeros(0, *inputs.shape[2:])
     return F.interpolate(maps[None], inputs.shape[2:], mode="bilinear", antialias=True)[0]
 
 
@@ -205,14 +208,8 @@ def as_photo(image: Picture) -> Photo:
         raise BeyondcamError(
             f"image: a path, picture, array or tensor is needed, not a {type(image).__name__}"
         )
-    picture = ImageOps.exif_transpose(image).convert("RGBA")
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    width, height = picture.size
-    ratio = MAX_SIDE / max(width, height)
-    if ratio < 1:
-        smaller = max(1, round(width * ratio)), max(1, round(height * ratio))
-        picture = picture.resize(smaller, Image.Resampling.BOX)
-    return Photo(torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous(), (height, width))
+    rgb, size = pixels_of(image, MAX_SIDE)
+    return Photo(torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), size)
 
 
 def _picture(array: np.ndarray[Any, Any]) -> Image.Image:
@@ -237,6 +234,8 @@ def _classifier(net: nn.Module) -> Classifier:
 def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[int, float]]:
     """The classes of a photo, highest probability first: `top` indices with their probabilities."""
     probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])  # (C,)
+    if not probabilities.isfinite().all():
+        raise BeyondcamError("network: gives NaN or infinite numbers for this picture")
     best = probabilities.topk(min(top, len(probabilities)))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
@@ -249,6 +248,8 @@ def _listed(targets: Target | Iterable[Target]) -> list[Target]:
 
 def _pairs(classifier: Classifier, inputs: int, targets: Target | Iterable[Target]) -> Tensor:
     """Targets of so many inputs as bool (B, C)."""
+    if isinstance(targets, np.ndarray) and targets.dtype == np.bool_:
+        targets = torch.from_numpy(targets)
     if isinstance(targets, Tensor) and targets.dtype == torch.bool:
         return targets
     shape, listed = (inputs, len(classifier.classes)), _listed(targets)

@@ -110,7 +110,7 @@ def labels_of_seeds(
         threshold=value.value,
         fall=value.fall,
         void=band,
-        supervision="labels" + (f" + {len(held)} masks" if held else ""),
+        supervision="labels" + (f" + {len(held)} masks" if held else "") + _who_chose(threshold),
         masks=hash_of([(i, decision.mask) for i, decision in held.items()]) if held else None,
     )
     name = f"{shelf.name}-{threshold}" + (f"-void{void}" if band else "")
@@ -125,6 +125,13 @@ def labels_of_seeds(
         return found.labels
 
     return LabelSource(name, kept, labels, facts, frozenset(held))
+
+
+def _who_chose(threshold: str) -> str:
+    """What a network's supervision says of τ: nothing where it is found from evidence and labels alone."""
+    if threshold in ("adaptive", "blind"):
+        return ""
+    return f", τ by masks ({threshold})" if threshold.isalpha() else ", τ given"
 
 
 def labels_of_masks(images: LabelledImages, masks: Masks) -> LabelSource:

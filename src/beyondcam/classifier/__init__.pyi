@@ -4,7 +4,7 @@ from .config import TrainConfig, digits_config
 from .evaluation import mean_average_precision
 from .fold import folded
 from .load import load_classifier, read_config
-from .model import Activations, Classifier, Network, evaluating, fingerprint
+from .model import Activations, Classifier, Network, evaluating, fingerprint, taking
 from .training import train_classifier, train_run
 from .wrapping import Wrapped, wrap
 from .zero_shot import Clip, clip
@@ -29,6 +29,7 @@ __all__ = [
     "load_imagenet",
     "mean_average_precision",
     "read_config",
+    "taking",
     "train_classifier",
     "train_run",
     "wrap",

@@ -26,6 +26,7 @@ from PIL import (
 
 from beyondcam.decode.door import Fingerprint, decoding, fingerprint, open_regular
 from beyondcam.decode.rgb import TURNS, reduced_rgb
+from beyondcam.errors import BeyondcamError
 
 # what decoders say of malformed files names none; to silence them for a while only is not safe in threads
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -120,6 +121,22 @@ def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixe
     with decoding(path, "an image"), open_regular(path) as file:
         known = fingerprint(file)
         return Pixels(*_reduced(file, max_side, max_pixels), known)
+
+
+def pixels_of(picture: Image.Image, max_side: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """An opened picture as `read_pixels` has that of a file, and (height, width) of the whole.
+
+    Raises `BeyondcamError`.
+    """
+    try:
+        picture.load()  # which may turn it upright
+        if not all(picture.size):
+            raise ValueError("it has no pixels")
+        orientation = _orientation(picture)
+        size = picture.size if orientation > 4 else picture.size[::-1]
+        return reduced_rgb(picture, orientation, size, max_side), size
+    except (OSError, SyntaxError, ValueError) as error:  # a picture may not have been decoded yet
+        raise BeyondcamError(f"cannot be used ({error})", parameter="image") from None
 
 
 def read_thumbnail(path: Path, side: int) -> NDArray[np.uint8]:

@@ -56,6 +56,8 @@ def import_irn(
     """
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder of .npy files")
+    if strays := [c for c in images.classes if c not in known]:
+        raise BeyondcamError(f"lacks {strays[0]}", parameter="known")
     shelf = open_shelf(
         run, images, targets="labels", precision="float32", name=name,
         recipe=f"{name}, read from .npy files", seed=0,

@@ -29,24 +29,25 @@ def read_prediction(
 ) -> Prediction:
     """The prediction in `folder/ID.png` or `ID.npy` for an image whose mask has this (height, width).
 
-    Its classes are numbered as in `known`, and `classes` are those wanted: maps of others are passed over.
-    Raises `BeyondcamError`, which names the file.
+    Its classes are numbered as in `known`, and `classes` are those wanted: maps and probabilities of others
+    are passed over, and what is labelled as one of them is background. Raises `BeyondcamError`, which names
+    the file.
     """
     npy = path_below(folder, image_id, ".npy")
     path = npy if npy.exists() else path_below(folder, image_id, ".png")
     if not path.exists():
         raise BeyondcamError(f"{folder}: has no {image_id}.png or .npy")
     content = read_npy(path) if path == npy else read_mask(path).numpy()
+    number_of = {known.index(name) + 1: n for n, name in enumerate(classes, start=1)}  # theirs → ours
     try:
-        numbers, found = _maps_or_labels(content, len(known))
+        numbers, found = _maps_or_labels(content, len(known), sorted(number_of))
     except (LookupError, TypeError, ValueError) as error:
         raise BeyondcamError(f"{path}: holds neither labels nor maps ({error})") from None
     if found.shape[-2:] != size and (numbers is None or len(numbers)):
         (height, width), (h, w) = size, found.shape[-2:]
         raise BeyondcamError(f"{path}: is {w}×{h}, its mask {width}×{height}; resize it beforehand")
-    number_of = {known.index(name) + 1: n for n, name in enumerate(classes, start=1)}  # theirs → ours
     if numbers is None:
-        return Prediction(_renumbered(path, found, number_of), None)
+        return Prediction(_renumbered(path, found, number_of, len(known)), None)
     if not np.isfinite(found).all():
         raise BeyondcamError(f"{path}: its maps hold values that are not finite")
     kept = sorted((number_of[number], k) for k, number in enumerate(numbers) if number in number_of)
@@ -59,9 +60,12 @@ def read_prediction(
 
 
 def _maps_or_labels(
-    content: Mapping[Any, Any] | NDArray[Any], known: int
+    content: Mapping[Any, Any] | NDArray[Any], known: int, wanted: Sequence[int]
 ) -> tuple[Sequence[int] | None, NDArray[Any]]:
-    """The numbers of maps and these (k, H, W), or None and labels (H, W). Raises `ValueError`, say."""
+    """The numbers of maps and these (k, H, W), or None and labels (H, W). Raises `ValueError`, say.
+
+    Of probabilities the label is the likeliest of background and the numbers `wanted`.
+    """
     if isinstance(content, Mapping):
         if "keys" in content:  # IRN's
             maps = content["high_res" if "high_res" in content else "cam"]
@@ -80,12 +84,15 @@ def _maps_or_labels(
         return range(1, known + 1), content
     if not np.isfinite(content).all():
         raise ValueError("some values are not finite")
-    return None, content.argmax(0)  # of probabilities, background first
+    with_background = np.array([0, *wanted])  # as probabilities have it, which comes first
+    return None, with_background[content[with_background].argmax(0)]
 
 
-def _renumbered(path: Path, labels: NDArray[Any], number_of: Mapping[int, int]) -> NDArray[np.uint8]:
-    """Labels by our numbers. Raises `BeyondcamError` where one is of no class, as void is."""
+def _renumbered(
+    path: Path, labels: NDArray[Any], number_of: Mapping[int, int], known: int
+) -> NDArray[np.uint8]:
+    """Labels by our numbers, 0 where we have none. Raises `BeyondcamError` for those of no class, as void."""
     numbers, places = np.unique(labels, return_inverse=True)
-    if strays := [n for n in numbers.tolist() if n and n not in number_of]:
+    if strays := [n for n in numbers.tolist() if not 0 <= n <= known]:
         raise BeyondcamError(f"{path}: label {strays[0]} is of no class; every pixel needs one, or 0")
     return np.array([number_of.get(n, 0) for n in numbers.tolist()], np.uint8)[places.reshape(labels.shape)]

@@ -138,6 +138,9 @@ def evaluate(
     if masks is None:
         raise BeyondcamError("the data have none to score by", parameter="masks")
     folder, custom, classes = Path(folder), PROTOCOLS[protocol], len(masks.classes)
+    known = known or masks.classes
+    if strays := [name for name in masks.classes if name not in known]:
+        raise BeyondcamError(f"lacks {strays[0]}, which is scored", parameter="known")
     if not folder.is_dir():
         raise BeyondcamError(f"{folder}: no such folder", parameter="folder")
     thresholds = custom.thresholds if threshold is None else (within_unit(threshold, "threshold"),)
@@ -145,7 +148,7 @@ def evaluate(
     def count(image_id: str) -> ImageTally:
         """The counts of an image at every threshold."""
         truth = masks.read(image_id).numpy()
-        labels, values = read_prediction(folder, image_id, truth.shape, masks.classes, known or masks.classes)
+        labels, values = read_prediction(folder, image_id, truth.shape, masks.classes, known)
         if values is None and custom.thresholds:
             raise BeyondcamError(f"{folder}: holds labels, and {protocol} takes maps; voc takes labels")
         if values is None and thresholds:

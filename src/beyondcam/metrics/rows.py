@@ -220,7 +220,7 @@ class TrainedOn(Record):
     threshold: Share | None
     fall: Fall | None = None  # of thresholds of each image and class
     void: Share | None  # how close to √τ the √v of a pixel was left void
-    supervision: str | None = None  # "labels", "labels + N masks" or "masks"; older files have none
+    supervision: str | None = None  # see docs/metrics.md; older files have none
     masks: str | None = None  # hash of the masks of humans among them
 
 

@@ -156,7 +156,7 @@ class _Family:
         self.sweeps: Mapping[str, Mapping[str, Sweep]] = {}  # on the threshold split, by recipe hash and rule
 
     def score(self) -> Scores:
-        """Score the recipes in two passes, since the reference's thresholds decide what the regions are."""
+        """Score the recipes."""
         if split := self.task.threshold_split:
             counted = split.count(self.task.run, self.recipes)
             self.sweeps = counted.results
@@ -165,8 +165,7 @@ class _Family:
             self.agreed = consensus(self.task.run, self.task.images, self.recipes[0])
         except BeyondcamError as error:
             self.left_out["rule blind"] = str(error)
-        references, begun = self._read_reference(self.reference) if self.reference else ({}, {})
-        counts = self._count(references, begun)
+        references, counts = self._read()
         if not counts[0].images:
             reason = self.unread[self.ids[0]]
             raise BeyondcamError(f"none of the {len(self.ids)} images can be scored: {reason}")
@@ -180,10 +179,24 @@ class _Family:
         comparisons = [_compared(a, b) for a, b in pairs if a.row.threshold_rule == b.row.threshold_rule]
         return Scores([one.row for one in scored], comparisons, curves, self.left_out | self.unread)
 
+    def _read(self) -> tuple[Mapping[str, Threshold], list[RecipeCounts]]:
+        """Read all in two passes, since the reference's thresholds decide what the regions are.
+
+        They are chosen on the images that are scored: where one can be read of the reference alone, both are
+        made again without it.
+        """
+        while True:
+            references, begun = self._read_reference(self.reference) if self.reference else ({}, {})
+            unread = len(self.unread)
+            counts = self._count(references, begun)
+            if not references or len(self.unread) == unread:
+                return references, counts
+
     def _looks(
         self, recipes: Sequence[Shelf], label: str, begun: Mapping[str, Look] | None = None
     ) -> Iterator[tuple[str, Look]]:
-        for i, look in look_at(self.ids, recipes, self.task.masks, self.agreed, begun=begun, label=label):
+        ids = [i for i in self.ids if i not in self.unread]
+        for i, look in look_at(ids, recipes, self.task.masks, self.agreed, begun=begun, label=label):
             if isinstance(look, LeftOut):
                 self.unread[i] = look.reason
             else:

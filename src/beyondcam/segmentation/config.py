@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,10 +57,6 @@ class SegmentConfig(BaseModel):
     def epochs_for(self, images: int) -> int:
         """Passes over so many training images: `epochs`, or its default for them."""
         return self.epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / max(1, images // self.batch)))
-
-    def settled_for(self, images: int) -> Self:
-        """The settings with the number of epochs that so many training images get."""
-        return self.model_copy(update={"epochs": self.epochs_for(images)})
 
 
 def digits_segment_config(**changes: object) -> SegmentConfig:

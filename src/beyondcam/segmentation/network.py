@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from beyondcam.classifier import Network, check_known, load_imagenet
+from beyondcam.classifier import Network, check_known, load_imagenet, taking
 from beyondcam.data import Photo
 from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
@@ -143,7 +143,8 @@ class Segmenter(Network):
         for scale in scales:
             side = _scaled(self.size, scale)
             x = self.normalise(View(window, side).cut(photo.pixels))[None]
-            own = self.averaged(x, mirror=None if tta is None else tta != "none")
+            with taking(x):
+                own = self.averaged(x, mirror=None if tta is None else tta != "none")
             if side != self.size:
                 own = F.interpolate(own, (self.size, self.size), mode="bilinear")
             total = total + own / len(scales)

@@ -1,6 +1,7 @@
 """Predict: label images of a split's photos, or of any."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -149,7 +150,7 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         if not files:
             raise BeyondcamError(f"{place}: holds no image")
         for path in files:
-            file = path.resolve()
+            file = path.parent.resolve() / path.name  # several links to one file are several photos
             if written_to.isdisjoint(file.parents):
                 short.setdefault(file, path.relative_to(place) if path != place else Path(path.name))
                 paths.setdefault(file, path)
@@ -162,5 +163,6 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
     ):
         names = {composed(name.as_posix()): paths[file] for file, name in relative.items()}
         if len(names) == len(paths):
-            break
-    return names
+            return names
+    spelt = Counter(composed(name.as_posix()) for name in full.values()).most_common(1)[0][0]
+    raise BeyondcamError(f"{spelt}: two photos have this name but for how its accents are stored; rename one")

@@ -81,9 +81,9 @@ def train_segmenter(
         another training is at work there.
 
     """
-    out, epochs = Path(out), config.epochs_for(len(images.ids))
+    out = Path(out)
     about = {
-        "config": json.loads(config.model_dump_json()) | {"epochs": epochs},
+        "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
         "trained_on": {**trained_on, "data": images.data, "images": hash_of(images.ids)},
     }
@@ -125,7 +125,7 @@ def train_segmenter(
         segmenter, _optimizer(segmenter, encoder, config),
         Samples(images, segmenter.normalise, config.size, random_view(config), target, weights or {}),
         lambda epoch: draw_batches(ids, batch, config.seed, epoch, shard, full=True),
-        partial(label_loss, dice=config.dice), config, epochs, fabric, log,
+        partial(label_loss, dice=config.dice), config, config.epochs_for(len(ids)), fabric, log,
         frozen=encoder if config.pretrained or config.weights is not None else None,
     )  # fmt: skip
     with alone_in(out, fabric):

@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from beyondcam.classifier import train_classifier
 from beyondcam.data import open_images
-from beyondcam.files import read_json
 from beyondcam.metrics import estimate
 from beyondcam.metrics.text import cell, change, estimated, signed
 from beyondcam.recipes import Cookbook
@@ -80,13 +78,8 @@ def trained_on_spoilt(workspace: Workspace, share: float, kind: str) -> Setup:
     config = workspace.config
     images = open_images(config.data, config.split, config.classes)
     labels = spoilt(images.labels, len(images.classes), share, kind)
-    run = workspace.folder / f"{kind if share else 'sound'}-{share}"
-    training = run / "training.json"
-    if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
-        workspace.log(f"training {run.name}")
-        workspace.left_out |= train_classifier(
-            replace(images, labels=labels), config, run, fabric=workspace.fabric, log=workspace.log
-        )
+    name = f"{kind if share else 'sound'}-{share}"
+    run = workspace.train(name, config, replace(images, labels=labels))
     setup = workspace.open_setup(run, workspace.training_split)
     return replace(setup, images=replace(setup.images, labels=labels))
 

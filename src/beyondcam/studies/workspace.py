@@ -164,15 +164,22 @@ class Workspace:
 
     def train_setup(self, name: str, **changes: object) -> Setup:
         """A classifier trained with the settings of the main one, except for `changes`."""
-        run = self.folder / name
         config = TrainConfig.model_validate(self.config.model_dump() | changes)
+        return self.open_setup(self.train(name, config))
+
+    def train(self, name: str, config: TrainConfig, images: LabelledImages | None = None) -> Path:
+        """Train a classifier in a folder `name` of the study's, unless it is trained; return the folder.
+
+        `images` are trained on in place of those that `config` names.
+        """
+        run = self.folder / name
         training = run / "training.json"
         if training.exists() and read_config(run)[0] != config:
             raise BeyondcamError(f"{run}: trained with other settings; choose another folder")
         if not training.exists() or "val_map" not in read_json(training, "beyondcam study"):
             self.log(f"training {name}")
-            self.left_out |= train_run(config, run, self.fabric, self.log)
-        return self.open_setup(run)
+            self.left_out |= train_run(config, run, self.fabric, self.log, images=images)
+        return run
 
     def open_setup(self, run: Path, split: str = "val") -> Setup:
         """The classifier of a RUN, and as many evenly spaced labelled images of a split as are budgeted."""
