@@ -222,7 +222,7 @@ def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path
     (run / "config.json").write_text(json.dumps(config))
     assert call("map", run, *recipe, "--no-witnesses") == 0
     assert {path.name for path in (run / "evidence").iterdir()} == {"all", "val"}
-    assert "no evidence on train" in refusal("segment", run, *recipe)
+    assert "no evidence of train" in refusal("segment", run, *recipe)
 
 
 def test_a_recipe_with_an_unknown_key_is_named(run: Path, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ def test_targets_say_which_evidence_of_one_name(run: Path, tmp_path: Path) -> No
     for targets in ("labels", "predicted", "mixed"):
         call("map", run, "--recipe", "cam", "--no-witnesses", "--targets", targets)
     words = ("seed", run, "--recipe", "cam", "--threshold", 0.3, "--out", tmp_path / "seeds")
-    complaint(lambda: call(*words), "--recipe: cam", "by targets")
+    complaint(lambda: call(*words), "--recipe: cam", "(--targets)")
     assert call(*words, "--targets", "labels") == 0
-    complaint(lambda: call("segment", run, "--recipe", "cam"), "by targets")
+    complaint(lambda: call("segment", run, "--recipe", "cam"), "(--targets)")
 
 
 def test_max_pixels_are_those_of_the_training_or_as_given(
@@ -35,5 +35,5 @@ def test_max_pixels_are_those_of_the_training_or_as_given(
     assert call(*mapped) == 1
     said = capsys.readouterr().err
     assert said.count("left out: p01: ") == 2
-    assert "raise max_pixels" in said
+    assert "raise the limit (--max-pixels)" in said
     assert call(*mapped, "--max-pixels", 3600) == 0

@@ -91,6 +91,20 @@ def test_masks_that_come_back_unchanged_stay_whose_they_are(
     assert (reviews.read(current["p00"]) == np.where(MASK == 1, 2, MASK)).all()
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_void_that_a_format_lacks_is_no_correction(
+    form: str, parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, shelf, reviews = parts
+    with_void = MASK.copy()
+    with_void[40:] = 255
+    reviews.decide("p00", "corrected", "Bo", mask=with_void)
+    export_masks(images, shelf, HALF, reviews, form, tmp_path / "o", ("corrected",))
+    taken = import_masks(images, reviews, form, tmp_path / "o", "eva")
+    assert list(taken.results.values()) == ["unchanged"]
+    assert (reviews.read(reviews.current()["p00"]) == with_void).all()
+
+
 def test_photos_without_a_shape_are_background_where_that_is_said(
     parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import LabelledImages
+from beyondcam.data import VOID, LabelledImages
 from beyondcam.decode import decoding
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
@@ -106,8 +106,10 @@ def import_masks(
         seen.add(image_id)
         mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
         there = sent(image_id)
-        if not isinstance(there, LeftOut) and np.array_equal(there, mask):
-            return "unchanged"
+        if not isinstance(there, LeftOut):
+            written = there if FORMATS[form].void else np.where(there == VOID, 0, there)
+            if np.array_equal(written, mask):
+                return "unchanged"
         reviews.decide(image_id, "corrected", who, mask=mask)
         return "corrected"
 

@@ -13,7 +13,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Targets, find_shelf, map_split, map_witnesses, shelves
 from beyondcam.files import hash_of, read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
-from beyondcam.label_images import LabelFolder
+from beyondcam.label_images import LabelFolder, check_apart
 from beyondcam.metrics import second_opinion, threshold_of
 from beyondcam.progress import duration
 from beyondcam.recipes import Cookbook
@@ -63,7 +63,7 @@ def make_masks(
         update={name: getattr(given, name) for name in given.model_fields_set}
     )
     images = open_images(config.data, config.split, config.classes, config.max_pixels)
-    _check_apart(out, images)
+    check_apart(out, images)
     if own:
         _check_earlier(run, given, own.model_copy(update={"classes": classes}), images, log)
     for folder in (out, out / "network") if network else (out,):
@@ -106,13 +106,6 @@ def make_masks(
     if empty := written.empty_seeds(images):
         log(empty)
     return left_out
-
-
-def _check_apart(out: Path, images: LabelledImages) -> None:
-    """Raise `BeyondcamError` where a folder lies among the photos."""
-    folder = next((own for i in images.ids if (own := images.folder_of(i))), None)
-    if folder and out.resolve().is_relative_to(folder.resolve()):
-        raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
 def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from beyondcam.data import PALETTE, Photo
+from beyondcam.data import PALETTE, LabelledImages, Photo
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, path_below, read_json, write_json, write_whole
@@ -57,7 +57,7 @@ class LabelFolder:
         """The names that were written, and what they are of. Raises `BeyondcamError`."""
         names = read_json(self.index, "beyondcam seed") if self.index.exists() else {}
         if not isinstance(names, dict):
-            raise BeyondcamError(f"{self.index}: not a list of what was written; name another folder by out")
+            raise BeyondcamError(f"{self.index}: not a list of what was written; name another folder")
         return names
 
     def has(self, name: str) -> bool:
@@ -113,6 +113,13 @@ class LabelFolder:
             return [path_below(self.out / kind, name, suffix) for kind, suffix in KINDS.items()]
         except BeyondcamError:
             return []
+
+
+def check_apart(out: Path, images: LabelledImages) -> None:
+    """Raise `BeyondcamError` where a folder to write to lies among the photos, or holds them."""
+    folder = next((own for i in images.ids if (own := images.folder_of(i))), None)
+    if folder and out.resolve().is_relative_to(folder.resolve()):
+        raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")
 
 
 def check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:

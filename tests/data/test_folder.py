@@ -53,6 +53,30 @@ def test_folder_photo_without_a_line_is_unlabelled_and_says_so(tmp_path: Path) -
 def test_folder_line_without_a_photo_is_named_when_read(tmp_path: Path) -> None:
     images = open_images(make_folder(tmp_path, "image,labels\na,cat\nghost,cat\n"), "all")
     complaint(lambda: images.read("ghost"), "ghost")
+    assert "; 1 of its photos are not there, such as ghost" in images.form
+
+
+def test_names_without_a_folder_are_found_in_folders_where_one_photo_alone_has_them(tmp_path: Path) -> None:
+    for name in ("cat/a.png", "cat/b.png", "dog/b.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (3, 2)).save(tmp_path / "images" / name)
+    (tmp_path / "labels.csv").write_text("image,labels\na.png,cat\nb.png,dog\nx/a.png,dog\n")
+    images = open_images(f"folder:{tmp_path}", "all")
+    assert present(images, "cat/a") == {"cat"}
+    assert images.ids == ("b", "cat/a", "cat/b", "dog/b", "x/a")  # which b is not told, and x/a is another
+    assert set(images.labels) == {"b", "cat/a", "x/a"}
+
+
+def test_photos_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,labels\na.png,cat\n")
+    for name in ("1.HEIC", "2.heic", "3.avif"):
+        (tmp_path / "images" / name).touch()
+    assert open_images(data, "all").form.endswith("; 1 .avif, 2 .heic not read (save them as JPEG)")
+
+
+def test_a_table_of_which_no_row_can_be_used_says_why(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,labels\n../a.png,cat\n")
+    complaint(lambda: open_images(data, "all"), "labels.csv, line 2", "leads out")
 
 
 @pytest.mark.parametrize(

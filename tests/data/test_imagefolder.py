@@ -42,6 +42,22 @@ def test_each_folder_is_a_class_and_photos_beside_them_are_unlabelled(tmp_path: 
     assert not train & val
 
 
+def test_folders_that_hold_all_the_classes_are_named(tmp_path: Path) -> None:
+    root = photos(tmp_path, "all/cats/1.jpg", "all/dogs/1.jpg")
+    complaint(lambda: open_images(f"imagefolder:{root}", "all"), f"give {root / 'all'}")
+    assert open_images(f"imagefolder:{root / 'all'}", "all").classes == ("cats", "dogs")
+    photos(tmp_path, "ok/1.jpg")
+    assert open_images(f"imagefolder:{root}:ok", "all").classes == ("all",)
+
+
+def test_folders_of_programs_are_no_classes_and_what_is_not_read_is_counted(tmp_path: Path) -> None:
+    root = photos(tmp_path, "Training/cats/1.jpg", "Testing/cats/2.jpg", "Training/@eaDir/1/THUMB.jpg")
+    (root / "Training/cats/3.HEIC").touch()
+    images = open_images(f"imagefolder:{root}", "train")
+    assert (images.ids, images.classes) == (("Training/cats/1",), ("cats",))
+    assert "1 .heic not read" in images.form
+
+
 def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
     root = photos(tmp_path / "photos", "dogs/1.jpg")
     photos(tmp_path / "elsewhere", "1.jpg", "old/2.jpg")

@@ -64,6 +64,13 @@ def test_table_in_utf_16_and_with_absolute_paths_is_read(tmp_path: Path) -> None
     assert labels_of(data) == {"a": {"größe"}}
 
 
+def test_columns_that_are_not_read_are_said(tmp_path: Path) -> None:
+    data = make_folder(tmp_path, "image,label,note,Split\na,cat,x,train\nb,cat,,val\n")
+    assert open_images(data, "all").form.endswith(
+        "not read: note, Split (splits are folders train/ and val/)"
+    )
+
+
 def test_column_that_is_no_class_is_named(tmp_path: Path) -> None:
     table = "image,cat,weight\na,1,17\n"
     complaint(lambda: open_images(make_folder(tmp_path, table), "all"), "line 2", "'weight'", "'17'")

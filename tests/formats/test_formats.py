@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 from test_polygons import blobs
@@ -373,3 +374,66 @@ def test_photos_are_found_by_the_names_that_programs_give_them(tmp_path: Path) -
     complaint(lambda: book.find("1.jpg"), "a/1 or b/1")
     for name in ("", "..", "../3x", "/", "4.png", "."):
         complaint(lambda name=name: book.find(name), "no photo of all")
+
+
+@pytest.mark.parametrize(
+    ("form", "folder"), [("png", "masks"), ("voc", "SegmentationClass"), ("yolo-seg", "labels/all")]
+)
+def test_files_are_called_as_their_photos(form: str, folder: str, tmp_path: Path) -> None:
+    """COCO's ids are numbers. They stay of photos that are called alike, and of bytes that are no text."""
+    names = {
+        "4": "IMG_0003.jpg",
+        "5": "more/e\u0301.png",
+        "6": "x.jpg",
+        "7": "x.png",
+        "caf%E9": "caf\udce9.jpg",
+    }
+    images = LabelledImages(
+        data="d", split="all", classes=("cat",), ids=tuple(names), labels={}, file_name=names.__getitem__,
+        read=lambda _: bc.Photo.of(torch.zeros(3, 4, 4, dtype=torch.uint8)),
+    )  # fmt: skip
+    book, masks = Book(images), {i: np.full((4, 4), n % 2, np.uint8) for n, i in enumerate(names)}
+    FORMATS[form].write((Labelled(i, mask, {}) for i, mask in masks.items()), book, tmp_path)
+    root = tmp_path / folder
+    written = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.*")}
+    assert written == {"IMG_0003", "more/e\u0301", "6", "7", "caf%E9"}
+    there = {book.find(entry.name): entry.paint() for entry in FORMATS[form].read(tmp_path, book)}
+    assert there.keys() == masks.keys()
+    assert all((there[i] == mask).all() for i, mask in masks.items() if mask.any())
+
+
+def test_a_name_that_is_no_text_is_quoted_for_cvat(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "caf\udce9.png")
+    (tmp_path / "labels.csv").write_bytes(b"image,labels\ncaf%E9.png,cat\n")
+    images = bc.open_images(f"folder:{tmp_path}", "all")
+    FORMATS["cvat"].write(
+        [Labelled(images.ids[0], np.eye(4, dtype=np.uint8), {})], Book(images), tmp_path / "out"
+    )
+    assert (read("cvat", images, tmp_path / "out")[images.ids[0]] == np.eye(4)).all()
+
+
+def test_names_of_classes_leave_the_fields_of_a_labelmap_apart(tmp_path: Path) -> None:
+    images = LabelledImages("d", "all", ("crack: deep", "#1"), (), {}, lambda _: None)  # type: ignore[arg-type,return-value]
+    FORMATS["voc"].write([], Book(images), tmp_path)
+    lines = (tmp_path / "labelmap.txt").read_text().splitlines()[2:]
+    assert [line.split(":")[0] for line in lines] == ["crack  deep", "1"]
+    assert all(len(line.split(":")) == 4 for line in lines)
+    assert (tmp_path / "classes.txt").read_text() == "crack: deep\n#1\n"
+
+
+def test_what_label_studio_says_of_a_region_beside_its_label_is_passed_over(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    masks = write("label-studio", images, tmp_path / "out")
+    tasks = json.loads((tmp_path / "out/tasks.json").read_text())
+    drawn = next(task for task in tasks if task["annotations"])
+    region = drawn["annotations"][0]["result"][0]
+    size = {key: region[key] for key in ("original_width", "original_height")}
+    drawn["annotations"][0]["result"].append({**size, "type": "choices", "value": {"choices": ["sure"]}})
+    (tmp_path / "out/tasks.json").write_text(json.dumps(tasks))
+    there = read("label-studio", images, tmp_path / "out")
+    assert all((there[i] == mask).all() for i, mask in masks.items() if there[i] is not None)
+    region["value"]["brushlabels"] = ["blue", "red"]
+    (tmp_path / "out/tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(ValueError, match="a region has 2 labels"):
+        read("label-studio", images, tmp_path / "out")

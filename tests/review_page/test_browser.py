@@ -217,6 +217,45 @@ def test_keys_decide_go_back_and_show(random: tuple[SmallRun, Shelf], new_page: 
         assert states() == {c: "accepted", a: "skipped"}
 
 
+def test_a_key_held_down_decides_once_and_the_focus_stays(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    small, _ = random
+    with served(small) as address:
+        page = new_page(address)
+        page.keyboard.down("a")
+        for _ in range(3):
+            shown(page, 1)
+            page.keyboard.down("a")  # as a key that is held repeats
+        page.keyboard.up("a")
+        assert len(reviews_of(small).current()) == 1
+        page.locator("#on-1").focus()
+        page.keyboard.press(" ")
+        assert page.evaluate("document.activeElement.id") == "on-1"
+        page.keyboard.press("b")
+        assert page.evaluate("document.activeElement.id") == "on-1"
+
+
+def test_a_photo_that_cannot_be_shown_does_not_hold_up_the_others(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    small, _ = random
+    with served(small) as address:
+        page = new_page(address)
+        _, b, _ = page.evaluate("list.images.map(image => image.id)")
+        (small.root / f"images/{b}.png").write_bytes(b"no photo")
+        page.reload()
+        shown(page, 0)
+        page.keyboard.press("a")
+        shown(page, 1)
+        page.get_by_text(f"{b}.png").wait_for()
+        page.keyboard.press("s")
+        shown(page, 2)
+        page.keyboard.press("a")
+        page.get_by_text("None left but those that cannot be shown").wait_for()
+        assert len(reviews_of(small).current()) == 2
+
+
 def test_the_view_is_zoomed_and_the_mask_fades(
     random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
 ) -> None:

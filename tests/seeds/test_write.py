@@ -138,6 +138,17 @@ def test_seeds_stand_beside_no_others_of_other_classes(discs: str, tmp_path: Pat
     complaint(lambda: write_seeds(turned, shelf, 0.3, tmp_path / "seeds"), "out: ", "other classes")
 
 
+def test_seeds_are_not_written_among_the_photos(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(root / name / "1.png")
+    _, images = shelf_of(f"imagefolder:{root}", tmp_path / "run", {})
+    for out in (root, root / "cat" / "out"):
+        complaint(lambda out=out: write_seeds(images, None, 0.3, out), "out: ", "lies among the photos")
+    assert sorted(path.name for path in root.iterdir()) == ["cat", "dog"]
+
+
 def test_the_truth_is_not_written_over(discs: str, tmp_path: Path) -> None:
     shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
     seeds = tmp_path / "seeds"

@@ -15,7 +15,7 @@ from beyondcam.cli.evaluate import evaluate_command
 from beyondcam.cli.exchange import export_command, import_masks_command
 from beyondcam.cli.map import import_command, map_command
 from beyondcam.cli.masks import masks_command
-from beyondcam.cli.options import option_of
+from beyondcam.cli.options import advised, option_of
 from beyondcam.cli.report import explain_command, report_command
 from beyondcam.cli.review import review_command
 from beyondcam.cli.score import score_command
@@ -87,7 +87,7 @@ def _beyondcam(
 def _with_flags(command: Command, settings: "type[BaseModel] | None") -> Command:
     """The command with its settings' fields as options. Its errors name options as they are written.
 
-    So an error that begins with `head_lr:` is shown as `--head-lr:`.
+    So an error that begins with `head_lr:` is shown as `--head-lr:`, and `(lr)` in it as `(--lr)`.
     """
     parameters = {
         name: parameter.replace(kind=parameter.KEYWORD_ONLY)
@@ -104,9 +104,8 @@ def _with_flags(command: Command, settings: "type[BaseModel] | None") -> Command
             command(**given)
         except BeyondcamError as error:
             name, _, rest = str(error).partition(": ")
-            if rest and name in parameters:
-                raise BeyondcamError(f"{_shown(parameters[name])}: {rest}") from error
-            raise
+            flag = f"{_shown(parameters[name])}: {rest}" if rest and name in parameters else str(error)
+            raise type(error)(advised(flag)) from error
 
     shown = {
         "__signature__": inspect.Signature(list(parameters.values())),

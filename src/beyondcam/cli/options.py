@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `beyondcam train` made.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="What `beyondcam train` made; of `masks` the folder OUT/run.")
+]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -71,8 +73,10 @@ OfTargets = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 
 
-ADVISED = ("classes", "data", "epochs", "lr", "negatives", "output_stride", "size", "split")
-"""The settings that `advise` knows as options."""
+ADVISED = (
+    "classes", "data", "epochs", "lr", "max_pixels", "negatives", "output_stride", "size", "split", "targets"
+)  # fmt: skip
+"""The settings that `advised` knows as options."""
 
 PAIRS_AND_TRIPLES = (tuple[float, float], tuple[float, float, float])
 
@@ -145,9 +149,14 @@ def open_images_of(
     return images
 
 
+def advised(message: str) -> str:
+    """What the library says of settings, `(lr)`, with the options that set them, `(--lr)`."""
+    return re.sub(rf"\(({'|'.join(ADVISED)})\)", lambda named: f"(--{named[1].replace('_', '-')})", message)
+
+
 def advise(message: str) -> None:
-    """`log` what the library says of its settings, which it names in brackets: `(lr)` becomes `(--lr)`."""
-    log(re.sub(rf"\(({'|'.join(ADVISED)})\)", lambda named: f"(--{named[1].replace('_', '-')})", message))
+    """`log` what is `advised`."""
+    log(advised(message))
 
 
 def truth_of(images: "LabelledImages", parameter: str | None = None) -> "Masks":
@@ -156,7 +165,7 @@ def truth_of(images: "LabelledImages", parameter: str | None = None) -> "Masks":
 
     masks = open_masks(images.data, images.split, images.classes)
     if masks is None:
-        raise BeyondcamError(f"{images.data} has no masks", parameter=parameter)
+        raise BeyondcamError(f"{images.data} has no masks to compare with", parameter=parameter)
     return masks
 
 
@@ -210,7 +219,7 @@ def check_name(name: str, parameter: str) -> None:
 def end(left_out: Mapping[str, str]) -> None:
     """Name what was left out, and exit with 1 if anything was."""
     for what, reason in left_out.items():
-        log(f"left out: {what}: {reason}")
+        advise(f"left out: {what}: {reason}")
     if left_out:
         raise typer.Exit(1)
 

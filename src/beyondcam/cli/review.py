@@ -13,6 +13,7 @@ from beyondcam.cli.options import (
     Run,
     TrainedSplit,
     Who,
+    advise,
     name_of_user,
     open_images_of,
     open_seeds_of,
@@ -58,7 +59,7 @@ def review_command(
     desk = Desk(images, shelf, tau, reviews, name_of_user(who), outcome.results)
     _say(desk, "the classifier is" if second is None else f"{second[0].name} and the classifier are")
     for image_id, reason in outcome.left_out.items():
-        log(f"left out: {image_id}: {reason}")
+        advise(f"left out: {image_id}: {reason}")
     if not desk.order:
         raise BeyondcamError(
             f"{shelf.folder}: has evidence of none of these photos; `beyondcam map` makes it"

@@ -3,6 +3,7 @@
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from beyondcam.data.label_studio import uploads
 from beyondcam.data.labels import label_files, read_label_file
-from beyondcam.data.photo import SUFFIXES, read_photo
+from beyondcam.data.photo import SUFFIXES, UNREAD, read_photo
 from beyondcam.data.rows import Row
 from beyondcam.data.source import (
     MASK_FOLDERS,
@@ -25,6 +26,9 @@ from beyondcam.data.source import (
 from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
+
+HIDDEN = (".", "@eaDir")
+"""What the names of folders begin with that programs keep for themselves, the latter for thumbnails."""
 
 
 class Content(NamedTuple):
@@ -121,6 +125,11 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     form = f"photos in {photos.name}/, {read[0].form}" if read else "photos without a file of labels"
     if negatives:
         form += f", {negatives} for those of none"
+    if gone := sorted(names.keys() - files.keys()):
+        form += f"; {len(gone)} of its photos are not there, such as {gone[0]}"
+    form += left_alone(photos)
+    if problems and not any(labels.values()):
+        raise BeyondcamError(next(iter(problems.values())))
     classes = _classes(table, listed, sorted(frozenset().union(*labels.values())), wanted)
     return Content(root, photos, files, labels, unlabelled, problems, classes, form)
 
@@ -166,11 +175,18 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
         return path.is_symlink() and path.resolve() in {parent.resolve() for parent in path.parents}
 
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        inside = sorted(name for name in folders if not name.startswith("."))
+        inside = sorted(name for name in folders if not name.startswith(HIDDEN))
         folders[:] = [name for name in inside if not leads_back(Path(parent, name))]
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(parent, name)
+
+
+def left_alone(folder: Path) -> str:
+    """What is said of the photos in a folder that are not read; empty where there are none."""
+    counts = Counter(path.suffix.lower() for path in files_below(folder, UNREAD))
+    some = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+    return f"; {some} not read (save them as JPEG)" if some else ""
 
 
 def _by_photo(
@@ -181,6 +197,10 @@ def _by_photo(
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
     by_case = {name.casefold(): name for name in files} | {name: name for name in files}
+    bare = dict[str, str]()  # name without folder → id, where one photo alone is called so
+    for name in files:
+        last = name.rpartition("/")[2]
+        bare[last] = name if last not in bare else ""
     uploaded = uploads((name.rpartition("/")[2], name) for name in by_case.values())
     labels: dict[str, frozenset[str]] = {}
     unlabelled: dict[str, str] = {}
@@ -189,6 +209,7 @@ def _by_photo(
     for row in rows:
         name = listed_name(folder, composed(row.photo))
         image_id = _id_of(name, by_case, uploaded)
+        image_id = bare.get(image_id) or image_id
         try:
             if image_id not in files and (own := path_below(folder, name)).is_file():
                 files[name], image_id = own, name
@@ -231,7 +252,9 @@ def _classes(
     if listed:
         return tuple(listed)
     if not used and not wanted:
-        there = "names no class; say of some photos what is on them"
+        there = (
+            "names no class; say of some photos what is on them, or write imagefolder:PATH where folders do"
+        )
         problem = there if table.exists() else "not there; its header is image,labels"
         raise BeyondcamError(f"{table}: {problem}")
     if wanted and set(used) <= set(wanted):

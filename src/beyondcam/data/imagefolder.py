@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from beyondcam.data.folder import Content, files_by_name, labelled
+from beyondcam.data.folder import Content, files_by_name, labelled, left_alone
 from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.source import (
     MASK_FOLDERS,
@@ -43,6 +43,11 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         raise BeyondcamError(
             f"{root}: has no folder of photos that could be a class, and no labels.csv that names any"
         )
+    inside = {tuple(folders[:2]) for folders in parts.values()}
+    if len(known) == 1 and len(inside) > 1 and all(len(folders) > 1 for folders in inside):
+        raise BeyondcamError(
+            f"{root}: all lies in {known[0]}/; if its folders are the classes, give {root / known[0]}"
+        )
     unlabelled = dict.fromkeys(files.keys() - labels, "lies in no folder of a class")
     data = f"imagefolder:{root.resolve()}" + ("" if negatives is None else f":{negatives}")
     content = Content(root, root, files, labels, unlabelled, {}, tuple(known), _form(root, negatives))
@@ -55,7 +60,7 @@ def _form(root: Path, negatives: str | None) -> str:
     for path in sorted(root.iterdir()):
         if path.is_dir() and path.name.lower() in MASK_FOLDERS:
             form += f", {path.name}/ left out as masks (if it is a class, rename it)"
-    return form
+    return form + left_alone(root)
 
 
 def _check_splits(root: Path, ids: Collection[str]) -> None:

@@ -19,6 +19,9 @@ MAX_SIDE = 1024
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Names of files that are taken for photos where no table names them."""
 
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+"""Names of photos that are not read, as of telephones and cameras."""
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:

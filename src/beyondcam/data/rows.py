@@ -63,9 +63,7 @@ def checked(path: Path, rows: Iterable[Row], known: Sequence[str]) -> list[Row]:
 def _mistake(name: str) -> str | None:
     """What is surely wrong with the name of a class."""
     if name.casefold() in NOTHING:
-        return (
-            f"label {name!r} is what programs write for none; leave the cell empty, or name it by negatives"
-        )
+        return f"label {name!r} is what programs write for none; leave the cell empty, or name it (negatives)"
     if "\t" in name or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
         return f"label {name!r} looks like several, which are joined by ';'"
     if Path(name).suffix.lower() in SUFFIXES:

@@ -20,7 +20,10 @@ T = TypeVar("T")
 BACKGROUND = ("background", "_background_", "__background__", "__ignore__")
 """What is no class, as programs that number the background write it."""
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 """Names of folders that are splits, in lower case, and the splits that they are."""
 
 MASK_FOLDERS = ("masks", "mask", "segmentationclass", "segmentationobject", "ground_truth")
@@ -134,7 +137,8 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     for name in chosen:
         if name.casefold() in BACKGROUND:
             raise BeyondcamError(
-                f"classes: a class is called {name}, as are the pixels of none; name the others by classes"
+                f"classes: a class is called {name}, as are the pixels of none; name it as that of photos of "
+                "no class (negatives), or name the others (classes)"
             )
         if not name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
             raise BeyondcamError(f"classes: {name!r} is no name, since it is empty or has control characters")

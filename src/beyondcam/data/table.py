@@ -15,6 +15,7 @@ IMAGE = (
     "filepath", "file_path", "path", "photo", "picture",
 )  # fmt: skip
 LABEL = ("label", "labels", "class", "classes", "category", "categories", "tag", "tags")
+SPLIT = {"split", "subset", "set", "fold", "partition"}
 YES = ("1", "1.0", "x", "true", "yes", "wahr", "vrai")
 NO = ("", "0", "0.0", "false", "no", "falsch", "faux")
 """What says of a class, in a column of its own, that it is there or not."""
@@ -43,6 +44,12 @@ def read_labels(path: Path, known: Sequence[str]) -> Labels:
         )
     rows = _rows_of_labels(path, table, image, labels[0], known) if labels else _rows(path, table, image)
     form = f"{path.name}, {'photos and labels' if labels else 'a column for each class'}"
+    others = [name for n, name in enumerate(names) if labels and n not in (image, labels[0])]
+    if others:
+        form += f", not read: {', '.join(others)}"
+        form += (
+            " (splits are folders train/ and val/)" if SPLIT.intersection(map(str.casefold, others)) else ""
+        )
     if table.encoding == "cp1252":
         form += " (read as Windows-1252; if names look wrong, save it as UTF-8)"
     return Labels(checked(path, rows, known), form)

@@ -173,7 +173,9 @@ def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], 
         picture, form = _opened(file, LOSSLESS)
         with picture:
             if picture.mode not in ("P", "L", "1"):
-                raise ValueError(f"a mask holds class indices, mode P or L; this one is {picture.mode}")
+                raise ValueError(
+                    f"a mask holds class indices, mode P or L; this one is {picture.mode}: save it indexed"
+                )
             _limit(picture, int(max_pixels * form.share))
             values = np.array(picture, np.uint8)
             return values, picture.getpalette("RGB") if picture.mode == "P" else None
@@ -228,7 +230,7 @@ def _limit(picture: Image.Image, most: int) -> None:
     if picture.width * picture.height > most:
         raise ValueError(
             f"it has {width * height / 1e6:.0f} megapixels, more than the {most / 1e6:.0f} that are read of "
-            "this format; raise max_pixels, or reduce it"
+            "this format; raise the limit (max_pixels), or reduce it"
         )
     tiles = getattr(picture, "tile", ())
     if len(tiles) > MAX_TILES:

@@ -208,8 +208,12 @@ def find_shelf(
     asked = {"name": recipe, "targets": targets, "recipe_hash": recipe_hash}
     asked = {key: value for key, value in asked.items() if value is not None}
     named = [shelf for shelf in there if asked.items() <= shelf.manifest.items()]
+    if not there:
+        raise BeyondcamError(
+            f"{run}: no evidence of {images.split}; `beyondcam map` makes it, or name another (split)"
+        )
     if not named:
-        have = ", ".join(sorted({shelf.name for shelf in there})) or "none"
+        have = ", ".join(sorted({shelf.name for shelf in there}))
         raise BeyondcamError(
             f"recipe: {recipe}: no evidence on {images.split} (there is {have}); `beyondcam map` makes it"
         )
@@ -219,7 +223,7 @@ def find_shelf(
             f"{s.folder} of {', '.join(f'{key} {s.manifest[key]}' for key in FAMILY)}" for s in named
         )
         raise BeyondcamError(
-            f"recipe: {recipe}: several have this name: {which}; say which by targets, or delete all but one"
+            f"recipe: {recipe}: several have this name: {which}; say which (targets), or delete all but one"
         )
     return named[0]
 

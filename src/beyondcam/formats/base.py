@@ -1,5 +1,6 @@
 """What all formats share: masks on their way out, and the names by which masks find home again."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import SUFFIXES, VOID, LabelledImages
+from beyondcam.data.folder import composed
 from beyondcam.decode import read_header
 from beyondcam.errors import BeyondcamError
 
@@ -79,6 +81,15 @@ class Book:
         except BeyondcamError:  # its photo is gone
             return image_id
 
+    def stem(self, image_id: str) -> str:
+        """The name of a photo's file without its suffix, for files that programs pair with photos by name.
+
+        The id where another photo's is the same, or no text can hold it.
+        """
+        stem = PurePosixPath(self.file_name(image_id)).with_suffix("").as_posix()
+        plain = composed(stem) == unicodedata.normalize("NFC", stem)
+        return stem if plain and self._by_name.get(stem) == {image_id} else image_id
+
     def label(self, name: str) -> int:
         """The label of a class, from 1. Raises `BeyondcamError`."""
         if name not in self.images.classes:
@@ -126,10 +137,11 @@ Read = Callable[[Path, Book], Iterable[Entry]]
 
 
 class Format(NamedTuple):
-    """How masks are written to a folder, and read from it or from the file in it."""
+    """How masks are written to a folder, and read from it or from the file in it; whether it has void."""
 
     write: Write
     read: Read
+    void: bool = False
 
 
 def file_in(path: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data.exports import MAX_BYTES
+from beyondcam.data.folder import composed
 from beyondcam.decode import read_xml
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
@@ -29,7 +30,7 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
         height, width = mask.labels.shape
         facts = {name.lower().replace(" ", "_"): fact for name, fact in mask.facts.items()}
         size = {"width": str(width), "height": str(height)}
-        named = {"id": str(number), "name": book.images.file_name(mask.image)}
+        named = {"id": str(number), "name": composed(book.images.file_name(mask.image))}
         image = ET.SubElement(root, "image", named | size | facts)
         for k in mask.present:
             shape = {"label": book.images.classes[k - 1], "source": "manual" if mask.facts else "auto"}

@@ -23,6 +23,8 @@ from beyondcam.formats.polygons import fill
 FILE = "tasks.json"
 
 PLACE = "/data/local-files/?d="
+ASIDE = ("choices", "datetime", "number", "pairwise", "rating", "taxonomy", "textarea")
+"""Kinds of results that say something of a region, and are none."""
 """Where Label Studio serves files: by their paths from its document root on, above their folder."""
 
 
@@ -87,7 +89,8 @@ def _name(data: Any, book: Book, uploaded: Callable[[str], str | None]) -> str |
 
 def _painted(task: Mapping[str, Any], name: str, book: Book) -> NDArray[np.uint8] | None:
     done = [a for a in task.get("annotations") or () if not a.get("was_cancelled")]
-    shapes = [r for r in done[-1]["result"] if "original_width" in r] if done else []
+    results = done[-1]["result"] if done else ()
+    shapes = [r for r in results if "original_width" in r and r["type"] not in ASIDE]
     if not shapes:
         return None
     mask = book.canvas(name, (shapes[0]["original_height"], shapes[0]["original_width"]))
@@ -95,8 +98,9 @@ def _painted(task: Mapping[str, Any], name: str, book: Book) -> NDArray[np.uint8
         kind, value = shape["type"], shape["value"]
         if kind not in ("brushlabels", "polygonlabels"):
             raise ValueError(f"{kind} are neither brush nor polygons")
-        (name_of_class,) = value[kind]
-        label = book.label(name_of_class)
+        if len(value[kind]) != 1:
+            raise ValueError(f"a region has {len(value[kind])} labels, where a pixel has one")
+        label = book.label(value[kind][0])
         if kind == "brushlabels":
             mask[decode_brush(value["rle"], mask.shape)] = label
         else:  # in percent

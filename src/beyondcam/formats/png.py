@@ -1,4 +1,4 @@
-"""Label images as PNG: `masks/ID.png` with VOC's palette, and `classes.txt`."""
+"""Label images as PNG: `masks/NAME.png`, called as the photo, with VOC's palette, and `classes.txt`."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +15,9 @@ def write(masks: Iterable[Labelled], book: Book, out: Path, folder: str = "masks
     """Write the masks below `out/folder`, who and when in each, and the names of the classes."""
     write_whole(out / "classes.txt", class_list(book.images.classes).encode())
     for mask in masks:
-        write_whole(path_below(out / folder, mask.image, ".png"), encode_labels(mask.labels, mask.facts))
+        write_whole(
+            path_below(out / folder, book.stem(mask.image), ".png"), encode_labels(mask.labels, mask.facts)
+        )
 
 
 def read(path: Path, book: Book, folder: str = "masks") -> Iterator[Entry]:

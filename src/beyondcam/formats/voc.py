@@ -1,4 +1,4 @@
-"""PASCAL VOC: `SegmentationClass/ID.png`, and the list of them in `ImageSets/Segmentation`.
+"""PASCAL VOC: `SegmentationClass/NAME.png`, and the list of them in `ImageSets/Segmentation`.
 
 VOC has twenty classes of its own; of others `classes.txt` and `labelmap.txt` (as CVAT and Datumaro read it)
 say what the values and colours mean.
@@ -21,13 +21,14 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
 
     def noted() -> Iterator[Labelled]:
         for mask in masks:
-            listed.append(mask.image)
+            listed.append(book.stem(mask.image))
             yield mask
 
     png.write(noted(), book, out, MASKS)
-    lines = "".join(f"{image_id}\n" for image_id in listed)
+    lines = "".join(f"{name}\n" for name in listed)
     write_whole(out / "ImageSets" / "Segmentation" / f"{book.images.split}.txt", lines.encode())
-    names = ("background", *book.images.classes)
+    # a colon parts the fields of labelmap.txt, and # begins a comment
+    names = ("background", *(name.replace(":", " ").lstrip("#") for name in book.images.classes))
     colours = (",".join(map(str, PALETTE[3 * k : 3 * k + 3])) for k in range(len(names)))
     rows = (f"{name}:{colour}::\n" for name, colour in zip(names, colours, strict=True))
     write_whole(out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *rows]).encode())

@@ -1,4 +1,4 @@
-"""YOLO's segmentation: `labels/SPLIT/ID.txt`, a polygon a line in shares of the sides, and `data.yaml`."""
+"""YOLO's segmentation: `labels/SPLIT/NAME.txt`, a polygon a line in shares of the sides, and `data.yaml`."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -20,7 +20,7 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
     images = book.images
     names = "".join(f"  {k}: {_quoted(name)}\n" for k, name in enumerate(images.classes))
     folder = f"images/{images.split}"
-    text = f"path: .\ntrain: {folder}  # put the photos here\nval: {folder}\nnames:\n{names}"
+    text = f"train: {folder}  # put the photos here\nval: {folder}\nnames:\n{names}"
     write_whole(out / "data.yaml", text.encode())
     for mask in masks:
         height, width = mask.labels.shape
@@ -29,7 +29,7 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
             for k in mask.present
             for polygon in polygons_of(mask.labels == k)
         ]
-        path = path_below(out / "labels" / images.split, mask.image, ".txt")
+        path = path_below(out / "labels" / images.split, book.stem(mask.image), ".txt")
         write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 

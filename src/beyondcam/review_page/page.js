@@ -11,6 +11,7 @@ let turns = 0;            // how often another was asked for
 let chosen = 0;           // its class that the arrow keys move
 let history = [];         // decisions that can be taken back: [image, key]
 let busy = false;         // one decision after the other
+const broken = new Set(); // images that could not be shown
 const ready = new Map();  // image → promise of its view, for the next to be there at once
 
 // ---- the server ----
@@ -20,7 +21,10 @@ async function ask(path, body) {
   const answer = await fetch(path, options).catch(() => {
     throw new Error("beyondcam no longer answers. What you decided is saved; start `beyondcam review` again.");
   });
-  if (!answer.ok) throw Object.assign(new Error((await answer.json()).error), { answered: true });
+  if (!answer.ok) {
+    const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
+    throw Object.assign(new Error(error), { answered: true });
+  }
   return answer;
 }
 const json = async (path, body) => (await ask(path, body)).json();
@@ -49,6 +53,7 @@ async function show(n) {
   ready.clear();
   [shown, chosen, zoom] = [n, 0, { scale: 1, x: 0, y: 0 }];
   view = loaded instanceof Error ? null : loaded;
+  broken[view ? "delete" : "add"](n);
   say(view ? "" : loaded.message);
   photo.canvas.width = view ? view.picture.width : 0;
   photo.canvas.height = view ? view.picture.height : 0;
@@ -117,7 +122,9 @@ function showClasses() {
     return row;
   });
   const none = make("p", { className: "none", textContent: view ? "No class: the mask is background." : "–" });
+  const inputs = () => [...$("classes").querySelectorAll("input")], at = inputs().indexOf(document.activeElement);
   $("classes").replaceChildren(...(rows.length ? rows : [none]));
+  inputs()[at]?.focus();  // whoever goes by keys stays where they are
 }
 
 function make(tag, fields, ...children) {
@@ -163,8 +170,10 @@ function say(text, calm = false) {
 
 // ---- going through them ----
 
+const toDo = () => [...list.states].map((state, n) => (broken.has(n) ? "?" : state)).join("");
+
 function following(n) {  // the next one that is open, else the next that was skipped
-  const { states } = list, round = states.slice(n + 1) + states.slice(0, n);
+  const states = toDo(), round = states.slice(n + 1) + states.slice(0, n);
   const at = round.indexOf(round.includes("-") ? "-" : "s");
   return at < 0 ? n : (n + 1 + at) % states.length;
 }
@@ -177,7 +186,7 @@ async function alone(work) {  // one decision after the other
 }
 
 const decide = (state) => alone(async () => {
-  if (!view) return;
+  if (!view) return show(following(shown));  // what cannot be shown is left as it is
   const { n, facts, targets, decided } = view;
   if (state !== "accepted" || !decided) {  // accepting what was accepted or corrected changes nothing
     const on = targets.filter((target) => target.on).map((target) => [list.classes[target.class].name, target.level]);
@@ -189,9 +198,10 @@ const decide = (state) => alone(async () => {
     history.push([n, answer.key]);
     tell(answer);
   }
-  const next = following(n), open = list.states.includes("-");
+  const next = following(n), open = toDo().includes("-");
   await show(next);
-  if (!open) say(next === n ? "All done. Stop beyondcam with Ctrl-C." : "None left but those you skipped.", true);
+  const rest = broken.size ? "None left but those that cannot be shown." : "All done. Stop beyondcam with Ctrl-C.";
+  if (!open) say(next === n ? rest : "None left but those you skipped.", true);
 });
 
 const undo = () => alone(async () => {
@@ -261,6 +271,7 @@ document.addEventListener("keydown", (event) => {
   const entry = KEYS.find(([keys]) => keys.includes(key.length === 1 ? key.toLowerCase() : key));
   if (entry && list) {
     event.preventDefault();
+    if (event.repeat && "arsu".includes(entry[0][0])) return;  // a key held down decides once
     entry[1](event);
   }
 });

@@ -13,7 +13,7 @@ from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
-from beyondcam.label_images import LabelFolder
+from beyondcam.label_images import LabelFolder, check_apart
 from beyondcam.outcome import Outcome
 from beyondcam.progress import each
 from beyondcam.reviews import Reviews
@@ -85,6 +85,7 @@ def write_seeds(
     an earlier call wrote of this split, of photos that have none now, are deleted; `log` is told. Raises
     `BeyondcamError` where `out` holds data, label images of other classes, or other programs' files.
     """
+    check_apart(out, images)
     folder = LabelFolder(out, images.classes, images.data.replace("{split}", images.split))
     before = {name for name, split in folder.names().items() if split == images.split}
     folder.begin(images.split, images.ids)

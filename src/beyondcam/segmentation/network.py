@@ -238,6 +238,9 @@ def load_segmenter(folder: str | PathLike[str]) -> Segmenter:
 
     """
     folder = Path(folder)
+    if inside := sorted(folder.glob("segment/*/segment.json")):
+        networks = " or ".join(str(file.parent) for file in inside[:3])
+        raise BeyondcamError(f"{folder}: is a RUN; name a network of it, such as {networks}")
     about = read_json(folder / "segment.json", MADE_BY)
     try:
         config, classes = SegmentConfig.model_validate(about["config"]), tuple(about["classes"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from beyondcam.data import MAX_PIXELS, MAX_SIDE, SUFFIXES, LabelledImages, Photo, read_photo
 from beyondcam.data.folder import composed, files_below
+from beyondcam.data.photo import UNREAD
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, path_below, write_whole
@@ -146,7 +147,7 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
         whole = place.resolve()
         if not written_to.isdisjoint({whole, *whole.parents}):
             raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
-        files = list(files_below(place, SUFFIXES)) if place.is_dir() else [place]
+        files = list(files_below(place, SUFFIXES + UNREAD)) if place.is_dir() else [place]
         if not files:
             raise BeyondcamError(f"{place}: holds no image")
         for path in files:
