@@ -91,6 +91,20 @@ def test_masks_that_come_back_unchanged_stay_whose_they_are(
     assert (reviews.read(current["p00"]) == np.where(MASK == 1, 2, MASK)).all()
 
 
+def test_half_an_export_stands_in_nobodys_way(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, shelf, reviews = parts
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "beyondcam.exchange.write_csv", lambda *_: (tmp_path / "full" / "disk").write_text("")
+        )
+        with pytest.raises(FileNotFoundError):
+            export_masks(images, shelf, HALF, reviews, "png", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert export_masks(images, shelf, HALF, reviews, "png", tmp_path / "out").results
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_void_that_a_format_lacks_is_no_correction(
     form: str, parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path

@@ -1,5 +1,6 @@
 """Masks of a RUN, out to another program's format and back as corrections."""
 
+import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import get_args
@@ -58,8 +59,12 @@ def export_masks(
             rows.append((i, images.file_name(i), state, *whose))
             yield read[0]
 
-    FORMATS[form].write(masks(), Book(images), out)
-    write_csv(out / "masks.csv", rows)
+    try:
+        FORMATS[form].write(masks(), Book(images), out)
+        write_csv(out / "masks.csv", rows)
+    except BaseException:  # half of it would stand in the way of the next call
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     return outcome
 
 
