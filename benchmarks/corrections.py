@@ -32,7 +32,7 @@ from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_seeds
 from beyondcam.segmentation import SegmentConfig, digits_segment_config
 from inputs import open_scored
 from results import shown, table, write_section
-from segment import map_missing, trained_network
+from segment import map_missing, settled, trained_network
 
 RECIPES = ("best", "fast")
 """The recipe of the seeds, and the one that says by how far it agrees how far they can be trusted."""
@@ -64,7 +64,7 @@ def main() -> None:
     settings = digits_segment_config() if is_digits(data) else SegmentConfig()
     changes = {"epochs": asked.epochs, "size": asked.size, "reviewed_weight": asked.weight}
     settings = settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
-    settings = settings.model_copy(update={"epochs": settings.epochs_for(len(images.ids))})
+    settings = settled(settings, images)
 
     worst = worst_first(asked.run, seeds)
     curves: dict[tuple[str, int], NDArray[np.float64]] = {}  # (order, masks) → mIoU: (1 + resamples,)

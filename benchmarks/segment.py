@@ -81,8 +81,7 @@ def main() -> None:
     run, data = arguments.out, arguments.data
     _, classes = read_config(run)
     images, masks = open_scored(data, arguments.seeds_split, classes)
-    config = SegmentConfig(epochs=arguments.epochs, size=arguments.size)
-    config = config.model_copy(update={"epochs": config.epochs_for(len(images.ids))})  # of all rows the same
+    config = settled(SegmentConfig(epochs=arguments.epochs, size=arguments.size), images)
     evaluation = EvaluationSplit(*open_scored(data, "val", classes))
     train = open_scored(data, "train", classes)
 
@@ -105,6 +104,11 @@ def main() -> None:
     words = " ".join(sys.argv[1:]).replace(data, shown(data))
     title = f"Networks trained on the seeds: {arguments.name}"
     write_section(f"segment-{arguments.name}", title, f"python benchmarks/segment.py {words}", body)
+
+
+def settled(config: SegmentConfig, images: LabelledImages) -> SegmentConfig:
+    """The settings with the epochs of all these images, so that networks on fewer of them train as long."""
+    return config.model_copy(update={"epochs": config.epochs_for(len(images.ids))})
 
 
 def map_missing(run: Path, images: LabelledImages, names: set[str]) -> None:

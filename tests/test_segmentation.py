@@ -984,14 +984,11 @@ def test_a_folder_without_a_network_is_named(model: Path, tmp_path: Path) -> Non
     complaint(lambda: load_segmenter(tmp_path / "model"), "network.safetensors: not a network")
     path.unlink()
     complaint(lambda: load_segmenter(tmp_path / "model"), "`beyondcam segment`")
-    (tmp_path / "model" / "segment.json").rename(tmp_path / "segment.json")
-    (tmp_path / "model" / "segment" / "own").mkdir(parents=True)
-    (tmp_path / "segment.json").rename(tmp_path / "model" / "segment" / "own" / "segment.json")
-    complaint(lambda: load_segmenter(tmp_path / "model"), "is a RUN", str(tmp_path / "model/segment/own"))
-    (tmp_path / "model" / "segment" / "own" / "segment.json").rename(tmp_path / "model" / "segment.json")
-    shutil.rmtree(tmp_path / "model" / "segment")
     (tmp_path / "model" / "segment.json").write_text("{}")
     complaint(lambda: load_segmenter(tmp_path / "model"), "segment.json: not a network's settings")
+    network = tmp_path / "run" / "segment" / "own"
+    shutil.copytree(tmp_path / "model", network)
+    complaint(lambda: load_segmenter(tmp_path / "run"), "is a RUN", str(network))
 
 
 def test_the_full_demo_ends_with_a_network_of_the_seeds_beside_one_of_the_masks(
