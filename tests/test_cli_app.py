@@ -225,6 +225,19 @@ def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path
     assert "no evidence of train" in refusal("segment", run, *recipe)
 
 
+def test_what_an_earlier_seed_left_for_others_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("map", run, "--recipe", "cam", "--no-witnesses") == 0
+    seed = ("seed", run, "--recipe", "cam", "--threshold", 0.3, "--out", tmp_path / "seeds")
+    assert call(*seed, "--coco", "--npy") == 0
+    assert "earlier call" not in capsys.readouterr().err
+    assert call(*seed, "--npy") == 0
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'seeds' / 'instances.json'} is of an earlier call" in said
+    assert f"{tmp_path / 'seeds' / 'npy'} is" not in said
+
+
 def test_a_recipe_with_an_unknown_key_is_named(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "r.toml"
     file.write_text('[recipes.mine]\nmap = "cam"\nsmoth = 3\n')
@@ -347,9 +360,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
 )
-@pytest.mark.parametrize(
-    ("words", "status"), [(["--help"], 0), (["seed", "--help"], 0), (["map", "τ→\n", "--recipe", "猫"], 2)]
-)
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["seed", "--help"], 0), (["τ→\n猫"], 2)])
 def test_a_console_that_is_not_utf_8_shows_everything(
     words: list[str], status: int, environment: dict[str, str]
 ) -> None:

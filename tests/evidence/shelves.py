@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import beyondcam as bc
 from beyondcam.evidence import WITNESSES, Evidence, Shelf, witnessed, write_evidence
@@ -14,6 +15,20 @@ def evidence_of(
 ) -> Evidence:
     k = len(targets)
     return Evidence(levels.astype(np.uint8), targets, (1.0,) * k, (0.0,) * k, size or levels.shape[1:])
+
+
+def evidence_of_maps(*maps: list[list[float]], targets: tuple[int, ...] | None = None) -> Evidence:
+    stacked = torch.tensor(maps, dtype=torch.float32)
+    targets = tuple(range(len(maps))) if targets is None else targets
+    return Evidence.of(stacked, targets, tuple(0.5 for _ in maps), tuple(stacked.shape[1:]))
+
+
+def assert_same(a: Evidence, b: Evidence) -> None:
+    assert np.array_equal(a.levels, b.levels)
+    assert a.levels.dtype == b.levels.dtype == np.uint8
+    for name in ("targets", "maxima", "scores", "size", "uncovered"):
+        assert getattr(a, name) == getattr(b, name), name
+        assert type(getattr(a, name)) is type(getattr(b, name)), name
 
 
 def shelf_of(discs: str, run: Path, levels_of: dict[str, np.ndarray]) -> tuple[Shelf, bc.LabelledImages]:

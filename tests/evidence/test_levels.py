@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from shelves import assert_same, evidence_of_maps
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import (
@@ -23,21 +24,6 @@ from beyondcam.evidence import (
 )
 from beyondcam.seeds import seed_labels
 from conftest import complaint
-
-
-def evidence_of(*maps: list[list[float]], targets: tuple[int, ...] | None = None) -> Evidence:
-    stacked = torch.tensor(maps, dtype=torch.float32)
-    targets = tuple(range(len(maps))) if targets is None else targets
-    return Evidence.of(stacked, targets, tuple(0.5 for _ in maps), tuple(stacked.shape[1:]))
-
-
-def assert_same(a: Evidence, b: Evidence) -> None:
-    assert np.array_equal(a.levels, b.levels)
-    assert a.levels.dtype == b.levels.dtype == np.uint8
-    for name in ("targets", "maxima", "scores", "size", "uncovered"):
-        assert getattr(a, name) == getattr(b, name), name
-        assert type(getattr(a, name)) is type(getattr(b, name)), name
-
 
 # There and back
 
@@ -56,7 +42,7 @@ def test_evidence_comes_back_from_disk_as_it_was(tmp_path: Path, number: int) ->
 
 
 def test_evidence_file_is_a_grey_picture_of_the_maps_one_below_the_other(tmp_path: Path) -> None:
-    evidence = evidence_of([[1.0, 0.25]], [[0.0, 4.0]])
+    evidence = evidence_of_maps([[1.0, 0.25]], [[0.0, 4.0]])
     (tmp_path / "a.png").write_bytes(evidence.encode())
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.mode == "L"
@@ -70,7 +56,7 @@ def test_same_evidence_has_the_same_bytes() -> None:
 
 
 def test_evidence_is_the_map_by_its_maximum_with_no_minimum_taken_off() -> None:
-    evidence = evidence_of([[2.0, 4.0, 1.0]], [[0.0, 0.0, 0.0]], [[7.0, 7.0, 7.0]])
+    evidence = evidence_of_maps([[2.0, 4.0, 1.0]], [[0.0, 0.0, 0.0]], [[7.0, 7.0, 7.0]])
     assert evidence.levels.tolist() == [[[180, 255, 128]], [[0, 0, 0]], [[255, 255, 255]]]
     assert evidence.maxima == (4, 0, 7)
 
@@ -116,7 +102,7 @@ def test_threshold_beyond_the_range_is_everything_or_nothing() -> None:
 
 
 def test_seed_is_the_winner_where_its_evidence_is_above_the_threshold() -> None:
-    evidence = evidence_of([[1.0, 0.5, 0.2, 0.0]], [[0.1, 0.6, 0.2, 0.3]], targets=(4, 1))
+    evidence = evidence_of_maps([[1.0, 0.5, 0.2, 0.0]], [[0.1, 0.6, 0.2, 0.3]], targets=(4, 1))
     # class 1's maximum is 0.6: its v are 1/6, 1, 1/3, 1/2
     assert seed_labels(evidence, 0.0).tolist() == [[5, 2, 2, 2]]
     assert seed_labels(evidence, 0.4).tolist() == [[5, 2, 0, 2]]
@@ -151,7 +137,7 @@ def test_image_without_targets_has_no_winner_at_any_size() -> None:
 
 
 def test_winner_where_there_is_no_evidence_is_background_at_threshold_nought() -> None:
-    assert (seed_labels(evidence_of([[0.0, 0.0]]), 0.0) == 0).all()
+    assert (seed_labels(evidence_of_maps([[0.0, 0.0]]), 0.0) == 0).all()
 
 
 # Broken files

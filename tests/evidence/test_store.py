@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from shelves import evidence_of as levels_of
-from shelves import shelf_of
+from shelves import assert_same, evidence_of, evidence_of_maps, shelf_of
 
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.evidence import (
-    Evidence,
     Shelf,
     checkpoint_hash,
     find_shelf,
@@ -24,20 +22,6 @@ from beyondcam.evidence import (
 )
 from beyondcam.recipes import Cookbook, Cost
 from conftest import complaint, shelf_for
-
-
-def evidence_of(*maps: list[list[float]], targets: tuple[int, ...] | None = None) -> Evidence:
-    stacked = torch.tensor(maps, dtype=torch.float32)
-    targets = tuple(range(len(maps))) if targets is None else targets
-    return Evidence.of(stacked, targets, tuple(0.5 for _ in maps), tuple(stacked.shape[1:]))
-
-
-def assert_same(a: Evidence, b: Evidence) -> None:
-    assert np.array_equal(a.levels, b.levels)
-    assert a.levels.dtype == b.levels.dtype == np.uint8
-    for name in ("targets", "maxima", "scores", "size", "uncovered"):
-        assert getattr(a, name) == getattr(b, name), name
-        assert type(getattr(a, name)) is type(getattr(b, name)), name
 
 
 def labelled(
@@ -116,7 +100,7 @@ def test_broken_manifest_is_one_line_that_names_it(tmp_path: Path) -> None:
 def test_every_file_name_has_evidence_of_its_own_in_the_folder(tmp_path: Path, image_id: str) -> None:
     """83 characters of three bytes and .jpg are the longest name that most file systems take."""
     one = shelf(tmp_path)
-    evidence = evidence_of([[1.0, 0.5]])
+    evidence = evidence_of_maps([[1.0, 0.5]])
     write_evidence(one, image_id, evidence)
     assert_same(one.read(image_id), evidence)
     assert one.path(image_id).resolve().parent == one.folder.resolve()
@@ -156,7 +140,7 @@ def test_evidence_of_many_targets_of_a_large_photo_is_read(
 ) -> None:
     """Pillow takes a picture of more pixels than `MAX_IMAGE_PIXELS` for a bomb."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
-    evidence = evidence_of(*[[[float(n), 1.0]] * 10 for n in range(4)])
+    evidence = evidence_of_maps(*[[[float(n), 1.0]] * 10 for n in range(4)])
     there = shelf(tmp_path)
     write_evidence(there, "a", evidence)
     assert_same(there.read("a"), evidence)
@@ -180,7 +164,7 @@ def test_full_disk_leaves_no_evidence_that_a_restart_would_take_for_done(
 ) -> None:
     one = shelf(tmp_path)
     monkeypatch.setattr(Path, "write_bytes", half_written)
-    complaint(lambda: write_evidence(one, "a", evidence_of([[1.0]])), "a.png")
+    complaint(lambda: write_evidence(one, "a", evidence_of_maps([[1.0]])), "a.png")
     monkeypatch.undo()
     assert not one.path("a").exists()
     assert [path.name for path in one.folder.iterdir()] == ["manifest.json"]
@@ -192,7 +176,7 @@ def test_the_shelf_that_has_evidence_is_the_one_and_several_are_told_apart(
     _, images = shelf_of(discs, tmp_path / "run", {})
     assert find_shelf(tmp_path / "run", images, "own").manifest["targets"] == "labels"
     other = shelf_for(tmp_path / "run", images, "own", recipe="cam", targets="predicted")
-    write_evidence(other, "p01", levels_of(np.zeros((1, 48, 48)), (0,)))
+    write_evidence(other, "p01", evidence_of(np.zeros((1, 48, 48)), (0,)))
     found = find_shelf(tmp_path / "run", images, "own")
     assert found.manifest["targets"] == "predicted"
     shelf_of(discs, tmp_path / "run", {"p01": np.zeros((48, 48))})

@@ -4,13 +4,15 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beyondcam.perturbations import Scales
-from beyondcam.studies import STUDIES, Budget, Workspace, run_study
+from beyondcam.segmentation import SegmentConfig
+from beyondcam.studies import STUDIES, Budget, Workspace, networks, run_study
 from beyondcam.studies.image_objects import ImageObject
 from beyondcam.studies.rules import PREDICTORS
 
@@ -56,8 +58,9 @@ def workspace(tmp_path: Path, run: Path) -> Workspace:
 
 
 @pytest.fixture
-def studied(tmp_path: Path) -> Studied:
+def studied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studied:
     """Run a study with small settings and `changes` to them; returns its study.json."""
+    monkeypatch.setattr(networks, "SegmentConfig", partial(SegmentConfig, size=64))
 
     def study(
         name: str,

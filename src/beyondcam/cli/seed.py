@@ -79,6 +79,9 @@ def seed_command(
         write_coco(images, written.left_out, out)
     if npy:
         write_npy(images, classes_of_keys(images), shelf, written.left_out, out)
+    for flag, asked, file in (("--coco", coco, out / "instances.json"), ("--npy", npy, out / "npy")):
+        if not asked and file.exists():
+            log(f"{file} is of an earlier call, not of these seeds; {flag} makes it anew")
     write_json(run / "left_out" / f"seed-{images.split}.json", written.left_out)
     log(f"{len(images.ids) - len(written.left_out)} seeds in {out}, τ {tau}, {written.void:.1%} void")
     if not written.shown:
