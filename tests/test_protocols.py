@@ -118,8 +118,28 @@ def test_irn_pads_maps_with_a_background_of_0_15_and_leaves_out_what_is_nowhere(
     assert (found.threshold, found.sweep) == (0.15, {})
 
 
+def test_maps_of_clip_es_are_read_by_their_name(tmp_path: Path, truth: Labels) -> None:
+    maps = maps_of(truth)
+    arrays = {i: (np.array(list(m)), np.stack(list(m.values())).astype(np.float16)) for i, m in maps.items()}
+    for name in ("attn_highres", "high_res"):
+        save_npy(tmp_path / name, {i: {"keys": keys, name: m} for i, (keys, m) in arrays.items()})
+    clip_es, irn = (evaluate(tmp_path / n, IDS, masks_of(truth), "irn") for n in ("attn_highres", "high_res"))
+    assert clip_es == irn
+
+
+def test_a_key_of_no_class_is_refused(tmp_path: Path, truth: Labels) -> None:
+    """As in SEAM's files after a CRF, where 0 is background; passed over, wrong maps would score as right."""
+    one = np.ones(SIZE, np.float32)
+    for number in (len(CLASSES), -1):
+        folder = tmp_path / str(number)
+        save_npy(folder, {i: {0: one, number: one} for i in IDS})
+        complaint(
+            lambda f=folder: evaluate(f, IDS, masks_of(truth), "irn"), ".npy", f"key {number}", "no class"
+        )
+
+
 def test_a_photo_without_any_map_is_background(tmp_path: Path, truth: Labels) -> None:
-    """As SEAM and IRN write it."""
+    """As IRN writes it; SEAM's kind of file, with nothing in it, is taken likewise."""
     save_npy(tmp_path / "seam", {i: {} for i in IDS})
     save_npy(tmp_path / "irn", {i: {"keys": np.zeros(0, int), "cam": np.zeros((0, *SIZE))} for i in IDS})
     expected = np.nanmean(ious(sum(confusion(mask, 0 * mask) for mask in truth.values())))
@@ -161,6 +181,15 @@ def test_per_image_is_a_mean_of_means(tmp_path: Path, truth: Labels) -> None:
     expected = np.mean([np.nanmean(ious(confusion(truth[i], labels[i]))) for i in IDS])
     assert found.miou == pytest.approx(expected)
     assert abs(expected - evaluate(tmp_path / "masks", IDS, masks_of(truth)).miou) > 0.01
+
+
+def test_per_image_leaves_out_an_image_that_is_void_throughout(tmp_path: Path, truth: Labels) -> None:
+    save_png(tmp_path / "masks", guesses(truth))
+    void = {**truth, "c": np.full(SIZE, VOID, np.uint8)}
+    with_void = evaluate(tmp_path / "masks", IDS, masks_of(void), "per-image")
+    assert with_void.miou == pytest.approx(
+        evaluate(tmp_path / "masks", IDS[:2], masks_of(truth), "per-image").miou
+    )
 
 
 def test_masks_arrays_of_labels_and_probabilities_of_the_same_labels_score_the_same(

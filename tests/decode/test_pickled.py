@@ -23,22 +23,23 @@ def wrapped(inner: bytes) -> bytes:
     return out.getvalue() + inner
 
 
-def saved(content: object) -> bytes:
-    out = io.BytesIO()
-    np.save(out, np.array(content, object), allow_pickle=True)
-    return out.getvalue()
+def saved(content: object, protocol: int = 4) -> bytes:
+    return wrapped(pickle.dumps(np.array(content, object), protocol))
 
 
-def test_arrays_and_tensors_of_every_kind_are_read_as_numpy_and_torch_read_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [2, 3, 4])  # NumPy's before 1.17, before 2, and now
+def test_arrays_and_tensors_of_every_kind_are_read_as_numpy_and_torch_read_them(
+    tmp_path: Path, protocol: int
+) -> None:
     maps = torch.arange(24.0).reshape(2, 3, 4)
     content = {
         "plain": maps, "turned": maps.permute(2, 0, 1), "part": maps[1:, ::2], "half": maps.half(),
         "grad": maps.clone().requires_grad_(), "whole": torch.tensor([3, 1]), "none": torch.zeros(0, 4),
         "one": torch.tensor(2.5), "bool": maps > 3, "array": maps.numpy(), "list": [0, 1], "text": "a",
         "big": maps.numpy().astype(">f4"), "fortran": np.asfortranarray(maps.numpy()),
-        "bytes": np.array([1, 2], np.uint8),
+        "bytes": np.array([1, 200], np.uint8), "empty": np.zeros((0, 3)),
     }  # fmt: skip
-    (tmp_path / "a.npy").write_bytes(saved(content))
+    (tmp_path / "a.npy").write_bytes(saved(content, protocol))
     found = read_pickled(tmp_path / "a.npy")
     assert found.keys() == content.keys()
     for name, value in content.items():
@@ -110,6 +111,12 @@ BOMBS = {
     "code": b"\x80\x04ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__)s\x86b.",
     "class": b"\x80\x04cnumpy.core.multiarray\n_reconstruct\nN}X\x05\x00\x00\x00value)s\x86b.",
     "getattr": b"\x80\x04cbuiltins\ngetattr\n.",
+    "encoded": b"\x80\x02](X\x00\x00\x10\x00"
+    + b"a" * 2**20
+    + b"q\x000"  # a megabyte, kept; then a thousand times
+    + b"c_codecs\nencode\n(h\x00X\x06\x00\x00\x00latin1tR" * 1000
+    + b"e.",
+    "encoding": b"\x80\x02c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00utf-8tR.",
     "nested": b"\x80\x04" + b"]" * 10**5 + b"a" * (10**5 - 1) + b".",
 }
 
@@ -129,7 +136,7 @@ def test_instructions_that_take_memory_or_time_or_change_things_are_refused(
         tracemalloc.stop()
     assert time.monotonic() - started < 5
     assert torch._utils._rebuild_tensor_v2.__defaults__ == defaults
-    test_arrays_and_tensors_of_every_kind_are_read_as_numpy_and_torch_read_them(tmp_path)  # as before
+    test_arrays_and_tensors_of_every_kind_are_read_as_numpy_and_torch_read_them(tmp_path, 4)  # as before
 
 
 def test_arrays_are_views_so_that_a_small_file_makes_no_large_ones(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Files of IRN's kind: what is in them is read, and nothing in them is run."""
 
-import io
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -26,18 +25,6 @@ def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
     assert evidence.maxima == pytest.approx((fine[2].max(), fine[0].max()))
     assert evidence.scores == ()  # a confidence made of NaN would be NaN, which the page's JSON cannot hold
     np.testing.assert_allclose(evidence.levels[1], np.sqrt(fine[0] / fine[0].max()) * 255, atol=0.51)
-
-
-def test_names_of_older_numpy_are_known(tmp_path: Path) -> None:
-    buffer = io.BytesIO(irn_bytes(evidence_of(np.full((1, 4, 4), 9), (0,)), [0]))
-    old = buffer.getvalue().replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray")
-    assert old != buffer.getvalue()
-    unframed = bytearray(old)
-    start = unframed.index(b"\x80\x04\x95")  # a frame is as long as it says
-    length = int.from_bytes(unframed[start + 3 : start + 11], "little")
-    unframed[start + 3 : start + 11] = (length - 1).to_bytes(8, "little")
-    (tmp_path / "old.npy").write_bytes(bytes(unframed))
-    assert read_irn(tmp_path / "old.npy", (4, 4), {0: 0}).targets == (0,)
 
 
 HEADER = irn_bytes(evidence_of(np.zeros((0, 1, 1)), ()), []).partition(b"\n")[0] + b"\n"

@@ -1,6 +1,7 @@
 """Seeds and evidence as files for other programs."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,13 @@ def test_npy_files_hold_what_irn_expects(discs: str, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "npy").iterdir()] == ["p01.npy"]
     content = np.load(tmp_path / "npy" / "p01.npy", allow_pickle=True).item()  # as IRN's code reads it
     assert content["keys"].tolist() == [1]  # as the data's own classes count, not the RUN's
-    assert content["cam"].shape == (1, 12, 12)
+    assert content["cam"].numpy().shape == (1, 12, 12)  # a tensor, as step/make_sem_seg_labels.py takes it
     np.testing.assert_allclose(content["high_res"][0], (levels / 255) ** 2, rtol=1e-5)
     again = read_irn(tmp_path / "npy" / "p01.npy", (48, 48), {1: 0})
     assert np.array_equal(again.levels, np.rint(levels / levels.max() * 255)[None])
+    named = re.findall(rb"c(\w[\w.]*)\n", (tmp_path / "npy" / "p01.npy").read_bytes())
+    assert b"numpy.core.multiarray" in named  # NumPy of IRN's time knows no numpy._core
+    assert not any(b"_core" in name for name in named)
 
 
 def test_what_is_written_is_taken_up_again_where_few_classes_are_kept(discs: str, tmp_path: Path) -> None:

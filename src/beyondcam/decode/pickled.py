@@ -126,6 +126,7 @@ _TORCH_TYPES = {
 }  # fmt: skip
 
 _NAMES: Mapping[tuple[str, str], Any] = {
+    ("__builtin__", "bytes"): lambda: b"",  # an empty array's, in protocol 2
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     ("numpy", "ndarray"): None,  # an argument of `_reconstruct`
     ("numpy", "dtype"): _Dtype,
@@ -160,10 +161,24 @@ class _Unpickler(pickle._Unpickler):
         for code in (getattr(pickle, name)[0] for name in _INSTRUCTIONS.split())
     })  # fmt: skip
 
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._encoded: dict[str, bytes] = {}
+
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return self._latin1
         if (module, name) not in _NAMES:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no such file needs")
         return _NAMES[module, name]
+
+    def _latin1(self, text: str, coding: str) -> bytes:
+        """Bytes, which protocol 2 writes as a text; once for each, however often a file asks for them."""
+        if coding != "latin1":
+            raise pickle.UnpicklingError(f"bytes in {coding!r}, which no such file has")
+        if text not in self._encoded:
+            self._encoded[text] = text.encode("latin1")
+        return self._encoded[text]
 
     def persistent_load(self, pid: Any) -> tuple[str, str, int]:
         """The numbers of a tensor, which follow: their type, key and count."""

@@ -1,6 +1,6 @@
 """Evidence: maps of a whole split, made once, kept small, scored and seeded from many times."""
 
-from beyondcam.evidence.irn import import_irn, irn_bytes, read_irn
+from beyondcam.evidence.irn import finest_maps, import_irn, irn_bytes, read_irn
 from beyondcam.evidence.levels import LEVELS, Evidence, level_threshold, read_evidence, threshold_level
 from beyondcam.evidence.mapper import CHUNK, Targets, map_split
 from beyondcam.evidence.second import first_recipe, second_recipe
@@ -32,6 +32,7 @@ __all__ = [
     "by_level",
     "checkpoint_hash",
     "find_shelf",
+    "finest_maps",
     "first_recipe",
     "import_irn",
     "irn_bytes",

@@ -1,11 +1,12 @@
 """The `.npy` files of IRN (Ahn et al. 2019, arXiv 1904.05044) and the code that grew from it.
 
 Each holds a pickled dict of one image: `keys`, the classes from 0; `cam`, their maps at a quarter of the
-image's size; `high_res`, at its size. Nothing in a file is run (`beyondcam.decode.pickled`). Files written
-here hold plain arrays; numpy 1.26 and newer read them.
+image's size; `high_res`, at its size (`attn_highres` in CLIP-ES, arXiv 2212.09506). Nothing in a file is run
+(`beyondcam.decode.pickled`).
 """
 
 import io
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,9 @@ def import_irn(
 
 
 def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:
-    """A file of an image's evidence v: `keys` int64 (k,), `cam` and `high_res` float32.
+    """A file of an image's evidence v: `keys` int64 (k,), `high_res` float32, `cam` a float32 tensor.
 
-    `key_of` takes our classes to the file's.
+    The last is what IRN's random walk takes. `key_of` takes our classes to the file's.
     """
     v = torch.from_numpy((evidence.levels / np.float32(LEVELS - 1)) ** 2)
 
@@ -95,17 +96,24 @@ def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:
 
     content = {
         "keys": np.array([key_of[c] for c in evidence.targets], np.int64),
-        "cam": resized(tuple((side + 3) // 4 for side in evidence.size)),
+        "cam": torch.from_numpy(resized(tuple((side + 3) // 4 for side in evidence.size))),
         "high_res": resized(evidence.size),
     }
-    out = io.BytesIO()
-    np.save(out, np.array(content, object), allow_pickle=True)
-    return out.getvalue()
+    array, out = np.array(content, object), io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, np.lib.format.header_data_from_array_1_0(array))
+    pickled = pickle.dumps(array, protocol=3)
+    # NumPy's name before version 2, which all versions know, as that of IRN's time
+    return out.getvalue() + pickled.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
+def finest_maps(content: Mapping[str, Any]) -> Any:
+    """Of a file's maps those at the image's size, if any. Raises `KeyError`."""
+    return content[next((name for name in ("high_res", "attn_highres") if name in content), "cam")]
 
 
 def _maps(content: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.float32]:
     """Maps (k, h, w), the finer ones if any. Raises `ValueError` where they are not of such a photo."""
-    maps = content["high_res" if "high_res" in content else "cam"]
+    maps = finest_maps(content)
     if not isinstance(maps, np.ndarray) or maps.ndim != 3 or not maps.shape[1] * maps.shape[2]:
         raise ValueError("its maps are no array (k, h, w)")
     (h, w), (height, width) = maps.shape[1:], size

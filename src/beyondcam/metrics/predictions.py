@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_npy
 from beyondcam.errors import BeyondcamError
+from beyondcam.evidence import finest_maps
 from beyondcam.files import path_below
 
 
@@ -31,7 +32,7 @@ def read_prediction(
 
     Its classes are numbered as in `known`, and `classes` are those wanted: maps and probabilities of others
     are passed over, and what is labelled as one of them is background. Raises `BeyondcamError`, which names
-    the file.
+    the file; also where it numbers a class that is not known.
     """
     npy = path_below(folder, image_id, ".npy")
     path = npy if npy.exists() else path_below(folder, image_id, ".png")
@@ -48,6 +49,8 @@ def read_prediction(
         raise BeyondcamError(f"{path}: is {w}×{h}, its mask {width}×{height}; resize it beforehand")
     if numbers is None:
         return Prediction(_renumbered(path, found, number_of, len(known)), None)
+    if strays := [number - 1 for number in numbers if not 1 <= number <= len(known)]:
+        raise BeyondcamError(f"{path}: key {strays[0]} is of no class; of {len(known)} they count from 0")
     if not np.isfinite(found).all():
         raise BeyondcamError(f"{path}: its maps hold values that are not finite")
     kept = sorted((number_of[number], k) for k, number in enumerate(numbers) if number in number_of)
@@ -68,7 +71,7 @@ def _maps_or_labels(
     """
     if isinstance(content, Mapping):
         if "keys" in content:  # IRN's
-            maps = content["high_res" if "high_res" in content else "cam"]
+            maps = finest_maps(content)
             numbers = [int(key) + 1 for key in content["keys"]]
         else:  # SEAM's
             numbers = [int(key) + 1 for key in content]

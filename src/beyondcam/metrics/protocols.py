@@ -190,4 +190,6 @@ def _samples(counts: Counts, custom: Protocol) -> NDArray[np.float64]:
     if not custom.per_image:
         return resampled_miou(counts, weights, custom.absent)
     intersection, predicted, true = counts.transpose(1, 2, 0)  # (classes + 1, images) each
-    return weights @ mean_iou(iou(intersection, predicted, true), true, custom.absent) / len(counts)
+    mious = mean_iou(iou(intersection, predicted, true), true, custom.absent)
+    judged = true.any(0)  # all but images that are void throughout
+    return weights[:, judged] @ mious[judged] / np.maximum(weights[:, judged].sum(1), 1)
