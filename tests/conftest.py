@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from beyondcam.cli.app import make_app
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, open_shelf
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200)}
+
+TINY_NETWORK = {"architecture": "unet", "encoder": "test_efficientnet", "pretrained": False, "size": 32}
+"""Settings of a segmentation network that is trained within a second."""
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +53,16 @@ def beyondcam() -> Command:
     return command
 
 
-def complaint(call: Callable[[], object], *named: str) -> str:
-    """The one-line message of the `BeyondcamError` that `call` raises, which names what it should."""
+def call(*words: object) -> int:
+    """The command line, in this process; returns what it would exit with."""
+    given = [str(word) for word in words]
+    return make_app(given)(given, standalone_mode=False) or 0
+
+
+def complaint(raising: Callable[[], object], *named: str) -> str:
+    """The one-line message of the `BeyondcamError` that `raising` raises, which names what it should."""
     with pytest.raises(BeyondcamError) as caught:
-        call()
+        raising()
     message = str(caught.value)
     assert "\n" not in message
     for word in named:

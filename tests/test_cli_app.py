@@ -17,8 +17,7 @@ import beyondcam as bc
 from beyondcam.cli import app, options
 from beyondcam.cli.terminal import DEBUG
 from beyondcam.errors import BeyondcamError, printable
-from conftest import Command, one_line, recipe_options
-from test_cli_options import call
+from conftest import Command, call, one_line, recipe_options
 
 USAGE_ERROR = typer.BadParameter.__base__
 

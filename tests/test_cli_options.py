@@ -5,13 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from beyondcam.cli.app import make_app
-from conftest import complaint, make_folder
-
-
-def call(*words: object) -> int:
-    given = [str(word) for word in words]
-    return make_app(given)(given, standalone_mode=False) or 0
+from conftest import call, complaint, make_folder
 
 
 def test_targets_say_which_evidence_of_one_name(run: Path, tmp_path: Path) -> None:

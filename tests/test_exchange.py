@@ -20,8 +20,7 @@ from beyondcam.exchange import export_masks, import_masks
 from beyondcam.formats import FORMATS
 from beyondcam.reviews import Reviews, open_reviews
 from beyondcam.seeds import seed_labels
-from conftest import complaint, recipe_options
-from test_cli_options import call
+from conftest import call, complaint, recipe_options
 
 HALF = Threshold(0.3)
 MASK = np.zeros((48, 48), np.uint8)

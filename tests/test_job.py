@@ -14,8 +14,7 @@ from beyondcam.data import open_images
 from beyondcam.files import write_json
 from beyondcam.job import make_masks
 from beyondcam.reviews import open_reviews
-from conftest import Command, complaint, one_line
-from test_cli_options import call
+from conftest import Command, call, complaint, one_line
 
 QUICK = ("--backbone", "convnet", "--no-pretrained", "--size", "32", "--epochs", "2", "--batch", "4")
 

@@ -205,8 +205,10 @@ def test_run_without_a_mask_that_fits_is_one_line_that_says_why(small: SmallRun)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "3,30,60,9\n", "3,30,60,9.0,1.5\n3,30,60,9.0,1e-"])
-def test_cost_file_cut_short_does_not_stop_the_score(small: SmallRun, content: str) -> None:
+@pytest.mark.parametrize("cut", ["", "3,30,60,9\n", "1,90,90,90.0,1e-", "1,90,90,90.0,1"])
+def test_cost_file_cut_short_does_not_stop_the_score_or_change_the_cost(small: SmallRun, cut: str) -> None:
     shelf = small.put("cam", winners(REFERENCE))
-    (shelf.folder / "cost-0.csv").write_text(content)
+    (shelf.folder / "cost-0.csv").write_text(cut)
     assert small.score().row("cam", "oracle").images == 3
+    (shelf.folder / "cost-1.csv").write_text(f"3,30,60,9.0,1.5\n{cut}")
+    assert shelf.cost() == {"forward": 10, "backward": 20, "megapixels": 3, "seconds": 0.5}

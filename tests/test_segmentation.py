@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 import beyondcam.segmentation
 from beyondcam import demo, segment
-from beyondcam.cli.app import make_app
 from beyondcam.data import VOID, LabelledImages, Photo, open_images, read_photo
 from beyondcam.data.mask_file import read_mask
 from beyondcam.data.masks import Masks, open_masks
@@ -61,10 +60,9 @@ from beyondcam.segmentation.tiles import blended
 from beyondcam.segmentation.training import cut_labels, dice_loss, label_loss
 from beyondcam.training.checkpoint import alone_in
 from beyondcam.training.samples import Batch
-from conftest import complaint, make_folder
+from conftest import TINY_NETWORK, call, complaint, make_folder
 from rows import network_row
 
-TINY = {"architecture": "unet", "encoder": "test_efficientnet", "pretrained": False, "size": 32}
 OPTIONS = ("--architecture", "unet", "--encoder", "test_efficientnet", "--no-pretrained", "--size", 32,
            "--epochs", 1)  # fmt: skip
 CPU = Fabric(accelerator="cpu", devices=1)
@@ -74,7 +72,7 @@ Discs = tuple[LabelledImages, Callable[[str], NDArray[np.uint8]]]
 
 
 def tiny(**changes: object) -> SegmentConfig:
-    return SegmentConfig.model_validate({**TINY, "epochs": 2, "batch": 4, "lr": 1e-3, **changes})
+    return SegmentConfig.model_validate({**TINY_NETWORK, "epochs": 2, "batch": 4, "lr": 1e-3, **changes})
 
 
 def quiet(message: str) -> None:
@@ -85,12 +83,6 @@ def train(
     images: LabelledImages, labels: Labels, config: SegmentConfig, trained_on: dict[str, object], out: Path
 ) -> dict[str, str]:
     return train_segmenter(images, labels, config, trained_on, out, fabric=CPU, log=quiet)
-
-
-def call(*words: object) -> int:
-    """The command line, in this process."""
-    texts = [str(word) for word in words]
-    return make_app(texts)(texts, standalone_mode=False) or 0
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from beyondcam.data import LabelledImages, Photo, open_images
 from beyondcam.devices import to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_whole
-from beyondcam.perturbations import View, augmented, generator
+from beyondcam.perturbations import augmented, generator
 from beyondcam.segmentation import SegmentConfig
 from beyondcam.training import checkpoint
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in
@@ -579,26 +579,6 @@ def test_perturbed_training_perturbs_each_input() -> None:
     share = (dropped == 0).float().mean().item()
     assert 0 < share < 0.8
     assert torch.equal(dropped[dropped != 0], whole[dropped != 0])
-
-
-def test_a_classifier_trained_on_masked_inputs_loses_less_by_them(tmp_path: Path) -> None:
-    images = open_images(f"folder:{make_folder(tmp_path / 'discs', 40)}", "all")
-    losses = {}
-    for name in (None, "mask"):
-        settings = config(images.data, perturb=name, epochs=12, lr=0.005, head_lr=1, ema=0.9)
-        train(images, settings, tmp_path / str(name))
-        classifier = load_classifier(tmp_path / str(name))
-        inputs, labels = [], []
-        for i in images.ids:
-            x = classifier.normalise(View((0, 0, 48, 48), 32).cut(images.read(i).pixels))
-            inputs.append(PERTURB["mask"].alter(x, generator(9, i)))
-            labels.append(torch.tensor([float(c in images.labels[i]) for c in range(2)]))
-        with torch.no_grad():
-            scores = classifier(torch.stack(inputs)).scores
-        losses[name] = torch.nn.functional.binary_cross_entropy_with_logits(
-            scores, torch.stack(labels)
-        ).item()
-    assert losses["mask"] < 0.9 * losses[None]
 
 
 def test_every_setting_has_help() -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beyondcam.cli.app import COMMANDS, make_app
+from beyondcam.cli.app import COMMANDS
 from beyondcam.data import open_images
 from beyondcam.data.mask_file import read_mask
 from beyondcam.metrics.segments import read_segments
 from beyondcam.reviews import open_reviews
 from beyondcam.segmentation import load_segmenter
+from conftest import call
 
 PAGE = Path(__file__).parent.parent / "docs" / "your-photos.md"
 QUICK = {
@@ -60,8 +61,7 @@ def test_the_page_leads_from_photos_to_predictions(
             drawn = Path("drawn/annotations.xml")
             assert 'label="hole"' in drawn.read_text()
             drawn.write_text(drawn.read_text().replace('label="hole"', 'label="crack"'))
-        whole = [*words, *QUICK.get(words[0], "").split()]
-        assert (make_app(whole)(whole, standalone_mode=False) or 0) == 0
+        assert call(*words, *QUICK.get(words[0], "").split()) == 0
         said = capsys.readouterr().err
         if words[0] == "masks":
             assert "few photos: crack (8), hole (8)" in said or "is taken" in said

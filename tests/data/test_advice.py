@@ -82,7 +82,7 @@ def test_photos_that_are_nearly_the_same_in_both_parts_are_named(tmp_path: Path)
 @pytest.mark.parametrize(
     ("known", "split", "kinds"),
     [
-        ("digits", "train_400", []),
+        ("digits", "train_150", []),
         ("voc:{}/voc2012_animals", "train", ["few photos"]),
         ("folder:{}/magnetic_tiles", "train", ["nearly the same"]),
     ],
@@ -93,7 +93,7 @@ def test_data_that_are_known_get_no_false_alarm(known: str, split: str, kinds: l
         known = known.format(request.getfixturevalue("data"))
     classes = ["cat", "cow", "dog", "horse", "person", "sheep", "tvmonitor"] if "voc" in known else None
     images, val = (
-        open_images(known, name, classes) for name in (split, "val_100" if "dig" in known else "val")
+        open_images(known, name, classes) for name in (split, "val_40" if "dig" in known else "val")
     )
     lines = list(advice(images, images.ids, [(val, val.ids)], 384))
     assert [line.partition(":")[0] for line in lines] == kinds, lines

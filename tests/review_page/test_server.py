@@ -20,8 +20,7 @@ import beyondcam as bc
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
 from beyondcam.review_page import Desk, make_app, worst_first
 from beyondcam.reviews import open_reviews
-from conftest import complaint, shelf_for
-from test_cli_options import call
+from conftest import call, complaint, shelf_for
 
 OWN = {"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}
 TOKEN = "a-secret"

@@ -15,6 +15,7 @@ from beyondcam.segmentation import SegmentConfig
 from beyondcam.studies import STUDIES, Budget, Workspace, networks, run_study
 from beyondcam.studies.image_objects import ImageObject
 from beyondcam.studies.rules import PREDICTORS
+from conftest import TINY_NETWORK
 
 TINY = Budget(train=40, epochs=1, images=6, repeats=2)
 
@@ -60,7 +61,7 @@ def workspace(tmp_path: Path, run: Path) -> Workspace:
 @pytest.fixture
 def studied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studied:
     """Run a study with small settings and `changes` to them; returns its study.json."""
-    monkeypatch.setattr(networks, "SegmentConfig", partial(SegmentConfig, size=64))
+    monkeypatch.setattr(networks, "SegmentConfig", partial(SegmentConfig, **TINY_NETWORK))
 
     def study(
         name: str,

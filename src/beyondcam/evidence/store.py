@@ -111,8 +111,8 @@ class Shelf:
     def cost(self) -> dict[str, float] | None:
         """Mean cost of an image, over all that were mapped; None where none is recorded."""
         texts = (path.read_bytes().decode("ascii", "replace") for path in self.folder.glob("cost*.csv"))
-        lines = [line for text in texts for line in text.splitlines()]
-        rows = np.array([cells for cells in map(_numbers, lines) if len(cells) == len(_COST) + 1])
+        whole = [line for text in texts for line in text.split("\n")[:-1]]  # what was cut short has no end
+        rows = np.array([cells for cells in map(_numbers, whole) if len(cells) == len(_COST) + 1])
         if not len(rows):
             return None
         images, *sums = rows.sum(0).tolist()
@@ -133,7 +133,7 @@ class Shelf:
 
 
 def _numbers(line: str) -> list[float]:
-    """The numbers of a line; none where it was cut off in the middle of one."""
+    """The numbers of a line; none where something else is in it."""
     try:
         numbers = [float(cell) for cell in line.split(",")]
     except ValueError:
