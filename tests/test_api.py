@@ -60,7 +60,8 @@ def test_a_path_may_be_a_string_or_anything_like_a_path(name: str) -> None:
         {} if inspect.isclass(value) and issubclass(value, BaseModel) else inspect.signature(value).parameters
     )
     annotations = [str(parameter.annotation) for parameter in made.values()]
-    assert not [a for a in annotations if "pathlib.Path" in a and "Callable" not in a]
+    paths = [a for a in annotations if re.search(r"pathlib\.(_local\.)?Path\b", a)]  # 3.13 has the former
+    assert not [a for a in paths if "Callable" not in a]
 
 
 def test_the_reference_is_current() -> None:

@@ -326,8 +326,8 @@ def test_a_pass_leaves_the_networks_hooks_gradients_and_mode_as_they_were() -> N
     classifier = tiny().train()
     for m in (GradCAM(layer="1"), Saliency()):
         map_of(m, classifier, torch.randn(1, 3, 16, 16), targets([1]))
-        with pytest.raises(BeyondcamError):
-            run_forward(classifier, torch.zeros(1, 3, 1), targets([1]), GradCAM(layer="9").needs)
+        with pytest.raises(BeyondcamError):  # within the pass, once hooks are set
+            run_forward(classifier, torch.zeros(1, 1, 16, 16), targets([1]), GradCAM(layer="1").needs)
     assert classifier.training
     assert all(p.grad is None and p.requires_grad for p in classifier.parameters())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in classifier.modules())

@@ -8,6 +8,7 @@ from PIL import Image
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import level_threshold
+from beyondcam.metrics.bootstrap import RESAMPLES
 from beyondcam.metrics.rows import CostPerImage, Shown
 from beyondcam.recipes import Cookbook, Cost
 from beyondcam.seeds import seed_labels
@@ -132,6 +133,7 @@ def test_recipe_compared_with_itself_differs_by_exactly_nothing(tmp_path: Path) 
         assert set(pair.difference) == {"miou", "dr_recall", "ndr_recall", "fg_precision"}
         assert set(pair.difference.values()) == {0}
         assert set(pair.ci.values()) == {(0, 0)}
+        assert set(pair.p.values()) == {1}
 
 
 def test_comparison_is_of_b_less_a_over_the_same_resamples(tmp_path: Path) -> None:
@@ -152,6 +154,7 @@ def test_comparison_is_of_b_less_a_over_the_same_resamples(tmp_path: Path) -> No
     assert (pair.a, pair.b) == ("cam", "crops")
     assert pair.difference["ndr_recall"] == pytest.approx(2 / 14)
     assert pair.ci["ndr_recall"] == pytest.approx((2 / 18, 2 / 10))
+    assert pair.p["ndr_recall"] == pytest.approx(2 / (RESAMPLES + 1))  # above 0 in every one
     by_recipe = {r.recipe: r.miou for r in scores.rows if r.threshold_rule == "fixed"}
     assert pair.difference["miou"] == pytest.approx(by_recipe["crops"] - by_recipe["cam"])
 

@@ -857,6 +857,21 @@ def test_masks_of_humans_take_the_place_of_seeds(
     assert rows[0].masks == source.facts.masks
 
 
+def test_reviewed_masks_weigh_what_the_setting_says(discs: Discs, tmp_path: Path) -> None:
+    """The same weight for all changes nothing, not even a rounding where it is 2; for one it does."""
+    images, _ = discs
+    masks = open_masks(images.data, "all")
+    assert masks is not None
+    source = labels_of_masks(images, masks)
+    networks = []
+    for name, reviewed in (("none", ()), ("all", images.ids), ("one", images.ids[:1])):
+        weighted = replace(source, reviewed=frozenset(reviewed))
+        segment_run(tmp_path, weighted, tiny(reviewed_weight=2), None, CPU, name=name, log=quiet)
+        networks.append(load_segmenter(tmp_path / "segment" / name).state_dict())
+    same = [all(torch.equal(x, other[key]) for key, x in networks[0].items()) for other in networks[1:]]
+    assert same == [True, False]
+
+
 def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(model: Path, tmp_path: Path) -> None:
     for name in "ab":
         Image.new("RGB", (40, 30), "green").save(tmp_path / f"{name}.png")

@@ -34,7 +34,7 @@ def test_coco_labels_are_the_categories_annotated_and_none_for_an_empty_image(tm
     images = open_images(make_coco(tmp_path), "all")
     assert images.ids == ("7", "12")
     assert images.labels["7"] == frozenset()
-    assert {"cat", "zebra"} <= present(images, "12") <= {"cat", "dog", "zebra"}
+    assert present(images, "12") == {"cat", "dog", "zebra"}  # a crowd of dogs shows dogs
     assert images.read("12").pixels[0].unique().tolist() == [12]
 
 
