@@ -1,4 +1,4 @@
-"""Mapping a split in bfloat16, and where the GPU has too little memory."""
+"""Mapping a split: in bfloat16, where the GPU has too little memory, and what is kept beside the maps."""
 
 import shutil
 from dataclasses import replace
@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 import beyondcam as bc
 from beyondcam.evidence import find_shelf, shelves
 from beyondcam.evidence.witness import witnessed
-from beyondcam.recipes import Item, map_items
+from beyondcam.perturbations import Crops
+from beyondcam.recipes import Item, Recipe, Source, map_items
 from conftest import complaint
 
 
@@ -158,3 +159,38 @@ def test_mixed_targets_are_the_labels_where_a_photo_has_them(trained: tuple[Path
         assert evidence.scores == pytest.approx(alone.scores, abs=1e-4)
     assert any(found["predicted"][i].targets != found["mixed"][i].targets for i in known)
     assert witnessed(some, "mixed").ids == tuple(images.ids[1:])
+
+
+def test_what_an_image_cost_and_what_no_view_of_it_covered_is_kept(
+    trained: tuple[Path, str], run: Path
+) -> None:
+    """By labels, a photo of no class costs nothing, but is one of those the mean is over."""
+    images, masks = bc.open_images(trained[1], "all"), bc.open_masks(trained[1], "all")
+    crops = Crops(n=2, scale=(0.3, 0.3))
+    recipes = {
+        "cam": bc.Cookbook().recipe("cam"),
+        "few": Recipe(source=Source(map="saliency", perturbation=crops)),
+    }
+    classifier = bc.load_classifier(trained[0])
+    assert bc.map_split(classifier, images, recipes, run) == {}
+    number, targets = len(images.ids), sum(len(images.labels[i]) for i in images.ids)
+    shown = sum(bool(images.labels[i]) for i in images.ids)
+    assert shown < number < targets + shown
+    few = find_shelf(run, images, "few")
+    for shelf, forward, backward in ((find_shelf(run, images, "cam"), 1, 0), (few, 1 + 2, 2)):
+        cost = shelf.cost()
+        passes = forward * shown, backward * targets  # scores are a pass of the whole image
+        assert (cost["forward"], cost["backward"]) == pytest.approx([p / number for p in passes], rel=1e-5)
+        pixels = sum(passes) * classifier.size**2
+        assert cost["megapixels"] == pytest.approx(pixels / number / 1e6, rel=1e-5)
+    uncovered = {}
+    for i in images.ids:
+        seen = np.zeros((48, 48), bool)
+        for view in crops.views(i, 48, 48, classifier.size, 0):
+            top, left, bottom, right = view.window
+            seen[top:bottom, left:right] = True
+        uncovered[i] = float(1 - seen.mean()) if images.labels[i] else 0.0
+        assert few.read(i).uncovered == pytest.approx(uncovered[i], abs=1e-6)
+    assert max(uncovered.values()) > 0.5
+    row = bc.score_split(run, images, masks).row("few", "oracle")
+    assert row.uncovered == pytest.approx(np.mean(list(uncovered.values())))
