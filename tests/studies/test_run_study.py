@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from beyondcam.evidence import mapper
-from beyondcam.studies import STUDIES, run_study, workspace
+from beyondcam.studies import STUDIES, run_study, untrained
+from beyondcam.training.loop import Trainer
 from conftest import Command, complaint
 from studies.conftest import TINY, Studied
 
@@ -29,8 +30,8 @@ def test_a_study_writes_its_page_and_computes_nothing_twice(
     assert page.count("<figure") == len(study["plots"])
     assert any("forward passes" in line for line in messages)
 
-    monkeypatch.setattr(mapper, "raw_maps", lambda *_, **__: pytest.fail("mapped again"))
-    monkeypatch.setattr(workspace, "train_run", lambda *_, **__: pytest.fail("trained again"))
+    for place, call in ((mapper, "raw_maps"), (untrained, "raw_maps"), (Trainer, "fit")):
+        monkeypatch.setattr(place, call, lambda *_, **__: pytest.fail("computed again"))
     assert studied(name, studied_run) == study
 
 
