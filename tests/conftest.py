@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -20,6 +21,9 @@ from beyondcam.recipes import Cookbook
 
 if TYPE_CHECKING:
     from small import SmallRun  # which imports this file
+
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("same")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

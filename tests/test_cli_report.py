@@ -3,13 +3,16 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from beyondcam.classifier import load_classifier
 from beyondcam.cli.report import explain_command
 from beyondcam.data import read_photo
-from beyondcam.recipes import Cookbook
-from beyondcam.report import explain_photo
+from beyondcam.recipes import Cookbook, Item, map_items
+from beyondcam.report import explain, explain_photo
 from conftest import Command, complaint, one_line
 
 
@@ -22,6 +25,25 @@ def test_explain_draws_a_photo_with_a_run(
     with Image.open(tmp_path / "e.png") as picture:
         assert picture.width > picture.height
     assert "e.jpg" in one_line(beyondcam("explain", photo, "--model", run, "--out", "e.jpg", status=2))
+
+
+def test_explain_shows_each_map_under_its_class_and_recipe(
+    run: Path, tmp_path: Path, trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = read_photo(Path(trained[1].removeprefix("folder:")) / "images" / "p02.png")
+    figures: list[Figure] = []
+    monkeypatch.setattr(explain, "Figure", lambda *a, **k: figures.append(Figure(*a, **k)) or figures[-1])
+    classifier = load_classifier(run)
+    recipes = {name: Cookbook().recipe(name) for name in ("cam", "saliency+smooth")}
+    named = explain_photo(classifier, photo, recipes, tmp_path / "e.png", top=2)
+    for (name, probability), panels in zip(named, np.array(figures[0].axes).reshape(2, 3), strict=True):
+        assert panels[0].get_title() == f"{name}  {probability:.2f}"
+        item = Item("image", photo, (classifier.classes.index(name),))
+        for panel, recipe in zip(panels[1:], recipes, strict=True):
+            assert panel.get_title() == recipe
+            expected = next(map_items(classifier, [item], {recipe: recipes[recipe]}))[recipe].maps[0]
+            shown = panel.get_images()[-1].get_array()
+            np.testing.assert_allclose(shown, (expected / expected.max()).sqrt(), atol=1e-5)
 
 
 def test_explain_writes_names_with_dollars_as_they_are(

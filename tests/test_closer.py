@@ -114,7 +114,7 @@ places = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.lists(st.lists(places, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_closer_is_what_its_definition_says(classes: list[list[tuple[float, float, float, float]]]) -> None:
     photo = noise(40, 60)
@@ -125,7 +125,7 @@ def test_closer_is_what_its_definition_says(classes: list[list[tuple[float, floa
         torch.testing.assert_close(each, plainly(photo, *given_maps, QUICK), rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.lists(places, min_size=1, max_size=8), st.sampled_from([1, 4, 8, 30, 100]))
 def test_windows_are_inside_apart_and_around_every_strong_component(
     bumped: list[tuple[float, float, float, float]], least: int

@@ -412,7 +412,7 @@ def test_a_stream_does_not_depend_on_the_order_of_the_fields() -> None:
     assert Reordered(rate=0.4).stream("a") != Mask(n=16).stream("a")
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(data=st.data(), size=st.integers(1, 40))
 def test_views_cut_at_once_are_those_cut_one_by_one(data: st.DataObject, size: int) -> None:
     """Before rounding, within 1e-4 of the largest pixel of torch's own antialiased resizing."""

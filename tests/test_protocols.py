@@ -127,6 +127,20 @@ def test_maps_of_clip_es_are_read_by_their_name(tmp_path: Path, truth: Labels) -
     assert clip_es == irn
 
 
+def test_a_threshold_turns_maps_into_labels_under_any_protocol(tmp_path: Path, truth: Labels) -> None:
+    maps = maps_of(truth)
+    arrays = {i: {"keys": np.array(list(m)), "cam": np.stack(list(m.values()))} for i, m in maps.items()}
+    save_npy(tmp_path / "cams", arrays)  # without `high_res`
+    save_png(tmp_path / "masks", {
+        i: np.where(a["cam"].max(0) > 0.3, a["keys"][a["cam"].argmax(0)] + 1, 0).astype(np.uint8)
+        for i, a in arrays.items()
+    })  # fmt: skip
+    for protocol in ("voc", "per-image"):
+        found = evaluate(tmp_path / "cams", IDS, masks_of(truth), protocol, threshold=0.3)
+        expected = evaluate(tmp_path / "masks", IDS, masks_of(truth), protocol)
+        assert (found.miou, found.iou, found.threshold) == (expected.miou, expected.iou, 0.3)
+
+
 def test_a_key_of_no_class_is_refused(tmp_path: Path, truth: Labels) -> None:
     """As in SEAM's files after a CRF, where 0 is background; passed over, wrong maps would score as right."""
     one = np.ones(SIZE, np.float32)

@@ -274,6 +274,16 @@ HASHES = {
     "crops-raw": "9dc8521660",
     "crops": "64014c7ee7",
     "crops-mean": "50a5d2f6dd",
+    "gradcam": "7dfddd0dc9",
+    "gradcam++": "5bcb3a4a95",
+    "layercam": "022206ac43",
+    "hirescam": "e858a1cced",
+    "input-x-gradient": "c046eed4ae",
+    "integrated-gradients": "294dc727cd",
+    "rise": "02958f87fa",
+    "centre": "7188dacfd1",
+    "contrast": "3b7670dc74",
+    "spectral-residual": "bce1ce5b5a",
     "best": "7f5044a3e6",
     "cam-fine": "c698ce5040",
     "saliency-fine": "ae3edb1750",
@@ -294,6 +304,10 @@ HASHES = {
 @pytest.mark.parametrize("name", HASHES)
 def test_hashes_of_the_built_in_recipes_are_those_that_evidence_was_made_with(name: str) -> None:
     assert Cookbook().recipe(name).hash == HASHES[name]
+
+
+def test_every_built_in_recipe_has_its_hash_there() -> None:
+    assert Cookbook().recipes.keys() <= HASHES.keys()
 
 
 def another(value: object) -> object:

@@ -208,6 +208,17 @@ def test_run_without_a_mask_that_fits_is_one_line_that_says_why(small: SmallRun)
     assert "\n" not in str(caught.value)
 
 
+def test_masks_without_an_object_let_oracle_alone_choose_and_that_none_of_it(small: SmallRun) -> None:
+    evidence = winners(REFERENCE)
+    small.put("cam", evidence)
+    for i in small.ids:
+        Image.new("L", (4, 4)).save(small.root / f"masks/{i}.png")
+    scores = small.score()
+    assert {row.threshold_rule for row in scores.rows} == {"adaptive", "oracle"}
+    highest = level_threshold(int(evidence.levels.max()))  # the lowest τ at which nothing is found
+    assert scores.row("cam", "oracle").threshold == pytest.approx(highest)
+
+
 @pytest.mark.parametrize("cut", ["", "3,30,60,9\n", "1,90,90,90.0,1e-", "1,90,90,90.0,1"])
 def test_cost_file_cut_short_does_not_stop_the_score_or_change_the_cost(small: SmallRun, cut: str) -> None:
     shelf = small.put("cam", winners(REFERENCE))

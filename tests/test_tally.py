@@ -87,7 +87,7 @@ def evidence_and_truth(draw: st.DrawFn, classes: int, values: list[int]) -> tupl
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(data=st.data(), classes=st.integers(1, 4))
 def test_sweep_is_what_thresholding_pixel_by_pixel_gives(data: st.DataObject, classes: int) -> None:
     values = [0, 1, 90, 91, 254, 255]

@@ -22,7 +22,7 @@ def evidence_of(*levels: NDArray[np.uint8]) -> Evidence:
     return Evidence(maps, tuple(range(len(maps))), (1.0,) * len(maps), (), maps.shape[1:])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=400), st.sampled_from(AdaptiveThreshold.FALLS))
 def test_an_adaptive_threshold_is_that_of_its_definition(levels: list[int], fall: float) -> None:
     won = np.bincount(levels, minlength=LEVELS)[None]

@@ -61,7 +61,7 @@ def test_evidence_is_the_map_by_its_maximum_with_no_minimum_taken_off() -> None:
     assert evidence.maxima == (4, 0, 7)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30),
     maximum=st.floats(2.0**-60, 2.0**60, width=32),

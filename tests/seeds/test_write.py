@@ -13,7 +13,7 @@ from shelves import evidence_of, shelf_of
 import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
-from beyondcam.label_images import LabelFolder
+from beyondcam.label_images import LabelFolder, overlay
 from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import seed_labels, write_coco, write_npy, write_seeds
@@ -28,6 +28,13 @@ def test_band_leaves_void_what_is_near_the_threshold() -> None:
     banded = seed_labels(evidence, tau, 26.5 / 255)  # levels 101 to 153
     assert banded.tolist() == [[0, 0, VOID, VOID, VOID, VOID, 5, 5]]
     assert seed_labels(evidence, level_threshold(10), 0.5).min() == 0  # the lower threshold ends at 0
+
+
+def test_an_overlay_tints_classes_in_their_colours_and_leaves_background_as_it_is() -> None:
+    photo = np.array([[(100, 200, 50), (0, 0, 0), (255, 255, 255)]], np.uint8)
+    tinted = np.asarray(overlay(photo, np.array([[0, 1, 2]], np.uint8)))
+    # VOC's colours of 1 and 2 are (128, 0, 0) and (0, 128, 0), and take 0.55 of a pixel
+    assert tinted.tolist() == [[[100, 200, 50], [70, 0, 0], [114, 185, 114]]]
 
 
 def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_path: Path) -> None:
