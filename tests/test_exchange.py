@@ -198,11 +198,11 @@ def test_seeds_that_come_back_as_they_went_out_are_nobodys(
     Image.fromarray(mask).save(mended)
     told = said("import-masks", run, out, *png, "--threshold", "0.2")
     assert "1 corrected masks in" in told
-    assert "23 unchanged ones" in told
+    assert "17 unchanged ones, and 6 photos without a shape" in told
     images = open_images_of(run, None, None, None)
     current = open_reviews(run, images).current()
     assert {(i, d.state) for i, d in current.items()} == {("p05", "corrected")}
-    assert "24 unchanged ones" in said("import-masks", run, out, *png, "--threshold", "0.2")
+    assert "18 unchanged ones" in said("import-masks", run, out, *png, "--threshold", "0.2")
     before = open_reviews(run, images).current()
     complaint(lambda: call("import-masks", run, out, *png, "--threshold", "02"), "--threshold: ")
     call("map", run, *recipe_options("saliency"), "--no-witnesses")

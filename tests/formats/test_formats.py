@@ -60,15 +60,26 @@ def test_masks_come_back_to_the_pixel(form: str, images: LabelledImages, tmp_pat
     there = read(form, images, tmp_path / "out")
     assert there.keys() == masks.keys()
     for i, mask in masks.items():
-        if not mask.any() and form not in ("png", "voc"):
-            assert (
-                there[i] is None
-            )  # these formats do not tell what is background from what was not drawn yet
+        if not mask.any():
+            assert there[i] is None  # no file tells what is background from what was not drawn yet
         else:
             assert there[i].dtype == np.uint8
             assert (there[i] == mask).all()
     if form in FILES:
         assert read(form, images, tmp_path / "out" / FILES[form]).keys() == masks.keys()
+
+
+@pytest.mark.parametrize("name", ["labelmap.txt", "classes.txt"])
+def test_values_of_pngs_are_those_of_the_list_beside_them(
+    images: LabelledImages, tmp_path: Path, name: str
+) -> None:
+    masks = write("voc", images, tmp_path)
+    (tmp_path / "classes.txt").unlink()
+    turned = {"labelmap.txt": "# label\nbackground:0,0,0::\nred:1,1,1::\nblue:2,2,2::\n",
+              "classes.txt": "red\nblue\n"}  # fmt: skip
+    (tmp_path / name).write_text(turned[name])
+    there = read("voc", images, tmp_path)
+    assert (there["p01"] == np.array([0, 2, 1], np.uint8)[masks["p01"]]).all()
 
 
 @pytest.mark.parametrize("form", ["png", "voc"])
@@ -368,12 +379,24 @@ def test_photos_are_found_by_the_names_that_programs_give_them(tmp_path: Path) -
     book = Book(bc.open_images(f"folder:{tmp_path / 'd'}", "all", ("x",)))
     for name in ("a/1.jpg", "a/1", "a\\1.png", "./a/1.jpg", "/mnt/photos/a/1.jpg"):
         assert book.find(name) == "a/1"
-    for name in ("2.x", "2.x.png", "b/2.x", "x/y/2.x.jpg"):
+    for name in ("2.x", "2.x.png", "b/2.x", "x/y/b/2.x.jpg"):
         assert book.find(name) == "b/2.x"
     assert book.find("3.jpg") == "3"
     complaint(lambda: book.find("1.jpg"), "a/1 or b/1")
-    for name in ("", "..", "../3x", "/", "4.png", "."):
+    for name in ("", "..", "../3x", "/", "4.png", ".", "a/2.x.jpg"):  # the last is of another folder
         complaint(lambda name=name: book.find(name), "no photo of all")
+
+
+def test_a_number_is_the_photo_called_so_before_the_one_of_this_id() -> None:
+    """As in a COCO file that numbers photos in the order of their names: 1.jpg, 10.jpg, 2.jpg."""
+    names = {"1": "1.jpg", "2": "10.jpg", "3": "2.jpg", "4": "x.jpg"}
+    images = LabelledImages(
+        data="d", split="all", classes=("cat",), ids=tuple(names), labels={}, file_name=names.__getitem__,
+        read=lambda _: bc.Photo.of(torch.zeros(3, 4, 4, dtype=torch.uint8)),
+    )  # fmt: skip
+    book = Book(images)
+    assert [book.find(name) for name in ("1", "10.png", "2.png", "2", "x", "4")] == list("123344")
+    assert [book.stem(i) for i in names] == ["1", "10", "2", "x"]
 
 
 @pytest.mark.parametrize(
@@ -437,3 +460,34 @@ def test_what_label_studio_says_of_a_region_beside_its_label_is_passed_over(
     (tmp_path / "out/tasks.json").write_text(json.dumps(tasks))
     with pytest.raises(ValueError, match="a region has 2 labels"):
         read("label-studio", images, tmp_path / "out")
+
+
+def test_a_file_of_coco_may_have_more_categories_than_a_mask_has_values(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "p01.png", "width": 48, "height": 48}],
+        "categories": [{"id": k, "name": "red" if k == 300 else f"c{k}"} for k in range(1, 301)],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 300, "iscrowd": 0, "area": 16, "bbox": [0, 0, 4, 4],
+             "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]]},
+        ],
+    }  # fmt: skip
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    mask = read("coco", images, tmp_path)["p01"]
+    assert set(np.unique(mask)) == {0, 2}
+    assert (mask == 2).sum() == 16
+
+
+def test_what_a_task_of_label_studio_says_beside_its_image_names_no_photo(
+    images: LabelledImages, tmp_path: Path
+) -> None:
+    shape = {"original_width": 48, "original_height": 48, "type": "polygonlabels",
+             "value": {"points": [[0, 0], [50, 0], [50, 50]], "polygonlabels": ["red"]}}  # fmt: skip
+    tasks = [
+        {"data": {"image": name, "Author": "p01"}, "annotations": [{"result": [shape]}]}
+        for name in ("unknown.jpg", "s3://[bucket/x.jpg", "p02.png")
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    names = [entry.name for entry in FORMATS["label-studio"].read(tmp_path, Book(images))]
+    assert names == ["unknown.jpg", "s3://[bucket/x.jpg", "p02"]

@@ -116,8 +116,11 @@ def _photo(value: Any) -> str | None:
 
 
 def file_at(address: str) -> str:
-    """The path of the file that an address in a task leads to."""
-    parts = urlsplit(address)
+    """The path of the file that an address in a task leads to; what is none stays as it is."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
     return parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
 
 

@@ -65,10 +65,8 @@ class Book:
         """
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         for known in (name, *("/".join(parts[n:]) for n in range(len(parts)))):
-            suffix = PurePosixPath(known).suffix
-            stem = known.removesuffix(suffix) if suffix.lower() in SUFFIXES else known
-            for one in (known, stem):
-                if found := self._by_name.get(one):
+            for one in (known, _bare(known)):
+                if found := {i for i in self._by_name.get(one, ()) if self._may_be(i, name)}:
                     if len(found) > 1:
                         raise BeyondcamError(f"may be {' or '.join(sorted(found)[:3])}; name its folder too")
                     return next(iter(found))
@@ -118,18 +116,35 @@ class Book:
             table[value] = self.label(names[value - 1])
         return table[mask]
 
+    def _may_be(self, image_id: str, name: str) -> bool:
+        """Whether a photo's path is the end of a name, or the other way round: their folders agree."""
+        given = "/" + _bare(name.replace("\\", "/"))
+        own = (f"/{_bare(path)}" for path in (image_id, self.file_name(image_id)))
+        return any(path.endswith(given) or given.endswith(path) for path in own)
+
     @cached_property
     def _by_name(self) -> dict[str, set[str]]:
-        """The ids by all their names: own, of the file, without suffix, without folder."""
-        exact: dict[str, set[str]] = {}
-        short: dict[str, set[str]] = {}
+        """The ids by all their names; of a name that is several's, those whose file is called so in full.
+
+        Ids come last: of COCO's data they are numbers, as the files of other photos may be.
+        """
+        layers: list[dict[str, set[str]]] = [{}, {}, {}, {}]
         for i in self.images.ids:
             file = PurePosixPath(self.file_name(i))
-            for name in {i, str(file)}:
-                exact.setdefault(name, set()).add(i)
-            for name in {str(file.with_suffix("")), file.name, file.stem, PurePosixPath(i).name}:
-                short.setdefault(name, set()).add(i)
-        return short | exact
+            bare = {file.name, file.stem, PurePosixPath(i).name}
+            for layer, names in zip(
+                layers, ({i}, bare, {str(file.with_suffix(""))}, {str(file)}), strict=True
+            ):
+                for name in names:
+                    layer.setdefault(name, set()).add(i)
+        ids, bare_names, stems, files = layers
+        return ids | bare_names | stems | files
+
+
+def _bare(name: str) -> str:
+    """A name without the suffix of a photo."""
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
 
 
 Write = Callable[[Iterable[Labelled], Book, Path], None]

@@ -45,12 +45,15 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     """
     file = file_in(path, FILE)
     content = read_instances(file)
-    names = tuple(content.categories.values())
 
     def painted(number: int) -> NDArray[np.uint8] | None:
         if number not in content.annotations and number not in content.problems:
             return None
-        return book.renumbered(paint(file.parent, file, content, number, crowds=True), names)
+        shown = {a["category_id"] for a in content.annotations.get(number, ())}
+        # those of this image alone: a file may have more categories than a mask has values
+        names = {category: name for category, name in content.categories.items() if category in shown}
+        mask = paint(file.parent, file, content._replace(categories=names), number, crowds=True)
+        return book.renumbered(mask, tuple(names.values()))
 
     for number, picture in content.pictures.items():
         yield Entry(picture.file_name or str(number), partial(painted, number))

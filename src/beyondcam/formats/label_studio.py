@@ -74,16 +74,15 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
 
 
 def _name(data: Any, book: Book, uploaded: Callable[[str], str | None]) -> str | None:
-    """The photo of a task: of its values the one that names a photo, or that is called image."""
+    """The photo of a task: the value called image, else the one that names a photo."""
     texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, Mapping) else {}
-    for text in (texts.get("image"), *texts.values()):
-        if text is not None:
-            name = file_at(text)
-            try:
-                return book.find(name)
-            except BeyondcamError:
-                if found := uploaded(PurePosixPath(name).stem):
-                    return found
+    for text in [texts["image"]] if "image" in texts else texts.values():
+        name = file_at(text)
+        try:
+            return book.find(name)
+        except BeyondcamError:
+            if found := uploaded(PurePosixPath(name).stem):
+                return found
     return texts.get("image")
 
 

@@ -31,7 +31,7 @@ def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:
     names = ("background", *(name.replace(":", " ").lstrip("#") for name in book.images.classes))
     colours = (",".join(map(str, PALETTE[3 * k : 3 * k + 3])) for k in range(len(names)))
     rows = (f"{name}:{colour}::\n" for name, colour in zip(names, colours, strict=True))
-    write_whole(out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *rows]).encode())
+    write_whole(out / png.LABELMAP, "".join(["# label:color_rgb:parts:actions\n", *rows]).encode())
 
 
 def read(path: Path, book: Book) -> Iterator[Entry]:
