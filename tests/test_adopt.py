@@ -208,3 +208,34 @@ def test_reversed_colours_are_kept(home: Path) -> None:
     with torch.no_grad():
         torch.testing.assert_close(classifier(x).scores, net(x.flip(1)).logits)
     same(load_classifier(home / "run"), classifier, 64)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "vit_b_32"])
+def test_published_weights_of_torchvision_see_what_torchvision_shows_them(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inception turns its input to a scale of its own, if it is built as for its published weights."""
+    options = {"transform_input": True, "init_weights": False} if name == "inception_v3" else {}
+    torch.manual_seed(0)
+    theirs = torchvision.models.get_model(name, **options).eval()
+    published = torchvision.models.get_model_weights(name).DEFAULT
+    monkeypatch.setattr(type(published), "get_state_dict", lambda *_, **__: theirs.state_dict())
+    classifier = adopt_network(home / "run", f"torchvision:{name}", log=lambda _: None)
+    x = torch.randn(1, 3, classifier.size, classifier.size)
+    with torch.no_grad():
+        expected = theirs(x)
+        torch.testing.assert_close(classifier(x).scores, expected)
+        torch.testing.assert_close(load_classifier(home / "run")(x).scores, expected)
+
+
+def test_torchvisions_weights_under_a_name_of_timm_keep_torchvisions_scale(home: Path) -> None:
+    """timm's default weights of this network take another mean and std."""
+    torch.save(torchvision.models.vit_b_32(num_classes=2).state_dict(), "vit.pth")
+    known = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    ours = timm.create_model("vit_base_patch32_224").pretrained_cfg
+    assert tuple(ours["mean"]) != known["mean"]
+    classifier = adopt_network(
+        home / "run", "timm:vit_base_patch32_224", ["a", "b"], weights="vit.pth", log=lambda _: None
+    )
+    for part, values in known.items():
+        assert getattr(classifier, part).flatten().tolist() == pytest.approx(values)

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import beyondcam as bc
 from beyondcam.classifier import adopt_network, load_classifier
+from beyondcam.maps.affinity import AFFINITY_NEEDS, affinities
+from beyondcam.maps.forward import run_forward
 from conftest import complaint
 
 transformers = pytest.importorskip("transformers", reason="transformers (the extra hf) is not installed")
@@ -85,6 +88,18 @@ def test_activations_are_the_texts_at_places_that_attend_to_themselves(model: An
             torch.testing.assert_close(activations[0, :, row, column], expected, rtol=1e-4, atol=1e-4)
 
 
+def test_affinities_are_of_the_places_embeddings(model: Any) -> None:
+    classifier = bc.clip(model, CLASSES, processor=Processor())
+    x = torch.randn(1, 3, 32, 32)
+    forward = run_forward(classifier, x, torch.zeros(1, 3, dtype=torch.bool), AFFINITY_NEEDS)
+    with torch.no_grad():
+        places = classifier.backbone(x)
+    torch.testing.assert_close(forward.conv_inputs[-1], places)
+    grid = F.interpolate(places, (8, 8), mode="bilinear", antialias=True).flatten(2)[0]
+    unit = F.normalize(grid - grid.mean(1, keepdim=True), dim=0)
+    torch.testing.assert_close(affinities(forward)[0], (unit.T @ unit).clamp(1e-4, 1), rtol=1e-3, atol=1e-4)
+
+
 def test_several_prompts_are_averaged(model: Any) -> None:
     several = [PROMPT, "a drawing of a {}"]
     classifier = bc.clip(model, CLASSES, several, processor=Processor())
@@ -99,10 +114,12 @@ def test_every_map_and_size_works_and_the_model_is_left_alone(model: Any) -> Non
     before = {key: value.clone() for key, value in model.state_dict().items()}
     classifier = bc.clip(model, CLASSES, processor=Processor())
     image = torch.rand(3, 40, 56)
-    for recipe in ("cam", "saliency", "cam-ms", "crops"):
+    for recipe in ("cam", "saliency", "cam-ms", "crops", "fast", "best"):
         maps = bc.map_image(classifier, image, ["dog"], recipe)
         assert maps.shape == (1, 40, 56)
         assert maps.isfinite().all()
+    for network in (classifier, bc.folded(classifier)):
+        complaint(lambda c=network: bc.map_image(c, image, ["dog"], "gradcam"), "no function of", "layer")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 

@@ -11,6 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
+from beyondcam import map_batch
 from beyondcam.classifier import Classifier, Wrapped, folded, wrap
 from beyondcam.classifier.model import evaluating
 from conftest import complaint
@@ -446,3 +447,17 @@ def test_one_class_has_a_sigmoid_and_no_softmax() -> None:
     classifier = wrap(net, ["hole"], **PLAIN, single_label=False)
     x = noise().float()
     torch.testing.assert_close(classifier.probabilities(classifier(x).scores), net(x).sigmoid())
+
+
+@pytest.mark.parametrize("recipe", ["gradcam", "gradcam++", "layercam", "hirescam"])
+def test_maps_of_the_last_features_are_the_same_folded_or_frozen(recipe: str) -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.resnet18(num_classes=2).eval()
+    x = torch.randn(2, 3, 64, 64)
+    known = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "size": 64}
+    expected = map_batch(wrap(net, ["a", "b"], **known), x, ["a", "b"], recipe)
+    assert expected.max() > 0
+    maps = map_batch(folded(wrap(net, ["a", "b"], **known)), x, ["a", "b"], recipe)
+    torch.testing.assert_close(maps, expected, rtol=1e-3, atol=1e-4 * expected.max().item())
+    net.requires_grad_(False)
+    torch.testing.assert_close(map_batch(wrap(net, ["a", "b"], **known), x, ["a", "b"], recipe), expected)

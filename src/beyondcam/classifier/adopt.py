@@ -32,7 +32,7 @@ class Adopted(BaseModel):
     single_label: bool = True
     bgr: bool = False
     config: dict[str, Any] | None = None
-    """Of a network of transformers."""
+    """Of a network of transformers, or what torchvision builds one with."""
 
 
 def adopt_network(
@@ -44,7 +44,7 @@ def adopt_network(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     size: int | None = None,
-    single_label: bool = True,
+    single_label: bool | None = None,
     prompts: Sequence[str] = PROMPTS,
     data: str = "",
     log: Callable[[str], None] = print,
@@ -68,7 +68,7 @@ def adopt_network(
         its own.
     single_label
         True for one of several classes an image (softmax), as a CLIP always is; False for any number, or one
-        alone (sigmoid).
+        alone (sigmoid). By default what the settings of a network of transformers say, else True.
     prompts
         For CLIP alone, sentences with `{}` where the class goes.
     data
@@ -100,7 +100,7 @@ def adopt_network(
         for parameter, given in {"weights": weights, "mean": mean, "std": std, "size": size}.items():
             if given is not None:
                 raise BeyondcamError("CLIP has its own in its folder; leave it out", parameter=parameter)
-        if not single_label:
+        if single_label is False:
             raise BeyondcamError(
                 "CLIP tells how likely each class is among the others; leave it out", parameter="single_label"
             )
@@ -113,6 +113,8 @@ def adopt_network(
         bgr, config = source.known.bgr, source.config
         numbers = source.known.or_given(mean, std, size)
         names = source.names() if classes is None else classes
+        if single_label is None:
+            single_label = (config or {}).get("problem_type") != "multi_label_classification"
         shown = Reversed(source.net) if bgr else source.net
         classifier = Wrapped(shown, names, *numbers, single_label=single_label)
     settings = Adopted(

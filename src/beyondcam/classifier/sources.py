@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from beyondcam.classifier.build import load_imagenet, timm_network
-from beyondcam.classifier.preprocessing import Input, find_classes, find_input
-from beyondcam.classifier.weights import by_name, fitting, read_states
+from beyondcam.classifier.preprocessing import IMAGENET, Input, find_classes, find_input
+from beyondcam.classifier.weights import by_name, fitting, has_names_of, read_states
 from beyondcam.classifier.zero_shot import transformers
 from beyondcam.errors import BeyondcamError, MissingWeightsError, one_line
 from beyondcam.files import read_json, write_json
@@ -23,6 +23,9 @@ KINDS = "timm:NAME, torchvision:NAME, hf:DIR, clip:DIR or PACKAGE.MODULE:FUNCTIO
 
 IMPORTS = "BEYONDCAM_IMPORTS"
 """Environment variable: functions, by commas, that may be imported to build a RUN's network."""
+
+OWN_SCALE = ("googlenet", "inception_v3")
+"""Networks of torchvision that bring its input to a scale of their own, with the weights it publishes."""
 
 PATIENCE = 20.0
 """Seconds that a download may stand still."""
@@ -45,22 +48,31 @@ def _of_timm(name: str, classes: Sequence[str] | None, weights: Path | None) -> 
         load_imagenet(net, name, parameter="model")
     else:
         net.load_state_dict(fitting(net, weights, name), strict=False)
-    return Source(net, find_input(net), lambda: find_classes(net))
+    known = find_input(net)
+    if weights is not None and not has_names_of(net, weights):  # torchvision's, all of one scale
+        known = known._replace(mean=IMAGENET[0], std=IMAGENET[1])
+    return Source(net, known, lambda: find_classes(net))
 
 
 def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | None) -> Source:
     from torchvision import models
 
     if weights is not None:
-        net = _torchvision(name, _count(classes))
+        net = _torchvision(name, _count(classes), {})
         _fill(net, weights)
         return Source(net, Input(), lambda: find_classes(net))
-    net = _torchvision(name, 1000)
+    _known_to_torchvision(name)
     published = models.get_model_weights(name).DEFAULT
+    options: dict[str, Any] = {}  # that torchvision sets where it loads its weights itself
+    if name in OWN_SCALE:
+        options["transform_input"] = True
+    if name.startswith("vit_"):
+        options["image_size"] = published.meta["min_size"][0]
+    net = _torchvision(name, 1000, options)
     waited = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(PATIENCE)
-        net.load_state_dict(published.get_state_dict(progress=False, check_hash=True))
+        state = published.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError, HTTPException) as error:
         raise MissingWeightsError(
             f"torchvision:{name}: weights could not be downloaded ({one_line(error)}); give a weights file",
@@ -68,7 +80,8 @@ def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | No
         ) from None
     finally:
         socket.setdefaulttimeout(waited)
-    return Source(net, find_input(net, published), lambda: find_classes(net, published))
+    net.load_state_dict(state)
+    return Source(net, find_input(net, published), lambda: find_classes(net, published), options)
 
 
 def _of_transformers(name: str, _: object, weights: Path | None) -> Source:
@@ -115,12 +128,12 @@ _OF_KIND: dict[str, Callable[..., Source]] = {
 
 
 def rebuild(model: str, classes: int, config: Mapping[str, Any] | None) -> nn.Module:
-    """A network without its weights. One of transformers needs its `config`; functions must be trusted."""
+    """A network without its weights, by its `config` where it has one; functions must be trusted."""
     kind, _, name = model.partition(":")
     if kind == "timm":
         return _timm(name, classes)
     if kind == "torchvision":
-        return _torchvision(name, classes)
+        return _torchvision(name, classes, config or {})
     if kind == "hf":
         library, settings = transformers(), dict(config or {})
         described = library.AutoConfig.for_model(settings.pop("model_type", ""), **settings)
@@ -138,7 +151,16 @@ def _timm(name: str, classes: int | None) -> nn.Module:
     return timm_network(name, "model", **heads)
 
 
-def _torchvision(name: str, classes: int) -> nn.Module:
+def _torchvision(name: str, classes: int, options: Mapping[str, Any]) -> nn.Module:
+    from torchvision import models
+
+    _known_to_torchvision(name)
+    plain = {"init_weights": False} if name in OWN_SCALE else {}
+    return models.get_model(name, num_classes=classes, **plain, **options)
+
+
+def _known_to_torchvision(name: str) -> None:
+    """Raise `BeyondcamError` for a name that is no classifier of torchvision."""
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -146,8 +168,6 @@ def _torchvision(name: str, classes: int) -> nn.Module:
         close = [each for each in known if each.startswith(name[:4])][:3]
         hint = f"; there are {', '.join(close)}" if close else ""
         raise BeyondcamError(f"model: torchvision:{name}: no classifier of torchvision{hint}")
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return models.get_model(name, num_classes=classes, **options)
 
 
 def _called(model: str) -> nn.Module:

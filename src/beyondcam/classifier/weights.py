@@ -99,6 +99,11 @@ def fitting(network: nn.Module, path: Path, name: str, *, ordered: bool = False)
     return next(iter(matches.values()))
 
 
+def has_names_of(network: nn.Module, path: Path) -> bool:
+    """Whether a file's weights have a network's own names, not torchvision's. Raises `BeyondcamError`."""
+    return any(by_name(network, state) for state in read_states(path).values())
+
+
 def by_name(network: nn.Module, state: State) -> dict[str, Tensor] | None:
     """The tensors of a network's names, under any one prefix; None where one is missing or of another shape.
 

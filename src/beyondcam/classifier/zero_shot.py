@@ -39,8 +39,8 @@ class Places(nn.Module):
         self.vision: Any = vision
         self.projection = projection
 
-    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit embeddings of the images (B, D) and of their places (B, D, h, w)."""
+    def forward(self, x: Tensor, images: list[Tensor] | None = None) -> Tensor:
+        """Unit embeddings of the places; those of the images (B, D) are added to `images`, where given."""
         native = self.vision.config.image_size
         with taking(x):
             seen = self.vision(
@@ -48,7 +48,8 @@ class Places(nn.Module):
                 output_hidden_states=True,
                 interpolate_pos_encoding=tuple(x.shape[2:]) != (native, native),
             )
-        images = self.projection(seen.pooler_output)  # (B, D)
+        if images is not None:
+            images.append(F.normalize(self.projection(seen.pooler_output), dim=1))
         layer = self.vision.encoder.layers[-1]
         tokens = seen.hidden_states[-2][:, 1:]  # (B, h·w, K), what the last layer reads
         attention = layer.self_attn
@@ -57,11 +58,7 @@ class Places(nn.Module):
         places = self.projection(self.vision.post_layernorm(tokens)).mT  # (B, D, h·w)
         patch = self.vision.config.patch_size
         grid = [side // patch for side in x.shape[2:]]
-        return F.normalize(images, dim=1), F.normalize(places, dim=1).unflatten(2, grid)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Unit embeddings of the places."""
-        return self.both(x)[1]
+        return F.normalize(places, dim=1).unflatten(2, grid)
 
 
 class Clip(Classifier):
@@ -126,8 +123,9 @@ class Clip(Classifier):
 
     def forward(self, x: Tensor) -> Activations:
         """Scores and the places' logits of normalised images (B, 3, H, W)."""
-        images, places = cast(Places, self.backbone).both(x.to(self.weight.dtype, copy=True))
-        scores = self.scale * F.linear(images, self.weight[:, :, 0, 0])
+        images: list[Tensor] = []
+        places = self.backbone(x.to(self.weight.dtype, copy=True), images)
+        scores = self.scale * F.linear(images[0], self.weight[:, :, 0, 0])
         check_gradient(x, scores)
         return Activations(scores, self.scale * F.conv2d(places, self.weight))
 

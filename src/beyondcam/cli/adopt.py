@@ -26,11 +26,12 @@ def adopt_command(
     std: Annotated[Channels | None, typer.Option(help="Standard deviation, likewise.")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Side of the square input, pixels.")] = None,
     single_label: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--single-label/--multi-label", help="One class an image (softmax), or any number (sigmoid)."
+            "--single-label/--multi-label",
+            help="One class an image (softmax), or any number (sigmoid); by default as hf:DIR has it.",
         ),
-    ] = True,
+    ] = None,
     prompts: Annotated[
         list[str] | None,
         typer.Option("--prompt", help="Of a CLIP: a sentence with {} for the class; repeat for more."),

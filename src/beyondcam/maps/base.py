@@ -12,7 +12,8 @@ class Map(BaseModel):
 
     Its `kind` is its name in recipes, alone or in a table with its settings. The higher a map at a pixel, the
     more evidence for the target; where it is negative, the pixel speaks against the target. Recipes average
-    maps over views first, then set what is negative to 0.
+    maps over views first, then set what is negative to 0; CAM and maps of layers have no negative values in
+    any view.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

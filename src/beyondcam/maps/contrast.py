@@ -17,7 +17,8 @@ from beyondcam.refinements.superpixels import segments
 class Contrast(Map):
     r"""How far the colour of a pixel's superpixel is from that of the others, the near ones first.
 
-    Superpixel k of n has the contrast (equations 6 and 7 of the paper, without its centre prior)
+    Superpixel k of n has the contrast (after equation 7 of the paper, with mean colours in place of its
+    histograms, SLIC in place of its segmentation, and no centre prior)
 
     .. math:: \sum_i a_i \exp(-|x_k - x_i| / 0.4) \, |c_k - c_i|,
 

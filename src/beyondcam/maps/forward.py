@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from beyondcam.classifier.model import Classifier
+from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.errors import BeyondcamError
 
 
@@ -120,7 +121,13 @@ class Forward:
             first[1:] = rows[1:] != rows[:-1]
             pairs, left = left[first], left[~first]
             total = self.scores[self.rows[pairs], self.columns[pairs]].sum()
-            (gradient,) = torch.autograd.grad(total, variable, retain_graph=True)  # of all B inputs
+            gradient = None
+            if total.requires_grad:  # (B, …), of all inputs
+                (gradient,) = torch.autograd.grad(total, variable, retain_graph=True, allow_unused=True)
+            if gradient is None:
+                raise BeyondcamError(
+                    f"layer: the scores are no function of what {layer!r} gives; name another"
+                )
             self.passes.backward += len(pairs)
             yield pairs, gradient if len(pairs) == len(gradient) else gradient[self.rows[pairs]]
 
@@ -169,7 +176,9 @@ def run_forward(
         raise BeyondcamError(
             f"targets: bool {shape} is needed, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
         )
-    inputs = inputs.detach().requires_grad_(needs.input_gradient)
+    # a wrapped network's scores are there before the features are kept, so its graph begins at the input
+    whole = isinstance(classifier, Wrapped) and "" in needs.layer_gradients
+    inputs = inputs.detach().requires_grad_(needs.input_gradient or whole)
     with torch.set_grad_enabled(needs.backward), ExitStack() as hooks:
         features = _keep_features(classifier, needs, hooks)
         conv_inputs = _keep_conv_inputs(classifier, hooks) if needs.conv_inputs else []

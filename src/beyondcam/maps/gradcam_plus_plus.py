@@ -11,7 +11,8 @@ class GradCAMPlusPlus(LayerMap):
     """relu(Σ_k w_k F_k), w_k = Σ_ij α_kij relu(G_kij), α_k = G_k² / (2 G_k² + G_k³ Σ_ab F_kab), G = ∂s_c/∂F.
 
     The derivatives are of exp(s_c), where the second and third are powers of the first (equation 19); the
-    factor exp(s_c) of the whole map is left out. A place weighs less the more the channel is active in all,
+    factor exp(s_c) of the whole map is left out, and α is not scaled to sum to 1 in each channel, as the
+    authors' program has it besides. A place weighs less the more the channel is active in all,
     so that a class's small instances count beside its large ones.
 
     Examples

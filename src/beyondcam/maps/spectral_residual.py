@@ -14,7 +14,7 @@ SIDE = 64
 """Pixels to which the view is reduced: the scale at which the paper looks for things."""
 
 BLUR = 2.5
-"""Standard deviation, in those pixels, of the last step; that of the authors' program."""
+"""Standard deviation, in those pixels, of the last step; the authors' program also dims the border."""
 
 
 class SpectralResidual(Map):

@@ -1,4 +1,4 @@
-"""Noise: SmoothGrad's perturbation (Smilkov et al. 2017, arXiv 1706.03825)."""
+"""Noise: SmoothGrad's perturbation (Smilkov et al. 2017, arXiv 1706.03825), who average signed gradients."""
 
 from __future__ import annotations
 
