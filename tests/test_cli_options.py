@@ -31,3 +31,15 @@ def test_max_pixels_are_those_of_the_training_or_as_given(
     assert said.count("left out: p01: ") == 2
     assert "raise the limit (--max-pixels)" in said
     assert call(*mapped, "--max-pixels", 3600) == 0
+
+
+def test_a_run_does_not_lie_among_photos_that_are_looked_for(tmp_path: Path) -> None:
+    """Its evidence would be photos."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / "photos" / name / "1.png")
+    run = tmp_path / "photos" / "run"
+    complaint(
+        lambda: call("train", "--data", tmp_path / "photos", "--out", run), "--out: ", "among the photos"
+    )
+    assert not run.exists()

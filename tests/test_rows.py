@@ -14,6 +14,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.metrics import Scores, read_scores, read_segments, write_scores, write_segment
 from beyondcam.metrics.labels import LabelCounts
 from beyondcam.metrics.rows import Comparison, Curve, NetworkRow, Row, read_records, write_records
+from beyondcam.metrics.table import _print
 from conftest import complaint
 from rows import comparison, network_row, score_row
 from small import REFERENCE, SEED, SmallRun, winners
@@ -174,3 +175,11 @@ def test_scores_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:
         list(pool.map(write, splits))
     rows = TypeAdapter(list[Row]).validate_json((small.run / "scores.json").read_bytes())
     assert len(rows) == 3 * len(scores.rows)
+
+
+def test_names_with_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """rich takes them for markup."""
+    _print("classes", ("class",), ("mIoU",), [["leaf [old]", "0.5"], ["leaf [/new]", "0.6"]])
+    said = capsys.readouterr().out
+    assert "leaf [old]" in said
+    assert "leaf [/new]" in said

@@ -815,6 +815,27 @@ def test_a_resumed_call_keeps_what_is_said_of_the_photos_before(
     assert predict_photos(segmenter, [folder], out, resume=True) == {}
 
 
+def test_a_resumed_call_predicts_another_photo_of_the_same_name(model: Path, tmp_path: Path) -> None:
+    sizes = {"a": (20, 10), "b": (40, 30)}
+    for place, size in sizes.items():
+        (tmp_path / place).mkdir()
+        for name in "12":
+            Image.new("RGB", size, "red").save(tmp_path / place / f"{name}.png")
+    segmenter, out = load_segmenter(model), tmp_path / "out"
+    predict_photos(segmenter, [tmp_path / "a"], out)
+    shutil.copy(tmp_path / "a" / "2.png", tmp_path / "b" / "2.png")  # moved to another folder
+    before = (out / "masks" / "2.png").stat().st_mtime_ns
+    predict_photos(segmenter, [tmp_path / "b"], out, resume=True)
+    assert read_mask(out / "masks" / "1.png").shape == (30, 40)
+    assert (out / "masks" / "2.png").stat().st_mtime_ns == before
+
+
+def test_masks_are_not_predicted_into_the_photos_own_folder(model: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "1.png")
+    complaint(lambda: predict_photos(load_segmenter(model), [tmp_path], tmp_path), "out: ", "truth")
+    assert {path.name for path in tmp_path.iterdir()} == {"1.png"}
+
+
 def test_where_no_photo_is_found_no_masks_are_promised(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

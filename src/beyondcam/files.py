@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from beyondcam import decode
 from beyondcam.errors import BeyondcamError
@@ -45,18 +45,31 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, whole: Callable[[bytes], bool] = lambda _: False) -> None:
     """Add a line to a file, after those of other processes; it is on disk when this returns.
 
-    The start of a line that a killed process left at the end is dropped. What is no Unicode is escaped.
+    The start of a line that a killed process left at the end is dropped, but for a `whole` one, whose end
+    somebody's editor has taken. What is no Unicode is escaped.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path, file=True), path.open("a+b") as file:
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
+            if (tail := _tail(file)) and whole(tail):
+                line = f"\n{line}"
+            else:
+                file.truncate(file.seek(0, os.SEEK_END) - len(tail))
             file.write(f"{line}\n".encode(errors="backslashreplace"))
         sync(path)
+
+
+def _tail(file: BinaryIO) -> bytes:
+    """What stands behind the last end of a line."""
+    tail, start = b"", file.seek(0, os.SEEK_END)
+    while start and b"\n" not in tail:
+        end, start = start, max(0, start - 4096)
+        file.seek(start)
+        tail = file.read(end - start) + tail
+    return tail.rpartition(b"\n")[2]
 
 
 @contextlib.contextmanager

@@ -100,7 +100,9 @@ def make_masks(
         name = f"{source.name}-{hash_of(settings)[:6]}"
         left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
-        left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
+        left_out |= write_predictions(
+            segmenter, images.ids, images.read, out / "network", file_of=images.file_of
+        )
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
     if empty := written.empty_seeds(images):

@@ -5,7 +5,7 @@ Nothing here leads to masks: what trains and predicts writes its label images wi
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,19 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from beyondcam.data import PALETTE, LabelledImages, Photo
-from beyondcam.decode import read_text
+from beyondcam.decode import Fingerprint, read_notes, read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, path_below, read_json, write_json, write_whole
 
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
+
+
+PHOTO = "Photo"
+"""Under this name a PNG notes the size, time and digest of the photo's file."""
+
+OVERLAY = 4096
+"""Longest side of an overlay in pixels: photos that are predicted in tiles may be far larger."""
 
 
 class LabelFolder:
@@ -65,6 +72,15 @@ class LabelFolder:
         files = self._files(name)[:2]
         return bool(files) and all(path.exists() for path in files)
 
+    def is_of(self, name: str, photo: Path | None) -> bool:
+        """Whether the mask of a name says that it is of this photo, or neither is known."""
+        if photo is None:
+            return True
+        with suppress(BeyondcamError, ValueError):
+            size, modified, digest = read_notes(self._files(name)[0]).get(PHOTO, "").split()
+            return Fingerprint(int(size), int(modified), digest).matches(photo)
+        return False
+
     def begin(self, source: str, names: Iterable[str]) -> None:
         """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""
         names = list(names)
@@ -87,8 +103,10 @@ class LabelFolder:
         """
         check_size(photo, labels)
         write_whole(path_below(self.out / "masks", name, ".png"), encode_labels(labels, facts))
-        small = Image.fromarray(labels).resize((photo.width, photo.height), Image.Resampling.NEAREST)
-        picture = overlay(photo.pixels.permute(1, 2, 0).numpy(), np.asarray(small))
+        shown = Image.fromarray(photo.pixels.permute(1, 2, 0).numpy())
+        shown.thumbnail((OVERLAY, OVERLAY))
+        small = Image.fromarray(labels).resize(shown.size, Image.Resampling.NEAREST)
+        picture = overlay(np.asarray(shown), np.asarray(small))
         write_whole(path_below(self.out / "overlays", name, ".jpg"), encoded(picture, "JPEG", quality=90))
 
     def drop(self, names: Iterable[str]) -> None:
@@ -115,8 +133,15 @@ class LabelFolder:
             return []
 
 
+def noted(photo: Photo) -> dict[str, str]:
+    """What a mask says of the photo that it was made of, as `LabelFolder.is_of` reads it."""
+    return {PHOTO: " ".join(map(str, photo.file))} if photo.file else {}
+
+
 def check_apart(out: Path, images: LabelledImages) -> None:
-    """Raise `BeyondcamError` where a folder to write to lies among the photos, or holds them."""
+    """Raise `BeyondcamError` where a folder to write to is searched for photos: what is written were some."""
+    if not images.data.startswith(("folder:", "imagefolder:")):  # others list their photos
+        return
     folder = next((own for i in images.ids if (own := images.folder_of(i))), None)
     if folder and out.resolve().is_relative_to(folder.resolve()):
         raise BeyondcamError(f"{out} lies among the photos; name another folder", parameter="out")

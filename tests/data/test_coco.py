@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from beyondcam.data import VOID, coco, open_images
 from beyondcam.data.masks import open_masks
+from beyondcam.label_images import check_apart
 from conftest import complaint
 
 DATA = Path(os.environ.get("BEYONDCAM_DATA", "/nowhere"))
@@ -172,3 +173,15 @@ def test_coco128_masks_agree_with_polygons_drawn_by_another_library(coco128: str
                 draw.polygon(polygon, fill=number[a["category_id"]])
         agreement = (np.asarray(canvas) == masks.read(str(image["id"])).numpy()).mean()
         assert agreement > 0.985, image["id"]
+
+
+def test_files_may_be_listed_by_their_whole_paths(tmp_path: Path) -> None:
+    data = make_coco(tmp_path)
+    file = tmp_path / "instances.json"
+    content = json.loads(file.read_text())
+    for picture in content["images"]:
+        picture["file_name"] = str(tmp_path / "images" / picture["file_name"])
+    file.write_text(json.dumps(content))
+    images = open_images(data, "all")
+    assert images.folder_of("12") == tmp_path / "images"
+    check_apart(tmp_path / "images" / "out", images)  # what is listed is not looked for

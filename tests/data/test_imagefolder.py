@@ -170,3 +170,10 @@ def test_what_data_are_taken_for_is_said_where_it_was_guessed(tmp_path: Path) ->
     train = open_images(f"imagefolder:{root}", "train")
     assert train.taken_for(f"imagefolder:{root}") == f"imagefolder:{root}: a folder for each class"
     assert replace(train, form="").taken_for(f"imagefolder:{root}") == ""
+
+
+def test_spaces_around_a_folders_name_are_none_of_the_class(tmp_path: Path) -> None:
+    root = photos(tmp_path, "crack /1.jpg", "hole/1.jpg")
+    images = open_images(f"imagefolder:{root}", "all")
+    assert images.classes == ("crack", "hole")
+    assert open_images(f"imagefolder:{root}", "all", ["crack"]).labels["crack /1"] == {0}

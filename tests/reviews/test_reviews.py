@@ -82,7 +82,7 @@ def test_a_mask_is_never_written_over(reviews: Reviews) -> None:
     assert (reviews.read(new) == MASK[::-1]).all()
 
 
-@pytest.mark.parametrize("left", [1, 40, -1])
+@pytest.mark.parametrize("left", [1, 40, -2])
 def test_a_line_half_written_at_a_kill_is_dropped(reviews: Reviews, left: int) -> None:
     reviews.decide("p00", "rejected", "a")
     kept = (reviews.folder / "decisions.jsonl").read_bytes()
@@ -93,6 +93,18 @@ def test_a_line_half_written_at_a_kill_is_dropped(reviews: Reviews, left: int) -
     assert set(after.current()) == {"p00"}
     after.decide("p02", "skipped", "a")
     assert set(after.current()) == set(again(reviews).current()) == {"p00", "p02"}
+
+
+def test_a_last_line_without_its_end_counts_and_is_kept(reviews: Reviews) -> None:
+    """As an editor saves the file, once somebody has deleted a line as an error told them to."""
+    for i in ("p00", "p01"):
+        reviews.decide(i, "rejected", "a")
+    file = reviews.folder / "decisions.jsonl"
+    file.write_bytes(file.read_bytes().rstrip())
+    after = again(reviews)
+    assert set(after.current()) == {"p00", "p01"}
+    after.decide("p02", "skipped", "a")
+    assert set(after.current()) == set(again(reviews).current()) == {"p00", "p01", "p02"}
 
 
 def test_two_writers_lose_nothing_of_each_other(reviews: Reviews) -> None:

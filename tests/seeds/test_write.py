@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from shelves import evidence_of, shelf_of
 
@@ -35,6 +36,14 @@ def test_an_overlay_tints_classes_in_their_colours_and_leaves_background_as_it_i
     tinted = np.asarray(overlay(photo, np.array([[0, 1, 2]], np.uint8)))
     # VOC's colours of 1 and 2 are (128, 0, 0) and (0, 128, 0), and take 0.55 of a pixel
     assert tinted.tolist() == [[[100, 200, 50], [70, 0, 0], [114, 185, 114]]]
+
+
+def test_an_overlay_of_a_giant_photo_is_one_that_jpeg_can_hold(tmp_path: Path) -> None:
+    photo = bc.Photo.of(torch.zeros(3, 2, 66000, dtype=torch.uint8))
+    LabelFolder(tmp_path, ["a"]).write("x", np.ones((2, 66000), np.uint8), photo)
+    for file, width in (("overlays/x.jpg", 4096), ("masks/x.png", 66000)):
+        with Image.open(tmp_path / file) as picture:
+            assert picture.width == width
 
 
 def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from beyondcam.data.advice import advice
 from beyondcam.devices import open_fabric, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
+from beyondcam.label_images import check_apart
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
 from beyondcam.training.loop import Log, Trainer
@@ -57,6 +58,7 @@ def train_run(
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
         if told := images.taken_for(config.data):
             said(told)
+    check_apart(run, images)
     said(images.summary())
     val = None
     try:

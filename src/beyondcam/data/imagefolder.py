@@ -8,6 +8,7 @@ from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.source import (
     MASK_FOLDERS,
     LabelledImages,
+    clean_name,
     place_of,
     split_folders,
     without_negatives,
@@ -34,7 +35,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         parts = {i: folders[1:] for i, folders in parts.items()}
     else:
         _check_splits(root, files)
-    names = {i: {folders[0]} for i, folders in parts.items() if folders}
+    names = {i: {clean_name(folders[0])} for i, folders in parts.items() if folders}
     labels = without_negatives(names, negatives, str(root))
     if negatives is None:
         _check_negatives(root, set[str]().union(*names.values()))

@@ -73,8 +73,10 @@ class LabelledImages:
 
     def folder_of(self, image_id: str) -> Path | None:
         """The folder in which the name of a photo's file begins; None where it has no file."""
-        file = self.file_of(image_id)
-        return file and file.parents[len(Path(self.file_name(image_id)).parts) - 1]
+        if (file := self.file_of(image_id)) is None:
+            return None
+        name = Path(self.file_name(image_id))
+        return file.parent if name.is_absolute() else file.parents[len(name.parts) - 1]
 
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""

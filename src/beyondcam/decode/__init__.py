@@ -23,6 +23,7 @@ from beyondcam.decode.pictures import (
     pixels_of,
     read_header,
     read_index_picture,
+    read_notes,
     read_pixels,
     read_thumbnail,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "read_index_picture",
     "read_json",
     "read_json_lines",
+    "read_notes",
     "read_npy",
     "read_pickled",
     "read_pixels",

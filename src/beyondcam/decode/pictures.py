@@ -201,6 +201,12 @@ def is_geotiff(path: Path) -> bool:
             return any(tag in tags for tag in GEOGRAPHIC)
 
 
+def read_notes(path: Path) -> dict[str, str]:
+    """The texts in front of the pixels of a PNG, by their names. Raises `BeyondcamError`."""
+    with decoding(path, "a PNG"), open_regular(path) as file, PngImagePlugin.PngImageFile(file) as picture:
+        return {str(name): text for name, text in picture.info.items() if isinstance(text, str)}
+
+
 def open_png(file: BinaryIO, length: int) -> PngImagePlugin.PngImageFile:
     """Open a grey PNG of `length` bytes, of as many pixels as these can hold. Raises what Pillow raises."""
     picture = PngImagePlugin.PngImageFile(file)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from beyondcam.metrics.bootstrap import Interval
@@ -40,7 +41,7 @@ def print_supervision(rows: Sequence[Row]) -> None:
     console = Console(width=max(112, Console().width))
     console.print(f"What each has seen beside images and labels, rule {rule}:")
     for recipe, supervision in told:
-        console.print(f"  {recipe}: {supervision}", highlight=False)
+        console.print(escape(f"  {recipe}: {supervision}"), highlight=False)
 
 
 def print_classes(rows: Sequence[Row]) -> None:
@@ -76,7 +77,7 @@ def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequ
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*map(escape, line))
     Console(width=max(112, Console().width)).print(table)
 
 

@@ -181,23 +181,29 @@ class Reviews:
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             write_json(manifest, _manifest(self.images))
-        append_line(self._file, json.dumps(line.model_dump(mode="json"), ensure_ascii=False))
+        append_line(self._file, json.dumps(line.model_dump(mode="json"), ensure_ascii=False), _is_whole)
 
     def _read_on(self) -> None:
-        """Read the lines that were added since, but a last one that is not whole yet."""
+        """Read the lines that were added since, but a last one that is not whole yet.
+
+        One whose end was taken by an editor is whole.
+        """
         if not self._file.exists():
             return
         with decoding(self._file, "decisions"), open_regular(self._file) as file:
             file.seek(self._read)
-            whole = file.read().rpartition(b"\n")
-        for text in whole[0].splitlines():
+            added = file.read()
+        lines, _, tail = added.rpartition(b"\n")
+        if _is_whole(tail):
+            lines, tail = added, b""
+        for text in filter(None, lines.splitlines()):
             with decoding(self._file, f"decisions; delete the line {text.decode(errors='replace')[:60]!r}"):
                 line = _LINES.validate_python(json.loads(text))
             if isinstance(line, Undo):
                 self._undone.add(line.undo)
             else:
                 self._decisions[line.key] = line
-        self._read += len(whole[0]) + len(whole[1])
+        self._read += len(added) - len(tail)
 
     def _is_of(self, decision: Decision) -> bool:
         """Whether a decision is on the photo that its image has now."""
@@ -211,6 +217,15 @@ class Reviews:
         k = len(self.images.classes)
         if strays := [v for v in np.unique(mask).tolist() if k < v < 255]:
             raise BeyondcamError(f"{image_id}: mask value {strays[0]} is none of the {k} classes")
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a line that has no end says all that it should."""
+    try:
+        _LINES.validate_python(json.loads(line))
+    except ValueError:
+        return False
+    return True
 
 
 def _now() -> datetime:

@@ -12,7 +12,7 @@ from beyondcam.data.photo import UNREAD
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, path_below, write_whole
-from beyondcam.label_images import KINDS, LabelFolder, encode_labels
+from beyondcam.label_images import KINDS, LabelFolder, encode_labels, noted
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import each
 from beyondcam.segmentation.areas import Area, append_areas, areas_of, read_areas, write_areas
@@ -74,7 +74,9 @@ def predict_photos(
             raise BeyondcamError("a GeoTIFF, left alone: its mask would lose its place; cut it into pictures")
         return read_photo(files[name], max_side, max_pixels)
 
-    left_out = write_predictions(segmenter, list(files), read, out, tta=tta, tile=tile, resume=resume)
+    left_out = write_predictions(
+        segmenter, list(files), read, out, tta=tta, tile=tile, resume=resume, file_of=files.get
+    )
     return {str(files[name]): reason for name, reason in left_out.items()}
 
 
@@ -87,17 +89,20 @@ def write_predictions(
     tta: Tta | None = None,
     tile: int | None = None,
     resume: bool = False,
+    file_of: Callable[[str], Path | None] = lambda _: None,
 ) -> dict[str, str]:
     """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` and `out/predictions.csv`.
 
     The last has the area of each label that a photo shows, as a share of it, and the mean probability of its
     pixels. With `resume`, photos that the same network has labelled there in the same way are left as they
-    are, and those of other names stay in the table. `read` gives the photo of a name; `tta` and `tile` are
-    those of `Segmenter.predict`. Returns the names left out, with the reason.
+    are, unless `file_of` gives another photo for the name now, and those of other names stay in the table.
+    `read` gives the photo of a name; `tta` and `tile` are those of `Segmenter.predict`. Returns the names
+    left out, with the reason.
     """
     folder, table = LabelFolder(out, segmenter.classes), out / "predictions.csv"
     source = f"predict {hash_of([segmenter.checkpoint, tta, tile])}"
     rows = _finished(table, folder, source) if resume else {}
+    rows = {name: own for name, own in rows.items() if folder.is_of(name, file_of(name))}
     asked = {*names}
     listed = [*(name for name in rows if name not in asked), *names]
     folder.drop(set(folder.names()).intersection(names).difference(rows))
@@ -118,7 +123,7 @@ def write_predictions(
         elif isinstance(photo, Photo):
             rows[name] = areas_of(found, segmenter.classes)
             append_areas(table, name, rows[name])
-            folder.write(name, found.labels.numpy(), photo)
+            folder.write(name, found.labels.numpy(), photo, noted(photo))
     folder.drop(left_out)
     write_areas(table, {name: rows[name] for name in listed if name in rows})
     return left_out
@@ -145,6 +150,10 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
     paths: dict[Path, Path] = {}  # photo → its path as it was named
     for place in places:
         whole = place.resolve()
+        if whole == out and place.is_dir():
+            raise BeyondcamError(
+                f"{place} is the photos' own; masks there would be their truth", parameter="out"
+            )
         if not written_to.isdisjoint({whole, *whole.parents}):
             raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
         files = list(files_below(place, SUFFIXES + UNREAD)) if place.is_dir() else [place]
