@@ -328,10 +328,15 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
     assert sorted(json.loads((tmp_path / "killed" / "training.json").read_text())) == [
         "epochs",
         "images",
+        "labels",
         "left_out",
     ]
+    changed = lambda i: np.full_like(labels(i), 1)  # noqa: E731
+    complaint(
+        lambda: train(images, changed, tiny(epochs=3), {}, tmp_path / "killed"), "labels that have changed"
+    )
     train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
-    assert len(calls) == 2 * 12  # done is done
+    assert len(calls) == 3 * 12  # done is done: the labels are looked at alone
     for changes, named in (({"epochs": 4}, "epochs 3, not 4"), ({"seed": 1}, "seed 0, not 1")):
         other = tiny(**{"epochs": 3, **changes})
         complaint(lambda other=other: train(images, labels, other, {}, tmp_path / "whole"), named)

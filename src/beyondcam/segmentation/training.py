@@ -1,5 +1,6 @@
 """Train a segmentation network on label images, whoever made them: nothing else comes in."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -89,12 +90,15 @@ def train_segmenter(
     }
     _check_same(out, about)
     fabric = fabric or open_fabric()
+    shard = fabric.global_rank, fabric.world_size
+    found = _looked_at(images.ids[shard[0] :: shard[1]], labels, len(images.classes))
+    unusable = all_of(found.left_out, fabric)
+    seen = hash_of(all_of(found.results, fabric))
     if (out / "training.json").exists():
+        left_out = _left_out(out / "training.json", seen)
         if fabric.is_global_zero:
             log(f"{out}: is trained already; to train it again, delete it or give another name")
-        return _left_out(out / "training.json") if fabric.is_global_zero else {}
-    shard = fabric.global_rank, fabric.world_size
-    unusable = all_of(_unusable(images.ids[shard[0] :: shard[1]], labels, len(images.classes)), fabric)
+        return left_out if fabric.is_global_zero else {}
     ids = [i for i in images.ids if i not in unusable]
     if not ids:
         image, reason = min(unusable.items())
@@ -111,7 +115,7 @@ def train_segmenter(
         check_size(photo, whole)
         return torch.from_numpy(cut_labels(whole, view, (photo.height, photo.width)))
 
-    key = hash_of([about, ids])
+    key = hash_of([about, ids, seen])
     state = read_checkpoint(out, key)
     seed_everything(config.seed, verbose=False)
     segmenter = build_segmenter(
@@ -136,19 +140,25 @@ def train_segmenter(
         if fabric.is_global_zero:
             write_weights(out / "network.safetensors", progress.weights)
             read = len(images.ids) - len(left_out)
-            facts = {"epochs": progress.epochs, "images": read, "left_out": left_out}
+            facts = {"epochs": progress.epochs, "images": read, "left_out": left_out, "labels": seen}
             write_json(out / "training.json", facts)
             (out / CHECKPOINT).unlink()
         fabric.barrier()
     return left_out if fabric.is_global_zero else {}
 
 
-def _left_out(path: Path) -> dict[str, str]:
-    """What a finished training left out. Raises `BeyondcamError`."""
+def _left_out(path: Path, labels: str) -> dict[str, str]:
+    """What a finished training left out. Raises `BeyondcamError`, also where it had other `labels`."""
     try:
-        return dict(read_json(path, MADE_BY)["left_out"])
+        facts = read_json(path, MADE_BY)
+        left_out, known = dict(facts["left_out"]), facts.get("labels", labels)  # earlier ones do not say
     except (LookupError, TypeError, ValueError):
         raise BeyondcamError(f"{path}: says not what was trained on; delete {path.parent}") from None
+    if known != labels:
+        raise BeyondcamError(
+            f"{path.parent}: is trained on labels that have changed; delete it or give another name"
+        )
+    return left_out
 
 
 def _check_same(out: Path, about: Values) -> None:
@@ -170,18 +180,19 @@ def _check_same(out: Path, about: Values) -> None:
             )
 
 
-def _unusable(ids: Sequence[str], labels: Labels, classes: int) -> dict[str, str]:
-    """The images whose labels cannot be learnt from, with the reason; they would leave gaps in batches."""
+def _looked_at(ids: Sequence[str], labels: Labels, classes: int) -> Outcome[str]:
+    """The digests of label images; those that cannot be learnt from, which would leave gaps, are left out."""
 
-    def check(image_id: str) -> None:
-        known = labels(image_id)
-        known = known[known != VOID]
+    def check(image_id: str) -> str:
+        whole = labels(image_id)
+        known = whole[whole != VOID]
         if not known.size:
             raise BeyondcamError("all void")
         if (highest := known.max()) > classes:
             raise BeyondcamError(f"has label {highest}, but there are {classes} classes")
+        return hashlib.sha256(str(whole.shape).encode() + whole.tobytes()).hexdigest()[:16]
 
-    return Outcome.of(each(check, ids, "labels")).left_out
+    return Outcome.of(each(check, ids, "labels"))
 
 
 def label_loss(model: nn.Module, batch: Batch, fabric: Fabric, *, dice: float) -> Tensor | None:
