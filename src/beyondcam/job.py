@@ -21,7 +21,7 @@ from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import write_seeds
 from beyondcam.segment import labels_of_seeds, segment_run
-from beyondcam.segmentation import SegmentConfig, load_segmenter, write_predictions
+from beyondcam.segmentation import SegmentConfig, digests_of, load_segmenter, write_predictions
 from beyondcam.training.checkpoint import CHECKPOINT
 
 RECIPES = ("fast", "best")
@@ -96,13 +96,12 @@ def make_masks(
     page = write_overview(images, written, out)
     if network:
         source = labels_of_seeds(run, images, shelf)
-        settings = [source.facts.to_json(), images.data, source.images.ids, segment.model_dump(mode="json")]
+        known = digests_of(source.images.ids, source.labels, len(images.classes)).results
+        settings = [source.facts.to_json(), images.data, known, segment.model_dump(mode="json")]
         name = f"{source.name}-{hash_of(settings)[:6]}"
         left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
         segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
-        left_out |= write_predictions(
-            segmenter, images.ids, images.read, out / "network", file_of=images.file_of
-        )
+        left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
         log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
     if empty := written.empty_seeds(images):

@@ -21,7 +21,6 @@ from beyondcam.files import locked, path_below, read_json, write_json, write_who
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
 
-
 PHOTO = "Photo"
 """Under this name a PNG notes the size, time and digest of the photo's file."""
 
@@ -139,7 +138,7 @@ def noted(photo: Photo) -> dict[str, str]:
 
 
 def check_apart(out: Path, images: LabelledImages) -> None:
-    """Raise `BeyondcamError` where a folder to write to is searched for photos: what is written were some."""
+    """Raise `BeyondcamError` where a folder to write to is searched for photos, as its files would be."""
     if not images.data.startswith(("folder:", "imagefolder:")):  # others list their photos
         return
     folder = next((own for i in images.ids if (own := images.folder_of(i))), None)

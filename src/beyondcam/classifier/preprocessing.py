@@ -14,7 +14,6 @@ Transform = Callable[[Image.Image], Tensor]
 SIDE = 300
 """Side of the pictures that a transform is shown."""
 
-
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and std of the input of all of torchvision's classifiers."""
 

@@ -91,7 +91,7 @@ def train_segmenter(
     _check_same(out, about)
     fabric = fabric or open_fabric()
     shard = fabric.global_rank, fabric.world_size
-    found = _looked_at(images.ids[shard[0] :: shard[1]], labels, len(images.classes))
+    found = digests_of(images.ids[shard[0] :: shard[1]], labels, len(images.classes))
     unusable = all_of(found.left_out, fabric)
     seen = hash_of(all_of(found.results, fabric))
     if (out / "training.json").exists():
@@ -180,7 +180,7 @@ def _check_same(out: Path, about: Values) -> None:
             )
 
 
-def _looked_at(ids: Sequence[str], labels: Labels, classes: int) -> Outcome[str]:
+def digests_of(ids: Sequence[str], labels: Labels, classes: int) -> Outcome[str]:
     """The digests of label images; those that cannot be learnt from, which would leave gaps, are left out."""
 
     def check(image_id: str) -> str:
