@@ -5,8 +5,10 @@ import io
 import json
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +19,10 @@ from shelves import evidence_of, shelf_of
 pytest.importorskip("starlette", reason="the extra review is not installed")
 
 import beyondcam as bc
+from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
 from beyondcam.review_page import Desk, make_app, worst_first
+from beyondcam.review_page.desk import Asked
 from beyondcam.reviews import open_reviews
 from conftest import call, complaint, shelf_for
 
@@ -78,6 +82,28 @@ def client(discs: str, tmp_path: Path) -> Client:
 
 
 SKIP = {"image": 0, "state": "skipped", "levels": {}, "seen": None}
+
+
+def test_of_two_who_decide_at_once_one_is_told_so(client: Client, tmp_path: Path) -> None:
+    """Each in a process of their own, which here are threads with a view of the folder each."""
+    own = client.desk
+    desks = [own, replace(own, reviews=open_reviews(tmp_path / "run", own.images), who="ann")]
+    for image in range(3):
+        asked = Asked(image=image, state="rejected", levels={}, seen=None)
+        ready = Barrier(2)
+
+        def decide(desk: Desk, asked: Asked = asked, ready: Barrier = ready) -> str | None:
+            ready.wait()
+            try:
+                desk.decide(asked)
+            except BeyondcamError as error:
+                return str(error)
+            return None
+
+        with ThreadPoolExecutor(2) as pool:
+            told = list(pool.map(decide, desks))
+        assert sorted(message is None for message in told) == [False, True]
+        assert "rejected elsewhere, by " in next(filter(None, told))
 
 
 def test_the_page_and_its_parts_are_served_below_the_token(client: Client) -> None:

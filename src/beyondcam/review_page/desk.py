@@ -12,6 +12,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
 from beyondcam.evidence.levels import content_of
+from beyondcam.files import locked
 from beyondcam.label_images import encoded
 from beyondcam.outcome import Outcome
 from beyondcam.progress import each
@@ -129,6 +130,10 @@ class Desk:
 
     def decide(self, asked: Asked) -> dict[str, str]:
         """Record a decision. Raises `BeyondcamError`, also where another was made since the page looked."""
+        with locked(self.reviews.folder):  # or two windows at once would both find nothing decided
+            return self._decide(asked)
+
+    def _decide(self, asked: Asked) -> dict[str, str]:
         image_id = self.id_of(asked.image)
         standing = self.reviews.current().get(image_id)
         if (standing and standing.key) != asked.seen:
