@@ -6,6 +6,7 @@ Nothing here leads to masks: what trains and predicts writes its label images wi
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from beyondcam.files import locked, path_below, read_json, write_json, write_who
 
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
+
+BESIDE = ("instances.json", "index.html", "predictions.csv", "confidence-*.csv")
+"""What is written beside the subfolders."""
 
 PHOTO = "Photo"
 """Under this name a PNG notes the size, time and digest of the photo's file."""
@@ -54,8 +58,8 @@ class LabelFolder:
             raise BeyondcamError(f"out: {out} is a folder of data, whose masks are the truth; name another")
         if there.exists() and read_text(there) != class_list(classes):
             raise BeyondcamError(f"out: {out} holds masks of other classes; name another")
-        if not self.index.exists() and (out / "instances.json").exists():
-            raise BeyondcamError(f"out: {out} holds an instances.json of other programs; name another")
+        if not self.index.exists() and (others := next(chain(*map(out.glob, BESIDE)), None)):
+            raise BeyondcamError(f"out: {out} holds a file {others.name} of somebody else's; name another")
         self._classes = class_list(classes)
         self.names()
 

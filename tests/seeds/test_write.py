@@ -176,7 +176,11 @@ def test_the_truth_is_not_written_over(discs: str, tmp_path: Path) -> None:
     assert write_seeds(again, own, 0.25, tmp_path / "others").left_out
 
 
-@pytest.mark.parametrize("kind", ["masks/p01.png", "overlays/p02.jpg", "npy/p03.npy", "instances.json"])
+@pytest.mark.parametrize(
+    "kind",
+    ["masks/p01.png", "overlays/p02.jpg", "npy/p03.npy", "instances.json", "index.html", "predictions.csv",
+     "confidence-all.csv"],
+)  # fmt: skip
 def test_files_of_others_are_not_written_over(discs: str, tmp_path: Path, kind: str) -> None:
     """The user's own masks, say, beside which there is nothing that tells what they are."""
     shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
