@@ -210,6 +210,18 @@ def test_reversed_colours_are_kept(home: Path) -> None:
     same(load_classifier(home / "run"), classifier, 64)
 
 
+def test_a_network_that_says_it_has_several_labels_is_taken_for_one(home: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers (the extra hf) is not installed")
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    small = {"embedding_size": 8, "hidden_sizes": [8, 8], "depths": [1, 1], "num_labels": 2}
+    config = ResNetConfig(**small, problem_type="multi_label_classification")
+    ResNetForImageClassification(config).save_pretrained("hf")
+    assert not adopt_network(home / "said", "hf:hf", **PLAIN).single_label
+    assert not load_classifier(home / "said").single_label
+    assert adopt_network(home / "given", "hf:hf", single_label=True, **PLAIN).single_label
+
+
 @pytest.mark.parametrize("name", ["inception_v3", "vit_b_32"])
 def test_published_weights_of_torchvision_see_what_torchvision_shows_them(
     home: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -331,9 +331,9 @@ def test_killed_training_goes_on_and_ends_with_the_bytes_of_an_undisturbed_run(
         "labels",
         "left_out",
     ]
-    changed = lambda i: np.full_like(labels(i), 1)  # noqa: E731
     complaint(
-        lambda: train(images, changed, tiny(epochs=3), {}, tmp_path / "killed"), "labels that have changed"
+        lambda: train(images, lambda i: np.full_like(labels(i), 1), tiny(epochs=3), {}, tmp_path / "killed"),
+        "labels that have changed",
     )
     train(images, dying, tiny(epochs=3), {}, tmp_path / "killed")
     assert len(calls) == 3 * 12  # done is done: the labels are looked at alone

@@ -76,7 +76,7 @@ class LabelFolder:
         return bool(files) and all(path.exists() for path in files)
 
     def is_of(self, name: str, photo: Path | None) -> bool:
-        """Whether the mask of a name says that it is of this photo, or neither is known."""
+        """Whether the mask of a name says that it is of this photo; True where the photo is not known."""
         if photo is None:
             return True
         with suppress(BeyondcamError, ValueError):
