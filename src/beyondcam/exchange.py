@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -42,7 +43,7 @@ def export_masks(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BeyondcamError(f"{out} is not empty; name another folder", parameter="out")
     sources, outcome = SeedsAndMasks(images, shelf, threshold, reviews), Outcome[str]()
-    rows = [("image", "file", "state", "who", "when")]
+    rows, sent = [("image", "file", "state", "who", "when")], list[str]()
 
     def masks() -> Iterator[Labelled]:
         for i in images.ids:
@@ -57,11 +58,16 @@ def export_masks(
             outcome.results[i] = state
             whose = (decision.who, decision.when.isoformat()) if decision else ("", "")
             rows.append((i, images.file_name(i), state, *whose))
-            yield read[0]
+            mask = read[0]
+            if not FORMATS[form].void:
+                mask = replace(mask, labels=np.where(mask.labels == VOID, 0, mask.labels).astype(np.uint8))
+            sent.append(reviews.sent.digest(i, mask.labels))
+            yield mask
 
     try:
         FORMATS[form].write(masks(), Book(images), out)
         write_csv(out / "masks.csv", rows)
+        reviews.sent.add(sent)
     except BaseException:  # half of it would stand in the way of the next call
         shutil.rmtree(out, ignore_errors=True)
         raise
@@ -76,28 +82,22 @@ def import_masks(
     who: str,
     *,
     empty: bool = False,
-    seeds: tuple[Shelf, Threshold] | None = None,
 ) -> Outcome[str]:
     """Take the masks that a file or folder in one of `FORMATS` has, as corrected by somebody.
 
     Photos that it shows nothing on are left as they are, unless `empty` says that they are background. What
-    comes back unchanged stays what it was: a mask that was accepted or corrected before, and, of photos
-    without one, the seed, where the evidence and threshold that it was cut from are given as `seeds`.
-    Returns `corrected`, `unchanged` or `empty` by the names in the file. Raises `BeyondcamError` where it
-    cannot be read.
+    comes back as it was exported, or written as a seed, is no correction, and changes nothing. Returns
+    `corrected`, `unchanged` or `empty` by the names in the file. Raises `BeyondcamError` where it cannot be
+    read.
     """
     book, current = Book(images), reviews.current()
-    sources = SeedsAndMasks(images, *seeds, reviews) if seeds else None
     seen: set[str] = set()
 
-    @attempt
-    def sent(image_id: str) -> NDArray[np.uint8]:
-        """The mask of a photo as `export_masks` writes it."""
-        if sources:
-            return sources.read(image_id)[0].labels
-        if image_id not in current:
-            raise BeyondcamError(f"{image_id}: nobody has decided about it")
-        return reviews.read(current[image_id])
+    def is_known(image_id: str, mask: NDArray[np.uint8]) -> bool:
+        if reviews.sent.digest(image_id, mask) in reviews.sent.known:
+            return True
+        held = attempt(reviews.read)(current[image_id]) if image_id in current else None
+        return isinstance(held, np.ndarray) and np.array_equal(held, mask)
 
     @attempt
     def take(entry: Entry) -> str:
@@ -110,11 +110,8 @@ def import_masks(
             raise BeyondcamError("is there twice; the first was taken")
         seen.add(image_id)
         mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
-        there = sent(image_id)
-        if not isinstance(there, LeftOut):
-            written = there if FORMATS[form].void else np.where(there == VOID, 0, there)
-            if np.array_equal(written, mask):
-                return "unchanged"
+        if is_known(image_id, mask):
+            return "unchanged"
         reviews.decide(image_id, "corrected", who, mask=mask)
         return "corrected"
 

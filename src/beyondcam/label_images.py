@@ -3,6 +3,7 @@
 Nothing here leads to masks: what trains and predicts writes its label images with this module too.
 """
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -158,6 +159,11 @@ def check_size(photo: Photo, labels: NDArray[np.uint8]) -> None:
             f"its labels are {labels.shape[1]}×{labels.shape[0]} pixels, the image {width}×{height}; "
             "were they made of another?"
         )
+
+
+def digest_of(labels: NDArray[np.uint8]) -> str:
+    """Sixteen hexadecimal digits of a label image (H, W)."""
+    return hashlib.sha256(str(labels.shape).encode() + labels.tobytes()).hexdigest()[:16]
 
 
 def class_list(classes: Sequence[str]) -> str:

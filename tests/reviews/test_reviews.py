@@ -196,7 +196,7 @@ def test_names_that_are_no_unicode_are_kept(reviews: Reviews) -> None:
     )
     there = open_reviews(reviews.folder.parents[2], odd)
     made = there.decide("p\udc80\n", "skipped", "\udc80")
-    assert Reviews(there.folder, odd).current() == {"p\udc80\n": made}
+    assert Reviews(there.folder, odd, there.sent).current() == {"p\udc80\n": made}
 
 
 @pytest.mark.parametrize("line", [b"{}", b"null", b'{"undo": 3}', b"[" * 100_000, b"\xff"])

@@ -66,33 +66,25 @@ def import_masks_command(
     empty: Annotated[
         bool, typer.Option("--empty", help="Photos on which it shows nothing are background.")
     ] = False,
-    recipe: Recipe = None,
-    threshold: Threshold = "adaptive",
     data: Data = None,
     split: TrainedSplit = None,
     classes: Classes = None,
-    targets: OfTargets = None,
     who: Who = None,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Masks that were drawn or mended elsewhere → corrected masks of the RUN, which `seed` keeps.
 
-    Those that come back as `export`, with the same --recipe and --threshold, would write them stay as they
-    are: to accept masks as they are, use `review`.
+    Those that come back as `export`, `seed` or `masks` wrote them are no corrections: to accept masks as
+    they are, use `review`.
     """
-    from beyondcam.evidence import shelves
     from beyondcam.exchange import import_masks
     from beyondcam.reviews import open_reviews
 
     images = open_images_of(run, data, split, classes, max_pixels)
-    seeds = None
-    if recipe or targets or any(True for _ in shelves(run, images)):
-        shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
-        seeds = shelf, tau
-    else:
-        reviews = open_reviews(run, images)
-        log(f"not compared with seeds: no evidence of {images.split}; `beyondcam map` makes it")
-    imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty, seeds=seeds)
+    reviews = open_reviews(run, images)
+    if not reviews.sent.known:
+        log(f"no masks of {run} were written before: all that the file has count as corrected")
+    imported = import_masks(images, reviews, form, path, name_of_user(who), empty=empty)
     count = Counter(imported.results.values())
     log(
         f"{count['corrected']} corrected masks in {reviews.folder}; {count['unchanged']} unchanged ones, and "

@@ -34,6 +34,7 @@ from beyondcam.files import (
     writing,
 )
 from beyondcam.label_images import check_size, encode_labels
+from beyondcam.reviews.sent import Sent
 
 State = Literal["accepted", "corrected", "rejected", "skipped"]
 
@@ -98,11 +99,12 @@ class Reviews:
     ----------
     folder : where they are kept; made by the first decision.
     images : the images. Decisions on other photos, also on former ones of the same id, do not count.
+    sent : the label images that left the RUN.
 
     """
 
-    def __init__(self, folder: Path, images: LabelledImages) -> None:
-        self.folder, self.images = folder, images
+    def __init__(self, folder: Path, images: LabelledImages, sent: Sent) -> None:
+        self.folder, self.images, self.sent = folder, images, sent
         self._file = folder / "decisions.jsonl"
         self._ids = frozenset(images.ids)
         self._decisions: dict[str, Decision] = {}  # by key, in the order of the file
@@ -237,17 +239,17 @@ def open_reviews(run: Path, images: LabelledImages) -> Reviews:
 
     Data are known by their photos, so that the decisions are found again when they were moved.
     """
-    asked = _manifest(images)
+    asked, sent = _manifest(images), Sent(run, images.classes)
     place = path_below(run / "reviews", images.split)
     own = place / hash_of(asked)
     if not own.exists():
         for path in sorted(place.glob("*/manifest.json")):
             there = read_json(path, "beyondcam review")
             if isinstance(there, dict) and there | {"data": images.data} == asked:
-                moved = Reviews(path.parent, images)
+                moved = Reviews(path.parent, images, sent)
                 if any(d.photo is not None for d in moved.current().values()):
                     return moved
-    return Reviews(own, images)
+    return Reviews(own, images, sent)
 
 
 def _manifest(images: LabelledImages) -> dict[str, object]:

@@ -63,6 +63,7 @@ class _Seed(NamedTuple):
     void: int
     judged: int  # pixels that are void neither here nor in the mask
     right: int  # of these
+    digest: str
     found: list[Found]
 
 
@@ -100,7 +101,9 @@ def write_seeds(
             other = (second[0].read(image_id), second[1]) if second else None
             found = found_in(labels, evidence, other)
         folder.write(image_id, labels, images.read(image_id), mask.facts)
-        return _Seed(labels.size, int((labels == VOID).sum()), *_judged(labels, image_id, masks), found)
+        digest = reviews.sent.digest(image_id, labels) if reviews else ""
+        judged = _judged(labels, image_id, masks)
+        return _Seed(labels.size, int((labels == VOID).sum()), *judged, digest, found)
 
     outcome = Outcome.of(each(write, images.ids, "seeds"))
     gone = sorted(before - outcome.results.keys())
@@ -109,6 +112,8 @@ def write_seeds(
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     seeds = outcome.results
     masked = sources.masked
+    if reviews:
+        reviews.sent.add(seed.digest for seed in seeds.values())
     if reviews and (states := Counter(masked[i].state for i in seeds if i in masked)):
         by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         log(f"{states.total()} masks are a human's, not of {shelf.name}: {by_state} ({reviews.folder})")

@@ -1,6 +1,5 @@
 """Train a segmentation network on label images, whoever made them: nothing else comes in."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from beyondcam.data import VOID, LabelledImages, Photo
 from beyondcam.devices import all_of, open_fabric, sum_of, synchronised, to_device, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, read_json, write_json
-from beyondcam.label_images import check_size
+from beyondcam.label_images import check_size, digest_of
 from beyondcam.outcome import Outcome
 from beyondcam.perturbations import View
 from beyondcam.progress import each
@@ -190,7 +189,7 @@ def digests_of(ids: Sequence[str], labels: Labels, classes: int) -> Outcome[str]
             raise BeyondcamError("all void")
         if (highest := known.max()) > classes:
             raise BeyondcamError(f"has label {highest}, but there are {classes} classes")
-        return hashlib.sha256(str(whole.shape).encode() + whole.tobytes()).hexdigest()[:16]
+        return digest_of(whole)
 
     return Outcome.of(each(check, ids, "labels"))
 

@@ -1,0 +1,46 @@
+"""Which label images left a RUN, so that one that comes back as it left is not taken for a correction."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beyondcam.decode import read_text
+from beyondcam.files import hash_of, writing
+from beyondcam.label_images import digest_of
+
+
+class Sent:
+    """What left a RUN, in `RUN/reviews/sent.txt`: a digest of image, classes and labels a line.
+
+    Parameters
+    ----------
+    run : the RUN.
+    classes : their names.
+
+    """
+
+    def __init__(self, run: Path, classes: Sequence[str]) -> None:
+        self._file, self._classes = run / "reviews" / "sent.txt", list(classes)
+        self._known: set[str] | None = None
+
+    @property
+    def known(self) -> set[str]:
+        """The digests of all that left. Raises `BeyondcamError`."""
+        if self._known is None:
+            self._known = set(read_text(self._file).split()) if self._file.exists() else set()
+        return self._known
+
+    def digest(self, image_id: str, labels: NDArray[np.uint8]) -> str:
+        """What a label image (H, W) of an image is known by."""
+        return hash_of([self._classes, image_id, digest_of(labels)])
+
+    def add(self, digests: Iterable[str]) -> None:
+        """Record what left. Raises `BeyondcamError`."""
+        new = set(digests) - self.known
+        with writing(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="ascii") as file:
+                file.write("".join(f"{digest}\n" for digest in sorted(new)))
+        self.known.update(new)
