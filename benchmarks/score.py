@@ -21,7 +21,7 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages, evenly
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import Evidence, Shelf, shelves, threshold_level, witnessed
-from beyondcam.files import ahead
+from beyondcam.outcome import ahead
 from inputs import open_scored
 from results import shown, table, write_section
 from timing import ratio

@@ -254,23 +254,26 @@ def test_a_checkpoint_of_another_backbone_is_named(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "shown"),
+    ("message", "parameter", "shown"),
     [
-        ("head_lr: too high", "--head-lr: too high"),
-        ("run: not there", "RUN: not there"),
-        ("run:folder/file.json: not there", "run:folder/file.json: not there"),
-        ("run/config.json: not there", "run/config.json: not there"),
-        ("lower head_lr", "lower head_lr"),
-        ("other: is none of its parameters", "other: is none of its parameters"),
+        ("too high", "head_lr", "--head-lr: too high"),
+        ("not there", "run", "RUN: not there"),
+        (
+            "run: a folder that is called so is not there",
+            None,
+            "run: a folder that is called so is not there",
+        ),
+        ("lower head_lr", None, "lower head_lr"),
+        ("is none of its parameters", "other", "other: is none of its parameters"),
     ],
 )
 def test_a_message_about_a_parameter_names_the_option(
-    message: str, shown: str, monkeypatch: pytest.MonkeyPatch
+    message: str, parameter: str | None, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def command(
         run: Annotated[Path, typer.Argument(metavar="RUN")], head_lr: Annotated[float, typer.Option()] = 1
     ) -> None:
-        raise BeyondcamError(message)
+        raise BeyondcamError(message, parameter=parameter)
 
     monkeypatch.setitem(app.COMMANDS, "report", command)
     assert refusal("report", "x") == shown
@@ -281,7 +284,7 @@ def test_an_option_that_is_called_otherwise_than_its_parameter_is_named_as_it_is
 ) -> None:
     def refuse(*_: object, **given: object) -> None:
         assert given["prompts"] == ["a cat"]
-        raise BeyondcamError("prompts: sentences with {} are needed")
+        raise BeyondcamError("sentences with {} are needed", parameter="prompts")
 
     monkeypatch.setattr("beyondcam.classifier.adopt_network", refuse)
     shown = refusal("adopt", "run", "--model", "clip:x", "--classes", "cat", "--prompt", "a cat")

@@ -1,18 +1,16 @@
-"""Files that are whole or not there, names that stay below their folder, and work ahead."""
+"""Files that are whole or not there, and names that stay below their folder."""
 
 import errno
 import json
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from beyondcam.errors import BeyondcamError
-from beyondcam.files import ahead, locked, path_below, read_json, write_json, write_whole
+from beyondcam.files import locked, path_below, read_json, write_json, write_whole
 from conftest import complaint
 
 
@@ -119,49 +117,6 @@ def test_a_lock_is_waited_for_or_refused(tmp_path: Path) -> None:
             order.append("first")
         waiting.result()
     assert order == ["first", "second"]
-
-
-# Working ahead
-
-
-def test_ahead_gives_what_map_gives_whichever_thread_is_done_first() -> None:
-    gate = threading.Event()
-
-    def work(n: int) -> int:
-        if n == 0:
-            assert gate.wait(10)  # the first is done last
-        if n == 1:
-            gate.set()
-        return n * n
-
-    assert list(ahead(work, range(20))) == [n * n for n in range(20)]
-    assert list(ahead(work, [])) == []
-
-
-def test_ahead_takes_only_a_few_items_before_they_are_asked_for() -> None:
-    taken = []
-
-    def items():
-        for n in range(100):
-            taken.append(n)
-            yield n
-
-    results = ahead(lambda n: n, items(), threads=2)
-    assert next(results) == 0
-    assert len(taken) <= 5
-    results.close()
-
-
-def test_ahead_hands_on_the_error_in_its_place() -> None:
-    def work(n: int) -> int:
-        if n == 3:
-            raise BeyondcamError("three")
-        return n
-
-    results = ahead(work, range(10))
-    assert [next(results) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(BeyondcamError, match="three"):
-        next(results)
 
 
 def test_a_name_longer_than_a_file_system_takes_is_one_line(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -189,14 +187,3 @@ def hash_of_file(path: Path) -> str:
 def hash_of(content: Any) -> str:
     """Ten hexadecimal digits of something in JSON's types."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
-
-
-def ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -> Iterator[R]:
-    """`map`, with the next few results computed in threads; order and results are those of `map`."""
-    items = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = [pool.submit(function, item) for item in islice(items, 2 * threads)]
-        while waiting:
-            result = waiting.pop(0).result()
-            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
-            yield result

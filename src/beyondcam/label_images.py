@@ -56,11 +56,15 @@ class LabelFolder:
         self.out, self.index = out, out / "written.json"
         there = out / "classes.txt"
         if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
-            raise BeyondcamError(f"out: {out} is a folder of data, whose masks are the truth; name another")
+            raise BeyondcamError(
+                f"{out} is a folder of data, whose masks are the truth; name another", parameter="out"
+            )
         if there.exists() and read_text(there) != class_list(classes):
-            raise BeyondcamError(f"out: {out} holds masks of other classes; name another")
+            raise BeyondcamError(f"{out} holds masks of other classes; name another", parameter="out")
         if not self.index.exists() and (others := next(chain(*map(out.glob, BESIDE)), None)):
-            raise BeyondcamError(f"out: {out} holds a file {others.name} of somebody else's; name another")
+            raise BeyondcamError(
+                f"{out} holds a file {others.name} of somebody else's; name another", parameter="out"
+            )
         self._classes = class_list(classes)
         self.names()
 
@@ -92,8 +96,8 @@ class LabelFolder:
             for name in names:
                 if name not in known and (there := [path for path in self._files(name) if path.exists()]):
                     raise BeyondcamError(
-                        f"out: {there[0]} is there already, and was not written by beyondcam; "
-                        "name another folder"
+                        f"{there[0]} is there already, and was not written by beyondcam; name another folder",
+                        parameter="out",
                     )
             known.update(dict.fromkeys(names, source))
         write_whole(self.out / "classes.txt", self._classes.encode())

@@ -154,7 +154,9 @@ def map_batch(
     """
     classifier = _classifier(net)
     if inputs.ndim != 4 or inputs.shape[1] != 3 or not inputs.is_floating_point():
-        raise BeyondcamError(f"inputs: float (B, 3, H, W) is needed, not {inputs.dtype} {(*inputs.shape,)}")
+        raise BeyondcamError(
+            f"float (B, 3, H, W) is needed, not {inputs.dtype} {(*inputs.shape,)}", parameter="inputs"
+        )
     if isinstance(map, str) and map not in MAPS and map in Cookbook().recipes:
         raise BeyondcamError(f"{map!r} is a recipe, which `map_image` takes", parameter="map")
     chosen: Map = Source(map=map).map
@@ -185,7 +187,8 @@ def class_index(classifier: Classifier, target: Target) -> int:
             return index
     some = ", ".join(classifier.classes[:5]) + (", …" if len(classifier.classes) > 5 else "")
     raise BeyondcamError(
-        f"targets: no class {plain!r}; the classifier has {len(classifier.classes)}, from 0: {some}"
+        f"no class {plain!r}; the classifier has {len(classifier.classes)}, from 0: {some}",
+        parameter="targets",
     )
 
 
@@ -199,14 +202,14 @@ def as_photo(image: Picture) -> Photo:
         flat = image[0] if image.ndim == 4 and len(image) == 1 else image
         if flat.ndim != 3 or len(flat) not in (1, 3):
             raise BeyondcamError(
-                f"image: a tensor is (3, H, W), not {(*image.shape,)}; `map_batch` takes batches"
+                f"a tensor is (3, H, W), not {(*image.shape,)}; `map_batch` takes batches", parameter="image"
             )
         image = flat.detach().cpu().permute(1, 2, 0).numpy()
     if isinstance(image, np.ndarray):
         image = _picture(image)
     if not isinstance(image, Image.Image):
         raise BeyondcamError(
-            f"image: a path, picture, array or tensor is needed, not a {type(image).__name__}"
+            f"a path, picture, array or tensor is needed, not a {type(image).__name__}", parameter="image"
         )
     rgb, size = pixels_of(image, MAX_SIDE)
     return Photo(torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), size)
@@ -215,15 +218,16 @@ def as_photo(image: Picture) -> Photo:
 def _picture(array: np.ndarray[Any, Any]) -> Image.Image:
     """A picture of an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, or floats in [0, 1]."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
-        raise BeyondcamError(f"image: an array is (H, W, 3), not {array.shape}")
+        raise BeyondcamError(f"an array is (H, W, 3), not {array.shape}", parameter="image")
     if np.issubdtype(array.dtype, np.floating):
         if not (array.min() >= 0 and array.max() <= 1):
             raise BeyondcamError(
-                "image: floats in [0, 1] are needed, not what a network takes; `map_batch` takes such inputs"
+                "floats in [0, 1] are needed, not what a network takes; `map_batch` takes such inputs",
+                parameter="image",
             )
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise BeyondcamError(f"image: uint8 or floats in [0, 1] are needed, not {array.dtype}")
+        raise BeyondcamError(f"uint8 or floats in [0, 1] are needed, not {array.dtype}", parameter="image")
     return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array)
 
 
@@ -235,7 +239,7 @@ def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[
     """The classes of a photo, highest probability first: `top` indices with their probabilities."""
     probabilities = classifier.probabilities(classify_photos(classifier, [photo])[0])  # (C,)
     if not probabilities.isfinite().all():
-        raise BeyondcamError("network: gives NaN or infinite numbers for this picture")
+        raise BeyondcamError("gives NaN or infinite numbers for this picture", parameter="network")
     best = probabilities.topk(min(top, len(probabilities)))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
@@ -254,7 +258,9 @@ def _pairs(classifier: Classifier, inputs: int, targets: Target | Iterable[Targe
         return targets
     shape, listed = (inputs, len(classifier.classes)), _listed(targets)
     if len(listed) != inputs:
-        raise BeyondcamError(f"targets: one for each of {inputs} inputs, or bool {shape}, is needed")
+        raise BeyondcamError(
+            f"one for each of {inputs} inputs, or bool {shape}, is needed", parameter="targets"
+        )
     pairs = torch.zeros(shape, dtype=torch.bool)
     for row, target in zip(pairs, listed, strict=True):
         row[class_index(classifier, target)] = True

@@ -1,7 +1,9 @@
 """What came out of a job over many inputs, and which inputs were left out of it, with the reason."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 from beyondcam.errors import BeyondcamError
@@ -27,6 +29,24 @@ def attempt(function: Callable[[T], R]) -> Callable[[T], R | LeftOut]:
             return LeftOut(str(error))
 
     return attempted
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -> Iterator[R]:
+    """`map`, with the next few results computed in threads; order and results are those of `map`."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(function, item) for item in islice(items, 2 * threads)]
+        while waiting:
+            result = waiting.pop(0).result()
+            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
+            yield result
+
+
+def attempts(
+    function: Callable[[T], R], items: Sequence[T], *, threads: int = 2
+) -> Iterator[tuple[T, R | LeftOut]]:
+    """Each item with what a function makes of it, or why it makes nothing; computed `ahead`."""
+    return zip(items, ahead(attempt(function), items, threads=threads), strict=True)
 
 
 @dataclass(frozen=True)

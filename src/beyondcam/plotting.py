@@ -48,7 +48,7 @@ def plot(
     maps = maps[None] if maps.ndim == 2 else maps
     titles = [names] if isinstance(names, str) else [*names] or [""] * len(maps)
     if len(titles) != len(maps):
-        raise BeyondcamError(f"names: {len(titles)} for {len(maps)} maps; give one for each")
+        raise BeyondcamError(f"{len(titles)} for {len(maps)} maps; give one for each", parameter="names")
     size = photo.height, photo.width
     shown = F.interpolate(maps.detach().float().cpu()[None], size, mode="bilinear")[0]  # (k, H, W)
     pixels = photo.pixels.permute(1, 2, 0).numpy()
@@ -67,5 +67,5 @@ def plot(
         try:
             figure.savefig(out, dpi=110)
         except (OSError, ValueError) as error:
-            raise BeyondcamError(f"out: {out}: could not be written ({error})") from None
+            raise BeyondcamError(f"{out}: could not be written ({error})", parameter="out") from None
     return figure

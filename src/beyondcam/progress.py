@@ -10,8 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from beyondcam.devices import processes
 from beyondcam.errors import printable
-from beyondcam.files import ahead
-from beyondcam.outcome import LeftOut, attempt
+from beyondcam.outcome import LeftOut, attempts
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +26,7 @@ def each(
 
     Where the function raises `BeyondcamError`, that is why the id is left out.
     """
-    return zip(ids, track(ahead(attempt(function), ids), description, len(ids)), strict=True)
+    return track(attempts(function, ids), description, len(ids))
 
 
 def track(items: Iterable[T], description: str, total: int, later: int = 0) -> Iterator[T]:

@@ -73,8 +73,9 @@ class EvaluationSplit:
         """The same. Raises `BeyondcamError` where an image would be both trained on and scored."""
         if seen := self.images.shared(trained_on):
             raise BeyondcamError(
-                f"eval_split: {len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
-                "which is trained on; name another"
+                f"{len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
+                "which is trained on; name another",
+                parameter="eval_split",
             )
         return self
 
@@ -166,8 +167,9 @@ def segment_run(
         evaluation.apart_from(source.images)
     if rounds > 1 and not any(i in source.images.labels for i in source.images.ids):
         raise BeyondcamError(
-            f"rounds: no image of {source.images.split} has a label, to which the predictions of a round are "
-            "limited; leave out rounds"
+            f"no image of {source.images.split} has a label, to which the predictions of a round are "
+            "limited; leave out rounds",
+            parameter="rounds",
         )
     name = name or f"{source.name}-{config.seed}"
     left_out: dict[str, str] = {}

@@ -89,14 +89,14 @@ def adopt_network(
     run = Path(run)
     begun = (run / "training.json").exists()  # an adoption that was killed: its settings are written last
     if (run / "config.json").exists() or ((run / WEIGHTS).exists() and not begun):
-        raise BeyondcamError(f"run: {run} holds a classifier already; name another folder")
+        raise BeyondcamError(f"{run} holds a classifier already; name another folder", parameter="run")
     classifier: Classifier
     config: dict[str, Any] | None
     kind, _, name = model.partition(":")
     bgr = False
     if kind == "clip" and name:
         if classes is None:
-            raise BeyondcamError("classes: CLIP has none; name them")
+            raise BeyondcamError("CLIP has none; name them", parameter="classes")
         for parameter, given in {"weights": weights, "mean": mean, "std": std, "size": size}.items():
             if given is not None:
                 raise BeyondcamError("CLIP has its own in its folder; leave it out", parameter=parameter)

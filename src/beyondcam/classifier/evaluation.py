@@ -140,7 +140,7 @@ def score_photos(
             truth.append(y.cpu())
     s, t = torch.cat(scores).numpy(), torch.cat(truth).numpy() > 0
     if not np.isfinite(s).all():
-        raise BeyondcamError("lr: the classifier's scores are not finite; lower it")
+        raise BeyondcamError("the classifier's scores are not finite; lower it", parameter="lr")
     return Scored(s, t, left_out)
 
 

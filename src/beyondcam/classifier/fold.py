@@ -53,7 +53,8 @@ def folded(classifier: Classifier) -> Classifier:
         if not training:
             return classifier
         raise BeyondcamError(
-            f"classifier: is in training mode and cannot be copied ({error}); call its eval() first"
+            f"is in training mode and cannot be copied ({error}); call its eval() first",
+            parameter="classifier",
         ) from None
     x = torch.randn(1, 3, copy.size, copy.size, generator=torch.Generator().manual_seed(0)).to(
         copy.mean.device

@@ -99,7 +99,7 @@ class Classifier(Network):
         weight = head.weight if head.weight.ndim == 4 else head.weight[:, :, None, None]
         if weight.shape[2:] != (1, 1) or len(classes) != len(weight):
             raise BeyondcamError(
-                f"head: a 1×1 head of {len(classes)} classes is needed, not {tuple(weight.shape)}"
+                f"a 1×1 head of {len(classes)} classes is needed, not {tuple(weight.shape)}", parameter="head"
             )
         self.backbone = backbone
         self.weight = nn.Parameter(weight.detach().clone())
@@ -122,7 +122,9 @@ class Classifier(Network):
         with taking(x):
             features = self.backbone(x.to(self.weight.dtype, copy=True))  # a first layer may work in place
         if not isinstance(features, Tensor) or features.ndim != 4:
-            raise BeyondcamError(f"backbone: gives {shape_of(features)}; features (B, K, h, w) are needed")
+            raise BeyondcamError(
+                f"gives {shape_of(features)}; features (B, K, h, w) are needed", parameter="backbone"
+            )
         if features.shape[2:] == (1, 1) and self._pools is not False:
             self._check_places(x)
         activations = nn.functional.conv2d(features, self.weight)
@@ -139,7 +141,8 @@ class Classifier(Network):
             self._pools = self.backbone(larger).shape[2:] == (1, 1)
         if self._pools:
             raise BeyondcamError(
-                "backbone: gives one value for the whole photo, whatever its size; leave out its last pooling"
+                "gives one value for the whole photo, whatever its size; leave out its last pooling",
+                parameter="backbone",
             )
 
     def probabilities(self, scores: Tensor) -> Tensor:
@@ -170,10 +173,12 @@ def fingerprint(classifier: Classifier) -> str:
 def check_classes(classes: Sequence[str]) -> None:
     """Raise `BeyondcamError` unless they are names, each once."""
     if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise BeyondcamError(f"classes: a list of names is needed, not {classes!r}")
+        raise BeyondcamError(f"a list of names is needed, not {classes!r}", parameter="classes")
     twice = next((name for n, name in enumerate(classes) if name in classes[:n]), None)
     if twice is not None:
-        raise BeyondcamError(f"classes: {twice!r} is given twice; each class needs a name of its own")
+        raise BeyondcamError(
+            f"{twice!r} is given twice; each class needs a name of its own", parameter="classes"
+        )
 
 
 def checked_label(single_label: bool, classes: Sequence[str]) -> bool:
@@ -206,7 +211,7 @@ def taking(x: Tensor) -> Iterator[None]:
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         height, width = x.shape[2:]
         raise BeyondcamError(
-            f"network: does not take inputs of 3 × {height} × {width} numbers ({one_line(error)})"
+            f"does not take inputs of 3 × {height} × {width} numbers ({one_line(error)})", parameter="network"
         ) from error
 
 
@@ -224,8 +229,9 @@ def check_gradient(x: Tensor, scores: Tensor) -> None:
         seen.add(node)
         nodes += [before for before, _ in node.next_functions]
     raise BeyondcamError(
-        "network: no gradient reaches its input (is a part of it under no_grad or detached?); "
-        "take a recipe without gradients, such as cam"
+        "no gradient reaches its input (is a part of it under no_grad or detached?); "
+        "take a recipe without gradients, such as cam",
+        parameter="network",
     )
 
 

@@ -57,7 +57,9 @@ def find_input(
     """What torchvision's `weights`, transformers' `processor`, a `transform` or timm's network say."""
     if weights is not None:
         if not callable(getattr(weights, "transforms", None)):
-            raise BeyondcamError("weights: torchvision's are needed, such as ResNet50_Weights.DEFAULT")
+            raise BeyondcamError(
+                "torchvision's are needed, such as ResNet50_Weights.DEFAULT", parameter="weights"
+            )
         return measure("weights", weights.transforms())
     if processor is not None:
         images = getattr(processor, "image_processor", processor)
@@ -125,7 +127,7 @@ def find_classes(net: nn.Module, weights: Any = None) -> Sequence[str]:
         return unique([str(known[n]) for n in range(len(known))])
     if getattr(net, "pretrained_cfg", None) and getattr(net, "num_classes", None) == 1000:
         return imagenet_names()
-    raise BeyondcamError("classes: the network does not tell their names; give them")
+    raise BeyondcamError("the network does not tell their names; give them", parameter="classes")
 
 
 def imagenet_names() -> list[str]:

@@ -87,7 +87,7 @@ def _of_torchvision(name: str, classes: Sequence[str] | None, weights: Path | No
 def _of_transformers(name: str, _: object, weights: Path | None) -> Source:
     library = transformers()
     if weights is not None:
-        raise BeyondcamError("weights: a network of transformers has its own in its folder")
+        raise BeyondcamError("a network of transformers has its own in its folder", parameter="weights")
     try:
         net = library.AutoModelForImageClassification.from_pretrained(name, local_files_only=True)
         processor = None
@@ -95,7 +95,7 @@ def _of_transformers(name: str, _: object, weights: Path | None) -> Source:
             processor = library.AutoImageProcessor.from_pretrained(name, local_files_only=True)
     except Exception as error:
         raise BeyondcamError(
-            f"model: hf:{name}: no image classifier that transformers reads ({one_line(error)})"
+            f"hf:{name}: no image classifier that transformers reads ({one_line(error)})", parameter="model"
         ) from error
     config = json.loads(net.config.to_json_string(use_diff=False))
     return Source(net.float(), find_input(net, processor=processor), lambda: find_classes(net), config)
@@ -114,7 +114,7 @@ def open_source(model: str, classes: Sequence[str] | None, weights: Path | None,
     """The network of a name, with its weights. Raises `BeyondcamError`."""
     kind, _, name = model.partition(":")
     if not name:
-        raise BeyondcamError(f"model: {model}: write {KINDS}")
+        raise BeyondcamError(f"{model}: write {KINDS}", parameter="model")
     if kind in _OF_KIND:
         return _OF_KIND[kind](name, classes, weights)
     return _of_function(model, weights, log)
@@ -140,8 +140,8 @@ def rebuild(model: str, classes: int, config: Mapping[str, Any] | None) -> nn.Mo
         return library.AutoModelForImageClassification.from_config(described)
     if model not in _trusted():
         raise BeyondcamError(
-            f"model: {model} would be imported to build this RUN's network; if you trust it, set "
-            f"{IMPORTS}={model}"
+            f"{model} would be imported to build this RUN's network; if you trust it, set {IMPORTS}={model}",
+            parameter="model",
         )
     return _called(model)
 
@@ -167,7 +167,7 @@ def _known_to_torchvision(name: str) -> None:
     if name not in known:
         close = [each for each in known if each.startswith(name[:4])][:3]
         hint = f"; there are {', '.join(close)}" if close else ""
-        raise BeyondcamError(f"model: torchvision:{name}: no classifier of torchvision{hint}")
+        raise BeyondcamError(f"torchvision:{name}: no classifier of torchvision{hint}", parameter="model")
 
 
 def _called(model: str) -> nn.Module:
@@ -179,9 +179,13 @@ def _called(model: str) -> nn.Module:
     try:
         net = getattr(importlib.import_module(module), function)()
     except Exception as error:
-        raise BeyondcamError(f"model: {model}: cannot be imported and called ({one_line(error)})") from error
+        raise BeyondcamError(
+            f"{model}: cannot be imported and called ({one_line(error)})", parameter="model"
+        ) from error
     if not isinstance(net, nn.Module):
-        raise BeyondcamError(f"model: {model}: returns a {type(net).__name__}, not a torch.nn.Module")
+        raise BeyondcamError(
+            f"{model}: returns a {type(net).__name__}, not a torch.nn.Module", parameter="model"
+        )
     return net
 
 
@@ -192,13 +196,15 @@ def _fill(net: nn.Module, weights: Path) -> None:
         which = (
             f"several that fit, {' and '.join(matches)}; say which: FILE:KEY" if matches else "none that fit"
         )
-        raise BeyondcamError(f"weights: {weights}: has {which}")
+        raise BeyondcamError(f"{weights}: has {which}", parameter="weights")
     net.load_state_dict(next(iter(matches.values())), strict=False)
 
 
 def _count(classes: Sequence[str] | None) -> int:
     if classes is None:
-        raise BeyondcamError("classes: name those that the weights were trained on, in their order")
+        raise BeyondcamError(
+            "name those that the weights were trained on, in their order", parameter="classes"
+        )
     return len(classes)
 
 

@@ -137,7 +137,9 @@ def train_classifier(
     run, ids = Path(run), [i for i in images.ids if i in images.labels]
     if len(ids) < 2:
         why = "".join(f"; {i}: {reason}" for i, reason in [*images.unlabelled.items()][:1])
-        raise BeyondcamError(f"split: {images.split} has {len(ids)} labelled images; two are the least{why}")
+        raise BeyondcamError(
+            f"{images.split} has {len(ids)} labelled images; two are the least{why}", parameter="split"
+        )
     held, kept = _parts(ids, config.seed)
     epochs = config.epochs_for(len(kept))
     settings = json.loads(config.model_dump_json()) | {"data": images.data, "epochs": epochs}
@@ -239,7 +241,9 @@ def _initial(config: TrainConfig, classes: Sequence[str], *, resumed: bool) -> C
     pairs = [(name, getattr(theirs, name), getattr(config, name)) for name in NETWORK]
     for name, there, asked in (*pairs, ("classes", known, tuple(classes))):
         if there != asked:
-            raise BeyondcamError(f"start: {config.start} was trained with {name} {there}, not {asked}")
+            raise BeyondcamError(
+                f"{config.start} was trained with {name} {there}, not {asked}", parameter="start"
+            )
     return load_classifier(config.start)
 
 

@@ -133,15 +133,16 @@ class Wrapped(Classifier):
             alone = self(x[:1]).scores
         ((scores, tape),) = passes
         if not scores.isfinite().all():
-            raise BeyondcamError("network: gives NaN or infinite scores for noise")
+            raise BeyondcamError("gives NaN or infinite scores for noise", parameter="network")
         if (scores[:1] - alone).abs().max() > tolerance(scores) * scores.abs().max():
             raise BeyondcamError(
-                "network: its scores of an image change with the other images of a batch or from pass to "
-                "pass (batch norm without running statistics, or dropout that is always on?)"
+                "its scores of an image change with the other images of a batch or from pass to "
+                "pass (batch norm without running statistics, or dropout that is always on?)",
+                parameter="network",
             )
         if tape.are_probabilities(scores):
             raise BeyondcamError(
-                "network: its output are probabilities; leave out its last softmax or sigmoid"
+                "its output are probabilities; leave out its last softmax or sigmoid", parameter="network"
             )
         unpooled = tape.unpooled(scores)
         if isinstance(unpooled, Unpooled) and is_scrambled(features):
@@ -214,7 +215,7 @@ def wrap(
 
     """
     if not isinstance(net, nn.Module):
-        raise BeyondcamError(f"net: a torch.nn.Module is needed, not {shape_of(net)}")
+        raise BeyondcamError(f"a torch.nn.Module is needed, not {shape_of(net)}", parameter="net")
     while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel):
         net = net.module
     net = getattr(net, "_orig_mod", net)  # what torch.compile was given
@@ -237,13 +238,14 @@ def logits_of(output: Any, classes: int) -> Tensor:
         tensors = [x for x in values if isinstance(x, Tensor) and x.ndim == 2 and x.shape[1] == classes]
     if len(tensors) != 1:
         raise BeyondcamError(
-            f"network: gives a {type(output).__name__} with {len(tensors)} tensors (B, {classes}); have it "
-            "give its logits alone, or give `wrap` a function `logits` that takes them out"
+            f"gives a {type(output).__name__} with {len(tensors)} tensors (B, {classes}); have it "
+            "give its logits alone, or give `wrap` a function `logits` that takes them out",
+            parameter="network",
         )
     scores = tensors[0][:, None] if tensors[0].ndim == classes == 1 else tensors[0]
     if scores.ndim != 2 or scores.shape[1] != classes:
         gives = f"{scores.shape[1]} scores" if scores.ndim == 2 else shape_of(scores)
-        raise BeyondcamError(f"classes: {classes} are given, the network gives {gives}")
+        raise BeyondcamError(f"{classes} are given, the network gives {gives}", parameter="classes")
     return scores
 
 
@@ -256,8 +258,8 @@ class _Refused:
     def __getattr__(self, name: str) -> NoReturn:
         """Raise the reason."""
         raise BeyondcamError(
-            f"cam: cannot read this network: {self.__dict__['reason']}; "
-            "take a map of gradients, such as saliency"
+            f"cannot read this network: {self.__dict__['reason']}; take a map of gradients, such as saliency",
+            parameter="cam",
         )
 
     def __getitem__(self, which: object) -> NoReturn:

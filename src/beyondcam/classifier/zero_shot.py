@@ -167,16 +167,20 @@ def clip(
             model = library.CLIPModel.from_pretrained(model, local_files_only=True)
         except Exception as error:
             raise BeyondcamError(
-                f"model: clip:{model}: no CLIP that transformers reads ({one_line(error)})"
+                f"clip:{model}: no CLIP that transformers reads ({one_line(error)})", parameter="model"
             ) from error
     if not isinstance(model, library.CLIPModel):
-        raise BeyondcamError(f"model: a folder or a CLIPModel is needed, not a {type(model).__name__}")
+        raise BeyondcamError(
+            f"a folder or a CLIPModel is needed, not a {type(model).__name__}", parameter="model"
+        )
     if processor is None:
-        raise BeyondcamError("processor: give the model's CLIPProcessor")
+        raise BeyondcamError("give the model's CLIPProcessor", parameter="processor")
     if len(classes) < 2:
-        raise BeyondcamError("classes: name at least two, since CLIP tells how likely each is among them")
+        raise BeyondcamError(
+            "name at least two, since CLIP tells how likely each is among them", parameter="classes"
+        )
     if not prompts or not all("{}" in prompt for prompt in prompts):
-        raise BeyondcamError("prompts: sentences with {} where the class goes are needed")
+        raise BeyondcamError("sentences with {} where the class goes are needed", parameter="prompts")
     known = find_input(model, processor=processor)
     mean, std, size = known.or_given(None, None, None)
     model = deepcopy(model).eval()

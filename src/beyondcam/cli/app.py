@@ -87,7 +87,7 @@ def _beyondcam(
 def _with_flags(command: Command, settings: "type[BaseModel] | None") -> Command:
     """The command with its settings' fields as options. Its errors name options as they are written.
 
-    So an error that begins with `head_lr:` is shown as `--head-lr:`, and `(lr)` in it as `(--lr)`.
+    So an error about the parameter `head_lr` begins with `--head-lr:`, and `(lr)` in it is `(--lr)`.
     """
     parameters = {
         name: parameter.replace(kind=parameter.KEYWORD_ONLY)
@@ -103,9 +103,10 @@ def _with_flags(command: Command, settings: "type[BaseModel] | None") -> Command
         try:
             command(**given)
         except BeyondcamError as error:
-            name, _, rest = str(error).partition(": ")
-            flag = f"{_shown(parameters[name])}: {rest}" if rest and name in parameters else str(error)
-            raise type(error)(advised(flag)) from error
+            message = str(error)
+            if error.parameter in parameters:
+                message = _shown(parameters[error.parameter]) + message.removeprefix(error.parameter)
+            raise type(error)(advised(message)) from error
 
     shown = {
         "__signature__": inspect.Signature(list(parameters.values())),

@@ -142,5 +142,5 @@ def parse(data: str) -> tuple[str, str]:
     if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder", "imagefolder")):
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
         nothing = "no such folder or file; " if kind == data and kind not in SOURCES else ""
-        raise BeyondcamError(f"data: {data}: {nothing}write {', '.join(forms)} or {last}")
+        raise BeyondcamError(f"{data}: {nothing}write {', '.join(forms)} or {last}", parameter="data")
     return kind, place

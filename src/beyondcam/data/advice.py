@@ -10,8 +10,7 @@ from torch import Tensor
 
 from beyondcam.data.source import LabelledImages, evenly
 from beyondcam.decode import read_header, read_thumbnail
-from beyondcam.files import ahead
-from beyondcam.outcome import LeftOut, attempt
+from beyondcam.outcome import LeftOut, attempt, attempts
 
 FEW = 15
 """Photos of a class, fewer than which are seldom enough."""
@@ -125,7 +124,7 @@ def _patterns(images: LabelledImages, ids: Sequence[str]) -> tuple[Tensor, list[
 
     Their product is a correlation, whatever the photos' brightness, contrast and size.
     """
-    seen = zip(ids, ahead(attempt(partial(_thumbnail, images)), ids), strict=True)
+    seen = attempts(partial(_thumbnail, images), ids)
     read = {i: small for i, small in seen if not isinstance(small, LeftOut)}
     if not read:
         return torch.empty(0, 0), []

@@ -84,7 +84,7 @@ def find(place: str, split: str) -> Place:
     """The paths in `IMAGES_DIR:INSTANCES_JSON`, which may themselves hold colons. Raises `BeyondcamError`."""
     ends = [n for n, character in enumerate(place) if character == ":"]
     if not ends:
-        raise BeyondcamError(f"data: coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON")
+        raise BeyondcamError(f"coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON", parameter="data")
     places = []
     for n in ends:
         folder, file = (Path(part.replace("{split}", split)) for part in (place[:n], place[n + 1 :]))

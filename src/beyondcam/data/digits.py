@@ -109,7 +109,8 @@ def settings_of(place: str, split: str = "train") -> Settings:
         fields, what = first_complaint(error)
         known = ", ".join(Settings.model_fields)
         raise BeyondcamError(
-            f"data: digits:{place}: {(fields or [place])[0]}: {what}; there are {known}, as in scraps=16"
+            f"digits:{place}: {(fields or [place])[0]}: {what}; there are {known}, as in scraps=16",
+            parameter="data",
         ) from None
 
 
@@ -117,7 +118,8 @@ def _ids(split: str) -> tuple[str, ...]:
     whole, _, first = split.partition("_")
     if whole not in SPLITS or not (first.isdecimal() or split == whole):
         raise BeyondcamError(
-            f"split: no {split!r} of the digits; there are {', '.join(SPLITS)}, and train_N, val_N"
+            f"no {split!r} of the digits; there are {', '.join(SPLITS)}, and train_N, val_N",
+            parameter="split",
         )
     count = min(max(1, int(first[:9])), SPLITS[whole]) if first else SPLITS[whole]
     return tuple(f"{whole}-{n:05d}" for n in range(count))
@@ -155,7 +157,9 @@ def make_canvas(
         if all(seen[digit + 1] >= 0.8 * area for digit, area in areas):
             break  # else a digit is hidden too far to be labelled: draw again
     else:
-        raise BeyondcamError(f"data: {settings.data}: digits hide each other; ask for fewer or smaller ones")
+        raise BeyondcamError(
+            f"{settings.data}: digits hide each other; ask for fewer or smaller ones", parameter="data"
+        )
     noisy = trial + rng.normal(0, 0.04, trial.shape)
     pixels = (noisy.clip(0, 1) * 255).round().astype(np.uint8)
     return pixels, painted, frozenset(digit for digit, _ in areas)

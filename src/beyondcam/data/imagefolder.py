@@ -79,6 +79,7 @@ def _check_negatives(root: Path, names: Collection[str]) -> None:
     """Raise `BeyondcamError` where it is not plain which folder holds photos of no class."""
     if doubtful := sorted(name for name in names if name.lower() in NEGATIVES):
         raise BeyondcamError(
-            f"negatives: {root / doubtful[0]}: a class, or photos of no class? If these, give {doubtful[0]} "
-            f"here; if it is a class, write imagefolder:{root}:"
+            f"{root / doubtful[0]}: a class, or photos of no class? If these, give {doubtful[0]} "
+            f"here; if it is a class, write imagefolder:{root}:",
+            parameter="negatives",
         )

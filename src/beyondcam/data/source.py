@@ -129,23 +129,27 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     chosen = tuple(known) if wanted is None else tuple(wanted)
     if len(chosen) > VOID - 1:
         raise BeyondcamError(
-            f"classes: there are {len(chosen)}; a mask can number at most {VOID - 1}: name those to keep"
+            f"there are {len(chosen)}; a mask can number at most {VOID - 1}: name those to keep",
+            parameter="classes",
         )
     for name in wanted or ():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
-            raise BeyondcamError(f"classes: no class named {name!r} in this data{hint}")
+            raise BeyondcamError(f"no class named {name!r} in this data{hint}", parameter="classes")
     for name in chosen:
         if name.casefold() in BACKGROUND:
             raise BeyondcamError(
-                f"classes: a class is called {name}, as are the pixels of none; name it as that of photos of "
-                "no class (negatives), or name the others (classes)"
+                f"a class is called {name}, as are the pixels of none; name it as that of photos of "
+                "no class (negatives), or name the others (classes)",
+                parameter="classes",
             )
         if not name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
-            raise BeyondcamError(f"classes: {name!r} is no name, since it is empty or has control characters")
+            raise BeyondcamError(
+                f"{name!r} is no name, since it is empty or has control characters", parameter="classes"
+            )
         if chosen.count(name) > 1:
-            raise BeyondcamError(f"classes: {name!r} is there twice")
+            raise BeyondcamError(f"{name!r} is there twice", parameter="classes")
     return chosen
 
 
@@ -223,7 +227,9 @@ def without_negatives(
 ) -> dict[str, frozenset[str]]:
     """Names of classes by id, less that of photos of no class. Raises `BeyondcamError` where none has it."""
     if negatives and not any(negatives in present for present in names.values()):
-        raise BeyondcamError(f"negatives: {where}: no photo is of {negatives}, the name of those of no class")
+        raise BeyondcamError(
+            f"{where}: no photo is of {negatives}, the name of those of no class", parameter="negatives"
+        )
     return {i: frozenset(present) - {negatives} for i, present in names.items()}
 
 

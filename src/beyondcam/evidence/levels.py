@@ -63,7 +63,7 @@ class Evidence:
         values = maps.double()
         maxima = values.amax((1, 2)).clamp_min(0)  # NaN where there is one
         if not maxima.isfinite().all():
-            raise BeyondcamError("maps: NaN or infinite numbers are no evidence")
+            raise BeyondcamError("NaN or infinite numbers are no evidence", parameter="maps")
         v = values / torch.where(maxima > 0, maxima, 1)[:, None, None]
         levels = (v.clamp(0, 1).sqrt() * (LEVELS - 1)).round().to(torch.uint8)
         return cls(levels.cpu().numpy(), targets, tuple(maxima.tolist()), scores, size, uncovered)

@@ -18,8 +18,8 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.batch_size import batch_for
 from beyondcam.evidence.store import Shelf, claim, open_shelf
 from beyondcam.evidence.workers import Job, Workers
-from beyondcam.files import ahead, write_json
-from beyondcam.outcome import LeftOut, Outcome, attempt
+from beyondcam.files import write_json
+from beyondcam.outcome import Outcome, ahead, attempts
 from beyondcam.progress import track
 from beyondcam.recipes import Cost, Item, RawMaps, Recipe, Work, classify_photos, named_recipes, raw_maps
 
@@ -97,8 +97,9 @@ def map_split(
     """
     if images.classes != classifier.classes:
         raise BeyondcamError(
-            f"classes: the data's ({', '.join(images.classes)}) are not the classifier's "
-            f"({', '.join(classifier.classes)}); open the data with those of the training"
+            f"the data's ({', '.join(images.classes)}) are not the classifier's "
+            f"({', '.join(classifier.classes)}); open the data with those of the training",
+            parameter="classes",
         )
     out, recipes = Path(out), named_recipes(recipes)
     checkpoint = fingerprint(classifier)
@@ -175,17 +176,15 @@ def _read_chunk(
         ]
     if not any(missing.values()):
         return _Chunk({}, {}, missing)
-    photos = Outcome.of(
-        zip(ids, ahead(partial(_read_photo, images, targets), ids, threads=READERS), strict=True)
-    )
+    photos = Outcome.of(attempts(partial(_read_photo, images, targets), ids, threads=READERS))
     return _Chunk(photos.results, photos.left_out, missing)
 
 
-def _read_photo(images: LabelledImages, targets: Targets, image_id: str) -> Photo | LeftOut:
+def _read_photo(images: LabelledImages, targets: Targets, image_id: str) -> Photo:
     if targets == "labels" and image_id not in images.labels:
         reason = images.unlabelled.get(image_id, "no label")
-        return LeftOut(f"{reason}; targets 'mixed' maps what the classifier finds in it")
-    return attempt(images.read)(image_id)
+        raise BeyondcamError(f"{reason}; targets 'mixed' maps what the classifier finds in it")
+    return images.read(image_id)
 
 
 @dataclass
@@ -209,7 +208,9 @@ class _Passes:
             with suppress(torch.cuda.OutOfMemoryError):  # left at once: the error holds on to the memory
                 return self._map(photos, known, recipes)
             if self.batch == 1:
-                raise BeyondcamError(f"batch: {CHUNK} images at 1 view a pass exceed the GPU's memory")
+                raise BeyondcamError(
+                    f"{CHUNK} images at 1 view a pass exceed the GPU's memory", parameter="batch"
+                )
             self.batch //= 2
             torch.cuda.empty_cache()
             self.log(f"out of GPU memory; going on with batch {self.batch}")

@@ -215,7 +215,8 @@ def find_shelf(
     if not named:
         have = ", ".join(sorted({shelf.name for shelf in there}))
         raise BeyondcamError(
-            f"recipe: {recipe}: no evidence on {images.split} (there is {have}); `beyondcam map` makes it"
+            f"{recipe}: no evidence on {images.split} (there is {have}); `beyondcam map` makes it",
+            parameter="recipe",
         )
     named = [shelf for shelf in named if any(shelf.folder.glob("*.png"))] or named[:1]
     if len(named) > 1:
@@ -223,7 +224,8 @@ def find_shelf(
             f"{s.folder} of {', '.join(f'{key} {s.manifest[key]}' for key in FAMILY)}" for s in named
         )
         raise BeyondcamError(
-            f"recipe: {recipe}: several have this name: {which}; say which (targets), or delete all but one"
+            f"{recipe}: several have this name: {which}; say which (targets), or delete all but one",
+            parameter="recipe",
         )
     return named[0]
 

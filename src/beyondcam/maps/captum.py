@@ -77,9 +77,11 @@ class Captum(Map):
         except torch.cuda.OutOfMemoryError:
             raise
         except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise BeyondcamError(f"map: captum's {self.method}: {one_line(error)}") from None
+            raise BeyondcamError(f"captum's {self.method}: {one_line(error)}", parameter="map") from None
         if not (isinstance(attribution, Tensor) and attribution.ndim == 4):
-            raise BeyondcamError(f"map: captum's {self.method} attributes to no places (P, K, h, w)")
+            raise BeyondcamError(
+                f"captum's {self.method} attributes to no places (P, K, h, w)", parameter="map"
+            )
         attribution = attribution.detach()
         return attribution.sum(1) if self.channels == "sum" else attribution.amax(1)
 

@@ -126,7 +126,7 @@ class Forward:
                 (gradient,) = torch.autograd.grad(total, variable, retain_graph=True, allow_unused=True)
             if gradient is None:
                 raise BeyondcamError(
-                    f"layer: the scores are no function of what {layer!r} gives; name another"
+                    f"the scores are no function of what {layer!r} gives; name another", parameter="layer"
                 )
             self.passes.backward += len(pairs)
             yield pairs, gradient if len(pairs) == len(gradient) else gradient[self.rows[pairs]]
@@ -174,7 +174,8 @@ def run_forward(
     shape = (len(inputs), len(classifier.classes))
     if targets.shape != shape or targets.dtype != torch.bool:
         raise BeyondcamError(
-            f"targets: bool {shape} is needed, not {str(targets.dtype)[6:]} {tuple(targets.shape)}"
+            f"bool {shape} is needed, not {str(targets.dtype)[6:]} {tuple(targets.shape)}",
+            parameter="targets",
         )
     # a wrapped network's scores are there before the features are kept, so its graph begins at the input
     whole = isinstance(classifier, Wrapped) and "" in needs.layer_gradients
@@ -194,7 +195,7 @@ def _module(classifier: Classifier, name: str) -> nn.Module:
         return classifier.backbone.get_submodule(name)
     except AttributeError:
         known = ", ".join(child for child, _ in classifier.backbone.named_children())
-        raise BeyondcamError(f"layer: the backbone has no {name!r}; there are {known}") from None
+        raise BeyondcamError(f"the backbone has no {name!r}; there are {known}", parameter="layer") from None
 
 
 def _keep_features(classifier: Classifier, needs: Needs, hooks: ExitStack) -> dict[str, Tensor]:
@@ -203,9 +204,13 @@ def _keep_features(classifier: Classifier, needs: Needs, hooks: ExitStack) -> di
 
     def keep(name: str, output: Tensor) -> Tensor:
         if not isinstance(output, Tensor):
-            raise BeyondcamError(f"layer: {name!r} gives {type(output).__name__}; a tensor is needed")
+            raise BeyondcamError(
+                f"{name!r} gives {type(output).__name__}; a tensor is needed", parameter="layer"
+            )
         if name in kept:
-            raise BeyondcamError(f"layer: {name!r} runs more than once in a pass; name one that runs once")
+            raise BeyondcamError(
+                f"{name!r} runs more than once in a pass; name one that runs once", parameter="layer"
+            )
         if name in needs.layer_gradients and not output.requires_grad:
             output = output.detach().requires_grad_()  # the graph begins here
         kept[name] = output

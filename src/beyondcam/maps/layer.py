@@ -29,7 +29,7 @@ class LayerMap(Map):
         features = forward.features[self.layer].detach()  # (B, K, h, w)
         if features.ndim != 4:
             raise BeyondcamError(
-                f"layer: {self.layer!r} gives {tuple(features.shape)}; (B, K, h, w) is needed"
+                f"{self.layer!r} gives {tuple(features.shape)}; (B, K, h, w) is needed", parameter="layer"
             )
         maps = features.new_empty(len(forward.rows), *features.shape[2:])
         for pairs, gradients in forward.gradients(self.layer):  # (R,), (R, K, h, w)

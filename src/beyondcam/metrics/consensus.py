@@ -23,9 +23,8 @@ from beyondcam.evidence import (
     winners_of,
     witnessed,
 )
-from beyondcam.files import ahead
 from beyondcam.metrics.tally import Counts, above, iou
-from beyondcam.outcome import LeftOut, attempt
+from beyondcam.outcome import LeftOut, attempts
 from beyondcam.recipes import Cookbook
 
 Pair = tuple[Winners, Winners]
@@ -80,7 +79,7 @@ def consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | No
 
     def read_all() -> Iterator[Pair]:
         room = KEPT
-        for i, pair in zip(ids, ahead(attempt(read), ids), strict=True):
+        for i, pair in attempts(read, ids):
             if isinstance(pair, LeftOut):
                 if shelf.is_current(i):
                     raise BeyondcamError(pair.reason)

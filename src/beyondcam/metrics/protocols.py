@@ -134,7 +134,7 @@ def evaluate(
 
     """
     if protocol not in PROTOCOLS:
-        raise BeyondcamError(f"protocol: no {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        raise BeyondcamError(f"no {protocol!r}; there are {', '.join(PROTOCOLS)}", parameter="protocol")
     if masks is None:
         raise BeyondcamError("the data have none to score by", parameter="masks")
     folder, custom, classes = Path(folder), PROTOCOLS[protocol], len(masks.classes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from beyondcam.data import VOID
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import LEVELS, AdaptiveThreshold, Shelf, Winners, by_level, winners_of
-from beyondcam.files import ahead
+from beyondcam.outcome import ahead
 
 Counts = NDArray[np.int64]
 Absent = Literal["auto", "drop", "zero"]

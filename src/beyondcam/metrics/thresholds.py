@@ -46,7 +46,7 @@ class ThresholdSplit:
     def __post_init__(self) -> None:
         for i in self.few:
             if i not in self.images.ids:
-                raise BeyondcamError(f"few: split {self.images.split} has no image {i}")
+                raise BeyondcamError(f"split {self.images.split} has no image {i}", parameter="few")
 
     @property
     def chosen_on(self) -> dict[str, ChosenOn]:
@@ -108,13 +108,17 @@ def threshold_of(
     elif rule == "few" and named:
         ids = tuple(sorted({name.strip() for name in named.split(",")}))
         if masks is None:
-            raise BeyondcamError(f"threshold: no masks to choose {threshold} by; take adaptive or a value")
+            raise BeyondcamError(
+                f"no masks to choose {threshold} by; take adaptive or a value", parameter="threshold"
+            )
         labels = masks
         if unknown := set(ids) - set(images.ids):
-            raise BeyondcamError(f"threshold: {threshold}: {images.split} has no image {min(unknown)}")
+            raise BeyondcamError(
+                f"{threshold}: {images.split} has no image {min(unknown)}", parameter="threshold"
+            )
         if missing := [i for i in ids if not shelf.path(i).exists()]:
             raise BeyondcamError(
-                f"threshold: {threshold}: {missing[0]} is not mapped; `beyondcam map` does it"
+                f"{threshold}: {missing[0]} is not mapped; `beyondcam map` does it", parameter="threshold"
             )
     else:
         try:
@@ -126,7 +130,7 @@ def threshold_of(
     if chosen is None:
         shown = "what the witnesses agree on" if rule == "blind" else "these masks"
         raise BeyondcamError(
-            f"threshold: {threshold}: no object in {shown}; name other images or give a value"
+            f"{threshold}: no object in {shown}; name other images or give a value", parameter="threshold"
         )
     return chosen
 
@@ -146,7 +150,9 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
         try:
             return within_unit(void, "void")
         except ValueError:
-            raise BeyondcamError(f"void: {void}: write a value between 0 and 1, or blind") from None
+            raise BeyondcamError(
+                f"{void}: write a value between 0 and 1, or blind", parameter="void"
+            ) from None
     agreed = _agreed(run, shelf, images, "void")
     pixels, disputed, level = np.zeros(LEVELS + 1), 0, np.arange(LEVELS)
     for i in agreed.ids:
@@ -181,7 +187,8 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     """The threshold that scores.json has for a recipe under a rule."""
     if rule not in ("few", "train", "oracle"):
         raise BeyondcamError(
-            f"threshold: {rule}: write a value in [0, 1], adaptive, blind, few:ID,ID, few, train or oracle"
+            f"{rule}: write a value in [0, 1], adaptive, blind, few:ID,ID, few, train or oracle",
+            parameter="threshold",
         )
     keys = ("recipe_hash", "checkpoint", *FAMILY)
     wanted = (shelf.name, images.data, rule, *(shelf.manifest[key] for key in keys))
@@ -194,12 +201,15 @@ def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str
     }
     if not splits:
         raise BeyondcamError(
-            f"threshold: {rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
-            f"{images.split} may take; `beyondcam score` makes it where there are masks; or take adaptive"
+            f"{rule}: {run / 'scores.json'} has no such row of {shelf.name} that split "
+            f"{images.split} may take; `beyondcam score` makes it where there are masks; or take adaptive",
+            parameter="threshold",
         )
     if len(splits) > 1:
         answers = ", ".join(f"τ {value:.3f} of split {split}" for value, split in sorted(splits.items()))
-        raise BeyondcamError(f"threshold: {rule}: {shelf.name} has several ({answers}); give a value")
+        raise BeyondcamError(
+            f"{rule}: {shelf.name} has several ({answers}); give a value", parameter="threshold"
+        )
     return next(iter(splits))
 
 

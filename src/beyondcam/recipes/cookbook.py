@@ -121,7 +121,9 @@ def as_recipe(recipe: str | Recipe) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     if not isinstance(recipe, str):
-        raise BeyondcamError(f"recipe: a name or a Recipe is needed, not a {type(recipe).__name__}")
+        raise BeyondcamError(
+            f"a name or a Recipe is needed, not a {type(recipe).__name__}", parameter="recipe"
+        )
     return Cookbook().recipe(recipe)
 
 
@@ -131,7 +133,7 @@ def named_recipes(recipes: Mapping[str, str | Recipe] | Sequence[str]) -> dict[s
         return {name: as_recipe(recipe) for name, recipe in recipes.items()}
     names = [recipes] if isinstance(recipes, str) else [*recipes]
     if not all(isinstance(name, str) for name in names):
-        raise BeyondcamError("recipes: names, or recipes by name, are needed")
+        raise BeyondcamError("names, or recipes by name, are needed", parameter="recipes")
     return {name: as_recipe(name) for name in names}
 
 

@@ -16,7 +16,7 @@ class Item:
 
     def __post_init__(self) -> None:
         if len(set(self.targets)) < len(self.targets):
-            raise BeyondcamError(f"targets: a class is named twice for {self.id}")
+            raise BeyondcamError(f"a class is named twice for {self.id}", parameter="targets")
 
     def ranks(self) -> list[int]:
         """The rank of each target among the image's targets in ascending order, the order within a batch."""

@@ -199,7 +199,7 @@ def build_segmenter(
     check_known(encoder, "encoder")
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
-        raise BeyondcamError(f"architecture: no {architecture!r}; there are {', '.join(known)}")
+        raise BeyondcamError(f"no {architecture!r}; there are {', '.join(known)}", parameter="architecture")
     labels = len(classes) + 1
     try:
         network = smp.create_model(architecture, f"tu-{encoder}", encoder_weights=None, classes=labels)
@@ -211,7 +211,9 @@ def build_segmenter(
             parameter="architecture",
         ) from None
     if shape != (1, labels, size, size):
-        raise BeyondcamError(f"architecture: {architecture} gives {shape[2:]} pixels for {size} × {size}")
+        raise BeyondcamError(
+            f"{architecture} gives {shape[2:]} pixels for {size} × {size}", parameter="architecture"
+        )
     trunk = network.get_submodule("encoder.model")
     if weights is not None or pretrained:
         load_imagenet(trunk, encoder, weights, "encoder")

@@ -34,7 +34,7 @@ def export_onnx(segmenter: Segmenter, path: Path) -> None:
         import onnx
         import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ModuleNotFoundError:
-        raise BeyondcamError("onnx: needs an extra; pip install 'beyondcam[onnx]'") from None
+        raise BeyondcamError("needs an extra; pip install 'beyondcam[onnx]'", parameter="onnx") from None
     pixels = torch.zeros(1, 3, segmenter.size, segmenter.size)
     program: Any = torch.onnx.export(
         _FromPixels(segmenter).cpu().eval(), (pixels,),

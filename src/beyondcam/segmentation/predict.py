@@ -155,7 +155,7 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
                 f"{place} is the photos' own; masks there would be their truth", parameter="out"
             )
         if not written_to.isdisjoint({whole, *whole.parents}):
-            raise BeyondcamError(f"out: {place} could be written over in {out}; name another")
+            raise BeyondcamError(f"{place} could be written over in {out}; name another", parameter="out")
         files = list(files_below(place, SUFFIXES + UNREAD)) if place.is_dir() else [place]
         if not files:
             raise BeyondcamError(f"{place}: holds no image")

@@ -105,7 +105,8 @@ def train_segmenter(
     batch = min(config.batch, len(ids))
     if batch < 2 * shard[1]:
         raise BeyondcamError(
-            f"batch: {config.batch} of {len(ids)} images; each of {shard[1]} processes needs two a batch"
+            f"{config.batch} of {len(ids)} images; each of {shard[1]} processes needs two a batch",
+            parameter="batch",
         )
 
     def target(image_id: str, photo: Photo, view: View) -> Tensor:

@@ -103,7 +103,9 @@ class Trainer:
                 image, reason = min(progress.left_out.items(), default=("labels", "all void"))
                 raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
             if not all(weights.isfinite().all() for weights in self.network.parameters()):
-                raise BeyondcamError(f"lr: the weights are not finite after epoch {epoch + 1}; lower it")
+                raise BeyondcamError(
+                    f"the weights are not finite after epoch {epoch + 1}; lower it", parameter="lr"
+                )
             if self.fabric.is_global_zero:  # the others wait for it in the next batch
                 message = self._choose(candidate, progress, loss)
                 if rest := self.epochs - epoch - 1:
@@ -142,7 +144,7 @@ class Trainer:
                 average.update_parameters(self.network)
             value = total_of(loss.detach(), fabric) / fabric.world_size
             if not math.isfinite(value):
-                raise BeyondcamError(f"lr: the loss is {value} in epoch {epoch + 1}; lower it")
+                raise BeyondcamError(f"the loss is {value} in epoch {epoch + 1}; lower it", parameter="lr")
             total, taken = total + value, taken + 1
         return total / taken if taken else None, left_out
 

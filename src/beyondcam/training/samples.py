@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from beyondcam.data import LabelledImages, Photo
 from beyondcam.devices import spare_cores
-from beyondcam.files import ahead
-from beyondcam.outcome import LeftOut, Outcome, attempt
+from beyondcam.outcome import LeftOut, Outcome, ahead, attempt
 from beyondcam.perturbations import Mask, Noise, View, augmented, generator
 
 Index = tuple[int, str]
