@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from beyondcam.evidence import LEVELS, Evidence, Winners, winners_of
-from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou
+from beyondcam.metrics.tally import ImageTally, Sweep, iou, mean_iou, resampled_miou
 from small import IOU, MIOU, SEED, TRUTH, VOID, winners
 
 
@@ -135,6 +135,19 @@ def test_absent_class_counts_by_the_custom_asked_for() -> None:
     assert mean_iou(by_class, true, "auto") == pytest.approx((1 / 2 + 1 / 4 + 0) / 3)
     assert mean_iou(by_class, true, "drop") == pytest.approx((1 / 2 + 1 / 4) / 2)
     assert mean_iou(by_class, true, "zero") == pytest.approx((1 / 2 + 1 / 4) / 4)
+
+
+def test_a_class_that_a_resample_did_not_draw_has_no_part_in_its_mean() -> None:
+    """Cat is on the first image alone, the second has a stray pixel of it; dog is nowhere in truth."""
+    first = [[4, 2, 0], [5, 2, 1], [4, 4, 0]]  # intersection, predicted, true of background, cat, dog
+    second = [[6, 0, 0], [6, 1, 1], [8, 0, 0]]
+    by_image, weights = np.array([first, second]), np.array([[1, 1], [2, 0], [0, 2]])
+    whole = (10 / 13 + 2 / 5 + 0) / 3
+    cat, no_cat = (4 / 5 + 2 / 4 + 0) / 3, (6 / 8 + 0) / 2
+    assert resampled_miou(by_image, weights) == pytest.approx([whole, cat, no_cat])
+    assert resampled_miou(by_image, weights, "drop") == pytest.approx([7.6 / 13, 1.3 / 2, 6 / 8], abs=1e-3)
+    zero = [(10 / 13 + 2 / 5) / 3, 1.3 / 3, (6 / 8) / 2]
+    assert resampled_miou(by_image, weights, "zero") == pytest.approx(zero)
 
 
 def test_mean_iou_is_of_the_data_set_not_of_the_images() -> None:

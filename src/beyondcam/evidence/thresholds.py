@@ -5,7 +5,7 @@ and class in its evidence.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import threshold_level, threshold_levels
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Threshold:
         """τ of each of some classes in an image, (k,); `won` (k, LEVELS) are the pixels they win by level."""
         return np.full(len(won), self.value, np.float64)
 
-    def levels(self, won: Counts) -> Counts:
+    def levels(self, won: Counts) -> NDArray[np.int64]:
         """The level of the evidence above which a pixel is foreground, of each class: (k,)."""
         return threshold_levels(self.values(won))
 
@@ -77,7 +77,7 @@ class AdaptiveThreshold(Threshold):
         return self.SMALL - self.fall * self._fallen(won)
 
     @classmethod
-    def levels_by_fall(cls, won: Counts) -> Counts:
+    def levels_by_fall(cls, won: Counts) -> NDArray[np.int64]:
         """The levels at each of `FALLS`, the lowest first: (falls, k)."""
         return threshold_levels(cls.SMALL - np.outer(cls.FALLS, cls._fallen(won)))
 

@@ -157,16 +157,16 @@ class RecipeCounts:
     ) -> dict[str, Pixels]:
         """Pixels under each rule; `weights` (samples, images) is how often an image counts in each sample."""
         classes = len(self.scored.true) - 1
-        counted = []  # of each image (rules, 3, classes + 1)
+        counted = np.empty((len(thresholds), len(self.images), 3, classes + 1), np.int64)
         right = defaultdict[str, list[int]](list)  # by rule: of each image, its pixels in DR
         for n, tally in enumerate(self.images.values()):
             levels = {rule: threshold.levels(tally.won) for rule, threshold in thresholds.items()}
-            counted.append(tally.at(np.stack([*levels.values()]), classes))
+            counted[:, n] = tally.at(np.stack([*levels.values()]), classes)
             for rule in levels.keys() & self.regions.keys():
                 inside = zip(self.regions[rule][n], tally.levels_of_shown(levels[rule]), strict=True)
                 right[rule].append(sum(pixels[level + 1 :].sum() for pixels, level in inside))
         found = {}
-        for rule, by_image in zip(thresholds, np.stack(counted, 1), strict=True):
+        for rule, by_image in zip(thresholds, counted, strict=True):
             regions = None
             if rule in right:
                 whole = [pixels.sum() for pixels in self.regions[rule]]

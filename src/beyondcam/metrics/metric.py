@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.metrics.regions import share
-from beyondcam.metrics.tally import Absent, Counts, iou, mean_iou
+from beyondcam.metrics.tally import Absent, Counts, drawn, iou, mean_iou
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Pixels:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """IoU of background and each class: (samples, classes + 1)."""
-        return iou(self.intersection, self.predicted, self.true)
+        """IoU of background and each class, NaN in a resample without it: (samples, classes + 1)."""
+        return np.where(drawn(self.true), iou(self.intersection, self.predicted, self.true), np.nan)
 
     @property
     def foreground(self) -> tuple[Counts, Counts, Counts]:
@@ -51,7 +51,7 @@ class Metric:
 
 
 def _miou(pixels: Pixels) -> NDArray[np.float64]:
-    return mean_iou(pixels.iou.T, pixels.true.T, pixels.absent)
+    return mean_iou(pixels.iou.T, pixels.true.T, pixels.absent, drawn(pixels.true).T)
 
 
 def _dr_recall(pixels: Pixels) -> NDArray[np.float64] | None:

@@ -23,8 +23,8 @@ class ImageTally:
 
     truths: Counts  # (t,), the labels in the truth
     labels: Counts  # (k,), the labels that win somewhere
-    counts: Counts  # (t, k, LEVELS), pixels by truth, winning label and the winner's level
-    won: Counts  # (k, LEVELS), pixels by winning label and level, with those that are void in the truth
+    counts: NDArray[np.int32]  # (t, k, LEVELS), pixels by truth, winning label and the winner's level
+    won: NDArray[np.int32]  # (k, LEVELS), pixels by winning label and level, also those void in the truth
 
     @classmethod
     def of(cls, winners: Winners, truth: NDArray[np.uint8]) -> "ImageTally":
@@ -36,11 +36,11 @@ class ImageTally:
             first = np.zeros(256, np.uint16)  # row of each label
             first[labels] = rows * np.arange(len(labels))
             row = first.take(winners.labels) + row
-        every = by_level(row, winners.levels, len(labels) * rows).reshape(len(labels), rows, LEVELS)
-        every = every.swapaxes(0, 1)
+        every = by_level(row, winners.levels, len(labels) * rows).astype(np.int32)  # of all images, kept
+        every = every.reshape(len(labels), rows, LEVELS).swapaxes(0, 1)
         counts = every[1:]  # without void
         truths = np.flatnonzero(counts.any((1, 2)))
-        return cls(truths, labels, counts[truths], every.sum(0))
+        return cls(truths, labels, counts[truths], every.sum(0, np.int32))
 
     @property
     def shown(self) -> Counts:
@@ -177,14 +177,24 @@ def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts
     `by_image` (images, 3, classes + 1) are those of each image; `weights` (samples, images) says how often it
     counts in each sample.
     """
-    intersection, predicted, true = np.moveaxis(np.tensordot(weights, by_image, 1), 1, 0)
+    sums = np.tensordot(weights.astype(float), by_image.astype(float), 1)  # BLAS has none of integers
+    intersection, predicted, true = np.moveaxis(sums.astype(np.int64), 1, 0)
     return intersection, predicted, true
 
 
 def resampled_miou(by_image: Counts, weights: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
     """The mean IoU of every sample, (samples,); arguments as of `resampled` and `mean_iou`."""
     intersection, predicted, true = resampled(by_image, weights)
-    return mean_iou(iou(intersection, predicted, true).T, true.T, absent)
+    return mean_iou(iou(intersection, predicted, true).T, true.T, absent, drawn(true).T)
+
+
+def drawn(true: Counts) -> NDArray[np.bool_]:
+    """Which classes take part in the figures of each sample: (samples, classes + 1), as `true`.
+
+    One that the full sample shows, which comes first, and a resample does not, has no part in that resample:
+    its IoU there, 0 where it is predicted, would say nothing but that it was not drawn.
+    """
+    return (true > 0) | (true[0] == 0)
 
 
 def above(counts: Counts) -> Counts:
@@ -199,8 +209,13 @@ def iou(intersection: Counts, predicted: Counts, true: Counts) -> NDArray[np.flo
         return np.where(union > 0, intersection / np.maximum(union, 1), np.nan)
 
 
-def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
-    """Mean over the first axis, the classes.
+def mean_iou(
+    by_class: NDArray[np.float64],
+    true: Counts,
+    absent: Absent = "auto",
+    among: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Mean over the first axis, the classes; of those `among` them where that is given.
 
     `absent` says what a class absent from the truth does: "auto" leaves it out, or counts it 0 where it is
     predicted; "drop" always leaves it out; "zero" always counts it 0.
@@ -210,4 +225,6 @@ def mean_iou(by_class: NDArray[np.float64], true: Counts, absent: Absent = "auto
     if absent == "zero":
         by_class = np.nan_to_num(by_class)
     counted = ~np.isnan(by_class)
-    return np.nan_to_num(by_class).sum(0) / np.maximum(counted.sum(0), 1)
+    if among is not None:
+        counted &= among
+    return np.where(counted, by_class, 0).sum(0) / np.maximum(counted.sum(0), 1)
