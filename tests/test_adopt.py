@@ -106,6 +106,13 @@ def test_torchvisions_and_timms_networks_with_weights_of_ones_own(home: Path) ->
             torch.testing.assert_close(classifier(x).scores, net.eval()(x))
         same(load_classifier(run), classifier)
         assert load_classifier(run).classes == ("a", "b", "c")
+        digits = {checkpoint_hash(run)}
+        for change in ({"size": 64}, {"single_label": False}):  # other maps, or other targets
+            other = home / f"{run.name} {next(iter(change))}"
+            made = adopt_network(other, kind, ["a", "b", "c"], weights=Path("mine.pth"), **PLAIN | change)
+            assert bc.fingerprint(made) == checkpoint_hash(other) == load_classifier(other).checkpoint
+            digits.add(checkpoint_hash(other))
+        assert len(digits) == 3
         complaint(
             lambda kind=kind: adopt_network(home / "x", kind, ["a", "b"], weights=Path("mine.pth"), **PLAIN),
             "mine.pth",

@@ -168,7 +168,7 @@ def test_options_of_settings_reach_them(monkeypatch: pytest.MonkeyPatch) -> None
         (["report", "RUN"], "beyondcam score"),
         (["seed", "RUN", "--recipe", "cam", "--threshold", "2", "--out", "/tmp/never"], "beyondcam map"),
         (["train", "--data", "digits", "--kernel", "4", "--out", "/tmp/never"], "--kernel: an odd"),
-        (["train", "--data", "digits", "--start", "a", "--weights", "b", "--out", "/tmp/c"], "--weights"),
+        (["train", "--data", "digits", "--start", "a", "--weights", "b", "--out", "/tmp/c"], "--start: "),
         (["train", "--data", "digits", "--epochs", "0", "--out", "/tmp/never"], "--epochs: "),
         (["train", "--data", "digits", "--crop-scale", "1", "0.4", "--out", "/tmp/never"], "--crop-scale: "),
         (["segment", "RUN", "--truth", "--crop-scale", "2", "1"], "--crop-scale: "),

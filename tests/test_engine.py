@@ -329,3 +329,20 @@ def test_passes_that_captum_makes_are_part_of_the_cost() -> None:
     assert (first.cost.forward, first.cost.backward) == (1 + 2 * 5, 2 * 5)
     assert (second.cost.forward, second.cost.backward) == (1 + 5, 5)
     assert second.cost.megapixels == pytest.approx(11 * 32 * 32 / 1e6)
+
+
+def test_maps_are_made_without_tf32_and_with_cudnn() -> None:
+    """`cudnn.flags(allow_tf32=False)` would switch cuDNN off."""
+    seen = []
+
+    class Look(Map):
+        kind: Literal["look"] = "look"
+
+        def __call__(self, forward: Forward) -> torch.Tensor:
+            seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+            return forward.scores.new_ones(len(forward.rows), 2, 2)
+
+    before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
+    list(map_items(tiny(), [Item("a", photo(), (0,))], {"look": Recipe(source=Source(map=Look()))}))
+    assert seen == [(before[0], False)]
+    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before

@@ -100,6 +100,21 @@ class RunTwice(nn.Module):
         return self.first(self.conv(x)) + self.second(self.conv(x.flip(-1)))
 
 
+class Tied(nn.Module):
+    """Two convolutions with one weight, a norm behind each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.second.weight = self.first.weight
+        self.norms = nn.ModuleList([nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Both, one after the other."""
+        x = self.norms[1](self.second(self.norms[0](self.first(x)).relu()))
+        return torch.cat([x, x[:, :1]], 1)
+
+
 class Halved(nn.Conv2d):
     """A convolution that does not use its weights as they are."""
 
@@ -124,6 +139,14 @@ def test_what_must_not_be_folded_is_not(backbone: nn.Module) -> None:
     assert len(norms(copy)) == len(norms(classifier))
     for own, same in zip(answers(copy), answers(classifier), strict=True):
         assert torch.equal(own, same)
+
+
+def test_convolutions_that_share_their_weights_are_folded_each_for_itself() -> None:
+    classifier = of(Tied())
+    copy = folded(classifier.float())
+    assert not norms(copy)
+    for own, same in zip(answers(copy.double()), answers(classifier.double()), strict=True):
+        torch.testing.assert_close(own, same, rtol=1e-5, atol=1e-5 * float(same.abs().max()))
 
 
 def test_of_a_classifier_in_training_the_copy_is_in_evaluation_mode() -> None:

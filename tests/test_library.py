@@ -261,12 +261,20 @@ def test_a_fingerprint_changes_with_what_the_function_depends_on_and_with_nothin
     assert bc.fingerprint(classifier) == first
     assert bc.fingerprint(wrapped(net)) == first
     assert bc.fingerprint(classifier.to(memory_format=torch.channels_last)) == first
+    powers = {n: lambda output, n=n: output**n for n in (1, 2)}
     others = [
         bc.wrap(net, CLASSES, mean=(0.4,) * 3, std=(0.5,) * 3, size=32),
         bc.wrap(net, CLASSES, mean=(0.5,) * 3, std=(0.5,) * 3, size=48),
         bc.wrap(net, CLASSES, mean=(0.5,) * 3, std=(0.5,) * 3, size=32, single_label=False),
         bc.wrap(net, ["a", "b", "c"], mean=(0.5,) * 3, std=(0.5,) * 3, size=32),
     ]
+    for power in (1, 2):  # what is no module: a function, a dictionary, a tensor
+        others.append(bc.wrap(net, CLASSES, mean=(0.5,) * 3, std=(0.5,) * 3, size=32, logits=powers[power]))
+        for attribute in ({"power": power}, torch.tensor(float(power))):
+            other = Net()
+            other.load_state_dict(net.state_dict())
+            other.extra = attribute
+            others.append(wrapped(other))
     net.body[3].stride = (1, 1)
     others.append(classifier)
     assert len({first, *map(bc.fingerprint, others[:-1])}) == len(others)

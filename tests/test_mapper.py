@@ -1,5 +1,6 @@
 """Mapping a split: in bfloat16, where the GPU has too little memory, and what is kept beside the maps."""
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import beyondcam as bc
+from beyondcam.data import LabelledImages
 from beyondcam.evidence import find_shelf, shelves
 from beyondcam.evidence.witness import witnessed
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Item, Recipe, Source, map_items
 from conftest import complaint
+from networks import photo, tiny
 
 
 def short_of_memory(classifier: bc.Classifier, most: int) -> list[int]:
@@ -105,7 +108,7 @@ def test_weights_that_are_no_numbers_are_refused(trained: tuple[Path, str], tmp_
 
 
 def test_a_map_of_a_single_module_sees_the_network_as_it_was_built(
-    trained: tuple[Path, str], run: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Path, str], run: Path, tmp_path: Path
 ) -> None:
     """The first convolution: folded, it gives what the batch norm behind it gives."""
     classifier = bc.load_classifier(trained[0])
@@ -113,8 +116,12 @@ def test_a_map_of_a_single_module_sees_the_network_as_it_was_built(
     images = replace(images, ids=tuple(i for i in images.ids if images.labels[i])[:3])
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in classifier.modules())
     recipe = bc.Recipe(source=bc.Source(map={"kind": "hirescam", "layer": "0"}))
-    bc.map_split(classifier, images, {"hirescam": recipe}, run)
-    (shelf,) = shelves(run, images)
+    bc.map_split(classifier, images, {"hirescam": recipe, "saliency": "saliency"}, run)
+    bc.map_split(classifier, images, ["saliency"], tmp_path / "alone")
+    (other,) = shelves(tmp_path / "alone", images)
+    shelf, beside = shelves(run, images)
+    for i in images.ids:  # a recipe's evidence is the same whatever is mapped with it
+        assert beside.path(i).read_bytes() == other.path(i).read_bytes()
     items = [Item(i, images.read(i), tuple(sorted(images.labels[i]))) for i in images.ids]
     for network, same in ((classifier, True), (bc.folded(classifier), False)):
         for item, results in zip(items, map_items(network, items, {"hirescam": recipe}), strict=True):
@@ -194,3 +201,22 @@ def test_what_an_image_cost_and_what_no_view_of_it_covered_is_kept(
     assert max(uncovered.values()) > 0.5
     row = bc.score_split(run, images, masks).row("few", "oracle")
     assert row.uncovered == pytest.approx(np.mean(list(uncovered.values())))
+
+
+def test_scores_of_evidence_are_log_odds_whatever_zero_the_logits_have(tmp_path: Path) -> None:
+    """Of a softmax: adding 6 to all logits changes no probability, and no confidence."""
+    classifier, item = tiny(single_label=True, bias=True), photo()
+    images = LabelledImages(
+        "memory:", "all", ("c0", "c1", "c2"), ("a",), {"a": frozenset({1})}, lambda _: item
+    )
+    found = []
+    for shift in (0, 6):
+        assert classifier.bias is not None
+        classifier.bias.data += shift
+        bc.map_split(classifier, images, ["cam"], tmp_path / str(shift))
+        (shelf,) = shelves(tmp_path / str(shift), images)
+        found.append(shelf.read("a").scores[0])
+    x = item.pixels[None].float()
+    small = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True).round() / 127.5 - 1
+    p = classifier(small).scores.softmax(1)[0, 1].item()
+    assert found == pytest.approx([math.log(p / (1 - p))] * 2, abs=1e-3)

@@ -235,6 +235,10 @@ def frozen(net: Plain, x: Tensor) -> Tensor:
     return net.fc(x.mean((2, 3)))
 
 
+def by_name(net: Plain, x: Tensor) -> Tensor:
+    return torch.relu(input=torch.cat(tensors=[net.conv2(net.conv1(x))], dim=1))
+
+
 def answers(classifier: Wrapped) -> tuple[Tensor, Tensor, Tensor]:
     x = noise().float().requires_grad_()
     scores, activations = classifier(x)
@@ -249,6 +253,11 @@ WORKS: dict[str, Callable[[Plain, Tensor], Any]] = {
     "in place": lambda net, x: net.logits(x.mul_(2)),
     "in-place ReLU": lambda net, x: net.logits(nn.functional.relu(x, inplace=True)),
     "temperature": lambda net, x: net.logits(x) / 4,
+    "by name": lambda net, x: nn.functional.linear(
+        input=torch.flatten(input=torch.mean(input=by_name(net, x), dim=(2, 3)), start_dim=1),
+        weight=net.fc.weight,
+        bias=net.fc.bias,
+    ),
 }
 
 
@@ -281,6 +290,23 @@ def test_what_cannot_be_read_right_is_refused_in_one_line(
     complaint(lambda: answers(wrap(net, CLASSES, **PLAIN)), *named)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
     assert all(module.training for module in net.modules())
+
+
+def test_scores_that_are_some_of_a_layers_have_maps_of_gradients_and_no_class_activations() -> None:
+    classifier = wrap(Plain(lambda net, x: net.logits(x)[:, :2]), CLASSES[:2], **PLAIN)
+    x = noise().float().requires_grad_()
+    scores, activations = classifier(x)
+    assert torch.autograd.grad(scores.sum(), x)[0].abs().sum() > 0
+    complaint(lambda: activations.shape, "cam", "some of its activations alone")
+
+
+def test_a_photo_without_numbers_says_nothing_of_the_others() -> None:
+    """A grey photo has nothing to divide by; whether it comes first makes no difference."""
+    classifier = wrap(Plain(lambda net, x: net.logits(x / x.abs().amax((1, 2, 3), True))), CLASSES, **PLAIN)
+    for x in (torch.zeros(2, 3, 64, 64), noise().float()):
+        scores, activations = classifier(x)
+        assert activations.shape == (2, 5, 15, 15)
+    assert scores.isfinite().all()
 
 
 def test_a_hidden_layer_and_log_softmax_have_no_class_activations() -> None:

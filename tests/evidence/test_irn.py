@@ -27,6 +27,16 @@ def test_files_of_irn_itself_are_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(evidence.levels[1], np.sqrt(fine[0] / fine[0].max()) * 255, atol=0.51)
 
 
+def test_maps_at_a_quarter_are_means_of_the_fine_ones(tmp_path: Path) -> None:
+    """Stripes of a pixel every four, which a sample of the middles would miss."""
+    levels = np.zeros((1, 16, 16))
+    levels[..., ::4] = 255
+    (tmp_path / "a.npy").write_bytes(irn_bytes(evidence_of(levels, (0,)), [5]))
+    content = np.load(tmp_path / "a.npy", allow_pickle=True).item()
+    assert content["cam"].shape == (1, 4, 4)
+    assert content["cam"].mean().item() == pytest.approx(0.25, abs=0.02)
+
+
 HEADER = irn_bytes(evidence_of(np.zeros((0, 1, 1)), ()), []).partition(b"\n")[0] + b"\n"
 
 

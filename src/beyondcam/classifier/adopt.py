@@ -7,17 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from beyondcam.classifier.config import WEIGHTS
 from beyondcam.classifier.model import Classifier
 from beyondcam.classifier.preprocessing import Reversed
 from beyondcam.classifier.sources import open_source, rebuild
 from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
 from beyondcam.errors import BeyondcamError, one_line, read_from
-from beyondcam.files import hash_of_file, write_json
+from beyondcam.files import hash_of, hash_of_file, read_json, write_json
 from beyondcam.training.checkpoint import restore, write_weights
-
-WEIGHTS = "classifier.safetensors"
-"""A RUN's network."""
 
 
 class Adopted(BaseModel):
@@ -143,8 +141,24 @@ def load_adopted(run: Path, content: object, classes: Sequence[str]) -> Classifi
         checkpoint = restore(net, *file)
         shown = Reversed(net) if settings.bgr else net
         classifier = Wrapped(shown, classes, *input_, single_label=settings.single_label)
-    classifier.checkpoint = checkpoint
+    classifier.checkpoint = as_built(checkpoint, content)
     return classifier
+
+
+def checkpoint_of(run: Path) -> str | None:
+    """Ten hexadecimal digits of the classifier of a RUN; None where it has none."""
+    try:
+        digits = hash_of_file(run / WEIGHTS)
+    except OSError:
+        return None
+    config = run / "config.json"
+    content = read_json(config, "beyondcam train") if config.exists() else None
+    return as_built(digits, content.get("adopted") if isinstance(content, dict) else None)
+
+
+def as_built(digits: str, adopted: object) -> str:
+    """The digits of weights, and of how an `adopted` network is built of them and what its input is."""
+    return digits if adopted is None else hash_of([digits, adopted])
 
 
 def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> None:
@@ -153,12 +167,12 @@ def _write(run: Path, settings: Adopted, classifier: Classifier, data: str) -> N
     network = network.net if isinstance(network, Reversed) else network
     write_json(run / "training.json", {"epochs": [], "images": 0, "left_out": {}, "val_map": None})
     write_weights(run / WEIGHTS, {key: tensor.clone() for key, tensor in network.state_dict().items()})
-    classifier.checkpoint = hash_of_file(run / WEIGHTS)
     described = {"data": data, "backbone": settings.model, "pretrained": False, "size": settings.size}
     write_json(
         run / "config.json",
         {"train": described, "classes": classifier.classes, "adopted": settings.model_dump(mode="json")},
     )
+    classifier.checkpoint = checkpoint_of(run)
 
 
 def _floats(channels: Any) -> tuple[float, float, float]:

@@ -2,15 +2,26 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from beyondcam.perturbations import Mask, Noise
 from beyondcam.perturbations.augment import Area
 
 LEAST_EPOCHS, LEAST_STEPS = 4, 200
 """A training's epochs by default, or more where these would be fewer optimizer steps."""
+
+WEIGHTS = "classifier.safetensors"
+"""A RUN's network."""
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
@@ -97,11 +108,12 @@ class TrainConfig(BaseModel):
         """Passes over so many training images: `epochs`, or its default for them."""
         return self.epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / math.ceil(images / self.batch)))
 
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if self.start and self.weights:
-            raise ValueError(f"weights: start {self.start} brings its own; leave one of them out")
-        return self
+    @field_validator("start")
+    @classmethod
+    def _one_origin(cls, start: Path | None, info: ValidationInfo) -> Path | None:
+        if start and info.data.get("weights"):
+            raise ValueError("brings its own weights; leave one of the two out")
+        return start
 
 
 def digits_config(**changes: object) -> TrainConfig:

@@ -91,7 +91,8 @@ def _fold(copy: Classifier, pairs: Mapping[nn.Conv2d, nn.BatchNorm2d]) -> None:
     for conv, norm in pairs.items():
         instead[norm] = _without(norm).eval()
         device, dtype = conv.weight.device, conv.weight.dtype
-        fused = fuse_conv_bn_eval(conv.cpu().double(), norm.cpu().double())  # not all GPUs have float64
+        # a copy, since others may share its weights; on the CPU, since not all GPUs have float64
+        fused = fuse_conv_bn_eval(deepcopy(conv).cpu().double(), norm.cpu().double())
         conv.weight, conv.bias = fused.weight, fused.bias
         conv.to(device, dtype)
     for parent in [*copy.modules()]:

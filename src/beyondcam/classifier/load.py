@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from beyondcam.classifier.adopt import WEIGHTS, load_adopted
+from beyondcam.classifier.adopt import load_adopted
 from beyondcam.classifier.build import build_classifier
-from beyondcam.classifier.config import TrainConfig
+from beyondcam.classifier.config import WEIGHTS, TrainConfig
 from beyondcam.classifier.model import Classifier
 from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import read_json
@@ -23,7 +23,8 @@ def load_classifier(run: str | PathLike[str]) -> Classifier:
 
     Returns
     -------
-    In evaluation mode, on the CPU; its `checkpoint` is the hash of the file read.
+    In evaluation mode, on the CPU; its `checkpoint` is the hash of the file read, and of the settings of one
+    that was adopted.
 
     Raises
     ------

@@ -149,13 +149,17 @@ class Classifier(Network):
         """Logits (..., C) → σ(s), or the softmax of a single-label classifier."""
         return scores.softmax(-1) if self.single_label else scores.sigmoid()
 
+    def log_odds(self, scores: Tensor) -> Tensor:
+        """Logits (..., C) → those of `probabilities`, finite; a softmax's own have no fixed zero."""
+        return scores.softmax(-1).logit(eps=1e-6) if self.single_label else scores
+
 
 def fingerprint(classifier: Classifier) -> str:
     """Hash a classifier: evidence is kept under this name, so that no other classifier's is taken for it.
 
-    For one that was loaded from a file, and whose weights have not changed since, it is the file's hash. Else
-    it is of all that the classifier's function depends on: weights, buffers, settings of modules, classes,
-    mean, std and size.
+    For one that was loaded from a RUN, and whose weights have not changed since, it is that of its file, and
+    of the settings of one that was adopted. Else it is of all that the classifier's function depends on:
+    weights, buffers, settings of modules, classes, mean, std and size.
 
     Parameters
     ----------
@@ -196,8 +200,9 @@ def check_channels(mean: Sequence[float], std: Sequence[float]) -> None:
         if len(values) != 3 or not all(low <= value <= 1 for value in values):
             given = ", ".join(f"{value:g}" for value in values)
             raise BeyondcamError(
-                f"{name}: ({given}) is no {name} of three channels of pixels in [0, 1]; "
-                "divide by 255 what is of pixels in [0, 255]"
+                f"({given}) is no {name} of three channels of pixels in [0, 1]; "
+                "divide by 255 what is of pixels in [0, 255]",
+                parameter=name,
             )
 
 

@@ -1,6 +1,7 @@
 """What a network, or what it was published with, tells of its input and its classes."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
@@ -44,9 +45,10 @@ class Input(NamedTuple):
         if mean is None or std is None or size is None:
             missing = "mean" if mean is None else "std" if std is None else "size"
             raise BeyondcamError(
-                f"{missing}: the network does not tell its input's {missing}; give mean, std and size (of "
+                f"the network does not tell its input's {missing}; give mean, std and size (of "
                 "ImageNet often (0.485, 0.456, 0.406), (0.229, 0.224, 0.225) and 224), or to `wrap` the "
-                "transform that it was trained with"
+                "transform that it was trained with",
+                parameter=missing,
             )
         return mean, std, size
 
@@ -81,7 +83,7 @@ def measure(name: str, transform: Transform) -> Input:
     side, *_ = {*black.shape[1:]}
     if black.shape != (3, side, side):
         raise BeyondcamError(
-            f"{name}: makes {tuple(black.shape)} of a square picture, not (3, S, S); give size"
+            f"makes {tuple(black.shape)} of a square picture, not (3, S, S); give size", parameter=name
         )
     low, fifth, high, first = (x[:, side // 2, side // 2].double() for x in (black, grey, white, red))
     straight, swapped = torch.tensor([[True, False, False], [False, False, True]])
@@ -89,7 +91,7 @@ def measure(name: str, transform: Transform) -> Input:
     plain = torch.allclose(fifth, low + 0.2 * (high - low), atol=1e-4) and bool((high > low).all())
     if not plain or not (bgr or torch.equal(first, torch.where(straight, high, low))):
         raise BeyondcamError(
-            f"{name}: does more than to resize and to scale colours; give mean, std and size"
+            "does more than to resize and to scale colours; give mean, std and size", parameter=name
         )
     std = 1 / (high - low)
     mean = -low * std
@@ -102,7 +104,9 @@ def _shown(name: str, transform: Transform, colour: tuple[int, ...]) -> Tensor:
     """What a transform makes of a picture of one colour."""
     made = transform(Image.new("RGB", (SIDE, SIDE), colour))
     if not isinstance(made, Tensor) or made.ndim != 3:
-        raise BeyondcamError(f"{name}: makes no tensor (3, S, S) of a picture; give mean, std and size")
+        raise BeyondcamError(
+            "makes no tensor (3, S, S) of a picture; give mean, std and size", parameter=name
+        )
     return made
 
 
@@ -139,10 +143,14 @@ def imagenet_names() -> list[str]:
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Names, a later one of a kind with its number: ImageNet has two cranes.
+    """Names, a later one of a kind with the next number that is free: ImageNet has two cranes.
 
-    >>> unique(["crane", "crane"])
-    ['crane', 'crane 2']
+    >>> unique(["crane", "crane", "crane 2"])
+    ['crane', 'crane 3', 'crane 2']
     """
-    earlier = [names[:n].count(name) for n, name in enumerate(names)]
-    return [f"{name} {n + 1}" if n else name for name, n in zip(names, earlier, strict=True)]
+    result: list[str] = []
+    for name in names:
+        numbered = (f"{name} {n}" for n in count(2))
+        free = (one for one in numbered if one not in names and one not in result)
+        result.append(next(free) if name in result else name)
+    return result

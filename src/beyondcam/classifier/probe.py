@@ -18,6 +18,8 @@ def tolerance(scores: Tensor) -> float:
 def fault(scores: Tensor, unpooled: Unpooled) -> str | None:
     """What is wrong with activations, by the scores that they should give."""
     maps = unpooled.maps.detach()
+    if maps.shape[:2] != scores.shape:
+        return "its scores are some of its activations alone"
     if maps.shape[2:] == (1, 1):
         return "at this size of input its features are one place; show it larger inputs"
     difference = (unpooled.pooled() - scores).detach().abs().max()

@@ -94,7 +94,12 @@ class Tape(TorchFunctionMode):
     ) -> Any:
         """Make the call, and record it."""
         del types
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
+        if not args and (first := next(iter(kwargs), "")) in (
+            "input",
+            "tensors",
+        ):  # as good as without a name
+            args = (kwargs.pop(first),)
         dims = _pooled_dims(func, args, kwargs)
         features = None
         if dims is not None:
@@ -137,7 +142,7 @@ class Tape(TorchFunctionMode):
 
     def _rule(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Later | None:
         """How a result is made of what the arguments were before pooling; None where that is unknown."""
-        first, *others = (self._unpooled_of(arg) for arg in args)
+        first, *others = [self._unpooled_of(arg) for arg in args] or [None]
         if first is None:
             return None
         if name in SHAPES:

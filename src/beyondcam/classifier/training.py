@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
-from beyondcam.classifier.adopt import WEIGHTS
-from beyondcam.classifier.config import TrainConfig
+from beyondcam.classifier.config import WEIGHTS, TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
     doubt,

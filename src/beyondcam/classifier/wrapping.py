@@ -118,9 +118,11 @@ class Wrapped(Classifier):
         return Activations(scores.to(x.device), activations)
 
     def _fault(self, x: Tensor, scores: Tensor, unpooled: Unpooled) -> str | None:
-        """What is wrong with the activations of inputs of this size, as the first of them show."""
+        """What is wrong with the activations of inputs of this size, as the first that give numbers show."""
         key = scores.dtype, *x.shape[2:]
         if key not in self._faults:
+            if not scores.isfinite().all():  # of one photo, perhaps, which says nothing of the others
+                return None
             self._faults[key] = fault(scores, unpooled)
         return self._faults[key]
 

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
 from beyondcam.classifier import Classifier
+from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, read_json, write_json
 
@@ -57,6 +58,7 @@ def grown(views_a_second: Callable[[int], float], has_room: Callable[[], bool]) 
     return batch
 
 
+@full_float32()
 def _views_a_second(classifier: Classifier, autocast: AbstractContextManager[object], batch: int) -> float:
     """Of forward and backward passes over noise, the first of which is not counted."""
     device, size = classifier.mean.device, classifier.size

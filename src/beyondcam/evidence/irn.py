@@ -92,7 +92,7 @@ def irn_bytes(evidence: Evidence, key_of: Sequence[int]) -> bytes:
     def resized(size: tuple[int, ...]) -> NDArray[np.float32]:
         if not len(v):  # of which torch makes nothing
             return np.zeros((0, *size), np.float32)
-        return F.interpolate(v[None], size, mode="bilinear")[0].numpy()
+        return F.interpolate(v[None], size, mode="bilinear", antialias=True)[0].numpy()
 
     content = {
         "keys": np.array([key_of[c] for c in evidence.targets], np.int64),

@@ -33,7 +33,7 @@ class Evidence:
     levels : uint8 (k, H, W), √v of each target, v being its map divided by its own maximum.
     targets : the k classes.
     maxima : of the k raw maps.
-    scores : the classifier's logits of the k classes, for the whole image; () of maps that it did not make.
+    scores : the classifier's log-odds of the k classes, for the whole image; () of maps that it did not make.
     size : (height, width) of the picture as stored; H, W may be smaller.
     uncovered : share of the pixels that no view covered.
 

@@ -58,7 +58,7 @@ def map_split(
     Parameters
     ----------
     classifier : Classifier
-        On its device. Its batch norms are folded in a copy, unless a map looks at single modules.
+        On its device. Its batch norms are folded in a copy, but for maps that look at single modules.
     images : LabelledImages
         The split; its classes must be the classifier's.
     recipes : Mapping[str, str | Recipe] or Sequence[str]
@@ -113,9 +113,13 @@ def map_split(
     }  # fmt: skip
     device = classifier.mean.device.type
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
-    as_built = any(source.map.needs.as_built for recipe in recipes.values() for source in recipe.sources())
-    network = classifier if as_built else folded(classifier)
-    passes = _Passes(network, seed, autocast, batch or batch_for(network, autocast, precision, out), log)
+    as_built = {name for name, recipe in recipes.items() if _needs_it_as_built(recipe)}
+    networks: list[tuple[_Passes, set[str]]] = []  # and the recipes of each, whatever else is mapped
+    for names in (recipes.keys() - as_built, as_built):
+        if names:
+            network = classifier if names == as_built else folded(classifier)
+            views = batch or batch_for(network, autocast, precision, out)
+            networks.append((_Passes(network, seed, autocast, views, log), names))
     known = {} if targets == "predicted" else images.labels
     index, count = shard
     chunks = [images.ids[n : n + CHUNK] for n in range(0, len(images.ids), CHUNK)][index::count]
@@ -124,8 +128,7 @@ def map_split(
         workers = min(8, spare_cores()) if pays else 0
     left_out: dict[str, str] = {}
     has_targets: set[bool] = set()
-    # TF32 would move a GPU's maps further from a CPU's than a thousandth of their maximum
-    with Workers(workers) as pool, torch.backends.cudnn.flags(allow_tf32=False):
+    with Workers(workers) as pool:
         read = partial(_read_chunk, images, targets, known, shelves)
         for chunk in track(ahead(read, chunks, threads=1), f"map {images.split}", len(chunks)):
             left_out |= chunk.left_out
@@ -133,19 +136,26 @@ def map_split(
             if not missing:
                 continue
             pool.start()  # while the network works on the first maps
-            needed = [recipe for name, recipe in recipes.items() if name in missing]
-            for item, raw in passes.map(chunk.photos, known, needed):
-                has_targets.add(bool(item.targets))
-                if raw.fault:
-                    left_out[item.id] = raw.fault
-                    continue
-                outputs = [(recipes[name], shelves[name]) for name in chunk.missing[item.id]]
-                for job in Job(item, raw, outputs).parts():
-                    pool.submit(job)
+            for passes, names in networks:
+                needed = [recipe for name, recipe in recipes.items() if name in missing & names]
+                for item, raw in passes.map(chunk.photos, known, needed) if needed else ():
+                    has_targets.add(bool(item.targets))
+                    if raw.fault:
+                        left_out[item.id] = raw.fault
+                        continue
+                    outputs = [
+                        (recipes[name], shelves[name]) for name in chunk.missing[item.id] if name in names
+                    ]
+                    for job in Job(item, raw, outputs).parts():
+                        pool.submit(job)
     if targets == "predicted" and has_targets == {False}:
         log("the classifier finds none of its classes in any photo: no score is 0.5 or more")
     write_json(out / "left_out" / f"map-{images.split}-{index + 1}of{count}.json", left_out)
     return left_out
+
+
+def _needs_it_as_built(recipe: Recipe) -> bool:
+    return any(source.map.needs.as_built for source in recipe.sources())
 
 
 @dataclass(frozen=True)
@@ -235,4 +245,7 @@ class _Passes:
             for raw, scores in zip(raws, logits, strict=True):
                 raw.scores = scores
                 raw.ledger[Work("targets")] = finding
+        for raw in raws:
+            if raw.scores is not None:
+                raw.scores = classifier.log_odds(raw.scores)
         return list(zip(items, raws, strict=True))

@@ -10,7 +10,7 @@ write files of their own, need not know of each other.
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -53,10 +53,12 @@ class Origins:
     def _matches(self, image_id: str, evidence: bytes, photo: Path) -> bool:
         return any(one.matches(photo) for one in self._known(image_id, evidence))
 
-    def of(self, image_id: str) -> set[Fingerprint]:
-        """All photos that were recorded for an image."""
+    def of(self, ids: Iterable[str]) -> Iterator[tuple[str, set[Fingerprint]]]:
+        """Those of the images that photos were recorded for, with all of these."""
         self._read_on()
-        return set().union(*self._photos.get(image_id, {}).values())
+        for i in ids:
+            if i in self._photos:
+                yield i, set().union(*self._photos[i].values())
 
     def _read_on(self) -> None:
         """Read the lines that were added since; another thread waits until they are known."""

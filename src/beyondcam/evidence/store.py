@@ -5,19 +5,21 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from beyondcam.classifier.adopt import WEIGHTS
+from beyondcam.classifier.adopt import checkpoint_of
+from beyondcam.classifier.config import WEIGHTS
 from beyondcam.data import LabelledImages
 from beyondcam.decode import Fingerprint
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence.levels import Evidence, content_of, decode_evidence, targets_in
 from beyondcam.evidence.origins import PROCESS, Origins, add_line
-from beyondcam.files import hash_of, hash_of_file, path_below, read_json, write_json, write_whole
+from beyondcam.files import hash_of, path_below, read_json, write_json, write_whole
 from beyondcam.recipes import Cost, Recipe
 
 VERSION = 2
@@ -127,8 +129,7 @@ class Shelf:
         """Whether the evidence is of these data: at the same place, or with a photo in common."""
         if self.manifest["data"] == images.data:
             return True
-        known = [(i, photos) for i in images.ids if (photos := self.origins.of(i))]
-        files = ((images.file_of(i), photos) for i, photos in known[:16])
+        files = ((images.file_of(i), photos) for i, photos in islice(self.origins.of(images.ids), 16))
         return any(one.matches(file) for file, photos in files if file is not None for one in photos)
 
 
@@ -232,7 +233,7 @@ def find_shelf(
 
 def checkpoint_hash(run: Path) -> str:
     """Ten hexadecimal digits of the network that a folder's evidence is of: its checkpoint, or a claim's."""
-    if digits := _file_hash(run):
+    if digits := checkpoint_of(run):
         return digits
     if not (run / CLAIM).exists():
         raise BeyondcamError(f"{run / WEIGHTS}: not there; `beyondcam train` makes it")
@@ -244,16 +245,8 @@ def checkpoint_hash(run: Path) -> str:
 
 def claim(folder: Path, fingerprint: str) -> None:
     """Note which network the evidence of a folder is of that is no RUN; a RUN has its own network."""
-    if _file_hash(folder) is None:
+    if checkpoint_of(folder) is None:
         write_json(folder / CLAIM, {"fingerprint": fingerprint})
-
-
-def _file_hash(run: Path) -> str | None:
-    """Ten hexadecimal digits of a RUN's checkpoint, None where it has none."""
-    try:
-        return hash_of_file(run / WEIGHTS)
-    except OSError:
-        return None
 
 
 def write_evidence(shelf: Shelf, image_id: str, evidence: Evidence, photo: Fingerprint | None = None) -> None:

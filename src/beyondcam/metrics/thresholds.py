@@ -177,8 +177,9 @@ def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> 
     if agreed is None:
         settings = ", ".join(f"{key} {shelf.manifest[key]}" for key in SHARED)
         raise BeyondcamError(
-            f"{parameter}: blind needs the witnesses of split {images.split}, which {run} does not have; "
-            f"`beyondcam map` makes them (with {settings}), or give a value"
+            f"blind needs the witnesses of split {images.split}, which {run} does not have; "
+            f"`beyondcam map` makes them (with {settings}), or give a value",
+            parameter=parameter,
         )
     return agreed
 

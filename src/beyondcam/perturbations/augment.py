@@ -29,8 +29,8 @@ def augmented(
 ) -> View:
     """Draw a random window of an image, with random contrast and brightness, mirrored if `flip` and a coin.
 
-    The window's area is a share of the image's, drawn from the range `area`; its aspect ratio is 3/4 to 4/3
-    times the image's.
+    The window's area is a share of the image's, drawn from the range `area`, and its aspect ratio 3/4 to 4/3
+    times the image's. What would lie beyond the image is cut off: a large window may be below its share.
     """
     share = rng.uniform(*area)
     aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from beyondcam.classifier.model import Classifier
 from beyondcam.data import Photo
+from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import Forward, affinities, run_forward
 from beyondcam.perturbations import Plain, View
@@ -63,6 +64,7 @@ def map_items(
         yield {name: finish(recipe, item, raw) for name, recipe in recipes.items()}
 
 
+@full_float32()
 def raw_maps(
     classifier: Classifier,
     items: Sequence[Item],
@@ -98,6 +100,7 @@ def finish(recipe: Recipe, item: Item, raw: RawMaps) -> Result:
     return Result(maps, raw.cost(recipe) + refining, uncovered)
 
 
+@full_float32()
 def classify_photos(
     classifier: Classifier, photos: Sequence[Photo], *, batch: int = 8, autocast: Autocast | None = None
 ) -> Tensor:

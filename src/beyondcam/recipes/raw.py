@@ -19,7 +19,8 @@ class RawMaps:
     ----------
     scored : whether a pass over the whole image is made for its logits.
     sane : whether the logits of all views are numbers.
-    scores : float32 (C,) on the CPU, its logits, if so or if its targets were predicted.
+    scores : float32 (C,) on the CPU, its logits, if so or if its targets were predicted; for evidence, see
+        `Classifier.log_odds`.
     maps : float32 (k, H, W) by source, where the network is.
     affinities : float16 (n, n) by the size of the input, where the network is.
     uncovered : share of its pixels that no view covers, by perturbation.

@@ -15,6 +15,7 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
+from beyondcam.classifier.config import WEIGHTS
 from beyondcam.data import LabelledImages, evenly, is_digits, open_images
 from beyondcam.data.masks import Masks, open_masks
 from beyondcam.devices import keep_memory, open_fabric, to_device
@@ -151,10 +152,10 @@ class Workspace:
             setup = self.train_setup("classifier")
         else:
             copy = self.folder / "classifier"
-            weights = copy / "classifier.safetensors"
+            weights = copy / WEIGHTS
             if weights.exists() and checkpoint_hash(copy) != checkpoint_hash(self.run):
                 raise BeyondcamError(f"{weights}: not the classifier of {self.run}; choose another folder")
-            for name in ("config.json", "training.json", "classifier.safetensors"):
+            for name in ("config.json", "training.json", WEIGHTS):
                 if not (self.run / name).exists():
                     raise BeyondcamError(f"{self.run / name}: not there; `beyondcam train` makes it")
                 write_whole(copy / name, (self.run / name).read_bytes())
