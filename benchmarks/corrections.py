@@ -60,7 +60,7 @@ def main() -> None:
     scored = replace(scored, ids=evenly(scored.ids, asked.eval_images or len(scored.ids)))
     evaluation = EvaluationSplit(scored, truth)
     map_missing(asked.run, images, set(RECIPES))
-    seeds = labels_of_seeds(asked.run, images, RECIPES[0])
+    seeds = labels_of_seeds(asked.run, images, find_shelf(asked.run, images, RECIPES[0]))
     settings = digits_segment_config() if is_digits(data) else SegmentConfig()
     changes = {"epochs": asked.epochs, "size": asked.size, "reviewed_weight": asked.weight}
     settings = settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
@@ -92,8 +92,8 @@ def worst_first(run: Path, seeds: LabelSource) -> list[str]:
     """The photos by the confidence of their seeds, the least trustworthy first, as `seed` writes them."""
     shelf = find_shelf(run, seeds.images, RECIPES[0])
     threshold, second = (
-        threshold_of(run, shelf, seeds.images, "adaptive"),
-        second_opinion(run, shelf, seeds.images),
+        threshold_of(run, seeds.images, shelf, "adaptive"),
+        second_opinion(run, seeds.images, shelf),
     )
     if second is None:
         sys.exit(f"{run}: {RECIPES[1]} is not mapped")

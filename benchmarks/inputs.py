@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from beyondcam import open_images, open_masks
 from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.devices import Network, keep_memory, open_fabric, to_device
+from beyondcam.devices import Network, start, to_device
 from beyondcam.evidence import find_shelf
 from beyondcam.metrics import ImageTally, tallies_of
 
@@ -18,9 +18,7 @@ from beyondcam.metrics import ImageTally, tallies_of
 @cache
 def fabric() -> Fabric:
     """The device that benchmarks run on, opened as the commands open it."""
-    opened = open_fabric()
-    keep_memory(opened.device)
-    return opened
+    return start()
 
 
 def on_device(network: Network) -> Network:

@@ -88,8 +88,8 @@ def main() -> None:
     requested = {name: name.split(":") for name in arguments.row}
     map_missing(run, images, {REFERENCE, *(recipe for recipe, *_ in requested.values())})
     rows = []
-    for name, parts in requested.items():
-        source = labels_of_seeds(run, images, *parts)
+    for name, (recipe, *rules) in requested.items():
+        source = labels_of_seeds(run, images, find_shelf(run, images, recipe), *rules)
         facts = source.facts
         rows.append(TableRow(name, seed_scores(run, source, masks), facts.threshold, facts.void, []))
         train_networks(run, source, config, evaluation, rows[-1], arguments)
@@ -129,7 +129,7 @@ def seed_scores(run: Path, source: LabelSource, masks: Masks) -> Row:
     among = [reference] if shelf.name == REFERENCE else [reference, shelf]
     if source.facts.threshold is None:
         return score_split(run, source.images, masks, among=among).row(shelf.name, "adaptive")
-    blind = threshold_of(run, reference, source.images, "blind").value
+    blind = threshold_of(run, source.images, reference, "blind").value
     threshold = source.facts.threshold
     scores = score_split(
         run, source.images, masks, threshold=threshold, reference_threshold=blind, among=among

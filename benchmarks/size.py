@@ -130,7 +130,7 @@ def confidence_rows(run: Path, images: LabelledImages, masks: Masks, measured: M
     rows = []
     for name, m in measured.items():
         shelf = find_shelf(run, images, name)
-        second = second_opinion(run, shelf, images)
+        second = second_opinion(run, images, shelf)
         if second is None:
             continue
         other, threshold = second
@@ -174,9 +174,9 @@ def main() -> None:
     for name in arguments.recipe:
         shelf = find_shelf(arguments.run, images, name)
         counted = tallies(arguments.run, images, masks, name)
-        adaptive = threshold_of(arguments.run, shelf, images, "adaptive")
+        adaptive = threshold_of(arguments.run, images, shelf, "adaptive")
         measured[name] = Measured(counted, len(classes), int(arguments.things), adaptive)
-        cost, agreed = shelf.cost(), threshold_of(arguments.run, shelf, images, "blind").value
+        cost, agreed = shelf.cost(), threshold_of(arguments.run, images, shelf, "blind").value
         megapixels[name] = cost["megapixels"] if cost else np.nan
         blind[name] = threshold_level(agreed or 0.0)
     first, *_ = measured

@@ -51,11 +51,11 @@ def main() -> None:
     for recipe in arguments.recipe:
         train, val = (tallies(arguments.run, *split, recipe) for split in splits)
         shelf = find_shelf(arguments.run, splits[1][0], recipe)
-        blind = threshold_of(arguments.run, shelf, splits[1][0], "blind")
+        blind = threshold_of(arguments.run, splits[1][0], shelf, "blind")
         rules, few = rows(train, val, threshold_level(cast(float, blind.value)), len(classes))
         by_rule.append((f"`{recipe}`", *rules))
         by_count.append((f"`{recipe}`", *few))
-        band = band_of(arguments.run, shelf, splits[1][0], "blind", blind)
+        band = band_of(arguments.run, splits[1][0], shelf, "blind", blind)
         by_band.append((f"`{recipe}`", f"{band:.3f}", *void_and_accuracy(shelf, *splits[1], blind, band)))
     options = [f"--{word} {vars(arguments)[word]}" for word in ("name", "train", "val")]
     words = [f"--run {arguments.run}", *(f"--recipe {recipe}" for recipe in arguments.recipe), *options]

@@ -12,7 +12,7 @@ from scipy import stats
 import gpu
 import results
 from beyondcam import Cookbook
-from beyondcam.evidence import AdaptiveThreshold, Winners
+from beyondcam.evidence import AdaptiveThreshold, Winners, find_shelf
 from beyondcam.metrics import ImageTally
 from beyondcam.segment import labels_of_seeds
 from corrections import body as curve
@@ -214,7 +214,7 @@ def test_what_differs_from_an_undisturbed_run_is_named(tmp_path: Path) -> None:
 
 def test_corrected_masks_take_the_place_of_the_seeds_of_the_photos_chosen(small: SmallRun) -> None:
     small.put("cam", winners(SEED))
-    seeds = labels_of_seeds(small.run, small.images(), "cam", "0.2")
+    seeds = labels_of_seeds(small.run, small.images(), find_shelf(small.run, small.images(), "cam"), "0.2")
     assert corrected(seeds, small.masks(), []) is seeds
     source = corrected(seeds, small.masks(), ["b"])
     assert (source.labels("b") == TRUTH).all()

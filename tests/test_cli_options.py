@@ -1,10 +1,18 @@
 """Options that several commands share."""
 
+import inspect
+from collections.abc import Collection
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 from PIL import Image
 
+from beyondcam.cli.app import COMMANDS
+from beyondcam.evidence.mapper import Precision, Targets
+from beyondcam.formats import FORMATS
+from beyondcam.metrics.tally import Absent
+from beyondcam.segmentation.network import Tta
 from conftest import call, complaint, make_folder
 
 
@@ -43,3 +51,23 @@ def test_a_run_does_not_lie_among_photos_that_are_looked_for(tmp_path: Path) -> 
         lambda: call("train", "--data", tmp_path / "photos", "--out", run), "--out: ", "among the photos"
     )
     assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "known"),
+    [
+        ("export", "to", FORMATS),
+        ("import-masks", "form", FORMATS),
+        ("map", "precision", get_args(Precision)),
+        ("map", "targets", get_args(Targets)),
+        ("predict", "tta", get_args(Tta)),
+        ("score", "absent", get_args(Absent)),
+    ],
+)
+def test_the_choices_of_an_option_are_those_that_the_library_has(
+    command: str, name: str, known: Collection[str]
+) -> None:
+    """They are written again, since `--help` loads neither torch nor numpy."""
+    kind, *_ = get_args(inspect.signature(COMMANDS[command]).parameters[name].annotation)
+    literal = next(one for one in (kind, *get_args(kind)) if get_origin(one) is Literal)
+    assert set(get_args(literal)) == set(known)

@@ -3,14 +3,12 @@
 import csv
 import json
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from shelves import shelf_of
 
-from beyondcam.cli.exchange import FormatName
 from beyondcam.cli.options import open_images_of
 from beyondcam.data import LabelledImages
 from beyondcam.data.mask_file import read_mask
@@ -248,10 +246,6 @@ def test_a_file_that_is_none_is_named_in_one_line(
         path.write_text(content)
     file = tmp_path / name.split("/", maxsplit=1)[0]
     complaint(lambda: import_masks(images, reviews, form, file, "eva"), str(file), named)
-
-
-def test_the_command_line_names_the_formats_there_are() -> None:
-    assert set(get_args(FormatName)) == set(FORMATS)
 
 
 def test_a_folder_that_is_not_empty_is_not_written_to(

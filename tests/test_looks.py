@@ -129,4 +129,4 @@ def test_evidence_that_is_not_begun_with_stops_no_score(small: SmallRun) -> None
     scores = small.score()
     assert {row.recipe for row in scores.rows} == {"cam", "saliency"}
     assert scores.left_out.keys() == {"recipe crops", "b", "c"}
-    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind").value
+    assert scores.row("cam", "blind").threshold == threshold_of(small.run, images, shelf, "blind").value

@@ -855,18 +855,18 @@ def test_masks_of_humans_take_the_place_of_seeds(
 ) -> None:
     images = open_images(trained[1], "all")
     call("map", run, "--split", "all", "--recipe", "cam", "--no-witnesses")
-    assert labels_of_seeds(run, images, "cam").facts.supervision == "labels"
+    assert labels_of_seeds(run, images, find_shelf(run, images, "cam")).facts.supervision == "labels"
     call("score", run, "--split", "all")
-    by_masks = labels_of_seeds(run, images, "cam", "oracle")
+    by_masks = labels_of_seeds(run, images, find_shelf(run, images, "cam"), "oracle")
     assert by_masks.facts.supervision == "labels, τ by masks (oracle)"
-    plain = labels_of_seeds(run, images, "cam", "0.3")
+    plain = labels_of_seeds(run, images, find_shelf(run, images, "cam"), "0.3")
     assert (plain.facts.supervision, plain.reviewed) == ("labels, τ given", frozenset())
     first, second, third = images.ids[:3]
     mine = np.full((48, 48), 2, np.uint8)
     reviews = open_reviews(run, images)
     reviews.decide(first, "corrected", "me", mask=mine)
     reviews.decide(second, "rejected", "me")
-    source = labels_of_seeds(run, images, "cam", "0.3")
+    source = labels_of_seeds(run, images, find_shelf(run, images, "cam"), "0.3")
     assert source.facts.supervision == "labels + 1 masks, τ given"
     assert source.name.startswith("cam-0.3-reviewed-")
     assert source.reviewed == {first}

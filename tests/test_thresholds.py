@@ -121,9 +121,9 @@ def test_rule_blind_sees_images_without_a_mask_as_seeds_do(small: SmallRun) -> N
     small.agree(winners(SEED))
     scores = small.score()
     assert scores.left_out.keys() == {"c"}
-    assert scores.row("cam", "blind").threshold == threshold_of(small.run, shelf, images, "blind").value
-    by_all = threshold_of(small.run, shelf, images, "blind")
-    assert by_all != threshold_of(small.run, shelf, replace(images, ids=("a", "b")), "blind")
+    assert scores.row("cam", "blind").threshold == threshold_of(small.run, images, shelf, "blind").value
+    by_all = threshold_of(small.run, images, shelf, "blind")
+    assert by_all != threshold_of(small.run, replace(images, ids=("a", "b")), shelf, "blind")
 
 
 def test_a_spoilt_witness_costs_a_score_the_rule_blind_alone(small: SmallRun) -> None:
@@ -215,7 +215,7 @@ def test_adaptive_scores_are_those_of_the_seeds_it_gives(tmp_path: Path, witness
     if witnesses:
         small.agree(Winners(TRUTH % VOID, np.where(TRUTH % VOID, 255, 0).astype(np.uint8)))
     for name, (shelf, *_) in shelves.items():
-        threshold = threshold_of(small.run, shelf, small.images(), "adaptive")
+        threshold = threshold_of(small.run, small.images(), shelf, "adaptive")
         falls[name] = threshold.fall
         seeds[name] = seeds_of(shelf, ids, threshold.fall)
         if witnesses:  # who find what the truth is, void being background

@@ -1,12 +1,11 @@
 """The whole job on the embedded digits, in one go."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from beyondcam.classifier import digits_config, load_classifier, train_run
 from beyondcam.data import open_images
 from beyondcam.data.masks import open_masks
-from beyondcam.devices import keep_memory, open_fabric, to_device
+from beyondcam.devices import start, to_device
 from beyondcam.evidence import find_shelf, map_split, map_witnesses
 from beyondcam.metrics import (
     ThresholdSplit,
@@ -17,6 +16,7 @@ from beyondcam.metrics import (
     write_scores,
 )
 from beyondcam.metrics.table import print_segments, print_table
+from beyondcam.progress import Log
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_report
 from beyondcam.seeds import write_seeds
@@ -33,14 +33,13 @@ TAUGHT, TEACHER = "train_2000", "fast"
 """What segmentation networks are trained on, and the recipe of its seeds."""
 
 
-def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = False) -> dict[str, str]:
+def run_demo(out: Path, seed: int, log: Log, *, full: bool = False) -> dict[str, str]:
     """Train, map, score, seed and report; returns the images left out.
 
     There are none, but for labelled ones whose seed is empty, which the network of seeds cannot learn from.
     `full` closes the loop: a segmentation network trained on seeds, beside one trained on the masks.
     """
-    fabric = open_fabric()
-    keep_memory(fabric.device)
+    fabric = start()
     left_out = train_run(digits_config(seed=seed), out, fabric, log)
     classifier = to_device(load_classifier(out), fabric)
     cookbook = Cookbook()
@@ -55,7 +54,7 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
     scores = score_split(out, val, masks, threshold_split=ThresholdSplit(train, train_masks))
     write_scores(out, val, scores)
     shelf = find_shelf(out, val, SEEDED)
-    threshold, second = threshold_of(out, shelf, val, "adaptive"), second_opinion(out, shelf, val)
+    threshold, second = threshold_of(out, val, shelf, "adaptive"), second_opinion(out, val, shelf)
     left_out |= write_seeds(val, shelf, threshold, out / "seeds", second=second).left_out
     print_table(scores.rows)
     if full:
@@ -65,7 +64,10 @@ def run_demo(out: Path, seed: int, log: Callable[[str], None], *, full: bool = F
         left_out |= map_split(classifier, taught, recipes, out, seed=seed, workers=None)
         left_out |= map_witnesses(classifier, taught, out)
         config, evaluation = digits_segment_config(seed=seed), EvaluationSplit(val, masks)
-        for source in (labels_of_seeds(out, taught, TEACHER), labels_of_masks(taught, taught_masks)):
+        for source in (
+            labels_of_seeds(out, taught, find_shelf(out, taught, TEACHER)),
+            labels_of_masks(taught, taught_masks),
+        ):
             left_out |= segment_run(out, source, config, evaluation, fabric, log=log)
         print_segments(out, read_segments(out))
     log(f"seeds: {out / 'seeds'}")

@@ -37,8 +37,8 @@ def keep_memory(device: torch.device) -> None:
     """Have glibc keep the memory of large tensors for the next ones, in this process, if `device` is a CPU.
 
     By default it returns each block over 32 MB to the system as soon as it is free, and gets the next one
-    page by page, which is a large part of a network's time on a CPU (docs/performance.md). Commands and
-    benchmarks call this once, after `open_fabric`; it changes nothing with a GPU or another allocator.
+    page by page, which is a large part of a network's time on a CPU (docs/performance.md). It changes nothing
+    with a GPU or another allocator.
     """
     if device.type == "cpu" and sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
         mallopt = ctypes.CDLL(None).mallopt
@@ -89,6 +89,13 @@ def open_fabric(backend: str | None = None) -> Fabric:
         raise BeyondcamError(f"torchrun --nproc-per-node {local}: {' '.join(str(error).split())}") from None
     fabric.launch()
     atexit.register(_part)  # Lightning does so for nccl alone, and threads of gloo abort a process that ends
+    return fabric
+
+
+def start(backend: str | None = None) -> Fabric:
+    """`open_fabric` and `keep_memory`, where a command or a benchmark begins."""
+    fabric = open_fabric(backend)
+    keep_memory(fabric.device)
     return fabric
 
 

@@ -1,6 +1,5 @@
 """The whole job on somebody's photos, in one go: from labels to masks to look at."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -15,7 +14,7 @@ from beyondcam.files import hash_of, read_json
 from beyondcam.forecast import seconds_of_masks, seconds_of_network
 from beyondcam.label_images import LabelFolder, check_apart
 from beyondcam.metrics import second_opinion, threshold_of
-from beyondcam.progress import duration
+from beyondcam.progress import Log, duration
 from beyondcam.recipes import Cookbook
 from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
@@ -35,7 +34,7 @@ def make_masks(
     given: TrainConfig,
     out: Path,
     fabric: Fabric,
-    log: Callable[[str], None],
+    log: Log,
     *,
     best: bool = False,
     network: bool = False,
@@ -87,7 +86,7 @@ def make_masks(
     left_out = map_split(classifier, images, recipes, run, targets=TARGETS, workers=None, log=log)
     left_out |= map_witnesses(classifier, images, run, targets=TARGETS, workers=None, log=log)
     shelf = find_shelf(run, images, names[-1], TARGETS, recipes[names[-1]].hash)
-    threshold, second = threshold_of(run, shelf, images, "adaptive"), second_opinion(run, shelf, images)
+    threshold, second = threshold_of(run, images, shelf, "adaptive"), second_opinion(run, images, shelf)
     reviews = open_reviews(run, images)
     written = write_seeds(images, shelf, threshold, out, second=second, reviews=reviews, log=log)
     if written.expected is not None:
@@ -120,9 +119,7 @@ def _finished(run: Path) -> tuple[TrainConfig | None, tuple[str, ...]]:
     return read_config(run)
 
 
-def _check_earlier(
-    run: Path, given: TrainConfig, own: TrainConfig, images: LabelledImages, log: Callable[[str], None]
-) -> None:
+def _check_earlier(run: Path, given: TrainConfig, own: TrainConfig, images: LabelledImages, log: Log) -> None:
     """Raise `BeyondcamError` where a RUN's own settings, photos or labels are not those given."""
     asked = given.model_copy(update={"data": images.data, "classes": images.classes})
     moved = own.data != images.data and any(shelves(run, images))  # evidence knows its photos

@@ -15,6 +15,9 @@ from beyondcam.outcome import LeftOut, attempts
 T = TypeVar("T")
 R = TypeVar("R")
 
+Log = Callable[[str], None]
+"""Takes messages for people."""
+
 EVERY = 60.0
 """Seconds between two lines."""
 

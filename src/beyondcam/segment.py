@@ -1,7 +1,6 @@
 """From label images to a scored segmentation network: train, predict, score against masks."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +14,7 @@ from beyondcam.data.mask_file import read_label_image
 from beyondcam.data.masks import Masks
 from beyondcam.devices import all_of, to_device
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import Shelf, find_shelf
+from beyondcam.evidence import Shelf
 from beyondcam.files import hash_of, path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
@@ -29,6 +28,7 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.metrics.text import change
+from beyondcam.progress import Log
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import SeedsAndMasks
 from beyondcam.segmentation import (
@@ -83,21 +83,18 @@ class EvaluationSplit:
 def labels_of_seeds(
     run: Path,
     images: LabelledImages,
-    recipe: str | Shelf,
+    shelf: Shelf,
     threshold: str = "adaptive",
     void: str = "0",
-    targets: str | None = None,
 ) -> LabelSource:
-    """The seeds of a recipe, by `seed_labels`; `threshold` and `void` are values or names of rules.
+    """The seeds of a shelf's evidence, by `seed_labels`; `threshold` and `void` are values or names of rules.
 
     A mask that a human accepted or corrected, by the RUN's reviews of the split, takes the place of a seed,
     and a photo whose mask was rejected is left out. So is one that is labelled but has an empty seed, from
-    which a network would learn that its class is background. `recipe` is the evidence, or its name, of which
-    `targets` says which is meant where several stand under it.
+    which a network would learn that its class is background.
     """
-    shelf = find_shelf(run, images, recipe, targets) if isinstance(recipe, str) else recipe
-    value = threshold_of(run, shelf, images, threshold)
-    band = band_of(run, shelf, images, void, value)
+    value = threshold_of(run, images, shelf, threshold)
+    band = band_of(run, images, shelf, void, value)
     sources = SeedsAndMasks(images, shelf, value, open_reviews(run, images), band)
     held = sources.masked
     rejected = {i for i, decision in sources.decisions.items() if decision.state == "rejected"}
@@ -155,7 +152,7 @@ def segment_run(
     *,
     rounds: int = 1,
     name: str | None = None,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> dict[str, str]:
     """Train a network on the source's labels as `RUN/segment/NAME`, and score it on `evaluation`, if given.
 

@@ -74,20 +74,20 @@ def test_blind_is_the_best_threshold_on_what_the_witnesses_agree_on_and_sees_no_
     own = np.where(place < 24, 150, np.where(strip, 120, 90))
     shelf, images = shelf_of(discs, run, {"p01": own, "p05": own})
     complaint(
-        lambda: threshold_of(run, shelf, images, "blind"), "`beyondcam map` makes them (with targets labels"
+        lambda: threshold_of(run, images, shelf, "blind"), "`beyondcam map` makes them (with targets labels"
     )
     one, other = np.where(place < 30, 210, 40), np.where(place < 24, 180, 60)
     witnesses_say(discs, run, {"p01": (one, other)})
     complaint(
-        lambda: threshold_of(run, shelf, images, "blind"), "1 of 2 images of split all have no witnesses yet"
+        lambda: threshold_of(run, images, shelf, "blind"), "1 of 2 images of split all have no witnesses yet"
     )
     witnesses_say(discs, run, {"p05": (one, other)})
-    assert threshold_of(run, shelf, images, "blind").value == level_threshold(90)  # the strip is void
+    assert threshold_of(run, images, shelf, "blind").value == level_threshold(90)  # the strip is void
     witnesses_say(discs, run, {"p05": (other, other)})
-    assert threshold_of(run, shelf, images, "blind").value == level_threshold(120)
+    assert threshold_of(run, images, shelf, "blind").value == level_threshold(120)
     for mask in (tmp_path / "discs" / "masks").iterdir():
         mask.unlink()
-    assert threshold_of(run, shelf, images, "blind").value == level_threshold(120)
+    assert threshold_of(run, images, shelf, "blind").value == level_threshold(120)
 
 
 def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_void_draws_no_threshold(
@@ -111,7 +111,7 @@ def test_what_the_witnesses_call_by_two_names_is_void_and_a_class_that_is_all_vo
     agreed = consensus(run, images, shelf)
     assert agreed is not None
     assert agreed.masks.read("p02").unique(return_counts=True)[1].tolist() == [36 * 48, 10 * 48, 2 * 48]
-    assert threshold_of(run, shelf, images, "blind").value == level_threshold(20)
+    assert threshold_of(run, images, shelf, "blind").value == level_threshold(20)
 
 
 @pytest.mark.parametrize(("lowest", "tau"), [(0, level_threshold(128)), (-170, level_threshold(30))])
@@ -129,16 +129,16 @@ def test_blind_leaves_as_much_void_as_the_witnesses_disagree_about(
         return (seed_labels(shelf.read("p01"), tau, band) == VOID).mean()
 
     least = min(n / 255 for n in range(256) if void(n / 255) >= 12 / 48)
-    assert band_of(run, shelf, images, "blind", Threshold(tau)) == pytest.approx(least)
+    assert band_of(run, images, shelf, "blind", Threshold(tau)) == pytest.approx(least)
     assert void(least) == pytest.approx(12 / 48, abs=2 / 256)  # by whole levels
     assert void(1.0) == (ramp > 0).mean()
     everywhere = np.full((48, 48), 210)
     witnesses_say(discs, run, {"p01": (np.where(place < 4, everywhere, 0), everywhere)})
-    assert void(band_of(run, shelf, images, "blind", Threshold(tau))) >= min(44 / 48, (ramp > 0).mean())
-    assert band_of(run, shelf, images, "0.3", Threshold(tau)) == 0.3
+    assert void(band_of(run, images, shelf, "blind", Threshold(tau))) >= min(44 / 48, (ramp > 0).mean())
+    assert band_of(run, images, shelf, "0.3", Threshold(tau)) == 0.3
     wide = "void: wide: write a value between 0 and 1"
-    complaint(lambda: band_of(run, shelf, images, "wide", Threshold(tau)), wide)
-    complaint(lambda: band_of(run, shelf, images, "1.5", Threshold(tau)), "void: 1.5")
+    complaint(lambda: band_of(run, images, shelf, "wide", Threshold(tau)), wide)
+    complaint(lambda: band_of(run, images, shelf, "1.5", Threshold(tau)), "void: 1.5")
 
 
 def test_witnesses_are_asked_about_some_images_that_have_a_target(discs: str) -> None:
@@ -163,7 +163,7 @@ def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_p
     shelf, images = shelf_of(discs, tmp_path / "run", levels)
 
     def tau(text: str) -> float:
-        return threshold_of(tmp_path / "run", shelf, images, text, masks).value
+        return threshold_of(tmp_path / "run", images, shelf, text, masks).value
 
     assert tau("few:p01") == level_threshold(50)
     assert tau("few:p02") == tau("few: p01, p02") == level_threshold(90)
@@ -177,7 +177,7 @@ def test_threshold_of_a_few_masked_images_is_the_best_on_these(discs: str, tmp_p
         (torch.zeros(9, 9), "p01"),
     ):
         own = Masks(images.classes, lambda _, mask=mask: mask.byte())
-        complaint(lambda own=own: threshold_of(tmp_path / "run", shelf, images, "few:p01", own), what)
+        complaint(lambda own=own: threshold_of(tmp_path / "run", images, shelf, "few:p01", own), what)
 
 
 def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: str, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_threshold_of_a_rule_is_the_one_answer_that_the_split_may_take(discs: 
             )
             for split, on, value in rows
         ])  # fmt: skip
-        return threshold_of(tmp_path, shelf, images, rule).value
+        return threshold_of(tmp_path, images, shelf, rule).value
 
     assert tau("train", ("val", "train", 0.25), ("other", "train", 0.25)) == 0.25
     assert tau("train", ("val", "train", 0.25), ("train", "all", 0.5)) == 0.25  # the other saw these masks
@@ -211,7 +211,7 @@ def test_a_photo_whose_labels_have_changed_has_no_say_in_tau(small: SmallRun) ->
     def chosen() -> list[Threshold]:
         images = small.images()
         shelf = find_shelf(small.run, images, "crops")
-        return [threshold_of(small.run, shelf, images, rule) for rule in rules]
+        return [threshold_of(small.run, images, shelf, rule) for rule in rules]
 
     before = chosen()
     table = small.root / "labels.csv"

@@ -87,12 +87,12 @@ def test_a_network_does_not_learn_that_what_a_seed_misses_is_background(discs: s
     run, whole = tmp_path / "run", np.full((48, 48), 200)
     shelf, images = shelf_of(discs, run, {"p01": whole, "p05": np.zeros((48, 48))})
     write_evidence(shelf, "p03", evidence_of(np.zeros((0, 48, 48)), (), (48, 48)))
-    source = labels_of_seeds(run, images, "own", "0.3")
+    source = labels_of_seeds(run, images, find_shelf(run, images, "own"), "0.3")
     assert (source.labels("p01") == 1).all()
     assert not source.labels("p03").any()
     complaint(lambda: source.labels("p05"), "not trained on: its seed shows nothing")
     open_reviews(run, images).decide("p05", "corrected", "me", mask=np.zeros((48, 48), np.uint8))
-    assert not labels_of_seeds(run, images, "own", "0.3").labels("p05").any()
+    assert not labels_of_seeds(run, images, find_shelf(run, images, "own"), "0.3").labels("p05").any()
 
 
 def test_seeds_are_of_the_photo_and_the_labels_as_they_are_now(discs: str, tmp_path: Path) -> None:

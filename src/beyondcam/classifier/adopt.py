@@ -1,6 +1,6 @@
 """A RUN of a network that others trained: all commands work from there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from beyondcam.classifier.wrapping import Wrapped
 from beyondcam.classifier.zero_shot import PROMPTS, Clip, clip
 from beyondcam.errors import BeyondcamError, one_line, read_from
 from beyondcam.files import hash_of, hash_of_file, read_json, write_json
+from beyondcam.progress import Log
 from beyondcam.training.checkpoint import restore, write_weights
 
 
@@ -45,7 +46,7 @@ def adopt_network(
     single_label: bool | None = None,
     prompts: Sequence[str] = PROMPTS,
     data: str = "",
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> Classifier:
     """Make a RUN of a network that others trained, and return its classifier.
 

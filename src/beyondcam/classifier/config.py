@@ -118,6 +118,6 @@ class TrainConfig(BaseModel):
 
 def digits_config(**changes: object) -> TrainConfig:
     """The settings `train` starts from for the digit canvases: the study's ConvNet, no mirroring."""
-    defaults = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 28, "batch": 16,
+    defaults = {"data": "digits", "backbone": "convnet", "size": 64, "flip": False, "epochs": 28,
                 "lr": 5e-3, "head_lr": 1.0, "crop_scale": (0.6, 1.0)}  # fmt: skip
     return TrainConfig.model_validate(defaults | changes)

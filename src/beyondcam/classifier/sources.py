@@ -18,6 +18,7 @@ from beyondcam.classifier.weights import by_name, fitting, has_names_of, read_st
 from beyondcam.classifier.zero_shot import transformers
 from beyondcam.errors import BeyondcamError, MissingWeightsError, one_line
 from beyondcam.files import read_json, write_json
+from beyondcam.progress import Log
 
 KINDS = "timm:NAME, torchvision:NAME, hf:DIR, clip:DIR or PACKAGE.MODULE:FUNCTION"
 
@@ -29,8 +30,6 @@ OWN_SCALE = ("googlenet", "inception_v3")
 
 PATIENCE = 20.0
 """Seconds that a download may stand still."""
-
-Log = Callable[[str], None]
 
 
 class Source(NamedTuple):

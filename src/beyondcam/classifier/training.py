@@ -32,8 +32,9 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.files import hash_of, write_json
 from beyondcam.label_images import check_apart
 from beyondcam.outcome import LeftOut, attempt
+from beyondcam.progress import Log
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
-from beyondcam.training.loop import Log, Trainer
+from beyondcam.training.loop import Trainer
 from beyondcam.training.samples import Batch, draw_batches, random_view
 
 HELD_OUT = 0.1
@@ -168,12 +169,12 @@ def train_classifier(
             unlabelled = (i for i in images.ids if i not in images.labels)
             left_out = {i: images.unlabelled.get(i, "no label") for i in unlabelled} | progress.left_out
             read = sum(i not in left_out for i in kept)
-            training = {"epochs": progress.epochs, "images": read, "left_out": left_out}
-            training["labels"] = written_labels(images)
             classifier.load_state_dict(progress.weights)
-            training["places"] = places
             facts, unread = _judged(classifier, images, kept, val, log)
-            training |= facts
+            training = {
+                "epochs": progress.epochs, "images": read, "left_out": left_out,
+                "labels": written_labels(images), "places": places, **facts,
+            }  # fmt: skip
             _publish(run, {"train": settings, "classes": images.classes}, training, progress.weights)
             left_out = left_out | unread
         fabric.barrier()

@@ -66,7 +66,7 @@ def map_command(
 ) -> None:
     """Evidence for every image and recipe; killed at any moment, it goes on where it stopped."""
     from beyondcam.classifier import load_classifier
-    from beyondcam.devices import keep_memory, open_fabric, to_device
+    from beyondcam.devices import start, to_device
     from beyondcam.evidence import map_split, map_witnesses
     from beyondcam.recipes import Cookbook
 
@@ -75,8 +75,7 @@ def map_command(
     part = shard_of(shard)
     images = open_images_of(run, data, split_or("val", run, data, split), classes, max_pixels)
     say_doubt(run)
-    fabric = open_fabric("gloo")  # nccl would keep a GPU busy with waiting
-    keep_memory(fabric.device)
+    fabric = start("gloo")  # nccl would keep a GPU busy with waiting
     classifier = to_device(load_classifier(run), fabric)
     left_out = map_split(
         classifier, images, chosen, run,

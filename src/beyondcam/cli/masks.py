@@ -35,11 +35,10 @@ def masks_command(
     """Photos with labels → masks: train, map, cut, and a page that shows them. Run again, it goes on."""
     from beyondcam.classifier import TrainConfig
     from beyondcam.data import with_negatives
-    from beyondcam.devices import keep_memory, open_fabric
+    from beyondcam.devices import start
     from beyondcam.job import make_masks
 
     chosen = {"data": with_negatives(data, negatives), "classes": names(classes), "split": split}
     given = settings_of(TrainConfig, {**settings, **chosen})
-    fabric = open_fabric()
-    keep_memory(fabric.device)
+    fabric = start()
     end(make_masks(given, out, fabric, advise, best=best, network=network))

@@ -178,7 +178,7 @@ def open_seeds_of(
     from beyondcam.reviews import open_reviews
 
     shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-    return shelf, threshold_of(run, shelf, images, threshold), open_reviews(run, images)
+    return shelf, threshold_of(run, images, shelf, threshold), open_reviews(run, images)
 
 
 def say_doubt(run: Path) -> None:

@@ -31,7 +31,7 @@ def explain_command(
     """Maps of one photo, as one picture: by default of an ImageNet classifier's top classes."""
     from beyondcam.classifier import folded, imagenet_classifier, load_classifier
     from beyondcam.data import MAX_PIXELS, read_photo
-    from beyondcam.devices import keep_memory, open_fabric, to_device
+    from beyondcam.devices import start, to_device
     from beyondcam.recipes import Cookbook
     from beyondcam.report import explain_photo
 
@@ -42,8 +42,7 @@ def explain_command(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image, max_pixels=max_pixels or MAX_PIXELS)
-    fabric = open_fabric()
-    keep_memory(fabric.device)
+    fabric = start()
     classifier = load_classifier(model) if model else imagenet_classifier().eval()
     classifier = to_device(folded(classifier), fabric)
     classes = explain_photo(

@@ -54,7 +54,7 @@ def review_command(
 
     images = open_images_of(run, data, split, classes, max_pixels)
     shelf, tau, reviews = open_seeds_of(run, images, recipe, targets, threshold)
-    second = second_opinion(run, shelf, images)
+    second = second_opinion(run, images, shelf)
     outcome = worst_first(images, shelf, tau, second)
     desk = Desk(images, shelf, tau, reviews, name_of_user(who), outcome.results)
     _say(desk, "the classifier is" if second is None else f"{second[0].name} and the classifier are")

@@ -68,9 +68,9 @@ def seed_command(
         masks = open_masks(images.data, images.split, images.classes)
     except BeyondcamError as error:
         log(f"the seeds are not compared with masks: {error}")
-    tau = threshold_of(run, shelf, images, threshold, masks)
-    band = band_of(run, shelf, images, void, tau)
-    second = second_opinion(run, shelf, images)
+    tau = threshold_of(run, images, shelf, threshold, masks)
+    band = band_of(run, images, shelf, void, tau)
+    second = second_opinion(run, images, shelf)
     reviews = open_reviews(run, images)
     written = write_seeds(
         images, shelf, tau, out, band=band, second=second, reviews=reviews, masks=masks, log=log

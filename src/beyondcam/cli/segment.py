@@ -62,7 +62,8 @@ def segment_command(
     The defaults are those for photos; a RUN of digits has its own.
     """
     from beyondcam.data import is_digits
-    from beyondcam.devices import keep_memory, open_fabric
+    from beyondcam.devices import start
+    from beyondcam.evidence import find_shelf
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
     from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
@@ -80,7 +81,7 @@ def segment_command(
     if recipe is None:
         source = labels_of_masks(images, truth_of(images, "truth"))
     else:
-        source = labels_of_seeds(run, images, recipe, threshold, void, targets)
+        source = labels_of_seeds(run, images, find_shelf(run, images, recipe, targets), threshold, void)
     evaluation = None
     try:
         scored = open_images_of(run, data, eval_split or "val", classes, max_pixels)
@@ -89,8 +90,7 @@ def segment_command(
         if eval_split is not None:
             raise
         log(f"not scored: {error}")
-    fabric = open_fabric()
-    keep_memory(fabric.device)
+    fabric = start()
     left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=log)
     if evaluation and fabric.is_global_zero:
         of = (evaluation.images.data, evaluation.images.split)
@@ -130,7 +130,7 @@ def predict_command(
 ) -> None:
     """Photos → masks, overlays and predictions.csv, with a segmentation network."""
     from beyondcam.data import MAX_PIXELS
-    from beyondcam.devices import keep_memory, open_fabric, to_device
+    from beyondcam.devices import start, to_device
     from beyondcam.segmentation import export_onnx, load_segmenter, predict_photos
 
     if images and out is None:
@@ -142,8 +142,7 @@ def predict_command(
         export_onnx(segmenter, onnx)
         log(f"network in {onnx}")
     if images and out is not None:
-        fabric = open_fabric()
-        keep_memory(fabric.device)
+        fabric = start()
         left_out = predict_photos(
             to_device(segmenter, fabric), images, out, max_pixels or MAX_PIXELS,
             tta=tta, tile=tile, resume=resume,

@@ -28,12 +28,11 @@ def train_command(
     """
     from beyondcam.classifier import TrainConfig, digits_config, train_run
     from beyondcam.data import is_digits, with_negatives
-    from beyondcam.devices import keep_memory, open_fabric
+    from beyondcam.devices import start
 
     make = digits_config if is_digits(data) else TrainConfig
     config = settings_of(
         make, {"data": with_negatives(data, negatives), "classes": names(classes), **settings}
     )
-    fabric = open_fabric()
-    keep_memory(fabric.device)
+    fabric = start()
     end(train_run(config, out, fabric, advise))

@@ -2,7 +2,7 @@
 
 from beyondcam.evidence.irn import finest_maps, import_irn, irn_bytes, read_irn
 from beyondcam.evidence.levels import LEVELS, Evidence, level_threshold, read_evidence, threshold_level
-from beyondcam.evidence.mapper import CHUNK, Targets, map_split
+from beyondcam.evidence.mapper import Targets, map_split
 from beyondcam.evidence.second import first_recipe, second_recipe
 from beyondcam.evidence.store import (
     FAMILY,
@@ -18,7 +18,6 @@ from beyondcam.evidence.winners import Winners, by_level, level_at_size, winners
 from beyondcam.evidence.witness import SAMPLE, WITNESSES, map_witnesses, witnessed
 
 __all__ = [
-    "CHUNK",
     "FAMILY",
     "LEVELS",
     "SAMPLE",

@@ -1,7 +1,7 @@
 """Map a split: images and labels in, evidence out; stopped at any moment, it goes on where it stopped."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from beyondcam.evidence.store import Shelf, claim, open_shelf
 from beyondcam.evidence.workers import Job, Workers
 from beyondcam.files import write_json
 from beyondcam.outcome import Outcome, ahead, attempts
-from beyondcam.progress import track
+from beyondcam.progress import Log, track
 from beyondcam.recipes import Cost, Item, RawMaps, Recipe, Work, classify_photos, named_recipes, raw_maps
 
 CHUNK = 16
@@ -48,7 +48,7 @@ def map_split(
     precision: Precision = "float32",
     shard: tuple[int, int] = (0, 1),
     workers: int | None = 0,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> dict[str, str]:
     """Write the evidence of every image and recipe under `out`, a RUN or any other folder.
 
@@ -57,36 +57,35 @@ def map_split(
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier
         On its device. Its batch norms are folded in a copy, but for maps that look at single modules.
-    images : LabelledImages
+    images
         The split; its classes must be the classifier's.
-    recipes : Mapping[str, str | Recipe] or Sequence[str]
+    recipes
         By the name that the evidence is kept under; a list of names is of built-in recipes.
-    out : str or PathLike
+    out
         The RUN, or any other folder.
-    targets : "labels", "predicted" or "mixed"
+    targets
         Map the classes of the image's labels, those that the classifier finds in it, or the former where it
         has labels and the latter where it has none.
-    seed : int
+    seed
         Of the perturbations' draws.
-    batch : int or None
+    batch
         Views in one pass; None takes 8 on a CPU, and on a GPU what is found to be fast, see `batch_for`.
         Where a GPU runs out of memory it is halved for the rest, and logged.
-    precision : "float32" or "bf16"
+    precision
         "bf16" runs the network in bfloat16, by autocast.
-    shard : tuple[int, int]
+    shard
         (index, count) maps every count-th chunk from the index-th on, 0 ≤ index < count.
-    workers : int or None
+    workers
         Processes that refine, encode and write while the network runs; None starts as many as there are
         cores to spare, up to 8, if that pays.
-    log : Callable[[str], None]
+    log
         Takes messages for people.
 
     Returns
     -------
-    dict[str, str]
-        The images left out, with the reason.
+    The images left out, with the reason.
 
     Raises
     ------
@@ -205,7 +204,7 @@ class _Passes:
     seed: int
     autocast: AbstractContextManager[object]
     batch: int
-    log: Callable[[str], None]
+    log: Log
 
     def map(
         self, photos: Mapping[str, Photo], known: Mapping[str, frozenset[int]], recipes: Collection[Recipe]

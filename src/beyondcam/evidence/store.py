@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ CLAIM = "network.json"
 FAMILY = ("seed", "targets", "precision")
 """What evidence must have in common to be compared."""
 
-_COST = ("forward", "backward", "megapixels", "seconds")
+_COST = tuple(part.name for part in fields(Cost))
 
 _MANIFEST: Mapping[str, type | tuple[type, ...]] = {
     "version": int, "data": str, "classes": list, "split": str, "targets": str, "recipe": (dict, str),
@@ -45,8 +45,8 @@ class Shelf:
 
     Attributes
     ----------
-    folder, name : where it is, and the recipe's name.
-    manifest : all that it depends on.
+    folder : where it is.
+    manifest : all that it depends on, and the recipe's name.
     images : the images whose photos, and labels where these were asked about, evidence must be of to be read;
         None for a shelf that is being filled.
     origins : which photos the evidence was made of.
@@ -54,13 +54,17 @@ class Shelf:
     """
 
     folder: Path
-    name: str
     manifest: dict[str, Any]
     images: LabelledImages | None = None
     origins: Origins = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "origins", Origins(self.folder))
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return str(self.manifest["name"])
 
     @property
     def family(self) -> tuple[Any, ...]:
@@ -173,15 +177,15 @@ def open_shelf(
         "precision": precision,
     }
     folder = path_below(run / "evidence", images.split) / f"{name}-{hash_of(manifest)}"
+    manifest["name"] = name  # which has no part in the hash
     if not (folder / "manifest.json").exists():
         for path in folder.parent.glob("*/manifest.json"):
             with suppress(BeyondcamError):  # of another recipe, perhaps
-                moved = Shelf(path.parent, name, _read_manifest(path))
-                same = manifest | {"name": name, "data": moved.manifest["data"]}
-                if moved.manifest == same and moved.holds(images):
+                moved = Shelf(path.parent, _read_manifest(path))
+                if moved.manifest == manifest | {"data": moved.manifest["data"]} and moved.holds(images):
                     return moved
-        write_json(folder / "manifest.json", manifest | {"name": name})
-    return Shelf(folder, name, manifest)
+        write_json(folder / "manifest.json", manifest)
+    return Shelf(folder, manifest)
 
 
 def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
@@ -189,7 +193,7 @@ def shelves(run: Path, images: LabelledImages) -> Iterator[Shelf]:
     asked = {"version": VERSION, "classes": list(images.classes), "checkpoint": checkpoint_hash(run)}
     for path in sorted(path_below(run / "evidence", images.split).glob("*/manifest.json")):
         manifest = _read_manifest(path)
-        shelf = Shelf(path.parent, manifest["name"], manifest, images)
+        shelf = Shelf(path.parent, manifest, images)
         if asked.items() <= manifest.items() and shelf.holds(images):
             yield shelf
 

@@ -23,9 +23,10 @@ from beyondcam.formats.polygons import fill
 FILE = "tasks.json"
 
 PLACE = "/data/local-files/?d="
+"""Where Label Studio serves files: by their paths from its document root on, above their folder."""
+
 ASIDE = ("choices", "datetime", "number", "pairwise", "rating", "taxonomy", "textarea")
 """Kinds of results that say something of a region, and are none."""
-"""Where Label Studio serves files: by their paths from its document root on, above their folder."""
 
 
 def write(masks: Iterable[Labelled], book: Book, out: Path) -> None:

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from beyondcam.data import Photo
 from beyondcam.maps.base import Map
 from beyondcam.maps.forward import Forward
-from beyondcam.refinements.superpixels import segments
+from beyondcam.refinements.superpixels import slic_labels
 
 
 class Contrast(Map):
@@ -53,10 +52,10 @@ class Contrast(Map):
         from scipy.spatial.distance import cdist
         from skimage.color import rgb2lab
 
-        photo = Photo.of((255 * pixels).round().to(torch.uint8))
-        labels = segments(photo, self.number, 10.0)
+        pixels = (255 * pixels).round().to(torch.uint8)
+        labels = slic_labels(pixels, self.number)
         height, width = labels.shape
-        colours = rgb2lab(photo.pixels.permute(1, 2, 0).numpy()).reshape(-1, 3).T  # (3, H·W)
+        colours = rgb2lab(pixels.permute(1, 2, 0).numpy()).reshape(-1, 3).T  # (3, H·W)
         places = np.indices(labels.shape).reshape(2, -1) / [[height], [width]]
         sizes = np.bincount(labels.ravel())  # (n,)
         colour, place = (

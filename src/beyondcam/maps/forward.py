@@ -1,8 +1,9 @@
-"""One forward pass, and the only place that asks autograd for a gradient."""
+"""One forward pass, and the only place where maps get gradients from."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from operator import or_
 
 import torch
 from torch import Tensor, nn
@@ -33,13 +34,7 @@ class Needs:
     modules: bool = False
 
     def __or__(self, other: "Needs") -> "Needs":
-        return Needs(
-            self.input_gradient or other.input_gradient,
-            self.layers | other.layers,
-            self.layer_gradients | other.layer_gradients,
-            self.conv_inputs or other.conv_inputs,
-            self.modules or other.modules,
-        )
+        return Needs(*map(or_, vars(self).values(), vars(other).values()))
 
     @property
     def backward(self) -> bool:

@@ -1,6 +1,7 @@
 """Bootstrap over images: 95 % intervals, paired ones from the same resamples, and tests of many at once."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ FEW = 30
 """Below this many images a bootstrap interval is too narrow to be taken at its word."""
 
 Interval = tuple[float, float]
+
+Question = TypeVar("Question", bound=Hashable)
 
 
 def sample_weights(images: int) -> NDArray[np.int64]:
@@ -47,12 +50,12 @@ def p_value(differences: NDArray[np.float64]) -> float:
     return min(1.0, 2 * min(below, above) / (len(resamples) + 1))
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Question, float]) -> dict[Question, float]:
     """P values for several questions asked at once (Holm 1979): at most 5 % of such tables err anywhere.
 
     The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than one before.
     """
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Question, float] = {}
     least = 0.0
     for n, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
         least = adjusted[name] = max(least, min(1.0, (len(p_values) - n) * p_values[name]))

@@ -49,11 +49,11 @@ class Scores:
         return curve
 
     def difference(
-        self, a: str, b: str, metric: str = "miou", rule: str = "oracle"
+        self, recipe: str, other: str, metric: str = "miou", rule: str = "oracle"
     ) -> tuple[float, float, float]:
-        """A metric of `a` less that of `b`, with its paired 95 % interval; NaN where there is none."""
-        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {a, b} and c.threshold_rule == rule)
-        pair = pair if pair.b == a else pair.turned()
+        """A metric of `recipe` less that of the `other`, with its paired 95 % interval; NaN without one."""
+        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {recipe, other} and c.threshold_rule == rule)
+        pair = pair if pair.b == recipe else pair.turned()
         value, interval = pair.difference[metric], pair.ci[metric]
         return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
 

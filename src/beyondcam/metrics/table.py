@@ -36,18 +36,18 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def print_supervision(rows: Sequence[Row]) -> None:
     """Print what each recipe has seen, under the first rule of rows."""
-    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
-    told = [(row.recipe, row.supervision) for row in rows if row.threshold_rule == rule and row.supervision]
-    console = Console(width=max(112, Console().width))
+    rule, rows = _first_rule(rows)
+    console = _console()
     console.print(f"What each has seen beside images and labels, rule {rule}:")
-    for recipe, supervision in told:
-        console.print(escape(f"  {recipe}: {supervision}"), highlight=False)
+    for row in rows:
+        if row.supervision:
+            console.print(escape(f"  {row.recipe}: {row.supervision}"), highlight=False)
 
 
 def print_classes(rows: Sequence[Row]) -> None:
     """Print the IoU of each class, with its interval, of the best recipes under the first rule of rows."""
-    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
-    best = sorted((row for row in rows if row.threshold_rule == rule), key=lambda r: -r.miou)[:COMPARED]
+    rule, rows = _first_rule(rows)
+    best = sorted(rows, key=lambda r: -r.miou)[:COMPARED]
     lines = []
     for name, shown in best[0].shown.items():
         ious = [f"{number(row.iou.get(name))} ({_interval(row.iou_ci.get(name))})" for row in best]
@@ -78,7 +78,17 @@ def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequ
         table.add_column(name, justify="right", no_wrap=True)
     for line in lines:
         table.add_row(*map(escape, line))
-    Console(width=max(112, Console().width)).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(width=max(112, Console().width))
+
+
+def _first_rule(rows: Sequence[Row]) -> tuple[str, list[Row]]:
+    """The first rule that has rows, and these."""
+    rule = next(rule for rule in RULES if any(row.threshold_rule == rule for row in rows))
+    return rule, [row for row in rows if row.threshold_rule == rule]
 
 
 def _interval(bounds: Interval | None) -> str:

@@ -88,7 +88,7 @@ class ThresholdSplit:
 
 
 def threshold_of(
-    run: Path, shelf: Shelf, images: LabelledImages, threshold: str, masks: Masks | None = None
+    run: Path, images: LabelledImages, shelf: Shelf, threshold: str, masks: Masks | None = None
 ) -> Threshold:
     """A threshold on the evidence of a shelf, as `threshold` describes it.
 
@@ -100,10 +100,10 @@ def threshold_of(
     rule, _, named = threshold.partition(":")
     classes = len(images.classes)
     if threshold == "adaptive":
-        seen = _consensus(run, shelf, images)
+        seen = _consensus(run, images, shelf)
         return adaptive(FallSweep.of(tallies_of(shelf, seen.ids, seen.masks), classes) if seen else None)
     if threshold == "blind":
-        agreed = _agreed(run, shelf, images, "threshold")
+        agreed = _agreed(run, images, shelf, "threshold")
         ids, labels = agreed.ids, agreed.masks
     elif rule == "few" and named:
         ids = tuple(sorted({name.strip() for name in named.split(",")}))
@@ -124,7 +124,7 @@ def threshold_of(
         try:
             return Threshold(within_unit(threshold, "threshold"))
         except ValueError:
-            return Threshold(_scored_threshold(run, shelf, images, threshold))
+            return Threshold(_scored_threshold(run, images, shelf, threshold))
     sweep = Sweep.of(tallies_of(shelf, ids, labels), classes)
     chosen = RULES[rule].choose(ThresholdData(agreed=sweep, few=sweep))
     if chosen is None:
@@ -135,13 +135,13 @@ def threshold_of(
     return chosen
 
 
-def second_opinion(run: Path, shelf: Shelf, images: LabelledImages) -> tuple[Shelf, Threshold] | None:
+def second_opinion(run: Path, images: LabelledImages, shelf: Shelf) -> tuple[Shelf, Threshold] | None:
     """A second recipe and its adaptive threshold, as `write_seeds` takes them; None where none is mapped."""
     other = second_recipe(run, images, shelf)
-    return None if other is None else (other, threshold_of(run, other, images, "adaptive"))
+    return None if other is None else (other, threshold_of(run, images, other, "adaptive"))
 
 
-def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshold: Threshold) -> float:
+def band_of(run: Path, images: LabelledImages, shelf: Shelf, void: str, threshold: Threshold) -> float:
     """How close to √τ the √v of a pixel is left void, as `void` describes it.
 
     A value in [0, 1]; or `blind`, the least by which as much is void as the split's witnesses disagree about.
@@ -153,7 +153,7 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
             raise BeyondcamError(
                 f"{void}: write a value between 0 and 1, or blind", parameter="void"
             ) from None
-    agreed = _agreed(run, shelf, images, "void")
+    agreed = _agreed(run, images, shelf, "void")
     pixels, disputed, level = np.zeros(LEVELS + 1), 0, np.arange(LEVELS)
     for i in agreed.ids:
         won = winners_of(shelf.read(i)).won
@@ -166,14 +166,14 @@ def band_of(run: Path, shelf: Shelf, images: LabelledImages, void: str, threshol
     return float(min(pixels.searchsorted(disputed) / (LEVELS - 1), 1.0))
 
 
-def _consensus(run: Path, shelf: Shelf, images: LabelledImages) -> Consensus | None:
+def _consensus(run: Path, images: LabelledImages, shelf: Shelf) -> Consensus | None:
     """What the witnesses agree on in the images whose evidence is of their present labels and photos."""
     found = consensus(run, images, shelf)
     return found and replace(found, ids=tuple(filter(shelf.is_current, found.ids)))
 
 
-def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> Consensus:
-    agreed = _consensus(run, shelf, images)
+def _agreed(run: Path, images: LabelledImages, shelf: Shelf, parameter: str) -> Consensus:
+    agreed = _consensus(run, images, shelf)
     if agreed is None:
         settings = ", ".join(f"{key} {shelf.manifest[key]}" for key in SHARED)
         raise BeyondcamError(
@@ -184,7 +184,7 @@ def _agreed(run: Path, shelf: Shelf, images: LabelledImages, parameter: str) -> 
     return agreed
 
 
-def _scored_threshold(run: Path, shelf: Shelf, images: LabelledImages, rule: str) -> float:
+def _scored_threshold(run: Path, images: LabelledImages, shelf: Shelf, rule: str) -> float:
     """The threshold that scores.json has for a recipe under a rule."""
     if rule not in ("few", "train", "oracle"):
         raise BeyondcamError(

@@ -1,7 +1,7 @@
 """Perturbations: which copies of an image a map is averaged over."""
 
 from beyondcam.perturbations.augment import augmented
-from beyondcam.perturbations.base import Alteration, Perturbation
+from beyondcam.perturbations.base import Perturbation
 from beyondcam.perturbations.crops import Crops
 from beyondcam.perturbations.mask import Mask, Masking
 from beyondcam.perturbations.noise import Noise
@@ -18,7 +18,6 @@ register_perturbation = PERTURBATIONS.add
 
 __all__ = [
     "PERTURBATIONS",
-    "Alteration",
     "Crops",
     "LinearPath",
     "Mask",

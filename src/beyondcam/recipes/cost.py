@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import add
 from typing import Literal, NamedTuple
 
 from beyondcam.maps import Map
@@ -19,17 +20,10 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.forward + other.forward,
-            self.backward + other.backward,
-            self.megapixels + other.megapixels,
-            self.seconds + other.seconds,
-        )
+        return Cost(*map(add, vars(self).values(), vars(other).values()))
 
     def __mul__(self, times: int) -> "Cost":
-        return Cost(
-            self.forward * times, self.backward * times, self.megapixels * times, self.seconds * times
-        )
+        return Cost(*(times * part for part in vars(self).values()))
 
 
 class Work(NamedTuple):

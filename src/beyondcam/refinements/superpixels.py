@@ -12,14 +12,22 @@ from torch import Tensor
 from beyondcam.data import Photo
 from beyondcam.refinements.base import Refinement, by_maximum
 
+COMPACTNESS = 10.0
+"""How much nearness counts beside likeness of colour, by default."""
+
+
+def slic_labels(pixels: Tensor, number: int, compactness: float = COMPACTNESS) -> NDArray[np.int64]:
+    """SLIC labels (H, W) of a picture, uint8 (3, H, W): from 0, about `number` of them."""
+    from skimage.segmentation import slic
+
+    rgb = pixels.permute(1, 2, 0).numpy()
+    return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
+
 
 @lru_cache(maxsize=8)
 def segments(photo: Photo, number: int, compactness: float) -> NDArray[np.int64]:
-    """SLIC labels (H, W) from 0, about `number` of them; computed once a photo, for all recipes."""
-    from skimage.segmentation import slic
-
-    rgb = photo.pixels.permute(1, 2, 0).numpy()
-    return slic(rgb, n_segments=number, compactness=compactness, start_label=0)
+    """`slic_labels` of a photo, computed once for all recipes."""
+    return slic_labels(photo.pixels, number, compactness)
 
 
 class _BySuperpixel(Refinement):
@@ -35,7 +43,7 @@ class _BySuperpixel(Refinement):
     on_cpu: ClassVar[bool] = True
 
     number: Annotated[int, Field(ge=1)] = 300
-    compactness: Annotated[float, Field(gt=0)] = 10.0
+    compactness: Annotated[float, Field(gt=0)] = COMPACTNESS
 
     def prepare(self, photo: Photo, device: torch.device) -> None:
         """Find the photo's superpixels."""

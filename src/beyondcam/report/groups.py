@@ -44,7 +44,7 @@ class Group:
         return sorted({row.threshold_rule for row in self.rows}, key=trust)
 
     @property
-    def recipes(self) -> int:
+    def recipe_count(self) -> int:
         """How many recipes there are."""
         return len({row.recipe for row in self.rows})
 
@@ -120,9 +120,9 @@ def verdict(pair: Comparison, among: Sequence[Comparison]) -> str:
     bounds, difference = pair.ci["miou"], pair.difference["miou"]
     if bounds is None or difference is None:
         return "unknown"
-    p_values = {f"{n}": p for n, each in enumerate(among) if (p := each.p.get("miou")) is not None}
+    p_values = {n: p for n, each in enumerate(among) if (p := each.p.get("miou")) is not None}
     if len(p_values) == len(among):
-        clear = holm(p_values)[f"{among.index(pair)}"] < 0.05
+        clear = holm(p_values)[among.index(pair)] < 0.05
     else:
         clear = bounds[0] > 0 or bounds[1] < 0
     return ("higher" if difference > 0 else "lower") if clear else "open"

@@ -1,6 +1,5 @@
 """Seeds: label images at a threshold."""
 
-from beyondcam.data import PALETTE  # the colours that seeds are written in
 from beyondcam.seeds.confidence import found_in
 from beyondcam.seeds.export import write_coco, write_npy
 from beyondcam.seeds.labels import labels_at, levels_of, mask, seed_labels
@@ -8,7 +7,6 @@ from beyondcam.seeds.sources import SeedsAndMasks
 from beyondcam.seeds.write import Written, write_seeds
 
 __all__ = [
-    "PALETTE",
     "SeedsAndMasks",
     "Written",
     "found_in",

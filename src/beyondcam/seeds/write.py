@@ -1,7 +1,6 @@
 """The seeds of a split, as files."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
 from beyondcam.label_images import LabelFolder, check_apart
 from beyondcam.outcome import Outcome
-from beyondcam.progress import each
+from beyondcam.progress import Log, each
 from beyondcam.reviews import Reviews
 from beyondcam.seeds.confidence import Found, confidence_file, found_in, write_confidences
 from beyondcam.seeds.sources import SeedsAndMasks
@@ -77,7 +76,7 @@ def write_seeds(
     second: tuple[Shelf, Threshold] | None = None,
     reviews: Reviews | None = None,
     masks: Masks | None = None,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> Written:
     """Write `out/masks/ID.png` (VOC palette) and `out/overlays/ID.jpg`; `masks` serve to count alone.
 
@@ -145,11 +144,11 @@ def write_seeds(
 
 def _judged(labels: NDArray[np.uint8], image_id: str, masks: Masks | None) -> tuple[int, int]:
     """Pixels that are void neither here nor in the mask, and those of them that are right."""
+    if masks is None:
+        return 0, 0
     try:
-        truth = masks.truth(image_id, labels.shape) if masks else None
-    except BeyondcamError:
-        truth = None  # few images may have a mask
-    if truth is None:
+        truth = masks.truth(image_id, labels.shape)
+    except BeyondcamError:  # few images may have a mask
         return 0, 0
     judged = (labels != VOID) & (truth != VOID)
     return int(judged.sum()), int((labels == truth)[judged].sum())

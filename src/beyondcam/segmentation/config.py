@@ -65,6 +65,6 @@ def digits_segment_config(**changes: object) -> SegmentConfig:
     Weights of photos, and their batch norms' statistics, are of no use there.
     """
     defaults = {"architecture": "linknet", "encoder": "resnet10t", "pretrained": False, "size": 64,
-                "batch": 8, "lr": 4e-3, "head_lr": 1.0, "warmup": 0.1, "flip": False,
+                "lr": 4e-3, "head_lr": 1.0, "warmup": 0.1, "flip": False,
                 "crop_scale": (0.6, 1.0)}  # fmt: skip
     return SegmentConfig.model_validate(defaults | changes)

@@ -21,11 +21,11 @@ from beyondcam.files import hash_of, read_json, write_json
 from beyondcam.label_images import check_size, digest_of
 from beyondcam.outcome import Outcome
 from beyondcam.perturbations import View
-from beyondcam.progress import each
+from beyondcam.progress import Log, each
 from beyondcam.segmentation.config import SegmentConfig
 from beyondcam.segmentation.network import MADE_BY, Segmenter, build_segmenter
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in, read_checkpoint, write_weights
-from beyondcam.training.loop import Log, Trainer
+from beyondcam.training.loop import Trainer
 from beyondcam.training.samples import Batch, Samples, draw_batches, random_view
 
 Labels = Callable[[str], NDArray[np.uint8]]

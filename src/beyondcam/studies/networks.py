@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import is_digits
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import counts_of, label_mious, read_segments
 from beyondcam.segment import EvaluationSplit, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig, digits_segment_config
@@ -28,7 +29,7 @@ def network_mious(
     evaluation = EvaluationSplit(scored.images, scored.masks)
     names = []
     for recipe in recipes:
-        source = labels_of_seeds(trained.run, trained.images, recipe)
+        source = labels_of_seeds(trained.run, trained.images, find_shelf(trained.run, trained.images, recipe))
         names.append(f"{source.name}-{config.seed}")
         workspace.left_out |= segment_run(
             trained.run, source, config, evaluation, workspace.fabric, name=names[-1], log=workspace.log

@@ -1,10 +1,11 @@
 """Running a study: from its question to its page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from beyondcam.errors import BeyondcamError
+from beyondcam.progress import Log
 from beyondcam.studies.catalogue import STUDIES
 from beyondcam.studies.workspace import Budget, Workspace
 
@@ -15,7 +16,7 @@ def run_study(
     budget: Budget,
     run: Path | None,
     command: str,
-    log: Callable[[str], None],
+    log: Log,
     beside: Sequence[Path] = (),
     settings: Any = None,
 ) -> dict[str, str]:

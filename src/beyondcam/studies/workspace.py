@@ -18,13 +18,14 @@ from beyondcam.classifier import (
 from beyondcam.classifier.config import WEIGHTS
 from beyondcam.data import LabelledImages, evenly, is_digits, open_images
 from beyondcam.data.masks import Masks, open_masks
-from beyondcam.devices import keep_memory, open_fabric, to_device
+from beyondcam.devices import start, to_device
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, checkpoint_hash, map_split, open_shelf
 from beyondcam.files import hash_of, read_json, write_json, write_whole
 from beyondcam.maps import CAM, Map
 from beyondcam.metrics import Scores, ThresholdSplit, number, score_split
 from beyondcam.perturbations import Perturbation, Plain
+from beyondcam.progress import Log
 from beyondcam.recipes import Cookbook, Cost, Recipe, Source
 from beyondcam.windows import contribution_window
 
@@ -118,15 +119,14 @@ class Workspace:
     folder: Path
     budget: Budget
     run: Path | None
-    log: Callable[[str], None]
+    log: Log
     beside: Sequence[Path] = ()
     cost: Cost = field(default_factory=Cost)
     notes: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.fabric = open_fabric()
-        keep_memory(self.fabric.device)
+        self.fabric = start()
         self.others = [
             Workspace(self.folder / f"beside-{n}", self.budget, run, self.log)
             for n, run in enumerate(self.beside, start=1)

@@ -20,11 +20,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from beyondcam.devices import all_of, total_of
 from beyondcam.errors import BeyondcamError
 from beyondcam.perturbations import generator
-from beyondcam.progress import duration, track
+from beyondcam.progress import Log, duration, track
 from beyondcam.training.checkpoint import State, write_checkpoint
 from beyondcam.training.samples import Batch, Index, Samples, Settings
-
-Log = Callable[[str], None]
 
 
 @dataclass
