@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from beyondcam import Cookbook
+from beyondcam.evidence import AdaptiveThreshold
+from beyondcam.files import hash_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -37,16 +39,23 @@ def write_section(name: str, title: str, command: str, body: str, page: str | No
     """Replace or append the section `name` of a page, and state the command and commit that made it.
 
     By default the page is that of the study: `crops-animals` and `study-crops-digits` are sections of
-    docs/results/crops.md. A comment keeps the hashes of the recipes in its tables, so that a test sees when
-    one has changed since.
+    docs/results/crops.md. A comment keeps `hashes_of` the text, by which a test sees what has changed since.
     """
-    hashes = [f" {recipe} {Cookbook().recipe(recipe).hash}" for recipe in recipes_in(body)]
+    hashes = [f" {name} {value}" for name, value in hashes_of(body).items()]
     recipes = f"<!-- recipes{''.join(hashes)} -->\n" if hashes else ""
     section = (
         f"<!-- {name} -->\n## {title}\n\nMade by `{command}` at commit {_commit()}.\n\n{body.strip()}\n"
         f"{recipes}<!-- end {name} -->\n"
     )
     place(name, section, page or page_of(name))
+
+
+def hashes_of(text: str) -> dict[str, str]:
+    """The hashes of the recipes in the tables of a text, and of the rule `adaptive`, where it names it."""
+    hashes = {name: Cookbook().recipe(name).hash for name in recipes_in(text)}
+    rule = AdaptiveThreshold
+    used = re.search("adaptive|default threshold", text)
+    return hashes | ({"adaptive": hash_of([rule.SMALL, rule.HALFWAY, rule.FALLS, rule.fall])} if used else {})
 
 
 def recipes_in(text: str) -> list[str]:

@@ -17,7 +17,7 @@ import beyondcam as bc
 from beyondcam.cli import app, options
 from beyondcam.cli.terminal import DEBUG
 from beyondcam.errors import BeyondcamError, printable
-from conftest import Command, call, one_line, recipe_options
+from conftest import Command, call, make_folder, one_line, recipe_options
 
 USAGE_ERROR = typer.BadParameter.__base__
 
@@ -215,7 +215,8 @@ def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path
     assert call("score", run, "--data", data) == 0
     assert {row["split"] for row in json.loads((run / "scores.json").read_text())} == {"all"}
     assert "no evidence on all" in refusal("segment", run, "--recipe", "crops")
-    assert options.split_or("val", run, "digits", None) == "val"
+    other = f"folder:{make_folder(tmp_path / 'other')}"
+    assert options.open_images_of(run, other, None, None, default="val").split == "val"
     config = json.loads((run / "config.json").read_text())
     config["train"]["split"] = "train"
     (run / "config.json").write_text(json.dumps(config))

@@ -14,7 +14,7 @@ from torch import nn
 
 from beyondcam.classifier.build import load_imagenet, timm_network
 from beyondcam.classifier.preprocessing import IMAGENET, Input, find_classes, find_input
-from beyondcam.classifier.weights import by_name, fitting, has_names_of, read_states
+from beyondcam.classifier.weights import by_name, fitting, has_names_of, only, read_states
 from beyondcam.classifier.zero_shot import transformers
 from beyondcam.errors import BeyondcamError, MissingWeightsError, one_line
 from beyondcam.files import read_json, write_json
@@ -191,12 +191,9 @@ def _called(model: str) -> nn.Module:
 def _fill(net: nn.Module, weights: Path) -> None:
     """Load weights whose names are the network's."""
     matches = {key: fits for key, state in read_states(weights).items() if (fits := by_name(net, state))}
-    if len(matches) != 1:
-        which = (
-            f"several that fit, {' and '.join(matches)}; say which: FILE:KEY" if matches else "none that fit"
-        )
-        raise BeyondcamError(f"{weights}: has {which}", parameter="weights")
-    net.load_state_dict(next(iter(matches.values())), strict=False)
+    if not matches:
+        raise BeyondcamError(f"{weights}: has none that fit", parameter="weights")
+    net.load_state_dict(only(matches, weights), strict=False)
 
 
 def _count(classes: Sequence[str] | None) -> int:

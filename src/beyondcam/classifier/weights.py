@@ -93,6 +93,11 @@ def fitting(network: nn.Module, path: Path, name: str, *, ordered: bool = False)
         matches = {key: fits for key, state in states.items() if (fits := in_order(network, state))}
     if not matches:
         raise BeyondcamError(f"{path}: these weights are not of {name}")
+    return only(matches, path)
+
+
+def only(matches: Mapping[str, State], path: Path) -> State:
+    """The one of a file's networks that fits. Raises `BeyondcamError` where several do."""
     if len(matches) > 1:
         first = next(iter(matches))
         raise BeyondcamError(f"{path}: holds {' and '.join(matches)}; say which, as in {path}:{first}")

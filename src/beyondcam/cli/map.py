@@ -19,7 +19,6 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
     say_doubt,
-    split_or,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -73,7 +72,7 @@ def map_command(
     cookbook = Cookbook(recipes)
     chosen = {name: cookbook.recipe(name) for name in recipe}
     part = shard_of(shard)
-    images = open_images_of(run, data, split_or("val", run, data, split), classes, max_pixels)
+    images = open_images_of(run, data, split, classes, max_pixels, default="val")
     say_doubt(run)
     fabric = start("gloo")  # nccl would keep a GPU busy with waiting
     classifier = to_device(load_classifier(run), fabric)
@@ -121,7 +120,7 @@ def import_command(
     check_name(recipe, "recipe")
     if recipe.partition("+")[0] in Cookbook().recipes:
         raise BeyondcamError(f"{recipe} is the name of a built-in recipe; give another", parameter="recipe")
-    images = open_images_of(run, data, split_or("val", run, data, split), classes)
+    images = open_images_of(run, data, split, classes, default="val")
     left_out = import_irn(run, images, classes_of_keys(images), folder, recipe)
     write_json(run / "left_out" / f"import-{images.split}.json", left_out)
     end(left_out)

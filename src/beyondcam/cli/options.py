@@ -120,27 +120,29 @@ def settings_of(make: Callable[..., T], given: Mapping[str, object]) -> T:
         raise BeyondcamError(what, parameter=fields[0] if fields else None) from None
 
 
-def split_or(default: str, run: Path, data: str | None, split: str | None) -> str:
-    """The split given; without one all, where the RUN was trained on all of the data, else the default."""
-    from beyondcam.classifier import read_config
-    from beyondcam.data import open_images
-
-    config, _ = read_config(run)
-    if split is None and config.split == "all":
-        with suppress(BeyondcamError):  # of data that have no split all
-            if data is None or open_images(data, "all").data == config.data:
-                return "all"
-    return split or default
-
-
 def open_images_of(
-    run: Path, data: str | None, split: str | None, classes: str | None, max_pixels: int | None = None
+    run: Path,
+    data: str | None,
+    split: str | None,
+    classes: str | None,
+    max_pixels: int | None = None,
+    *,
+    default: str | None = None,
 ) -> "LabelledImages":
-    """The images of a split, by default of the RUN's own data, split and classes."""
+    """The images of a split, by default of the RUN's own data, split and classes.
+
+    With a `default` split it is this one, but all where the RUN was trained on all of the same data.
+    """
     from beyondcam.classifier import read_config
     from beyondcam.data import open_images
 
     config, trained = read_config(run)
+    if split is None and default is not None:
+        split = default
+        if config.split == "all":
+            with suppress(BeyondcamError):  # of data that have no split all
+                if data is None or open_images(data, "all").data == config.data:
+                    split = "all"
     images = open_images(
         data or config.data, split or config.split, names(classes) or trained, max_pixels or config.max_pixels
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, split_or, truth_of
+from beyondcam.cli.options import Classes, Data, Run, Split, end, names, open_images_of, truth_of
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
 
@@ -44,7 +44,7 @@ def score_command(
         raise BeyondcamError(
             "is of the rule fixed, which needs --threshold too", parameter="reference_threshold"
         )
-    images = open_images_of(run, data, split_or("val", run, data, split), classes)
+    images = open_images_of(run, data, split, classes, default="val")
     masks = truth_of(images)
     threshold_split = _open_threshold_split(run, data, train_split, classes, images, names(few) or ())
     if few and threshold_split is None:

@@ -17,7 +17,6 @@ from beyondcam.cli.options import (
     open_images_of,
     recorded,
     say_doubt,
-    split_or,
 )
 from beyondcam.cli.terminal import log
 from beyondcam.errors import BeyondcamError
@@ -60,7 +59,7 @@ def seed_command(
     from beyondcam.reviews import open_reviews
     from beyondcam.seeds import write_coco, write_npy, write_seeds
 
-    images = open_images_of(run, data, split_or("val", run, data, split), classes, max_pixels)
+    images = open_images_of(run, data, split, classes, max_pixels, default="val")
     say_doubt(run)
     shelf = find_shelf(run, images, recipe, targets)
     masks = None

@@ -15,7 +15,6 @@ from beyondcam.cli.options import (
     end,
     open_images_of,
     settings_of,
-    split_or,
     truth_of,
 )
 from beyondcam.cli.terminal import log
@@ -75,8 +74,7 @@ def segment_command(
         check_name(name, "name")
     if truth and rounds > 1:
         raise BeyondcamError("there are rounds of seeds only, not of --truth", parameter="rounds")
-    seeds_split = split_or("train", run, data, seeds_split)
-    images = open_images_of(run, data, seeds_split, classes, max_pixels)
+    images = open_images_of(run, data, seeds_split, classes, max_pixels, default="train")
     config = settings_of(digits_segment_config if is_digits(images.data) else SegmentConfig, settings)
     if recipe is None:
         source = labels_of_masks(images, truth_of(images, "truth"))

@@ -13,6 +13,9 @@ FEW = 30
 
 Interval = tuple[float, float]
 
+Estimate = tuple[float, Interval | None]
+"""A value, and its 95 % interval where it has one."""
+
 Question = TypeVar("Question", bound=Hashable)
 
 
@@ -25,7 +28,7 @@ def sample_weights(images: int) -> NDArray[np.int64]:
     return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 
-def estimate(samples: NDArray[np.float64]) -> tuple[float, Interval | None]:
+def estimate(samples: NDArray[np.float64]) -> Estimate:
     """A metric in the full sample, which comes first, and its interval over the resamples."""
     return float(samples[0]), interval(samples[1:])
 

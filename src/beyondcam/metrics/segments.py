@@ -8,7 +8,7 @@ import numpy as np
 
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, read_json, write_json
-from beyondcam.metrics.bootstrap import Interval, estimate
+from beyondcam.metrics.bootstrap import Estimate, estimate
 from beyondcam.metrics.labels import LabelCounts, label_mious
 from beyondcam.metrics.rows import SEGMENT, NetworkRow, read_records, write_records
 
@@ -53,9 +53,7 @@ def counts_of(run: Path, row: NetworkRow) -> LabelCounts:
     return LabelCounts(ids, counts)
 
 
-def share_of_truth(
-    run: Path, row: NetworkRow, rows: Sequence[NetworkRow]
-) -> tuple[float, Interval | None] | None:
+def share_of_truth(run: Path, row: NetworkRow, rows: Sequence[NetworkRow]) -> Estimate | None:
     """MIoU as a share of that of a network trained on the truth by the same schedule, with its interval.
 
     None for networks trained on the truth, and where there are none, or none scored on the same images. Of

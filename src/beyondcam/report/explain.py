@@ -10,6 +10,7 @@ from beyondcam.classifier import Classifier
 from beyondcam.data import Photo
 from beyondcam.files import write_whole
 from beyondcam.library import most_probable
+from beyondcam.plotting import DPI, draw_over, height_of
 from beyondcam.recipes import Item, Recipe, map_items
 from beyondcam.refinements import by_maximum
 
@@ -31,22 +32,18 @@ def explain_photo(
     (results,) = map_items(classifier, [item], recipes, seed=seed, batch=batch)
     named = [(classifier.classes[index], probability) for index, probability in best]
 
-    height = min(3.0 * photo.height / photo.width, 12.0)
-    figure = Figure((3 * (1 + len(recipes)), (height + 0.35) * len(named)), layout="constrained")
+    figure = Figure((3 * (1 + len(recipes)), height_of(photo) * len(named)), layout="constrained")
     axes = figure.subplots(len(named), 1 + len(recipes), squeeze=False)
     pixels = photo.pixels.permute(1, 2, 0).numpy()
     for row, (name, probability) in enumerate(named):
         axes[row, 0].imshow(pixels)
         axes[row, 0].set_title(f"{name}  {probability:.2f}", parse_math=False)
         for column, (recipe, result) in enumerate(results.items(), start=1):
-            axes[row, column].imshow(pixels.mean(-1), cmap="gray", alpha=0.5)
-            axes[row, column].imshow(
-                by_maximum(result.maps)[row].sqrt().cpu().numpy(), cmap="inferno", alpha=0.75
-            )
+            draw_over(axes[row, column], pixels, by_maximum(result.maps)[row].sqrt())
             axes[row, column].set_title(recipe)
     for axis in axes.flat:
         axis.set_axis_off()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=DPI)
     write_whole(out, buffer.getvalue())
     return named

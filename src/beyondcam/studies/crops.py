@@ -9,7 +9,7 @@ import numpy as np
 
 from beyondcam.evidence import LEVELS, Evidence
 from beyondcam.metrics import Scores, estimate, sample_weights
-from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.bootstrap import Estimate
 from beyondcam.metrics.text import bounded, cell, signed
 from beyondcam.perturbations import Crops
 from beyondcam.recipes import Recipe, Source
@@ -151,16 +151,13 @@ def area_table(thirds: Mapping[str, Sequence[ImageObject]], recipes: Sequence[st
     return Table("Mean IoU of an object by its size, at oracle τ over all images", head, rows)
 
 
-Deviation = tuple[float, Interval | None]
-
-
-def stability(workspace: Workspace, setup: Setup, settings: CropsSettings) -> dict[str, dict[int, Deviation]]:
+def stability(workspace: Workspace, setup: Setup, settings: CropsSettings) -> dict[str, dict[int, Estimate]]:
     """How much pixels vary between random draws, by map and number of crops."""
     setup = setup.on_images(setup.images.ids[: settings.drawn_images])
     recipes = {name: recipe for name, recipe in settings.recipes().items() if " n=" in name}
     draws = [workspace.map_images(setup, recipes, seed=seed) for seed in range(settings.draws)]
     weights = sample_weights(len(setup.images.ids))
-    deviations: dict[str, dict[int, Deviation]] = {of: {} for of in MAP_NAMES}
+    deviations: dict[str, dict[int, Estimate]] = {of: {} for of in MAP_NAMES}
     for of in MAP_NAMES:
         for n in settings.counts:
             ratios = [

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from beyondcam.files import write_json, write_whole
 from beyondcam.metrics import Row
-from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.bootstrap import Estimate, Interval
 from beyondcam.report.charts import COLOURS, frame, svg_of
 from beyondcam.report.page import render
 
@@ -83,10 +83,6 @@ class Plot:
         if drawn:
             axes.legend(frameon=False)
         return svg_of(figure, prefix)
-
-
-Estimate = tuple[float, Interval | None]
-"""A value and its 95 % interval."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from beyondcam.data import VOID
 from beyondcam.evidence import Evidence, Shelf
 from beyondcam.metrics import Scores, estimate, sample_weights
-from beyondcam.metrics.bootstrap import Interval
+from beyondcam.metrics.bootstrap import Estimate
 from beyondcam.metrics.text import signed
 from beyondcam.seeds import seed_labels
 from beyondcam.studies.workspace import Setup
@@ -88,7 +88,7 @@ def in_thirds(objects: Sequence[ImageObject], key: Callable[[ImageObject], Any])
     return [ordered[start:end] for start, end in pairwise([*ends, len(values)])]
 
 
-def mean_over(objects: Sequence[ImageObject], values: Sequence[float]) -> tuple[float, Interval | None]:
+def mean_over(objects: Sequence[ImageObject], values: Sequence[float]) -> Estimate:
     """The mean of one value per object, with its bootstrap interval over images; NaN without objects.
 
     All objects of an image are drawn together, also those seen by several classifiers.
