@@ -161,6 +161,47 @@ def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
     assert recognised(str(cvat)) == parts
 
 
+def test_coco_of_one_split_whose_photos_are_there_is_read_alone(tmp_path: Path) -> None:
+    """All annotations come in one archive, the photos of each split in another."""
+    for name in ("person_keypoints_train2017", "instances_train2017", "instances_val2017"):
+        make_coco(tmp_path, name=f"annotations/{name}.json")
+    (tmp_path / "images").rename(tmp_path / "val2017")
+    file = tmp_path / "annotations/instances_val2017.json"
+    assert recognised(str(tmp_path)) == recognised(str(file)) == f"coco:{tmp_path}/val2017:{file}"
+    assert labels_of(str(tmp_path)) == {"7": set(), "12": {"cat", "dog", "zebra"}}
+
+
+def test_coco_files_of_which_several_could_be_meant_are_named(tmp_path: Path) -> None:
+    """Their folders would else be classes."""
+    root = photos(tmp_path, "images/cam1/1.jpg", "images/cam2/1.jpg")
+    for name in ("train", "val"):
+        make_coco(root, name=f"annotations/{name}.json")
+    for path in root.glob("images/*.png"):
+        path.unlink()
+    say = f"say which, as in coco:{root / 'images'}:{root / 'annotations/train.json'}"
+    complaint(lambda: open_images(str(root), "all"), "train.json and val.json could hold the labels", say)
+    assert open_images(f"imagefolder:{root / 'images'}", "all").classes == ("cam1", "cam2")
+    (root / "table.csv").write_text("image,labels\ncam1/1.jpg,cat\n")
+    assert labels_of(str(root)) == {"cam1/1": {"cat"}}
+
+
+def test_coco_as_roboflow_exports_it_is_recognised(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        make_coco(tmp_path / split, name="_annotations.coco.json")
+        for path in (tmp_path / split / "images").iterdir():
+            path.rename(tmp_path / split / path.name)
+    assert (
+        recognised(str(tmp_path)) == f"coco:{tmp_path}/{{split}}:{tmp_path}/{{split}}/_annotations.coco.json"
+    )
+    val = open_images(str(tmp_path), "val")
+    assert val.ids == ("7", "12")
+    assert val.file_of("7") == tmp_path / "valid/0007.png"
+    assert open_images(str(tmp_path), "train").file_of("7") == tmp_path / "train/0007.png"
+    complaint(lambda: open_images(str(tmp_path), "test"), f"{tmp_path}/test: no such folder")
+    (tmp_path / "train/_annotations.coco.json").unlink()
+    assert open_images(str(tmp_path), "all").file_of("7") == tmp_path / "valid/0007.png"
+
+
 def test_two_files_that_could_hold_the_labels_are_named(tmp_path: Path) -> None:
     photos(tmp_path, "a.png", "masks/a.png")
     for name in ("first", "second"):

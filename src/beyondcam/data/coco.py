@@ -1,11 +1,12 @@
 """COCO-format data: `coco:IMAGES_DIR:INSTANCES_JSON`.
 
-`{split}` in either path is replaced by the split's name, as in
+`{split}` in either path is replaced by the split's name, or another of its folder (valid for val), as in
 `coco:coco/{split}2017:coco/annotations/instances_{split}2017.json`. Without it the one file has the splits
 train, val (a fifth, by a hash of the id) and all.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,15 @@ from pycocotools import mask as rle
 
 from beyondcam.data.instances import Instances, Picture, read_instances
 from beyondcam.data.photo import VOID, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, hash_split, index_labels, listed_name
+from beyondcam.data.source import (
+    SPLITS,
+    LabelledImages,
+    check_case,
+    choose_classes,
+    hash_split,
+    index_labels,
+    listed_name,
+)
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 
@@ -77,6 +86,7 @@ def class_names(content: Instances, file: Path, wanted: Sequence[str] | None) ->
     known = tuple(content.categories.values()) or tuple(wanted or ())
     if not known:
         raise BeyondcamError(f"{file}: has no categories; name the classes", parameter="classes")
+    check_case(((file, name) for name in known), {*known}.intersection(wanted or ()))
     return known
 
 
@@ -85,9 +95,9 @@ def find(place: str, split: str) -> Place:
     ends = [n for n, character in enumerate(place) if character == ":"]
     if not ends:
         raise BeyondcamError(f"coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON", parameter="data")
-    places = []
-    for n in ends:
-        folder, file = (Path(part.replace("{split}", split)) for part in (place[:n], place[n + 1 :]))
+    places, names = [], [split, *(name for name, own in SPLITS.items() if own == split)]
+    for n, name in product(ends, names):
+        folder, file = (Path(part.replace("{split}", name)) for part in (place[:n], place[n + 1 :]))
         data = ":".join(str(Path(part).resolve()) for part in (place[:n], place[n + 1 :]))
         places.append(Place(folder, file, f"coco:{data}"))
     there = [p for p in places if p.folder.is_dir()] or places

@@ -20,6 +20,7 @@ from beyondcam.data.source import (
     index_labels,
     listed_name,
     place_of,
+    split_folders,
     split_ids,
     without_negatives,
 )
@@ -77,7 +78,10 @@ def labelled(
 ) -> LabelledImages:
     """The images of a split of what a folder holds. Raises `BeyondcamError`."""
     files, labels, problems = content.files, content.labels, content.problems
-    ids, classes = split_ids(content.ids, split, data), choose_classes(wanted, content.known)
+    ids, classes = split_ids(content.ids, files, split, data), choose_classes(wanted, content.known)
+    form = content.form
+    if split == "all" and len(splits := split_folders(files)) > 1:
+        form += f", {' and '.join(splits)} taken together, unless one is named (split)"
 
     def file_of(image_id: str) -> Path:
         if image_id in problems:
@@ -94,7 +98,7 @@ def labelled(
         read=lambda i: read_photo(file_of(i), max_pixels=max_pixels),
         file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
         path=file_of,
-        form=content.form,
+        form=form,
     )
 
 
@@ -106,9 +110,8 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     path, negatives = place_of(place)
     root, tables = (path.parent, [path]) if path.is_file() else (path, label_files(path))
     photos = root / "images" if (root / "images").is_dir() else root
-    beside = photos == root and bool(tables)
     files = files_by_name(photos, SUFFIXES, but=MASK_FOLDERS)
-    if photos == root and not (beside and files):
+    if photos == root and not (tables and files):
         raise BeyondcamError(f"{root}: has no folder images/; say where it is", parameter="data")
     listed = read_classes(root / "classes.txt")
     given = [*(listed or wanted or ()), *([negatives] if negatives else ())]

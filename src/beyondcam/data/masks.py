@@ -100,7 +100,7 @@ def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | Non
     if not masks.is_dir():
         return None
     images = folder.read_folder(place, wanted)
-    split_ids(images.ids, split, f"folder:{place}")
+    split_ids(images.ids, images.files, split, f"folder:{place}")
     numbering, used = root / "classes.txt", frozenset().union(*images.labels.values())
     if used and used < set(images.known) and not numbering.is_file():
         raise BeyondcamError(
@@ -120,7 +120,7 @@ def _imagefolder(place: str, split: str, wanted: Sequence[str] | None) -> Masks 
     if not masks.is_dir():
         return None
     images = imagefolder.images(place, "all", None, MAX_PIXELS)
-    split_ids(images.ids, split, f"imagefolder:{place}")
+    split_ids(images.ids, images.ids, split, f"imagefolder:{place}")
     files = folder.files_by_name(masks, (".png",))
     names = {i: PurePosixPath(i).name for i in images.ids}
     times = Counter(names.values())

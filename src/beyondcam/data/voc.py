@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from beyondcam.data.exports import names_in_annotation
 from beyondcam.data.folder import composed, files_by_name
 from beyondcam.data.mask_file import read_mask
 from beyondcam.data.photo import SUFFIXES, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
+from beyondcam.data.source import LabelledImages, check_case, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
@@ -109,13 +108,9 @@ def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str
     strange = used.isdisjoint(CLASSES) and any(not get_close_matches(name, CLASSES) for name in used)
     if not (strange or (others and others <= used)):
         return CLASSES
-    known = sorted(used)
-    for name, other in pairwise(sorted(known, key=str.casefold)):
-        if name.casefold() == other.casefold():
-            raise BeyondcamError(
-                f"{root / 'Annotations'}: {name!r} is also written {other!r}; write one of them"
-            )
-    return tuple(known)
+    known = tuple(sorted(used))
+    check_case(((root / "Annotations", name) for name in known), {*known}.intersection(wanted))
+    return known
 
 
 def _photos(folder: Path) -> dict[str, Path]:
