@@ -99,7 +99,7 @@ def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
             ['{"file_name": "1.png", "label": "cat"}', '{"file_name": "2.png", "label": "dog"}'],
             ["cat", "dog"],
         ),
-        (['{"file_name": "1.png", "labels": ["cat"]}', '{"file_name": "2.png", "labels": []}'], ["cat"]),
+        (['{"file_name": "./1.png", "labels": ["cat"]}', '{"file_name": "2.png", "labels": []}'], ["cat"]),
         (
             [
                 '{"file_name": "1.png", "objects": {"bbox": [[302.0, 109.0, 73.0, 5]], "categories": [0]}}',
@@ -122,6 +122,17 @@ def test_metadata_of_hugging_face_is_read(tmp_path: Path, lines: list[str], labe
     complaint(lambda: open_images(str(tmp_path), "val"), "test, train and all")
     (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "1.png", "text": "a cat"}')
     complaint(lambda: open_images(str(tmp_path), "all"), "metadata.jsonl", "objects.categories")
+
+
+def test_a_photo_whose_name_is_no_unicode_is_none_that_is_there(tmp_path: Path) -> None:
+    photos(tmp_path, "a.png")
+    lines = ('{"file_name": "a.png", "label": "cat"}', r'{"file_name": "\ud83d.png", "label": "dog"}')
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    data = f"folder:{tmp_path}"
+    ids = [*open_images(data, "all").ids, *open_images(data, "train").ids]
+    assert "a" in ids
+    assert all(i.encode() for i in ids)
+    assert "1 of its photos are not there" in open_images(data, "all").form
 
 
 @pytest.mark.parametrize("folders", [("train", "valid"), ("Train", "Valid")])

@@ -79,6 +79,13 @@ def test_a_table_of_which_no_row_can_be_used_says_why(tmp_path: Path) -> None:
     complaint(lambda: open_images(data, "all"), "labels.csv, line 2", "leads out")
 
 
+def test_dots_in_a_name_are_no_way_out(tmp_path: Path) -> None:
+    images = open_images(
+        make_folder(tmp_path, "image,labels\nimages/a..1.png,cat\n", names="a..1.png"), "all"
+    )
+    assert images.labels == {"a..1": {0}}
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

@@ -1,5 +1,6 @@
 """A folder for each class, as it is and in its variants."""
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,3 +201,13 @@ def test_spaces_around_a_folders_name_are_none_of_the_class(tmp_path: Path) -> N
     images = open_images(f"imagefolder:{root}", "all")
     assert images.classes == ("crack", "hole")
     assert open_images(f"imagefolder:{root}", "all", ["crack"]).labels["crack /1"] == {0}
+
+
+def test_names_asked_for_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    apart = [unicodedata.normalize("NFD", name) for name in ("café", "thé", "à jeter")]
+    root = photos(tmp_path, *(f"{name}/1.jpg" for name in apart))
+    (root / "masks").mkdir()
+    for opener in (open_images, open_masks):
+        assert opener(f"imagefolder:{root}:{apart[2]}", "all", [apart[1], f" {apart[0]}"]).classes == (
+            "thé", "café",
+        )  # fmt: skip

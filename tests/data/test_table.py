@@ -149,8 +149,10 @@ def test_photo_of_a_suffix_that_is_not_looked_for_is_read_where_the_table_names_
     assert all(images.read(i).size == (2, 3) for i in images.ids)
 
 
-def test_photos_in_subfolders_are_found_and_named_by_their_path(tmp_path: Path) -> None:
-    data = make_folder(tmp_path, "image,labels\ncat/1.png,cat\ndog/1.png,dog\n", names="top.png")
+@pytest.mark.parametrize("slash", ["/", "//", "/./", "\\"])
+def test_photos_in_subfolders_are_found_and_named_by_their_path(tmp_path: Path, slash: str) -> None:
+    table = "image,labels\ncat/1.png,cat\ndog/1.png,dog\n".replace("/", slash)
+    data = make_folder(tmp_path, table, names="top.png")
     for name in ("cat", "dog"):
         (tmp_path / "images" / name).mkdir()
         Image.new("RGB", (3, 2)).save(tmp_path / "images" / name / "1.png")

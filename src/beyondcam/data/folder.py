@@ -138,12 +138,18 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
 
 
 def composed(name: str) -> str:
-    """A name with its accents composed; control characters and bytes that are no UTF-8 are quoted.
+    """A name with its accents composed; control characters and what cannot be written as UTF-8 are quoted.
 
     Some systems take é apart, into e and an accent.
     """
-    quoted = re.sub("[\x00-\x1f\x7f\udc80-\udcff]", lambda c: f"%{ord(c[0]) & 0xFF:02X}", name)
+    quoted = re.sub("[\x00-\x1f\x7f\ud800-\udfff]", lambda c: f"%{ord(c[0]) & 0xFF:02X}", name)
     return unicodedata.normalize("NFC", quoted)
+
+
+def bare_name(name: str) -> str:
+    """The name of a photo without its suffix."""
+    suffix = Path(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
 
 
 def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = ()) -> dict[str, Path]:
@@ -234,10 +240,9 @@ def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str 
 
     `by_case` gives the ids there are by their names, as they are and in lower case.
     """
-    suffix = Path(name).suffix
-    whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
-    parts = [] if ".." in whole else whole.split("/")
-    ends = ["/".join(parts[n:]) for n in range(len(parts))]
+    whole = bare_name(name)
+    parts = whole.split("/")
+    ends = [] if ".." in parts else ["/".join(parts[n:]) for n in range(len(parts))]
     by_end = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
     found = chain(by_end, map(uploaded, ends[-1:]))
     return next((image_id for image_id in found if image_id is not None), whole)

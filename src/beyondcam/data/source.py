@@ -76,7 +76,8 @@ class LabelledImages:
         if (file := self.file_of(image_id)) is None:
             return None
         name = Path(self.file_name(image_id))
-        return file.parent if name.is_absolute() else file.parents[len(name.parts) - 1]
+        inside = not name.is_absolute() and file.parts[-len(name.parts) :] == name.parts
+        return file.parents[len(name.parts) - 1] if inside else file.parent
 
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""
@@ -110,9 +111,15 @@ def clean_name(name: str) -> str:
     return unicodedata.normalize("NFC", visible).strip().strip("\u200c\u200d\u200e\u200f").strip()
 
 
+def clean_names(wanted: Sequence[str] | None) -> list[str] | None:
+    """The names of the classes asked for, as data have them; None where none are."""
+    return None if wanted is None else [clean_name(name) for name in wanted]
+
+
 def listed_name(folder: Path, name: str) -> str:
-    """The name of a file of `folder` as lists have it: with backslashes, `./` or the folder in front."""
-    name = name.replace("\\", "/")
+    """The name of a file of `folder`, as in lists: with backslashes, `./` or `//`, or the folder in front."""
+    first, *parts = name.replace("\\", "/").split("/")
+    name = "/".join([first, *(part for part in parts if part not in ("", "."))])
     for prefix in (f"{folder.as_posix()}/", f"{folder.resolve().as_posix()}/", "./"):
         name = name.removeprefix(prefix)
     return name
@@ -136,6 +143,8 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     Raises `BeyondcamError`.
     """
     chosen = tuple(known) if wanted is None else tuple(wanted)
+    if not chosen:
+        raise BeyondcamError("none is named; leave them out to keep all", parameter="classes")
     if len(chosen) > VOID - 1:
         raise BeyondcamError(
             f"there are {len(chosen)}; a mask can number at most {VOID - 1}: name those to keep",
@@ -243,7 +252,7 @@ def split_of(image_id: str) -> str:
 def place_of(place: str) -> tuple[Path, str | None]:
     """The path of `PATH[:NEGATIVES]`, and what stands for photos of no class; None where nothing is said."""
     path, told, negatives = place.rpartition(":")
-    return (Path(place), None) if Path(place).exists() or not told else (Path(path), negatives)
+    return (Path(place), None) if Path(place).exists() or not told else (Path(path), clean_name(negatives))
 
 
 def without_negatives(
