@@ -63,8 +63,9 @@ def test_cvat_export_is_read(tmp_path: Path) -> None:
     mask = f'<mask label="cat" rle="{runs}1" left="0" top="0" width="4" height="3" z_order="0"></mask>'
     (tmp_path / "annotations.xml").write_text(CVAT.replace("<box", f"{mask}<box"), encoding="utf-8")
     assert labels_of(str(tmp_path)) == labels | {"b": {"cat", "dog"}}
-    (tmp_path / "annotations.xml").write_text("<dataset/>")
-    complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
+    for other in ("<dataset/>", "<annotations><track id='0' label='cat'><box/></track></annotations>"):
+        (tmp_path / "annotations.xml").write_text(other)
+        complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
 
 
 def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
@@ -75,7 +76,8 @@ def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
         photos(root, "a.1.jpg", "b.JPG", "c.png", "d.jpg")
         (root / "a.1.xml").write_text(f'<annotation verified="yes">{cat}{dog}</annotation>')
         (root / "b.xml").write_text(f'<?xml version="1.0" ?>\n<annotation>\n{dog}{dog}</annotation>')
-        (root / "c.xml").write_text("<annotation></annotation>")
+        declared = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
+        (root / "c.xml").write_text(f"{declared}\n<!-- of a tool that says so -->\n<annotation></annotation>")
         (root / "._b.xml").write_bytes(b"\0")  # of a Mac
     labels = {"a.1": {"cat", "dog"}, "b": {"dog"}, "c": set()}
     assert recognised(str(flat)) == f"folder:{flat}"

@@ -59,7 +59,7 @@ def _mistake(name: str) -> str | None:
     """What is surely wrong with the name of a class."""
     if name.casefold() in NOTHING:
         return f"label {name!r} is what programs write for none; leave the cell empty, or name it (negatives)"
-    if "\t" in name or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
+    if "\t" in name or name.startswith(("[", "{", "('", '("')):
         return f"label {name!r} looks like several, which are joined by ';'"
     if Path(name).suffix.lower() in SUFFIXES:
         return f"label {name!r} is the name of a photo; put names that hold a comma in quotes"
