@@ -132,13 +132,14 @@ def test_coco_entry_that_cannot_be_used_is_one_line_that_names_the_file(tmp_path
 
 def test_coco_annotation_without_an_area_is_painted_all_the_same(tmp_path: Path) -> None:
     large, small = annotation(12, 3, rectangle(0, 0, 4, 4), 16), annotation(12, 17, rectangle(1, 1, 3, 3), 4)
-    data = make_coco(tmp_path, [without(small, "area"), without(large, "area")])
-    assert open_masks(data, "all").read("12")[:4, :4].tolist() == [
-        [1, 1, 1, 1],
-        [1, 2, 2, 1],
-        [1, 2, 2, 1],
-        [1, 1, 1, 1],
-    ]
+    drawing = [[1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1]]
+    for number, pair in enumerate((
+        [without(small, "area"), without(large, "area")],
+        [small | {"area": 0}, large | {"area": 0}],
+        [small | {"area": 0.0}, large | {"area": -1}],
+    )):  # fmt: skip
+        data = make_coco(tmp_path / str(number), pair)
+        assert open_masks(data, "all").read("12")[:4, :4].tolist() == drawing
 
 
 @pytest.fixture(scope="module")
