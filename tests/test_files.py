@@ -5,12 +5,13 @@ import json
 import signal
 import subprocess
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from beyondcam.files import locked, path_below, read_json, write_json, write_whole
+from beyondcam.files import file_below, locked, path_below, read_json, write_json, write_whole
 from conftest import complaint
 
 
@@ -117,6 +118,17 @@ def test_a_lock_is_waited_for_or_refused(tmp_path: Path) -> None:
             order.append("first")
         waiting.result()
     assert order == ["first", "second"]
+
+
+def test_a_file_is_found_by_its_name_in_either_form_of_unicode(tmp_path: Path) -> None:
+    whole, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    (tmp_path / f"{apart}.xml").touch()
+    assert file_below(tmp_path, whole, ".xml") == tmp_path / f"{apart}.xml"
+    (tmp_path / f"{whole}.xml").touch()
+    for name in (whole, apart):
+        assert file_below(tmp_path, name, ".xml") == tmp_path / f"{name}.xml"
+    assert file_below(tmp_path, "한" * 80, ".xml").name == "한" * 80 + ".xml"  # too long once it is apart
+    complaint(lambda: file_below(tmp_path / "x", f"../{whole}", ".xml"), "leads out")
 
 
 def test_a_name_longer_than_a_file_system_takes_is_one_line(tmp_path: Path) -> None:

@@ -58,6 +58,13 @@ def test_a_picture_in_any_form_gives_the_same_map(pixels: np.ndarray[Any, Any], 
     assert len({bc.map_image(classifier, form, "red", "cam").sum().item() for form in grey}) == 1
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_tensor_may_be_of_any_floats(dtype: torch.dtype, pixels: np.ndarray[Any, Any]) -> None:
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    difference = bc.library.as_photo((tensor / 255).to(dtype)).pixels.int() - tensor.int()
+    assert difference.abs().max() <= 1
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I", "F", "LA", "CMYK", "1"])
 def test_an_opened_picture_is_what_its_file_is(mode: str, tmp_path: Path) -> None:
     ramp = np.arange(40 * 56, dtype=np.float32).reshape(40, 56)

@@ -9,13 +9,14 @@ import os
 import platform
 import re
 import sys
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from beyondcam import decode
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, one_line
 
 if sys.platform != "win32":
     import fcntl
@@ -68,6 +69,15 @@ def _tail(file: BinaryIO) -> bytes:
         file.seek(start)
         tail = file.read(end - start) + tail
     return tail.rpartition(b"\n")[2]
+
+
+@contextlib.contextmanager
+def reading(data: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise `BeyondcamError` where files or folders of data cannot be looked at inside."""
+    try:
+        yield
+    except OSError as error:
+        raise BeyondcamError(f"{error.filename or data}: could not be read ({one_line(error)})") from error
 
 
 @contextlib.contextmanager
@@ -148,6 +158,15 @@ def path_below(folder: Path, name: str, suffix: str = "") -> Path:
     if {"", ".", ".."} & {*parts} or re.match("[A-Za-z]:", name) or re.search(r"[\x00-\x1f\x7f]", name):
         raise BeyondcamError(f"{name!r}: leads out of {folder}, or is no name of a file")
     return folder / f"{name}{suffix}"
+
+
+def file_below(folder: Path, name: str, suffix: str = "") -> Path:
+    """`path_below`; where no file is called so, one whose accents are composed or apart, if there is one."""
+    asked = path_below(folder, name, suffix)
+    spelt = (folder / unicodedata.normalize(form, f"{name}{suffix}") for form in ("NFC", "NFD"))
+    with contextlib.suppress(OSError):  # which is said where it is read; or another name is too long
+        return next((path for path in dict.fromkeys((asked, *spelt)) if path.is_file()), asked)
+    return asked
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from beyondcam.data import PALETTE, LabelledImages, Photo
-from beyondcam.decode import Fingerprint, read_notes, read_text
+from beyondcam.decode import Fingerprint, read_json, read_notes, read_text
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import locked, path_below, read_json, write_json, write_whole
+from beyondcam.files import locked, path_below, write_json, write_whole, writing
 
 KINDS = {"masks": ".png", "overlays": ".jpg", "npy": ".npy"}
 """Subfolders with a file of each name, and the suffixes of the files."""
@@ -70,9 +70,14 @@ class LabelFolder:
 
     def names(self) -> dict[str, str]:
         """The names that were written, and what they are of. Raises `BeyondcamError`."""
-        names = read_json(self.index, "beyondcam seed") if self.index.exists() else {}
-        if not isinstance(names, dict):
-            raise BeyondcamError(f"{self.index}: not a list of what was written; name another folder")
+        if not self.index.exists():
+            return {}
+        try:
+            names = read_json(self.index, "a list of what was written")
+            if not isinstance(names, dict):
+                raise BeyondcamError(f"{self.index}: not a list of what was written")
+        except BeyondcamError as error:
+            raise BeyondcamError(f"{error}; name another folder, or delete this one") from error
         return names
 
     def has(self, name: str) -> bool:
@@ -128,7 +133,7 @@ class LabelFolder:
     @contextmanager
     def _changed(self) -> Iterator[dict[str, str]]:
         """The names, to be changed while no other process does so."""
-        with locked(self.out):
+        with writing(self.out), locked(self.out):
             names = self.names()
             yield names
             write_json(self.index, names)

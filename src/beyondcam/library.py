@@ -204,6 +204,7 @@ def as_photo(image: Picture) -> Photo:
             raise BeyondcamError(
                 f"a tensor is (3, H, W), not {(*image.shape,)}; `map_batch` takes batches", parameter="image"
             )
+        flat = flat.float() if flat.is_floating_point() else flat  # NumPy has no bfloat16
         image = flat.detach().cpu().permute(1, 2, 0).numpy()
     if isinstance(image, np.ndarray):
         image = _picture(image)

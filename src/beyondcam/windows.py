@@ -50,9 +50,10 @@ def contribution_window(network: nn.Module, size: int) -> Window:
 
     It is the smallest interval that contains every pixel that an activation can depend on, through any of its
     channels and whatever the weights. It may be wider where branches with different windows are concatenated
-    and split again. `size` matters only if the network's padding depends on it. The network is neither run
-    nor changed. Raises `BeyondcamError` if it does not turn (1, 3, size, size) into one tensor, uses an
-    operation whose effect is not known here, or has another window in height than in width.
+    and split again. Beside the border it leaves out pixels that padding mirrors or repeats further out than
+    the next kernel reaches. `size` matters only if the network's padding depends on it. The network is
+    neither run nor changed. Raises `BeyondcamError` if it does not turn (1, 3, size, size) into one tensor,
+    uses an operation whose effect is not known here, or has another window in height than in width.
 
     Composed layer by layer as in Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural
     Networks" (Distill); arXiv 2308.11052 calls the receptive field the contribution window.

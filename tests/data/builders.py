@@ -91,7 +91,8 @@ CATEGORIES = [{"id": 90, "name": "zebra"}, {"id": 3, "name": "cat"}, {"id": 17, 
 
 def make_coco(root: Path, annotations=None, *, name: str = "instances.json", **changes) -> str:
     """Image 12 has a zebra in front of a cat, and a crowd of dogs; image 7 has nothing. 8 × 6 pixels."""
-    (root / "images").mkdir(parents=True, exist_ok=True)
+    for folder in (root / "images", (root / name).parent):
+        folder.mkdir(parents=True, exist_ok=True)
     for i in (7, 12):
         Image.new("RGB", (8, 6), (i, 0, 0)).save(root / f"images/{i:04}.png")
     content = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -131,13 +132,14 @@ def test_coco_entry_that_cannot_be_used_is_one_line_that_names_the_file(tmp_path
 
 def test_coco_annotation_without_an_area_is_painted_all_the_same(tmp_path: Path) -> None:
     large, small = annotation(12, 3, rectangle(0, 0, 4, 4), 16), annotation(12, 17, rectangle(1, 1, 3, 3), 4)
-    data = make_coco(tmp_path, [without(small, "area"), without(large, "area")])
-    assert open_masks(data, "all").read("12")[:4, :4].tolist() == [
-        [1, 1, 1, 1],
-        [1, 2, 2, 1],
-        [1, 2, 2, 1],
-        [1, 1, 1, 1],
-    ]
+    drawing = [[1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1]]
+    for number, pair in enumerate((
+        [without(small, "area"), without(large, "area")],
+        [small | {"area": 0}, large | {"area": 0}],
+        [small | {"area": 0.0}, large | {"area": -1}],
+    )):  # fmt: skip
+        data = make_coco(tmp_path / str(number), pair)
+        assert open_masks(data, "all").read("12")[:4, :4].tolist() == drawing
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,36 @@ def test_coco128_masks_agree_with_polygons_drawn_by_another_library(coco128: str
                 draw.polygon(polygon, fill=number[a["category_id"]])
         agreement = (np.asarray(canvas) == masks.read(str(image["id"])).numpy()).mean()
         assert agreement > 0.985, image["id"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "images/é.png",  # as Label Studio exports it
+        "./images//é.png",
+        "C:\\data\\images\\é.png",
+        "/home/x/images/é.png",
+        unicodedata.normalize("NFD", "é.png"),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_photos_are_found_by_the_names_of_another_machine(tmp_path: Path, name: str, form: str) -> None:
+    data = make_coco(tmp_path, images=[{"id": -1, "file_name": name, "width": 8, "height": 6}], annotations=[
+        annotation(-1, 3, rectangle(0, 0, 4, 4), 16)
+    ])  # fmt: skip
+    photo = tmp_path / "images" / unicodedata.normalize(form, "é.png")
+    (tmp_path / "images/0012.png").rename(photo)
+    images = open_images(data, "all")
+    assert images.file_of("-1") == photo
+    assert images.read("-1").size == (6, 8)
+    assert images.folder_of("-1") in (tmp_path, tmp_path / "images")
+    assert open_masks(data, "all").read("-1").unique().tolist() == [0, 1]
+
+
+def test_a_photo_of_another_folder_is_not_taken_for_one_of_its_name(tmp_path: Path) -> None:
+    listed = [{"id": 7, "file_name": "other/0007.png", "width": 8, "height": 6}]
+    data = make_coco(tmp_path, [], images=listed)
+    complaint(lambda: open_images(data, "all").read("7"), "other/0007.png")
 
 
 def test_files_may_be_listed_by_their_whole_paths(tmp_path: Path) -> None:

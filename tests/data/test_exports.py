@@ -63,8 +63,9 @@ def test_cvat_export_is_read(tmp_path: Path) -> None:
     mask = f'<mask label="cat" rle="{runs}1" left="0" top="0" width="4" height="3" z_order="0"></mask>'
     (tmp_path / "annotations.xml").write_text(CVAT.replace("<box", f"{mask}<box"), encoding="utf-8")
     assert labels_of(str(tmp_path)) == labels | {"b": {"cat", "dog"}}
-    (tmp_path / "annotations.xml").write_text("<dataset/>")
-    complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
+    for other in ("<dataset/>", "<annotations><track id='0' label='cat'><box/></track></annotations>"):
+        (tmp_path / "annotations.xml").write_text(other)
+        complaint(lambda: open_images(str(tmp_path), "all"), "annotations.xml", "CVAT for images 1.1")
 
 
 def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
@@ -75,7 +76,8 @@ def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
         photos(root, "a.1.jpg", "b.JPG", "c.png", "d.jpg")
         (root / "a.1.xml").write_text(f'<annotation verified="yes">{cat}{dog}</annotation>')
         (root / "b.xml").write_text(f'<?xml version="1.0" ?>\n<annotation>\n{dog}{dog}</annotation>')
-        (root / "c.xml").write_text("<annotation></annotation>")
+        declared = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
+        (root / "c.xml").write_text(f"{declared}\n<!-- of a tool that says so -->\n<annotation></annotation>")
         (root / "._b.xml").write_bytes(b"\0")  # of a Mac
     labels = {"a.1": {"cat", "dog"}, "b": {"dog"}, "c": set()}
     assert recognised(str(flat)) == f"folder:{flat}"
@@ -99,7 +101,7 @@ def test_xml_files_of_voc_beside_photos_are_read(tmp_path: Path) -> None:
             ['{"file_name": "1.png", "label": "cat"}', '{"file_name": "2.png", "label": "dog"}'],
             ["cat", "dog"],
         ),
-        (['{"file_name": "1.png", "labels": ["cat"]}', '{"file_name": "2.png", "labels": []}'], ["cat"]),
+        (['{"file_name": "./1.png", "labels": ["cat"]}', '{"file_name": "2.png", "labels": []}'], ["cat"]),
         (
             [
                 '{"file_name": "1.png", "objects": {"bbox": [[302.0, 109.0, 73.0, 5]], "categories": [0]}}',
@@ -122,6 +124,17 @@ def test_metadata_of_hugging_face_is_read(tmp_path: Path, lines: list[str], labe
     complaint(lambda: open_images(str(tmp_path), "val"), "test, train and all")
     (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "1.png", "text": "a cat"}')
     complaint(lambda: open_images(str(tmp_path), "all"), "metadata.jsonl", "objects.categories")
+
+
+def test_a_photo_whose_name_is_no_unicode_is_none_that_is_there(tmp_path: Path) -> None:
+    photos(tmp_path, "a.png")
+    lines = ('{"file_name": "a.png", "label": "cat"}', r'{"file_name": "\ud83d.png", "label": "dog"}')
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    data = f"folder:{tmp_path}"
+    ids = [*open_images(data, "all").ids, *open_images(data, "train").ids]
+    assert "a" in ids
+    assert all(i.encode() for i in ids)
+    assert "1 of its photos are not there" in open_images(data, "all").form
 
 
 @pytest.mark.parametrize("folders", [("train", "valid"), ("Train", "Valid")])
@@ -159,6 +172,47 @@ def test_coco_is_recognised_as_tools_lay_it_out(tmp_path: Path) -> None:
         (cvat / f"annotations/instances_{split}.json").write_text('{"licenses": []}')
     parts = f"coco:{cvat}/images/{{split}}:{cvat}/annotations/instances_{{split}}.json"
     assert recognised(str(cvat)) == parts
+
+
+def test_coco_of_one_split_whose_photos_are_there_is_read_alone(tmp_path: Path) -> None:
+    """All annotations come in one archive, the photos of each split in another."""
+    for name in ("person_keypoints_train2017", "instances_train2017", "instances_val2017"):
+        make_coco(tmp_path, name=f"annotations/{name}.json")
+    (tmp_path / "images").rename(tmp_path / "val2017")
+    file = tmp_path / "annotations/instances_val2017.json"
+    assert recognised(str(tmp_path)) == recognised(str(file)) == f"coco:{tmp_path}/val2017:{file}"
+    assert labels_of(str(tmp_path)) == {"7": set(), "12": {"cat", "dog", "zebra"}}
+
+
+def test_coco_files_of_which_several_could_be_meant_are_named(tmp_path: Path) -> None:
+    """Their folders would else be classes."""
+    root = photos(tmp_path, "images/cam1/1.jpg", "images/cam2/1.jpg")
+    for name in ("train", "val"):
+        make_coco(root, name=f"annotations/{name}.json")
+    for path in root.glob("images/*.png"):
+        path.unlink()
+    say = f"say which, as in coco:{root / 'images'}:{root / 'annotations/train.json'}"
+    complaint(lambda: open_images(str(root), "all"), "train.json and val.json could hold the labels", say)
+    assert open_images(f"imagefolder:{root / 'images'}", "all").classes == ("cam1", "cam2")
+    (root / "table.csv").write_text("image,labels\ncam1/1.jpg,cat\n")
+    assert labels_of(str(root)) == {"cam1/1": {"cat"}}
+
+
+def test_coco_as_roboflow_exports_it_is_recognised(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        make_coco(tmp_path / split, name="_annotations.coco.json")
+        for path in (tmp_path / split / "images").iterdir():
+            path.rename(tmp_path / split / path.name)
+    assert (
+        recognised(str(tmp_path)) == f"coco:{tmp_path}/{{split}}:{tmp_path}/{{split}}/_annotations.coco.json"
+    )
+    val = open_images(str(tmp_path), "val")
+    assert val.ids == ("7", "12")
+    assert val.file_of("7") == tmp_path / "valid/0007.png"
+    assert open_images(str(tmp_path), "train").file_of("7") == tmp_path / "train/0007.png"
+    complaint(lambda: open_images(str(tmp_path), "test"), f"{tmp_path}/test: no such folder")
+    (tmp_path / "train/_annotations.coco.json").unlink()
+    assert open_images(str(tmp_path), "all").file_of("7") == tmp_path / "valid/0007.png"
 
 
 def test_two_files_that_could_hold_the_labels_are_named(tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_a_table_of_which_no_row_can_be_used_says_why(tmp_path: Path) -> None:
     complaint(lambda: open_images(data, "all"), "labels.csv, line 2", "leads out")
 
 
+def test_dots_in_a_name_are_no_way_out(tmp_path: Path) -> None:
+    images = open_images(
+        make_folder(tmp_path, "image,labels\nimages/a..1.png,cat\n", names="a..1.png"), "all"
+    )
+    assert images.labels == {"a..1": {0}}
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
@@ -200,6 +207,28 @@ def test_folder_splits_are_disjoint_and_together_all(tmp_path: Path) -> None:
     for opener in (open_images, open_masks):
         (tmp_path / "masks").mkdir(exist_ok=True)
         complaint(lambda opener=opener: opener(data, "test"), "test", "train, val and all")
+
+
+def test_folder_splits_are_told_by_the_photos_that_are_there(tmp_path: Path) -> None:
+    """Rows of photos that are not there, or of none, would else have the photos of val/ trained on."""
+    rows = "".join(f"{split}/{n}.png,cat\n" for split in ("train", "val") for n in range(9))
+    data = make_folder(tmp_path, f"image,labels\n{rows}gone.png,cat\ntrain/gone.png,cat\n../out.png,cat\n")
+    for split in ("train", "val"):
+        (tmp_path / "images" / split).mkdir()
+        for n in range(9):
+            Image.new("RGB", (3, 2)).save(tmp_path / "images" / split / f"{n}.png")
+    complaint(lambda: open_images(data, "all"), "folders for train and val, but a lies in none of them")
+    for name in "abc":
+        (tmp_path / "images" / f"{name}.png").unlink()
+    assert open_images(data, "val").ids == tuple(f"val/{n}" for n in range(9))
+    assert open_images(data, "train").ids == (*(f"train/{n}" for n in range(9)), "train/gone")
+    everything = open_images(data, "all")
+    assert {"gone", "../out"} < {*everything.ids}
+    assert everything.taken_for(data).endswith("train and val taken together, unless one is named (split)")
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "classes.txt").write_text("cat\n")
+    assert open_masks(data, "val").classes == ("cat",)
+    complaint(lambda: open_masks(data, "test"), "the split test is empty; there are train, val and all")
 
 
 def test_folder_with_an_empty_split_is_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A folder for each class, as it is and in its variants."""
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +47,31 @@ def test_folders_that_hold_all_the_classes_are_named(tmp_path: Path) -> None:
     root = photos(tmp_path, "all/cats/1.jpg", "all/dogs/1.jpg")
     complaint(lambda: open_images(f"imagefolder:{root}", "all"), f"give {root / 'all'}")
     assert open_images(f"imagefolder:{root / 'all'}", "all").classes == ("cats", "dogs")
+    photos(tmp_path, "cover.jpg")
+    complaint(lambda: open_images(f"imagefolder:{root}", "all"), f"give {root / 'all'}")
     photos(tmp_path, "ok/1.jpg")
     assert open_images(f"imagefolder:{root}:ok", "all").classes == ("all",)
+
+
+def test_a_split_beside_other_photos_is_no_class(tmp_path: Path) -> None:
+    root = photos(tmp_path, "train/cats/1.jpg", "train/dogs/1.jpg", "cover.jpg")
+    complaint(lambda: open_images(str(root), "all"), f"give {root / 'train'}")
+
+
+def test_a_folder_called_as_those_of_photos_are_is_no_class(tmp_path: Path) -> None:
+    """As YOLO's data are, whose labels are not read."""
+    yolo = photos(tmp_path / "yolo", "train/images/1.jpg", "valid/images/2.jpg")
+    complaint(lambda: open_images(str(yolo), "all"), "images/, which is no class", "labels.csv")
+    photos(tmp_path / "scans", "images/1.jpg", "ok/1.jpg")
+    assert open_images(f"imagefolder:{tmp_path / 'scans'}:ok", "all").classes == ("images",)
+
+
+def test_classes_that_differ_in_case_are_one_line_unless_they_are_asked_for(tmp_path: Path) -> None:
+    data = f"imagefolder:{photos(tmp_path, 'train/Cat/1.jpg', 'val/cat/1.jpg', 'val/dog/1.jpg')}"
+    for classes in (None, ["cat", "dog"]):
+        complaint(lambda classes=classes: open_images(data, "all", classes), str(tmp_path), "'cat'", "'Cat'")
+    assert open_images(data, "all", ["cat", "Cat"]).labels["train/Cat/1"] == {1}
+    complaint(lambda: open_images(f"{data}/val", "all", ["DOG"]), "no class named 'DOG'")
 
 
 def test_folders_of_programs_are_no_classes_and_what_is_not_read_is_counted(tmp_path: Path) -> None:
@@ -177,3 +201,13 @@ def test_spaces_around_a_folders_name_are_none_of_the_class(tmp_path: Path) -> N
     images = open_images(f"imagefolder:{root}", "all")
     assert images.classes == ("crack", "hole")
     assert open_images(f"imagefolder:{root}", "all", ["crack"]).labels["crack /1"] == {0}
+
+
+def test_names_asked_for_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    apart = [unicodedata.normalize("NFD", name) for name in ("café", "thé", "à jeter")]
+    root = photos(tmp_path, *(f"{name}/1.jpg" for name in apart))
+    (root / "masks").mkdir()
+    for opener in (open_images, open_masks):
+        assert opener(f"imagefolder:{root}:{apart[2]}", "all", [apart[1], f" {apart[0]}"]).classes == (
+            "thé", "café",
+        )  # fmt: skip

@@ -104,6 +104,7 @@ def test_file_without_annotations_or_categories_is_of_unlabelled_photos(tmp_path
         ({"categories": [*CATEGORIES, {"id": 5, "name": "cat "}],
           "annotations": [CAT, CAT | {"category_id": 5}]},
          ["two categories", "'cat'", "3 and 5"]),
+        ({"categories": [*CATEGORIES, {"id": 5, "name": "Cat"}]}, ["'Cat' is also written 'cat'"]),
         ({"categories": [*CATEGORIES, {"id": 3, "name": "cow"}]}, ["same id"]),
         ({"categories": [{"id": 3}]}, ["category 3 has no name"]),
         ({"categories": [{"id": None, "name": "cat"}]}, ["no whole number"]),

@@ -47,6 +47,7 @@ BOX = [
      "value": {"x": 0.0, "y": 0.0, "width": 50.0, "height": 50.0, "rotation": 0, "rectanglelabels": ["cow"]},
      "to_name": "image", "type": "rectanglelabels", "origin": "manual"}
 ]  # fmt: skip
+RATING = [{"value": {"rating": 4}, "from_name": "r", "to_name": "image", "type": "rating"}]
 TASKS = [
     task(1, "/data/upload/1/f9a5f6b4-garden_1.jpg", choice("cat")),
     task(2, "/data/upload/1/0b1c2d3e-b.jpg", choice("cat", "dog")),
@@ -54,11 +55,14 @@ TASKS = [
     task(4, "https://host.example/bucket/d.jpg?X-Amz-Expires=3600", choice("dog"), was_cancelled=True),
     task(5, "s3://bucket/deep/e.jpg", choice("cat"), choice("dog")),
     task(6, "/data/upload/1/00ff00ff-f.jpg", BOX),
+    task(7, "/data/upload/1/00ff00ff-g.jpg", RATING),
 ]
 
 
 def test_label_studio_export_is_read(tmp_path: Path) -> None:
-    root = photos(tmp_path, "garden_1.jpg", "b.jpg", "shots/my c.jpg", "d.jpg", "e.jpg", "f.jpg", "new.jpg")
+    root = photos(
+        tmp_path, "garden_1.jpg", "b.jpg", "shots/my c.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg", "new.jpg"
+    )
     file = root / "project-1-at-2024-05-02-08-20-3d2c1b0a.json"
     file.write_text(json.dumps(TASKS))
     assert recognised(str(root)) == f"folder:{root}"
@@ -69,6 +73,7 @@ def test_label_studio_export_is_read(tmp_path: Path) -> None:
     assert images.form.endswith("choices of Label Studio")
     assert "differ" in images.unlabelled["e"]
     assert "nobody" in images.unlabelled["d"]
+    assert "task 7: has no choices or labels" in images.unlabelled["g"]
     assert images.unlabelled["new"] == f"{file}: has no line for it"
     TASKS[4]["annotations"][1]["ground_truth"] = True  # type: ignore[index]
     file.write_text(json.dumps(TASKS))
@@ -154,12 +159,17 @@ def test_brief_exports_are_read(tmp_path: Path, suffix: str, column: str) -> Non
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
 def test_brief_exports_of_regions_are_read(tmp_path: Path, suffix: str) -> None:
-    root = photos(tmp_path, "a b.jpg", "c.jpg")
+    root = photos(tmp_path, "a b.jpg", "c.jpg", "d.jpg", "e.jpg")
     box = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0, "original_width": 4}
     regions = [box | {"rectanglelabels": [name]} for name in ("cow", "cat", "cow")]
-    tasks = [brief(1, "/data/upload/3/113df541-a_b.jpg", 24, label=regions), brief(2, "c.jpg", 25)]
+    tasks = [
+        brief(1, "/data/upload/3/113df541-a_b.jpg", 24, label=regions),
+        brief(2, "c.jpg", 25),
+        brief(3, "d.jpg", 26, label=[box]),  # of no label
+        brief(4, "e.jpg", 27, label=[{"format": "rle", "rle": [0] * 60_000, "brushlabels": ["cat"]}]),
+    ]
     exported(root, suffix, tasks)
-    assert labels_of(str(root)) == {"a b": {"cow", "cat"}, "c": set()}
+    assert labels_of(str(root)) == {"a b": {"cow", "cat"}, "c": set(), "e": {"cat"}}
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])

@@ -22,6 +22,12 @@ def test_unknown_data_is_one_line_that_says_what_there_is(data: str) -> None:
     complaint(lambda: open_images(data, "train"), "voc:PATH", "folder:PATH", "digits")
 
 
+@pytest.mark.parametrize("data", ["{}", "folder:{}", "imagefolder:{}", "voc:{}", "coco:{}:x.json"])
+def test_a_path_that_cannot_be_looked_at_is_one_line(data: str) -> None:
+    for opener in (open_images, open_masks):
+        complaint(lambda opener=opener: opener(data.format("a" * 300), "all"), "aaa", "could not be read")
+
+
 # Classes and splits
 
 
@@ -31,6 +37,10 @@ def test_more_classes_than_a_mask_can_number_are_refused(number: int) -> None:
     assert len(choose_classes(None, [f"c{n}" for n in range(254)])) == 254
     complaint(lambda: choose_classes(None, [f"c{n}" for n in range(number)]), "254", "those to keep")
     assert choose_classes(["c290", "c3"], [f"c{n}" for n in range(300)]) == ("c290", "c3")
+
+
+def test_no_class_is_none_to_keep() -> None:
+    complaint(lambda: open_images("digits", "val_2", []), "classes: ", "leave them out")
 
 
 def test_hash_split_parts_the_ids_into_train_and_val() -> None:

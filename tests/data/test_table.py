@@ -33,6 +33,7 @@ def labels_of(data: str) -> dict[str, set[str]]:
         "file_name,class\nC:\\Users\\me\\photos\\a.png,dog\n/home/me/b.png,cat;dog\nsub\\c.png,\n",
         "filename, cat, dog\na.png, 0, 1\nb.png, 1, 1\nc.png, 0, 0\n",
         "Image;cat;dog\r\na.png;FALSCH;WAHR\r\nb.png;x;x\r\nc.png;;\r\n",
+        'image,labels\na.png, "dog"\nb.png, "cat, dog"\nc.png,\n',
         "image,labels\na.png,dog\u200b\nb.png,\ufeffcat; dog \nc.png,\u00a0\n",
     ],
     ids=[
@@ -50,6 +51,7 @@ def labels_of(data: str) -> dict[str, set[str]]:
         "elsewhere",
         "column-a-class",
         "excel",
+        "quoted",
         "unseen",
     ],
 )
@@ -100,6 +102,10 @@ def test_label_may_stand_for_photos_of_none(tmp_path: Path) -> None:
         ('a,"cat,dog"\nb,"dog|cow"\nc,dog\n', ["line 2", "'cat,dog'", "joined by '|'"]),
         ("a,b.png,cat\n", ["line 2", "'b.png'", "in quotes"]),
         ("a,['cat']\nb,[]\n", ["line 2", "joined by ';'"]),
+        ("a,\"['cat', 'dog']\"\nb,\"['cat', 'cow']\"\n", ["line 2", "joined by ';'"]),
+        ("a,\"('cat','dog')\"\nb,\"('dog',)\"\n", ["line 2", "joined by ';'"]),
+        ("a,haze dry\nb,clear dry sea\nc,clear dry\nd,haze sea\ne,clear\n", ["line 2", "'haze dry'"]),
+        ("a,cat\nb,dog cow\nc,dog\nd,cat dog\ne,cow\n", ["line 3", "'dog cow'", "classes.txt"]),
         ("a,cat\nb,Cat\n", ["line 3", "'Cat'", "'cat'"]),
         ("a,cat\nb,nan\n", ["line 3", "'nan'", "leave the cell empty"]),
         ("a,cat\nb,None\n", ["line 3", "leave the cell empty"]),
@@ -113,6 +119,22 @@ def test_what_is_surely_a_mistake_is_one_line_that_says_what_to_do(
     complaint(
         lambda: open_images(make_folder(tmp_path, "image,labels\n" + rows), "all"), "labels.csv", *words
     )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "traffic light, traffic sign, light, stop sign",
+        "teddy bear, bear, hot dog, dog",
+        "fire, truck, fire truck",
+        "fresh apple, rotten apple, fresh pear, rotten pear, apple, pear",
+        "small red car, large red car, small blue car, large blue car, small red bus",
+    ],
+)
+def test_classes_may_have_names_of_several_words(tmp_path: Path, names: str) -> None:
+    rows = "".join(f"{n},{name}\n" for n, name in enumerate(names.split(", ")))
+    data = make_folder(tmp_path, f"image,labels\n{rows}", names="x")
+    assert open_images(data, "all").classes == tuple(sorted(names.split(", ")))
 
 
 def test_classes_that_are_listed_or_asked_for_are_no_mistake(tmp_path: Path) -> None:
@@ -149,8 +171,10 @@ def test_photo_of_a_suffix_that_is_not_looked_for_is_read_where_the_table_names_
     assert all(images.read(i).size == (2, 3) for i in images.ids)
 
 
-def test_photos_in_subfolders_are_found_and_named_by_their_path(tmp_path: Path) -> None:
-    data = make_folder(tmp_path, "image,labels\ncat/1.png,cat\ndog/1.png,dog\n", names="top.png")
+@pytest.mark.parametrize("slash", ["/", "//", "/./", "\\"])
+def test_photos_in_subfolders_are_found_and_named_by_their_path(tmp_path: Path, slash: str) -> None:
+    table = "image,labels\ncat/1.png,cat\ndog/1.png,dog\n".replace("/", slash)
+    data = make_folder(tmp_path, table, names="top.png")
     for name in ("cat", "dog"):
         (tmp_path / "images" / name).mkdir()
         Image.new("RGB", (3, 2)).save(tmp_path / "images" / name / "1.png")

@@ -1,5 +1,6 @@
 """PASCAL VOC, and other data in its folders."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,25 @@ def test_voc_ids_may_hold_spaces_and_lines_vocs_mark_of_presence(tmp_path: Path)
     images = open_images(data, "train")
     assert images.ids == ("photo 1", "photo 0", "photo", "other", "last 3")
     assert {i: present(images, i) for i in images.ids} == {i: set(names) for i, names in labels.items()}
+
+
+def test_voc_lists_may_have_suffixes(tmp_path: Path) -> None:
+    data = own_voc(tmp_path, {"a": ["cat"], "b.1": ["dog"], "c": []})
+    (tmp_path / "ImageSets/Segmentation/train.txt").write_text("a.jpg\nb.1\nc.jpg  1\n")
+    assert open_images(data, "train").ids == ("a", "b.1", "c")
+
+
+def test_voc_names_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    """Some systems take é apart, in the names of files but not in a list."""
+    whole, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    for xml in (True, False):
+        root = make_voc(tmp_path / str(xml), xml=xml)
+        for path in [*root.rglob("a.*")]:
+            path.rename(path.with_name(f"{apart}{path.suffix}"))
+        (root / "ImageSets/Segmentation/train.txt").write_text(f"{whole}\n", encoding="utf-8")
+        images = open_images(f"voc:{root}", "train")
+        assert present(images, whole) == {"cat", "dog"}
+        assert open_masks(f"voc:{root}", "train").read(whole)[:, 0].tolist() == [8, 12, 255, 0]
 
 
 def test_voc_xml_may_be_in_other_encodings_and_have_a_namespace(tmp_path: Path) -> None:

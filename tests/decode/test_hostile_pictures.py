@@ -274,6 +274,22 @@ def test_colours_count_where_a_program_dropped_the_unused_ones(tmp_path: Path) -
     other.putpalette([0, 0, 0, 128, 0, 0, 1, 2, 3])  # not of VOC's colours alone
     other.save(tmp_path / "other.png")
     assert read_mask(tmp_path / "other.png").tolist() == [[0, 1, 2]]
+    alone = Image.fromarray(np.array([[0, 1]], np.uint8))
+    alone.putpalette(PALETTE[:3] + PALETTE[6:9])  # as is left of a mask that shows class 2 alone
+    alone.save(tmp_path / "alone.png")
+    assert read_mask(tmp_path / "alone.png").tolist() == [[0, 2]]
+
+
+def test_a_palette_that_is_filled_up_with_black_is_as_it_is_without(tmp_path: Path) -> None:
+    values = np.array([[3, 3, 255]], np.uint8)  # no background, so that black could stand for 255
+    full = Image.fromarray(values)
+    full.putpalette(PALETTE[:63] + [0] * 705)
+    full.save(tmp_path / "full.png")
+    assert read_mask(tmp_path / "full.png").tolist() == values.tolist()
+    turned = Image.fromarray(np.array([[0, 0, 1]], np.uint8))
+    turned.putpalette(PALETTE[9:12] + [0] * 759)  # black is the background here
+    turned.save(tmp_path / "turned.png")
+    assert read_mask(tmp_path / "turned.png").tolist() == [[3, 3, 0]]
 
 
 def test_mask_that_was_stored_with_loss_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Photos and masks of every mode, checked against pixels worked out by hand."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from beyondcam.data import MAX_SIDE, Photo, read_photo
 from beyondcam.data.mask_file import read_mask
 from beyondcam.decode import read_thumbnail
+from beyondcam.library import as_photo
 from conftest import complaint
 
 
@@ -24,6 +27,36 @@ def test_photo_of_16_bit_grey_is_stretched_to_8_bits_rather_than_clipped(tmp_pat
     stored = np.array([[0, 257 * 51], [257 * 200, 65535]], np.uint16)
     Image.fromarray(stored).save(tmp_path / "a.png")
     assert pixels_of(tmp_path / "a.png") == [[[0] * 3, [51] * 3], [[200] * 3, [255] * 3]]
+
+
+def png(stored: np.ndarray, bits: int) -> bytes:
+    """A grey, RGB or RGBA PNG of a depth that Pillow does not write, of (H, W, channels)."""
+    height, width, channels = stored.shape
+    places = stored.reshape(height, -1, 1) >> np.arange(bits)[::-1] & 1
+    lines = b"".join(b"\0" + np.packbits(line).tobytes() for line in places.reshape(height, -1))
+    kind = {1: 0, 3: 2, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_photo_of_16_bit_colours_has_their_upper_bits_or_is_refused(tmp_path: Path, channels: int) -> None:
+    """As a camera of 12 or 14 bits stores it, it would be black."""
+    stored = np.full((2, 3, channels), 2**16 - 1)
+    stored[..., :3] = np.arange(18).reshape(2, 3, 3) * 1000
+    (tmp_path / "a.png").write_bytes(png(stored, 16))
+    assert pixels_of(tmp_path / "a.png") == (stored[..., :3] // 256).tolist()
+    for camera in (8, 12, 14):
+        stored[..., :3] = np.arange(18).reshape(2, 3, 3) % 2**camera
+        stored[0, 0, 0] = 2**camera - 1
+        (tmp_path / "a.png").write_bytes(png(stored, 16))
+        complaint(lambda: read_photo(tmp_path / "a.png"), "a.png", "16 bits", "save it with 8")
+        with Image.open(tmp_path / "a.png") as picture:
+            complaint(lambda picture=picture: as_photo(picture), "image: ", "16 bits")
 
 
 def test_photo_of_floats_spans_all_brightnesses_whatever_their_range(tmp_path: Path) -> None:
@@ -195,6 +228,14 @@ def test_mask_keeps_the_values_as_stored_in_palette_grey_and_bilevel(tmp_path: P
     assert read_mask(tmp_path / "grey.png").tolist() == values.tolist()
     assert read_mask(tmp_path / "palette.png").tolist() == values.tolist()
     assert read_mask(tmp_path / "bilevel.png").tolist() == [[0, 0, 1], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_mask_of_grey_that_programs_spread_over_8_bits_is_refused(tmp_path: Path, bits: int) -> None:
+    """The values 0 and 1 of 4 bits are 0 and 17 to Pillow, and so are those of a mask of 17 made smaller."""
+    (tmp_path / "a.png").write_bytes(png(np.array([[[0], [1], [2], [3]]]), bits))
+    complaint(lambda: read_mask(tmp_path / "a.png"), "a.png", f"grey of {bits} bits", "save it with 8")
+    assert pixels_of(tmp_path / "a.png")[0][1] == [255 // (2**bits - 1)] * 3
 
 
 def test_mask_in_colours_is_refused(tmp_path: Path) -> None:

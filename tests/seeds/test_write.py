@@ -46,6 +46,14 @@ def test_an_overlay_of_a_giant_photo_is_one_that_jpeg_can_hold(tmp_path: Path) -
             assert picture.width == width
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    complaint(lambda: LabelFolder(tmp_path / "file", ["a"]).begin("all", ["x"]), "file: could not be written")
+    for content in ("{", "[1]"):
+        (tmp_path / "written.json").write_text(content)
+        complaint(lambda: LabelFolder(tmp_path, ["a"]), "written.json", "another folder, or delete this one")
+
+
 def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_path: Path) -> None:
     masks = bc.open_masks(discs, "all")
     assert masks is not None

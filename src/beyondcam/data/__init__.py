@@ -11,9 +11,10 @@ from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.layout import kind_of
 from beyondcam.data.palette import PALETTE
 from beyondcam.data.photo import MAX_SIDE, SUFFIXES, VOID, Photo, read_photo
-from beyondcam.data.source import LabelledImages, evenly
+from beyondcam.data.source import LabelledImages, clean_names, evenly
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
+from beyondcam.files import reading
 from beyondcam.registry import Registry
 
 Source = Callable[[str, str, Sequence[str] | None, int], LabelledImages]
@@ -88,8 +89,9 @@ def open_images(
         raises when it is.
 
     """
-    kind, place = parse(fspath(data))
-    return SOURCES.find(kind)(place, split, classes, max_pixels or MAX_PIXELS)
+    with reading(data):
+        kind, place = parse(fspath(data))
+        return SOURCES.find(kind)(place, split, clean_names(classes), max_pixels or MAX_PIXELS)
 
 
 def register_data(name: str, images: Source) -> Source:

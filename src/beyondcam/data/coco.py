@@ -1,11 +1,13 @@
 """COCO-format data: `coco:IMAGES_DIR:INSTANCES_JSON`.
 
-`{split}` in either path is replaced by the split's name, as in
+`{split}` in either path is replaced by the split's name, or another of its folder (valid for val), as in
 `coco:coco/{split}2017:coco/annotations/instances_{split}2017.json`. Without it the one file has the splits
 train, val (a fifth, by a hash of the id) and all.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +17,17 @@ from pycocotools import mask as rle
 
 from beyondcam.data.instances import Instances, Picture, read_instances
 from beyondcam.data.photo import VOID, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, hash_split, index_labels, listed_name
+from beyondcam.data.source import (
+    SPLITS,
+    LabelledImages,
+    check_case,
+    choose_classes,
+    hash_split,
+    index_labels,
+    listed_name,
+)
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import path_below
+from beyondcam.files import file_below, path_below
 
 
 class Place(NamedTuple):
@@ -34,7 +44,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     content = read_instances(file)
     known = class_names(content, file, wanted)
     classes = choose_classes(wanted, known)
-    pictures = {str(i): content.pictures[i] for i in _ids(place, split, content)}
+    pictures = {i: content.pictures[int(i)] for i in _ids(place, split, content)}
     problems = {str(i): f"{file}: image {i}: {why}" for i, why in content.problems.items()}
     if not content.labelled:
         problems = dict.fromkeys(pictures, f"{file}: has no annotations")
@@ -65,11 +75,19 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
 
 
 def photo_path(folder: Path, file: Path, image_id: str, picture: Picture) -> Path:
-    """Where a photo is. Raises `BeyondcamError` where the file does not say, or says a place elsewhere."""
+    """Where a photo is. Raises `BeyondcamError` where the file does not say, or says a place elsewhere.
+
+    Its name may begin with a path to the folder, as another machine or Label Studio has it.
+    """
     if picture.file_name is None:
         raise BeyondcamError(f"{file}: image {image_id} has no file_name")
-    literal = "\\" in picture.file_name and (folder / picture.file_name).is_file()
-    return path_below(folder, picture.file_name if literal else listed_name(folder, picture.file_name))
+    name = listed_name(folder, picture.file_name)
+    _, _, inside = f"/{name}".rpartition(f"/{folder.absolute().name}/")
+    for own in (picture.file_name, name, inside):
+        with suppress(BeyondcamError, OSError):  # which reading it says
+            if (path := file_below(folder, own)).is_file():
+                return path
+    return path_below(folder, name)
 
 
 def class_names(content: Instances, file: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -77,6 +95,7 @@ def class_names(content: Instances, file: Path, wanted: Sequence[str] | None) ->
     known = tuple(content.categories.values()) or tuple(wanted or ())
     if not known:
         raise BeyondcamError(f"{file}: has no categories; name the classes", parameter="classes")
+    check_case(((file, name) for name in known), {*known}.intersection(wanted or ()))
     return known
 
 
@@ -85,9 +104,9 @@ def find(place: str, split: str) -> Place:
     ends = [n for n, character in enumerate(place) if character == ":"]
     if not ends:
         raise BeyondcamError(f"coco:{place}: write coco:IMAGES_DIR:INSTANCES_JSON", parameter="data")
-    places = []
-    for n in ends:
-        folder, file = (Path(part.replace("{split}", split)) for part in (place[:n], place[n + 1 :]))
+    places, names = [], [split, *(name for name, own in SPLITS.items() if own == split)]
+    for n, name in product(ends, names):
+        folder, file = (Path(part.replace("{split}", name)) for part in (place[:n], place[n + 1 :]))
         data = ":".join(str(Path(part).resolve()) for part in (place[:n], place[n + 1 :]))
         places.append(Place(folder, file, f"coco:{data}"))
     there = [p for p in places if p.folder.is_dir()] or places
@@ -124,9 +143,9 @@ def instances(
     return {"images": pictures, "annotations": annotations, "categories": categories}
 
 
-def _ids(place: str, split: str, content: Instances) -> tuple[int, ...]:
+def _ids(place: str, split: str, content: Instances) -> tuple[str, ...]:
     ids = [str(i) for i in sorted(content.pictures)]
     chosen = tuple(ids) if "{split}" in place else hash_split(ids, split, f"coco:{place}")
     if not chosen:
         raise BeyondcamError(f"coco:{place}: the split {split} is empty")
-    return tuple(map(int, chosen))
+    return chosen

@@ -49,6 +49,8 @@ def read_cvat(path: Path, known: Sequence[str]) -> Labels:
     root = read_xml(path, MAX_BYTES)
     if root.tag != "annotations":
         raise BeyondcamError(f"{path}: its root element is not annotations; export it as CVAT for images 1.1")
+    if root.find("image") is None:
+        raise BeyondcamError(f"{path}: has no image; export it as CVAT for images 1.1")
     rows = []
     for number, image in enumerate(root.iterfind("image"), 1):
         name = image.get("name")

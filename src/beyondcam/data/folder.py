@@ -20,6 +20,7 @@ from beyondcam.data.source import (
     index_labels,
     listed_name,
     place_of,
+    split_folders,
     split_ids,
     without_negatives,
 )
@@ -77,7 +78,10 @@ def labelled(
 ) -> LabelledImages:
     """The images of a split of what a folder holds. Raises `BeyondcamError`."""
     files, labels, problems = content.files, content.labels, content.problems
-    ids, classes = split_ids(content.ids, split, data), choose_classes(wanted, content.known)
+    ids, classes = split_ids(content.ids, files, split, data), choose_classes(wanted, content.known)
+    form = content.form
+    if split == "all" and len(splits := split_folders(files)) > 1:
+        form += f", {' and '.join(splits)} taken together, unless one is named (split)"
 
     def file_of(image_id: str) -> Path:
         if image_id in problems:
@@ -94,7 +98,7 @@ def labelled(
         read=lambda i: read_photo(file_of(i), max_pixels=max_pixels),
         file_name=lambda i: file_of(i).relative_to(content.photos).as_posix(),
         path=file_of,
-        form=content.form,
+        form=form,
     )
 
 
@@ -106,9 +110,8 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     path, negatives = place_of(place)
     root, tables = (path.parent, [path]) if path.is_file() else (path, label_files(path))
     photos = root / "images" if (root / "images").is_dir() else root
-    beside = photos == root and bool(tables)
     files = files_by_name(photos, SUFFIXES, but=MASK_FOLDERS)
-    if photos == root and not (beside and files):
+    if photos == root and not (tables and files):
         raise BeyondcamError(f"{root}: has no folder images/; say where it is", parameter="data")
     listed = read_classes(root / "classes.txt")
     given = [*(listed or wanted or ()), *([negatives] if negatives else ())]
@@ -135,12 +138,18 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
 
 
 def composed(name: str) -> str:
-    """A name with its accents composed; control characters and bytes that are no UTF-8 are quoted.
+    """A name with its accents composed; control characters and what cannot be written as UTF-8 are quoted.
 
     Some systems take é apart, into e and an accent.
     """
-    quoted = re.sub("[\x00-\x1f\x7f\udc80-\udcff]", lambda c: f"%{ord(c[0]) & 0xFF:02X}", name)
+    quoted = re.sub("[\x00-\x1f\x7f\ud800-\udfff]", lambda c: f"%{ord(c[0]) & 0xFF:02X}", name)
     return unicodedata.normalize("NFC", quoted)
+
+
+def bare_name(name: str) -> str:
+    """The name of a photo without its suffix."""
+    suffix = Path(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
 
 
 def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = ()) -> dict[str, Path]:
@@ -231,10 +240,9 @@ def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str 
 
     `by_case` gives the ids there are by their names, as they are and in lower case.
     """
-    suffix = Path(name).suffix
-    whole = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
-    parts = [] if ".." in whole else whole.split("/")
-    ends = ["/".join(parts[n:]) for n in range(len(parts))]
+    whole = bare_name(name)
+    parts = whole.split("/")
+    ends = [] if ".." in parts else ["/".join(parts[n:]) for n in range(len(parts))]
     by_end = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
     found = chain(by_end, map(uploaded, ends[-1:]))
     return next((image_id for image_id in found if image_id is not None), whole)

@@ -8,6 +8,7 @@ from beyondcam.data.photo import SUFFIXES
 from beyondcam.data.source import (
     MASK_FOLDERS,
     LabelledImages,
+    check_case,
     clean_name,
     place_of,
     split_folders,
@@ -17,6 +18,9 @@ from beyondcam.errors import BeyondcamError
 
 NEGATIVES = ("good", "negative", "negatives", "none", "ok")
 """Names of folders that may be a class, or hold photos of none."""
+
+PHOTO_FOLDERS = ("images", "imgs", "img", "jpegimages")
+"""Names of folders that hold the photos of data whose labels lie elsewhere, as YOLO's do."""
 
 
 def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int) -> LabelledImages:
@@ -31,10 +35,8 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         raise BeyondcamError(f"{root}: no such folder of photos; say where it is", parameter="data")
     files = files_by_name(root, SUFFIXES, but=MASK_FOLDERS)
     parts = {i: i.split("/")[:-1] for i in files}
-    if split_folders([*files]):
+    if split_folders(files):
         parts = {i: folders[1:] for i, folders in parts.items()}
-    else:
-        _check_splits(root, files)
     names = {i: {clean_name(folders[0])} for i, folders in parts.items() if folders}
     labels = without_negatives(names, negatives, str(root))
     if negatives is None:
@@ -44,10 +46,16 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         raise BeyondcamError(
             f"{root}: has no folder of photos that could be a class, and no labels.csv that names any"
         )
-    inside = {tuple(folders[:2]) for folders in parts.values()}
+    check_case(((root, name) for name in known), {*known}.intersection(wanted or ()))
+    inside = {tuple(folders[:2]) for folders in parts.values() if folders}
     if len(known) == 1 and len(inside) > 1 and all(len(folders) > 1 for folders in inside):
         raise BeyondcamError(
             f"{root}: all lies in {known[0]}/; if its folders are the classes, give {root / known[0]}"
+        )
+    if len(known) == 1 and not negatives and known[0].lower() in PHOTO_FOLDERS:
+        raise BeyondcamError(
+            f"{root}: all lies in {known[0]}/, which is no class, and no labels that are read lie beside it; "
+            "say what is on the photos in a labels.csv"
         )
     unlabelled = dict.fromkeys(files.keys() - labels, "lies in no folder of a class")
     data = f"imagefolder:{root.resolve()}" + ("" if negatives is None else f":{negatives}")
@@ -62,17 +70,6 @@ def _form(root: Path, negatives: str | None) -> str:
         if path.is_dir() and path.name.lower() in MASK_FOLDERS:
             form += f", {path.name}/ left out as masks (if it is a class, rename it)"
     return form + left_alone(root)
-
-
-def _check_splits(root: Path, ids: Collection[str]) -> None:
-    """Raise `BeyondcamError` where folders would be classes that are called as several splits are."""
-    outside = [i for i in ids if not split_folders([i])]
-    splits = {split for i in ids for split in split_folders([i])}
-    if len(splits) > 1:
-        raise BeyondcamError(
-            f"{root}: has folders for {' and '.join(sorted(splits))}, but {outside[0]} lies in none of them; "
-            "move it into one"
-        )
 
 
 def _check_negatives(root: Path, names: Collection[str]) -> None:

@@ -57,7 +57,7 @@ def _row_of_task(task: Mapping[str, Any]) -> Row:
     done = [a for a in task["annotations"] if not a.get("was_cancelled")]
     truth = [a for a in done if a.get("ground_truth")]
     told = {
-        frozenset(_names([r["value"] for r in annotation["result"] if r.get("type") != "relation"]))
+        _told([r["value"] for r in annotation["result"] if r.get("type") != "relation"])
         for annotation in truth or done
     }
     return _row(task.get("id"), [*task.get("data", {}).values(), task.get("file_upload")], told)
@@ -81,21 +81,30 @@ def _rows_of_records(records: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     for record in records:
         tasks[record["id"]].append(record)
     for task, own in tasks.items():
-        told = {frozenset(_names([r.get(c) for c in columns])) for r in own if r["annotation_id"]}
+        told = {_told([r.get(c) for c in columns]) for r in own if r["annotation_id"]}
         yield _row(task, own[0].values(), told)
 
 
-def _row(task: Any, values: Iterable[Any], told: Collection[frozenset[str]]) -> Row:
-    """The row of a task with these values, of which each annotation told the names."""
+def _row(task: Any, values: Iterable[Any], told: Collection[frozenset[str] | None]) -> Row:
+    """The row of a task with these values, of which each annotation told the names, or nothing of them."""
     photo = next(filter(None, map(_photo, values)), None)
     if photo is None:
         raise ValueError(f"task {task} names no photo")
-    problem = "" if len(told) == 1 else "its annotators differ" if told else "nobody has labelled it"
-    return Row(f"task {task}", photo, min(told) if len(told) == 1 else frozenset(), problem)
+    names = [names for names in told if names is not None]
+    if len(names) == 1:
+        return Row(f"task {task}", photo, names[0])
+    silent = "has no choices or labels" if told else "nobody has labelled it"
+    return Row(f"task {task}", photo, problem="its annotators differ" if names else silent)
+
+
+def _told(value: Sequence[Any]) -> frozenset[str] | None:
+    """The names in an annotation's value; None where it holds other things alone, such as a rating."""
+    names = frozenset(_names(value))
+    return None if any(value) and not names else names
 
 
 def _names(value: Any) -> Iterator[str]:
-    """The names in an annotation's value: one, those of `choices`, `brushlabels` …, or a list of such."""
+    """The names in a value: one, those of `choices`, `brushlabels` …, or a list of such."""
     if isinstance(value, list):
         for part in value:
             yield from _names(part)

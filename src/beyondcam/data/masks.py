@@ -19,11 +19,11 @@ from beyondcam.data.instances import read_instances
 from beyondcam.data.mask_file import read_mask
 from beyondcam.data.painting import paint
 from beyondcam.data.photo import VOID
-from beyondcam.data.source import choose_classes, evenly, keep_classes, place_of, split_ids
+from beyondcam.data.source import choose_classes, clean_names, evenly, keep_classes, place_of, split_ids
 from beyondcam.data.table import read_classes
 from beyondcam.decode import MAX_PIXELS
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import path_below
+from beyondcam.files import file_below, path_below, reading
 from beyondcam.registry import Registry
 
 SAMPLE = 8
@@ -75,8 +75,9 @@ def open_masks(data: str | PathLike[str], split: str, classes: Sequence[str] | N
         Where there are no such data, or the masks surely number the classes otherwise.
 
     """
-    kind, place = parse(fspath(data))
-    return MASKS.find(kind)(place, split, classes) if kind in MASKS else None
+    with reading(data):
+        kind, place = parse(fspath(data))
+        return MASKS.find(kind)(place, split, clean_names(classes)) if kind in MASKS else None
 
 
 def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
@@ -89,7 +90,7 @@ def _voc(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
     numbering = root / "classes.txt"
     if images.known != voc.CLASSES and not numbering.is_file():
         raise BeyondcamError(f"{numbering}: is needed, for its lines to say how {masks} numbers the classes")
-    return _of_files(lambda i: path_below(masks, i, ".png"), images.labels, images.known, wanted, numbering)
+    return _of_files(lambda i: file_below(masks, i, ".png"), images.labels, images.known, wanted, numbering)
 
 
 def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
@@ -100,7 +101,7 @@ def _folder(place: str, split: str, wanted: Sequence[str] | None) -> Masks | Non
     if not masks.is_dir():
         return None
     images = folder.read_folder(place, wanted)
-    split_ids(images.ids, split, f"folder:{place}")
+    split_ids(images.ids, images.files, split, f"folder:{place}")
     numbering, used = root / "classes.txt", frozenset().union(*images.labels.values())
     if used and used < set(images.known) and not numbering.is_file():
         raise BeyondcamError(
@@ -120,7 +121,7 @@ def _imagefolder(place: str, split: str, wanted: Sequence[str] | None) -> Masks 
     if not masks.is_dir():
         return None
     images = imagefolder.images(place, "all", None, MAX_PIXELS)
-    split_ids(images.ids, split, f"imagefolder:{place}")
+    split_ids(images.ids, images.ids, split, f"imagefolder:{place}")
     files = folder.files_by_name(masks, (".png",))
     names = {i: PurePosixPath(i).name for i in images.ids}
     times = Counter(names.values())
@@ -229,11 +230,12 @@ def _coco(place: str, split: str, wanted: Sequence[str] | None) -> Masks | None:
         return None
     known = coco.class_names(content, file, wanted)
     classes = _chosen(wanted, known, file)
+    numbers = {str(i): i for i in content.pictures}
 
     def read(image_id: str) -> Tensor:
-        if not image_id.isdecimal() or int(image_id) not in content.pictures:
+        if image_id not in numbers:
             raise BeyondcamError(f"{file}: has no image {image_id}")
-        mask = torch.from_numpy(paint(images, file, content, int(image_id)))
+        mask = torch.from_numpy(paint(images, file, content, numbers[image_id]))
         return keep_classes(mask, classes, known, f"{file}: image {image_id}")
 
     return Masks(classes, read)

@@ -78,7 +78,7 @@ def _size(folder: Path, file: Path, content: Instances, image_id: int) -> tuple[
 
 def _area(annotation: Values, size: tuple[int, int]) -> float:
     area = annotation.get("area")
-    if not isinstance(area, (int, float)) or not math.isfinite(area):
+    if not isinstance(area, (int, float)) or not 0 < area < math.inf:
         area = int(_inside(annotation, size).sum())
     return area
 

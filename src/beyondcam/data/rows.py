@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beyondcam.data.photo import SUFFIXES
-from beyondcam.data.source import clean_name
+from beyondcam.data.source import check_case, clean_name
 from beyondcam.errors import BeyondcamError
 
 NOTHING = ("nan", "none", "null", "n/a", "<na>")
@@ -42,21 +42,16 @@ def checked(path: Path, rows: Iterable[Row], known: Sequence[str]) -> list[Row]:
 
     So are what programs write for none, names of files, and names that differ in case alone.
     """
-    seen: dict[str, str] = {name.casefold(): name for name in known}
     table = []
     for row in rows:
         labels = frozenset(name for label in row.labels if (name := clean_name(label)))
         for name in sorted(labels.difference(known)):
-            other = seen.setdefault(name.casefold(), name)
-            if other != name:
-                raise BeyondcamError(
-                    f"{path}, {row.where}: {name!r} is also written {other!r}; write one of them"
-                )
             if problem := _mistake(name):
                 raise BeyondcamError(
                     f"{path}, {row.where}: {problem}; if it is a class, list it in classes.txt"
                 )
         table.append(row._replace(labels=labels))
+    check_case(((f"{path}, {row.where}", name) for row in table for name in sorted(row.labels)), known)
     return table
 
 
@@ -64,7 +59,7 @@ def _mistake(name: str) -> str | None:
     """What is surely wrong with the name of a class."""
     if name.casefold() in NOTHING:
         return f"label {name!r} is what programs write for none; leave the cell empty, or name it (negatives)"
-    if "\t" in name or (name[0], name[-1]) in (("[", "]"), ("{", "}")):
+    if "\t" in name or name.startswith(("[", "{", "('", '("')):
         return f"label {name!r} looks like several, which are joined by ';'"
     if Path(name).suffix.lower() in SUFFIXES:
         return f"label {name!r} is the name of a photo; put names that hold a comma in quotes"

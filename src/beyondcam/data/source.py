@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -76,7 +76,8 @@ class LabelledImages:
         if (file := self.file_of(image_id)) is None:
             return None
         name = Path(self.file_name(image_id))
-        return file.parent if name.is_absolute() else file.parents[len(name.parts) - 1]
+        inside = not name.is_absolute() and file.parts[-len(name.parts) :] == name.parts
+        return file.parents[len(name.parts) - 1] if inside else file.parent
 
     def shared(self, others: "LabelledImages") -> set[str]:
         """The ids of those photos of these that are among the others, of the same data."""
@@ -86,10 +87,7 @@ class LabelledImages:
     def taken_for(self, given: str) -> str:
         """One line for people: what `given` data were taken for; empty where they say it all themselves."""
         guessed = given.partition(":")[0] != self.data.partition(":")[0]
-        parts = [f"is {self.data}" if guessed else "", self.form]
-        if self.split == "all" and len(splits := sorted({*split_folders(self.ids)})) > 1:
-            parts.append(f"{' and '.join(splits)} taken together, unless one is named (split)")
-        told = ", ".join(filter(None, parts))
+        told = ", ".join(filter(None, [f"is {self.data}" if guessed else "", self.form]))
         return f"{given}: {told}" if told else ""
 
     def summary(self) -> str:
@@ -113,12 +111,30 @@ def clean_name(name: str) -> str:
     return unicodedata.normalize("NFC", visible).strip().strip("\u200c\u200d\u200e\u200f").strip()
 
 
+def clean_names(wanted: Sequence[str] | None) -> list[str] | None:
+    """The names of the classes asked for, as data have them; None where none are."""
+    return None if wanted is None else [clean_name(name) for name in wanted]
+
+
 def listed_name(folder: Path, name: str) -> str:
-    """The name of a file of `folder` as lists have it: with backslashes, `./` or the folder in front."""
-    name = name.replace("\\", "/")
+    """The name of a file of `folder`, as in lists: with backslashes, `./` or `//`, or the folder in front."""
+    first, *parts = name.replace("\\", "/").split("/")
+    name = "/".join([first, *(part for part in parts if part not in ("", "."))])
     for prefix in (f"{folder.as_posix()}/", f"{folder.resolve().as_posix()}/", "./"):
         name = name.removeprefix(prefix)
     return name
+
+
+def check_case(names: Iterable[tuple[Path | str, str]], known: Collection[str]) -> None:
+    """Raise `BeyondcamError` where names of classes, each after where it stands, differ in case alone.
+
+    Those that are `known`, since somebody lists them or asks for them, are meant.
+    """
+    seen = {name.casefold(): name for name in known}
+    for where, name in names:
+        other = name if name in known else seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise BeyondcamError(f"{where}: {name!r} is also written {other!r}; write one of them")
 
 
 def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -127,6 +143,8 @@ def choose_classes(wanted: Sequence[str] | None, known: Sequence[str]) -> tuple[
     Raises `BeyondcamError`.
     """
     chosen = tuple(known) if wanted is None else tuple(wanted)
+    if not chosen:
+        raise BeyondcamError("none is named; leave them out to keep all", parameter="classes")
     if len(chosen) > VOID - 1:
         raise BeyondcamError(
             f"there are {len(chosen)}; a mask can number at most {VOID - 1}: name those to keep",
@@ -194,32 +212,47 @@ def hash_split(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
     return tuple(i for i in ids if _in_val(i) == (split == "val"))
 
 
-def split_ids(ids: Sequence[str], split: str, where: str) -> tuple[str, ...]:
-    """The ids of a split: of folders called as splits are where all lie in such, else by `hash_split`.
+def split_ids(ids: Sequence[str], photos: Collection[str], split: str, where: str) -> tuple[str, ...]:
+    """The ids of a split: of folders called as splits are where all photos lie in such, else by `hash_split`.
 
-    Raises `BeyondcamError` where there are none.
+    The `ids` are those of the `photos`, and of some that are only said to be there, by which nothing is told.
+    Raises `BeyondcamError` where the split is empty, or some photos lie beside the folders of splits.
     """
-    if folders := split_folders(ids):
-        there = sorted({*folders})
-        if split not in (*there, "all"):
-            raise BeyondcamError(f"{where}: the split {split} is empty; there are {', '.join(there)} and all")
-        return tuple(i for i, folder in zip(ids, folders, strict=True) if split in (folder, "all"))
+    if folders := split_folders(photos):
+        if split not in (*folders, "all"):
+            raise BeyondcamError(
+                f"{where}: the split {split} is empty; there are {', '.join(folders)} and all"
+            )
+        return tuple(i for i in ids if split in (split_of(i), "all"))
+    splits = sorted({*map(split_of, photos)} - {""})
+    if len(splits) > 1:  # of one alone the folder may be a class, as train is of vehicles
+        outside = next(i for i in photos if not split_of(i))
+        raise BeyondcamError(
+            f"{where}: has folders for {' and '.join(splits)}, but {outside} lies in none of them; "
+            "move it into one"
+        )
     chosen = hash_split(ids, split, where)
     if not chosen:
         raise BeyondcamError(f"{where}: the split {split} is empty")
     return chosen
 
 
-def split_folders(ids: Sequence[str]) -> list[str]:
-    """The split that each id's folder is called as; empty unless all lie in such folders."""
-    folders = [SPLITS.get(i.partition("/")[0].lower(), "") if "/" in i else "" for i in ids]
-    return folders if all(folders) else []
+def split_folders(ids: Collection[str]) -> list[str]:
+    """The splits that the folders of photos are called as; empty unless all lie in such folders."""
+    splits = {*map(split_of, ids)}
+    return [] if "" in splits else sorted(splits)
+
+
+def split_of(image_id: str) -> str:
+    """The split that the folder of a photo is called as; empty where it is called otherwise."""
+    folder, inside, _ = image_id.partition("/")
+    return SPLITS.get(folder.lower(), "") if inside else ""
 
 
 def place_of(place: str) -> tuple[Path, str | None]:
     """The path of `PATH[:NEGATIVES]`, and what stands for photos of no class; None where nothing is said."""
     path, told, negatives = place.rpartition(":")
-    return (Path(place), None) if Path(place).exists() or not told else (Path(path), negatives)
+    return (Path(place), None) if Path(place).exists() or not told else (Path(path), clean_name(negatives))
 
 
 def without_negatives(

@@ -94,15 +94,31 @@ def _shared(cells: Sequence[str], joiner: str, known: Sequence[str]) -> set[str]
 
 
 def _check_joined(path: Path, rows: Sequence[Row], joiner: str, known: Sequence[str]) -> None:
-    """Refuse names that are joined of others by another joiner."""
+    """Refuse names that are joined of others by another joiner, or by spaces."""
     names = [*dict.fromkeys(name for row in rows for name in sorted(row.labels.difference(known)))]
-    joined = set[str]().union(*(_shared(names, other, known) for other in ",|" if other != joiner))
+    joined = _spaced(names).union(*(_shared(names, other, known) for other in ",|" if other != joiner))
     for row in rows:
         for name in sorted(row.labels & joined):
             raise BeyondcamError(
                 f"{path}, {row.where}: label {name!r} looks like several, which are joined by {joiner!r}; "
                 "if it is a class, list it in classes.txt"
             )
+
+
+def _spaced(names: Sequence[str]) -> set[str]:
+    """The names that are surely several, joined by spaces; none where they may be names of several words.
+
+    In surely joined ones each word is in other names too, and either all are names alone as well, or what is
+    left of some name without one word is another name of several words.
+    """
+    words = {name: frozenset(name.split()) for name in names}
+    several = {name: own for name, own in words.items() if len(own) > 1}
+    times, used = Counter(word for own in words.values() for word in own), set().union(*several.values())
+    if len(several) < 2 or any(times[word] < 2 for word in used):
+        return set()
+    sets = {*several.values()}
+    nested = any(len(own) > 2 and own - {word} in sets for own in sets for word in own)
+    return {*several} if nested or used <= {*names} else set()
 
 
 def _rows(path: Path, table: Table, image: int) -> Iterator[Row]:

@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from beyondcam.data.exports import names_in_annotation
-from beyondcam.data.folder import composed, files_by_name
+from beyondcam.data.folder import bare_name, composed, files_by_name
 from beyondcam.data.mask_file import read_mask
 from beyondcam.data.photo import SUFFIXES, read_photo
-from beyondcam.data.source import LabelledImages, choose_classes, evenly, hash_split, index_labels
+from beyondcam.data.source import LabelledImages, check_case, choose_classes, evenly, hash_split, index_labels
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_text
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import path_below
+from beyondcam.files import file_below, path_below
 from beyondcam.outcome import Outcome, attempt
 
 CLASSES = (
@@ -109,13 +108,9 @@ def _known(root: Path, used: frozenset[str], wanted: Sequence[str]) -> tuple[str
     strange = used.isdisjoint(CLASSES) and any(not get_close_matches(name, CLASSES) for name in used)
     if not (strange or (others and others <= used)):
         return CLASSES
-    known = sorted(used)
-    for name, other in pairwise(sorted(known, key=str.casefold)):
-        if name.casefold() == other.casefold():
-            raise BeyondcamError(
-                f"{root / 'Annotations'}: {name!r} is also written {other!r}; write one of them"
-            )
-    return tuple(known)
+    known = tuple(sorted(used))
+    check_case(((root / "Annotations", name) for name in known), {*known}.intersection(wanted))
+    return known
 
 
 def _photos(folder: Path) -> dict[str, Path]:
@@ -145,15 +140,15 @@ def _split_ids(root: Path, split: str, files: Mapping[str, Path]) -> tuple[str, 
 
 
 def _id_in(line: str, files: Mapping[str, Path]) -> str:
-    """The id in a line of a list: the whole of it, or what stands before VOC's mark of a class's presence."""
-    marked = re.fullmatch(r"(.*\S)\s+(?:-1|0|1)", line)
-    return marked[1] if marked and line not in files and marked[1] in files else line
+    """The id in a line of a list: the whole of it, or less VOC's mark of a class's presence, or a suffix."""
+    unmarked = re.sub(r"\s+(?:-1|0|1)$", "", line)
+    return next((own for own in (line, unmarked, bare_name(unmarked)) if own in files), line)
 
 
 def _names(root: Path, image_id: str, numbered: Sequence[str]) -> frozenset[str]:
     """The names of the classes in an image, those of a mask by `numbered`. Raises `BeyondcamError`."""
-    xml = path_below(root / "Annotations", image_id, ".xml")
+    xml = file_below(root / "Annotations", image_id, ".xml")
     if xml.is_file():
         return names_in_annotation(xml)
-    values = torch.unique(read_mask(path_below(root / "SegmentationClass", image_id, ".png"))).tolist()
+    values = torch.unique(read_mask(file_below(root / "SegmentationClass", image_id, ".png"))).tolist()
     return frozenset(numbered[v - 1] for v in values if 1 <= v <= len(numbered))

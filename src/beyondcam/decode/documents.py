@@ -16,6 +16,8 @@ MAX_TABLE_BYTES = 2**28
 MAX_XML_BYTES = 2**24
 MAX_YAML_BYTES = 2**20
 
+csv.field_size_limit(MAX_TABLE_BYTES)  # Label Studio writes masks into cells; by default 128 KB are the most
+
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _SLOW = {"idna", "punycode"}
 """Encodings of host names, whose decoders take quadratic time."""
@@ -94,7 +96,8 @@ def read_table(path: Path) -> Table:
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]  # a carriage return alone ends a Mac's lines
     separator = max(",;\t", key=first.count)
     with decoding(path, "CSV"):
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        source = io.StringIO(text, newline="")
+        reader = csv.reader(source, delimiter=separator, skipinitialspace=True, strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     rows = [(line, row) for line, row in rows if any(row)]
     width = len(rows[0][1]) if rows else 0
@@ -112,10 +115,10 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
 
 
 def beginning(path: Path) -> str:
-    """The first few characters of a text file, from the first that is no space; none without a file."""
+    """A kilobyte of the beginning of a text file, less spaces in front; nothing without a file."""
     try:
         with open_regular(path) as file:
-            return file.read(256).decode("utf-8-sig", "ignore").lstrip()[:64]
+            return file.read(1024).decode("utf-8-sig", "ignore").lstrip()
     except OSError:
         return ""
 

@@ -6,6 +6,7 @@ them PostScript, which runs programs.
 
 import ctypes
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -38,6 +39,9 @@ with suppress(OSError, AttributeError):  # where Pillow was built in another way
 
 MAX_PIXELS = 178_956_970
 """Pixels of the largest picture that is read where nobody says otherwise, as Pillow has it."""
+
+DARK = 64
+"""Upper bytes of 16 bits below which all lie where a camera gave 14 bits or fewer."""
 
 MAX_TILES = 100_000
 """Of a TIFF, which may be cut into pieces of a few pixels each."""
@@ -114,7 +118,8 @@ class Pixels(NamedTuple):
 def read_pixels(path: Path, max_side: int, max_pixels: int = MAX_PIXELS) -> Pixels:
     """A photo in RGB, upright, averaged down to `max_side` where it is larger. Raises `BeyondcamError`.
 
-    16-bit and float pictures are stretched to 8 bits; transparent ones lie on white. A JPEG of more than
+    Grey pictures of 16 bits and of floats are stretched to 8 bits; of 16 bits a colour the upper 8 are taken,
+    and refused where they are all but empty. Transparent pictures lie on white. A JPEG of more than
     `max_pixels` is decoded at a half, a quarter or an eighth of its size; a file of another format is
     refused.
     """
@@ -129,7 +134,7 @@ def pixels_of(picture: Image.Image, max_side: int) -> tuple[NDArray[np.uint8], t
     Raises `BeyondcamError`.
     """
     try:
-        picture.load()  # which may turn it upright
+        _load(picture)  # which may turn it upright
         if not all(picture.size):
             raise ValueError("it has no pixels")
         orientation = _orientation(picture)
@@ -158,7 +163,7 @@ def _reduced(
         if draft and isinstance(picture, JpegImagePlugin.JpegImageFile):
             picture.draft(None, draft)
         _limit(picture, int(max_pixels * form.share))
-        picture.load()
+        _load(picture)
         orientation = _orientation(picture)
         size = (width, height) if orientation > 4 else (height, width)
         return reduced_rgb(picture, orientation, size, max_side), size
@@ -177,6 +182,10 @@ def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], 
                     f"a mask holds class indices, mode P or L; this one is {picture.mode}: save it indexed"
                 )
             _limit(picture, int(max_pixels * form.share))
+            if bits := re.search("L;([24])", _stored_as(picture)):  # Pillow spreads them over 8
+                raise ValueError(
+                    f"it is grey of {bits[1]} bits, whose values programs do not agree on; save it with 8"
+                )
             values = np.array(picture, np.uint8)
             return values, picture.getpalette("RGB") if picture.mode == "P" else None
 
@@ -245,6 +254,21 @@ def _limit(picture: Image.Image, most: int) -> None:
         covered = sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in tiles)
         if covered < width * height:
             raise ValueError("its strips are fewer than its size says")
+
+
+def _load(picture: Image.Image) -> None:
+    """Decode a picture. Raises `ValueError` where its colours are lost with the lower of their 16 bits."""
+    halved = ";16" in _stored_as(picture) and picture.mode in ("RGB", "RGBA")  # of grey Pillow keeps all
+    picture.load()
+    if halved:
+        counts = np.reshape(picture.histogram(), (-1, 256))[:3]  # of each value of each colour
+        if not counts[:, DARK:].any():
+            raise ValueError("it has 16 bits a colour, of which the upper are all but empty; save it with 8")
+
+
+def _stored_as(picture: Image.Image) -> str:
+    """How the values of a picture that is not decoded yet are stored, in Pillow's words; else nothing."""
+    return str(next((arguments for *_, arguments in getattr(picture, "tile", ())), ""))
 
 
 def _orientation(picture: Image.Image) -> int:
