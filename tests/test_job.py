@@ -194,6 +194,16 @@ def test_masks_of_other_classes_are_noticed_before_anything_is_trained(photos: P
     assert not (run / "checkpoint.pt").exists()
 
 
+def test_files_of_others_are_noticed_before_anything_is_trained(photos: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "network" / "masks" / "new.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"drawn by hand")
+    words = ("masks", photos, "--out", tmp_path / "out", *QUICK, "--network")
+    complaint(lambda: call(*words), "--out: ", "new.png")
+    assert not (tmp_path / "out" / "run").exists()
+    assert mine.read_bytes() == b"drawn by hand"
+
+
 def test_a_label_that_changed_in_a_table_is_named(photos: Path, tmp_path: Path) -> None:
     names = sorted(path.stem for path in (photos / "blue").iterdir())
     table = photos / "blue" / "labels.csv"

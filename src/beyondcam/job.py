@@ -66,7 +66,7 @@ def make_masks(
     if own:
         _check_earlier(run, given, own.model_copy(update={"classes": classes}), images, log)
     for folder in (out, out / "network") if network else (out,):
-        LabelFolder(folder, images.classes, images.data)  # raises now what it would when masks are written
+        LabelFolder(folder, images.classes, images.data).check(images.ids)  # now, and not after hours
     if told := images.taken_for(config.data):
         log(told)
     names = RECIPES if best else RECIPES[:1]

@@ -98,14 +98,19 @@ class LabelFolder:
         """Record the names about to be written of a `source`. Raises `BeyondcamError` for others' files."""
         names = list(names)
         with self._changed() as known:
-            for name in names:
-                if name not in known and (there := [path for path in self._files(name) if path.exists()]):
-                    raise BeyondcamError(
-                        f"{there[0]} is there already, and was not written by beyondcam; name another folder",
-                        parameter="out",
-                    )
+            self.check(names)
             known.update(dict.fromkeys(names, source))
         write_whole(self.out / "classes.txt", self._classes.encode())
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise `BeyondcamError` where files of others stand where those of some names would be written."""
+        known = self.names()
+        for name in names:
+            if name not in known and (there := [path for path in self._files(name) if path.exists()]):
+                raise BeyondcamError(
+                    f"{there[0]} is there already, and was not written by beyondcam; name another folder",
+                    parameter="out",
+                )
 
     def write(
         self, name: str, labels: NDArray[np.uint8], photo: Photo, facts: Mapping[str, str] | None = None
