@@ -35,7 +35,8 @@ def _written(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_written(entry) for entry in value]
     if isinstance(value, dict):
-        return [[_written(key), _written(entry)] for key, entry in value.items()]
+        known = not any(isinstance(entry, Tensor) for entry in value.values())  # but what passes leave behind
+        return [[_written(key), _written(entry)] for key, entry in value.items()] if known else None
     if isinstance(value, Tensor):
         return [str(value.dtype), [*value.shape], hashlib.sha256(_bytes(value)).hexdigest()]
     if isinstance(value, partial):
