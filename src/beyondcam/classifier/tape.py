@@ -94,12 +94,12 @@ class Tape(TorchFunctionMode):
     ) -> Any:
         """Make the call, and record it."""
         del types
-        kwargs = dict(kwargs or {})
+        kwargs = kwargs or {}
         if not args and (first := next(iter(kwargs), "")) in (
             "input",
             "tensors",
         ):  # as good as without a name
-            args = (kwargs.pop(first),)
+            args, kwargs = (kwargs[first],), {key: value for key, value in kwargs.items() if key != first}
         dims = _pooled_dims(func, args, kwargs)
         features = None
         if dims is not None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from beyondcam.data import SUFFIXES, VOID, LabelledImages
-from beyondcam.data.folder import composed
+from beyondcam.data import VOID, LabelledImages
+from beyondcam.data.folder import bare_name, composed
 from beyondcam.decode import read_header
 from beyondcam.errors import BeyondcamError
 
@@ -65,7 +65,7 @@ class Book:
         """
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         for known in (name, *("/".join(parts[n:]) for n in range(len(parts)))):
-            for one in (known, _bare(known)):
+            for one in (known, bare_name(known)):
                 if found := {i for i in self._by_name.get(one, ()) if self._may_be(i, name)}:
                     if len(found) > 1:
                         raise BeyondcamError(f"may be {' or '.join(sorted(found)[:3])}; name its folder too")
@@ -118,8 +118,8 @@ class Book:
 
     def _may_be(self, image_id: str, name: str) -> bool:
         """Whether a photo's path is the end of a name, or the other way round: their folders agree."""
-        given = "/" + _bare(name.replace("\\", "/"))
-        own = (f"/{_bare(path)}" for path in (image_id, self.file_name(image_id)))
+        given = "/" + bare_name(name.replace("\\", "/"))
+        own = (f"/{bare_name(path)}" for path in (image_id, self.file_name(image_id)))
         return any(path.endswith(given) or given.endswith(path) for path in own)
 
     @cached_property
@@ -139,12 +139,6 @@ class Book:
                     layer.setdefault(name, set()).add(i)
         ids, bare_names, stems, files = layers
         return ids | bare_names | stems | files
-
-
-def _bare(name: str) -> str:
-    """A name without the suffix of a photo."""
-    suffix = PurePosixPath(name).suffix
-    return name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
 
 
 Write = Callable[[Iterable[Labelled], Book, Path], None]

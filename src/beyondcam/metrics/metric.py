@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.metrics.regions import share
-from beyondcam.metrics.tally import Absent, Counts, drawn, iou, mean_iou
+from beyondcam.metrics.tally import Absent, Counts, drawn, iou, sampled_miou
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Metric:
 
 
 def _miou(pixels: Pixels) -> NDArray[np.float64]:
-    return mean_iou(pixels.iou.T, pixels.true.T, pixels.absent, drawn(pixels.true).T)
+    return sampled_miou(pixels.intersection, pixels.predicted, pixels.true, pixels.absent)
 
 
 def _dr_recall(pixels: Pixels) -> NDArray[np.float64] | None:

@@ -184,7 +184,13 @@ def resampled(by_image: Counts, weights: Counts) -> tuple[Counts, Counts, Counts
 
 def resampled_miou(by_image: Counts, weights: Counts, absent: Absent = "auto") -> NDArray[np.float64]:
     """The mean IoU of every sample, (samples,); arguments as of `resampled` and `mean_iou`."""
-    intersection, predicted, true = resampled(by_image, weights)
+    return sampled_miou(*resampled(by_image, weights), absent)
+
+
+def sampled_miou(
+    intersection: Counts, predicted: Counts, true: Counts, absent: Absent = "auto"
+) -> NDArray[np.float64]:
+    """The mean IoU of every sample, (samples,), of pixels as `resampled` has them."""
     return mean_iou(iou(intersection, predicted, true).T, true.T, absent, drawn(true).T)
 
 

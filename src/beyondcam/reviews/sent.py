@@ -1,6 +1,7 @@
 """Which label images left a RUN, so that one that comes back as it left is not taken for a correction."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,11 @@ class Sent:
 
     def __init__(self, run: Path, classes: Sequence[str]) -> None:
         self._file, self._classes = run / "reviews" / "sent.txt", list(classes)
-        self._known: set[str] | None = None
 
-    @property
+    @cached_property
     def known(self) -> set[str]:
         """The digests of all that left. Raises `BeyondcamError`."""
-        if self._known is None:
-            self._known = set(read_text(self._file).split()) if self._file.exists() else set()
-        return self._known
+        return set(read_text(self._file).split()) if self._file.exists() else set()
 
     def digest(self, image_id: str, labels: NDArray[np.uint8]) -> str:
         """What a label image (H, W) of an image is known by."""
