@@ -53,9 +53,10 @@ def write_section(name: str, title: str, command: str, body: str, page: str | No
 def hashes_of(text: str) -> dict[str, str]:
     """The hashes of the recipes in the tables of a text, and of the rule `adaptive`, where it names it."""
     hashes = {name: Cookbook().recipe(name).hash for name in recipes_in(text)}
-    rule = AdaptiveThreshold
-    used = re.search("adaptive|default threshold", text)
-    return hashes | ({"adaptive": hash_of([rule.SMALL, rule.HALFWAY, rule.FALLS, rule.fall])} if used else {})
+    if re.search("adaptive|default threshold", text):
+        rule = AdaptiveThreshold
+        hashes["adaptive"] = hash_of([rule.SMALL, rule.HALFWAY, rule.FALLS, rule.fall, rule.TRUSTED])
+    return hashes
 
 
 def recipes_in(text: str) -> list[str]:

@@ -36,7 +36,7 @@ def _best(sweep: Sweep | None, absent: Absent) -> Threshold | None:
 
 
 def adaptive(falls: FallSweep | None) -> Threshold:
-    """The adaptive threshold whose fall is best on what the witnesses agree on, if they agree on anything."""
+    """The adaptive threshold whose fall is best on what the witnesses agree on, if there are any."""
     return AdaptiveThreshold(fall=falls.best("drop")) if falls else AdaptiveThreshold()
 
 

@@ -147,18 +147,14 @@ class FallSweep:
     def best(self, absent: Absent) -> float:
         """The fall with the highest mean IoU, of several the one nearest to the default.
 
-        An end of `FALLS` is no maximum, and the default stands in its place: what witnesses see of small
-        things is a blur, and blurs agree the better the lower the threshold.
+        It is the default where that is not above `AdaptiveThreshold.TRUSTED`: what witnesses see of
+        small things is a blur, which no threshold of sharper evidence comes near.
         """
         falls, default = AdaptiveThreshold.FALLS, AdaptiveThreshold.fall
-
-        def quality(n: int) -> tuple[float, float]:
-            intersection, predicted, true = self.counts[n]
-            miou = mean_iou(iou(intersection, predicted, true), true, absent)
-            return float(miou), -abs(falls[n] - default)
-
-        best = falls[max(range(len(falls)), key=quality)]
-        return default if best in (falls[0], falls[-1]) else best
+        intersection, predicted, true = np.moveaxis(self.counts, 0, -1)  # (classes + 1, falls) each
+        mious = mean_iou(iou(intersection, predicted, true), true, absent)
+        best = max(range(len(falls)), key=lambda n: (mious[n], -abs(falls[n] - default)))
+        return falls[best] if mious[best] > AdaptiveThreshold.TRUSTED else default
 
 
 def tallies_of(shelf: Shelf, ids: Iterable[str], masks: Masks) -> Iterator[ImageTally]:
