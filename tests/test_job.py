@@ -11,9 +11,11 @@ from PIL import Image
 
 from beyondcam.classifier import TrainConfig
 from beyondcam.data import open_images
+from beyondcam.errors import BeyondcamError
 from beyondcam.files import write_json
 from beyondcam.job import make_masks
 from beyondcam.reviews import open_reviews
+from beyondcam.segmentation import SegmentConfig
 from conftest import Command, call, complaint, one_line
 
 QUICK = ("--backbone", "convnet", "--no-pretrained", "--size", "32", "--epochs", "2", "--batch", "4")
@@ -67,6 +69,22 @@ def test_masks_are_made_shown_and_gone_on_with(
     Image.open(photos / "new.png").save(photos / "newer.png")  # the network is of other masks then
     assert call(*words) == 0
     assert (own / "newer.png").exists()
+
+
+def test_masks_are_shown_where_a_network_cannot_be_trained_on_them(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[SegmentConfig] = []
+
+    def train(run: Path, source: object, config: SegmentConfig, *_: object, **__: object) -> None:
+        asked.append(config)
+        raise BeyondcamError("the loss is nan in epoch 1; lower it", parameter="lr")
+
+    monkeypatch.setattr("beyondcam.job.segment_run", train)
+    words = ("masks", photos, "--out", tmp_path / "out", "--network", "--no-flip", *QUICK)
+    complaint(lambda: call(*words), "the masks are made, but no network: lr: the loss is nan")
+    assert "21 masks; open" in capsys.readouterr().err
+    assert [(config.flip, config.pretrained) for config in asked] == [(False, False)]
 
 
 def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(

@@ -205,6 +205,9 @@ def test_the_probability_is_that_of_the_label_by_softmax_and_scales_are_averaged
     scaled = Segmenter(Sized(), ("a",), half, half, 128, mirror=True).predict(photo, tta="scales")
     assert sides == [96, 96, 128, 128, 160, 160]
     torch.testing.assert_close(scaled.probability, torch.full((64, 64), 128.0).sigmoid())
+    sides.clear()  # 24 would be 32 too, which is seen once
+    Segmenter(Sized(), ("a",), half, half, 32, mirror=True).predict(photo, tta="scales")
+    assert sides == [32, 32, 64, 64]
     sides.clear()  # 48 and 80, as whole steps, would both be 64
     Segmenter(Sized(), ("a",), half, half, 64, mirror=True).predict(photo, tta="scales")
     assert sides == [32, 32, 64, 64, 96, 96]
@@ -393,7 +396,39 @@ def test_images_and_labels_that_cannot_be_used_are_named(discs: Discs, tmp_path:
         "p05": "its labels are 48×47 pixels, the image 48×48; were they made of another?",
     }
     few = replace(images, ids=images.ids[:1])
-    complaint(lambda: train(few, labels, tiny(), {}, tmp_path / "few"), "batch: 4 of 1 images")
+    complaint(
+        lambda: train(few, labels, tiny(), {}, tmp_path / "few"), "only 1 of the images", "2 are needed"
+    )
+
+
+def test_an_epoch_without_a_batch_to_learn_from_stops_nothing(discs: Discs, tmp_path: Path) -> None:
+    """One batch of two of three photos an epoch, and one of the photos is broken."""
+    images, labels = discs
+
+    def read(image_id: str) -> Photo:
+        if image_id == "p01":
+            raise BeyondcamError("broken")
+        return images.read(image_id)
+
+    three = replace(images, ids=images.ids[:3], read=read)
+    assert train(three, labels, tiny(epochs=8, batch=2), {}, tmp_path / "run") == {"p01": "broken"}
+    epochs = json.loads((tmp_path / "run" / "training.json").read_text())["epochs"]
+    assert {type(epoch["loss"]) for epoch in epochs} == {float, type(None)}
+    alone = replace(three, ids=images.ids[:2])
+    out = tmp_path / "alone"
+    complaint(lambda: train(alone, labels, tiny(batch=2), {}, out), "none of the images", "p01: broken")
+    assert train(replace(alone, read=images.read), labels, tiny(batch=2), {}, out) == {}
+
+
+def test_a_network_of_other_weights_is_another_one(discs: Discs, tmp_path: Path) -> None:
+    def weighted(weight: float) -> object:
+        images, labels = discs
+        return train_segmenter(
+            images, labels, tiny(epochs=1), {}, tmp_path, weights={"p00": weight}, fabric=CPU, log=quiet
+        )
+
+    assert weighted(2) == weighted(2) == {}
+    complaint(lambda: weighted(50), "holds a network of weights")
 
 
 def test_images_that_teach_nothing_leave_no_gaps_in_batches(
@@ -541,9 +576,25 @@ def test_seeds_of_all_photos_are_learnt_from_and_not_scored(
     call("map", run, "--data", data, "--split", "all", "--recipe", "cam")
     words = ("segment", run, "--data", data, "--recipe", "cam", "--seeds-split", "all", *OPTIONS)
     assert call(*words) == 0
-    assert "not scored: eval_split: " in capsys.readouterr().err
+    assert "not scored: 1 of the images of val are in all" in capsys.readouterr().err
     assert (run / "segment" / "cam-adaptive-0" / "network.safetensors").exists()
     assert not read_segments(run)
+
+
+def test_where_no_mask_of_val_can_be_read_networks_are_trained_and_not_scored(
+    trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, root = tmp_path / "run", make_folder(tmp_path / "discs", 12)
+    shutil.copytree(trained[0], run)
+    for i in open_images(f"folder:{root}", "val").ids:
+        (root / "masks" / f"{i}.png").unlink()
+    call("map", run, "--data", f"folder:{root}", "--split", "train", "--recipe", "cam")
+    words = ("segment", run, "--data", f"folder:{root}", "--recipe", "cam", "--rounds", 2, *OPTIONS)
+    assert call(*words) == 0
+    assert "not scored: no mask of val can be read: " in capsys.readouterr().err
+    assert (run / "segment" / "cam-adaptive-0-round2" / "network.safetensors").exists()
+    complaint(lambda: call(*words, "--name", "n", "--eval-split", "val"), "--eval-split: no mask of val")
+    assert not (run / "segment" / "n").exists()
 
 
 # scores

@@ -19,7 +19,7 @@ from beyondcam.recipes import Cookbook
 from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import write_seeds
-from beyondcam.segment import labels_of_seeds, segment_run
+from beyondcam.segment import LabelSource, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig, digests_of, load_segmenter, write_predictions
 from beyondcam.training.checkpoint import CHECKPOINT
 
@@ -71,7 +71,8 @@ def make_masks(
         log(told)
     names = RECIPES if best else RECIPES[:1]
     segment = SegmentConfig(
-        seed=config.seed, pretrained=config.pretrained, size=max(32, min(256, config.size // 32 * 32))
+        **config.model_dump(include={"seed", "pretrained", "flip"}),
+        size=max(32, min(256, config.size // 32 * 32)),
     )
     seconds = seconds_of_masks(config, images, names, fabric, train=not own)
     if network:
@@ -93,18 +94,30 @@ def make_masks(
         log(f"expected mean IoU of the classes: {written.expected:.2f} (no mask was used)")
     left_out = written.left_out | left_out  # the first reason is why there is no evidence
     page = write_overview(images, written, out)
-    if network:
-        source = labels_of_seeds(run, images, shelf)
-        known = digests_of(source.images.ids, source.labels, len(images.classes)).results
-        settings = [source.facts.to_json(), images.data, known, segment.model_dump(mode="json")]
-        name = f"{source.name}-{hash_of(settings)[:6]}"
-        left_out = segment_run(run, source, segment, None, fabric, name=name, log=log) | left_out
-        segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
-        left_out |= write_predictions(segmenter, images.ids, images.read, out / "network")
-        log(f"the network's own masks: {out / 'network' / 'masks'}, shown in {out / 'network' / 'overlays'}")
     log(f"{len(images.ids) - len(written.left_out)} masks; open {page.resolve()}")
     if empty := written.empty_seeds(images):
         log(empty)
+    if network:
+        source = labels_of_seeds(run, images, shelf)
+        try:
+            left_out = _masks_of_network(run, source, segment, out / "network", fabric, log) | left_out
+        except BeyondcamError as error:  # whose parameters are not those of the classifier
+            raise BeyondcamError(f"the masks are made, but no network: {error}") from error
+    return left_out
+
+
+def _masks_of_network(
+    run: Path, source: LabelSource, config: SegmentConfig, out: Path, fabric: Fabric, log: Log
+) -> dict[str, str]:
+    """Train a network on the masks, and write its own under `out`; what was left out of either, and why."""
+    images = source.images
+    known = digests_of(images.ids, source.labels, len(images.classes)).results
+    settings = [source.facts.to_json(), images.data, known, config.model_dump(mode="json")]
+    name = f"{source.name}-{hash_of(settings)[:6]}"
+    left_out = segment_run(run, source, config, None, fabric, name=name, log=log)
+    segmenter = to_device(load_segmenter(run / "segment" / name), fabric)
+    left_out |= write_predictions(segmenter, images.ids, images.read, out)
+    log(f"the network's own masks: {out / 'masks'}, shown in {out / 'overlays'}")
     return left_out
 
 

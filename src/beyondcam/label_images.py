@@ -204,6 +204,6 @@ def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
 
 def overlay(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Image.Image:
     """The photo, uint8 (H, W, 3), with each label's colour over it; background stays as it is."""
-    colours = np.array(PALETTE, np.float32).reshape(256, 3)[labels]
-    alpha = np.where(labels > 0, 0.55, 0.0)[..., None]
-    return Image.fromarray((pixels * (1 - alpha) + colours * alpha).astype(np.uint8))
+    photo = Image.fromarray(pixels)
+    colours = Image.fromarray(np.array(PALETTE, np.uint8).reshape(256, 3)[labels])
+    return Image.composite(Image.blend(photo, colours, 0.55), photo, Image.fromarray(labels > 0))

@@ -28,6 +28,7 @@ from beyondcam.metrics import (
     write_segment,
 )
 from beyondcam.metrics.text import change
+from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import Log
 from beyondcam.reviews import open_reviews
 from beyondcam.seeds import SeedsAndMasks
@@ -69,15 +70,20 @@ class EvaluationSplit:
     images: LabelledImages
     masks: Masks
 
-    def apart_from(self, trained_on: LabelledImages) -> Self:
-        """The same. Raises `BeyondcamError` where an image would be both trained on and scored."""
+    def checked(self, trained_on: LabelledImages) -> Self:
+        """The same. Raises `BeyondcamError` where an image is trained on too, or no mask can be read."""
         if seen := self.images.shared(trained_on):
             raise BeyondcamError(
                 f"{len(seen)} of the images of {self.images.split} are in {trained_on.split}, "
                 "which is trained on; name another",
                 parameter="eval_split",
             )
-        return self
+        reason = "it has no images"
+        for mask in map(attempt(self.masks.read), self.images.ids):
+            if not isinstance(mask, LeftOut):
+                return self
+            reason = mask.reason
+        raise BeyondcamError(f"no mask of {self.images.split} can be read: {reason}", parameter="eval_split")
 
 
 def labels_of_seeds(
@@ -161,7 +167,7 @@ def segment_run(
     of several processes the first returns them all.
     """
     if evaluation:
-        evaluation.apart_from(source.images)
+        evaluation.checked(source.images)
     if rounds > 1 and not any(i in source.images.labels for i in source.images.ids):
         raise BeyondcamError(
             f"no image of {source.images.split} has a label, to which the predictions of a round are "

@@ -47,10 +47,9 @@ class Scored(NamedTuple):
         return {c: float(average_precision_score(self.truth[:, c], self.scores[:, c])) for c in present}
 
     def mean_precision(self) -> float | None:
-        """Mean over these classes; None where no image can be read."""
-        if not len(self.scores):
-            return None
-        return float(np.mean(list(self.precisions().values()) or [0.0]))
+        """Mean over these classes; None where no image that can be read has one."""
+        by_class = self.precisions()
+        return float(np.mean(list(by_class.values()))) if by_class else None
 
 
 def mean_average_precision(
@@ -58,7 +57,7 @@ def mean_average_precision(
 ) -> tuple[float | None, dict[str, str]]:
     """mAP over the classes that some of the images have, on whole images at the training size.
 
-    None where no image can be read; beside it the images that cannot be, with the reason. Raises
+    None where none that can be read has one; beside it the images that cannot be, with the reason. Raises
     `BeyondcamError` where scores are not finite.
     """
     scored = score_photos(classifier, images, ids, batch)
@@ -83,6 +82,13 @@ def poor_classes(scored: Scored, classes: Sequence[str], judged: str) -> str | N
     )
 
 
+def alike(scored: Scored) -> str | None:
+    """Why images that were trained on taught nothing, where all have the same labels; None if not."""
+    if not len(scored.truth) or (scored.truth.any(0) & ~scored.truth.all(0)).any():
+        return None
+    return "all photos have the same labels, so that nothing tells these apart; add photos of others"
+
+
 def doubt(scored: Scored, split: str) -> str | None:
     """Why maps of a classifier may mean nothing, as images of a split show; None if not.
 
@@ -94,9 +100,7 @@ def doubt(scored: Scored, split: str) -> str | None:
     some = np.array(evenly(range(len(scored.scores)), DOUBTED), np.intp)
     s, t = scored.scores[some], scored.truth[some]
     mixed = t.any(0) & ~t.all(0)  # (C,)
-    if len(s) and not mixed.any():
-        return "all photos have the same labels, so that nothing tells these apart; add photos of others"
-    if len(s) < LEAST:
+    if len(s) < LEAST or not mixed.any():
         return None
     ranks, t = rankdata(s[:, mixed], axis=0), t[:, mixed]  # (N, c) both
 

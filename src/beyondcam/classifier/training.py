@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from beyondcam.classifier.config import WEIGHTS, TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
+    alike,
     doubt,
     labelled_samples,
     mean_average_precision,
@@ -208,14 +209,15 @@ def _judged(
     """What is recorded of how good a classifier is, and the images of `val` that cannot be read."""
     learnt = score_photos(classifier, images, evenly(kept, DOUBTED))
     tested = score_photos(classifier, val, val.ids) if val else None
-    doubted = doubt(learnt, images.split) or (val and tested and doubt(tested, val.split))
+    doubted = alike(learnt) or doubt(learnt, images.split) or (val and tested and doubt(tested, val.split))
     if doubted:
         log(f"the classifier has learnt nothing: {doubted}")
     elif poor := poor_classes(tested or learnt, images.classes, f"of {val.split}" if val else "trained on"):
         log(poor)
     ap = tested.mean_precision() if tested else None
     if tested:
-        log("no mAP on val: none of its images can be read" if ap is None else f"mAP on val: {ap:.4f}")
+        none = "none of its images " + ("has a class" if len(tested.scores) else "can be read")
+        log(f"no mAP on val: {none}" if ap is None else f"mAP on val: {ap:.4f}")
     return {"doubt": doubted, "val_map": ap}, tested.left_out if tested else {}
 
 

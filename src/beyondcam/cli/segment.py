@@ -83,11 +83,11 @@ def segment_command(
     evaluation = None
     try:
         scored = open_images_of(run, data, eval_split or "val", classes, max_pixels)
-        evaluation = EvaluationSplit(scored, truth_of(scored)).apart_from(images)
+        evaluation = EvaluationSplit(scored, truth_of(scored)).checked(images)
     except BeyondcamError as error:
         if eval_split is not None:
             raise
-        log(f"not scored: {error}")
+        log(f"not scored: {str(error).removeprefix(f'{error.parameter}: ')}")
     fabric = start()
     left_out = segment_run(run, source, config, evaluation, fabric, rounds=rounds, name=name, log=log)
     if evaluation and fabric.is_global_zero:

@@ -138,23 +138,22 @@ class Segmenter(Network):
 
     def _logits(self, photo: Photo, window: Window, tta: Tta | None) -> Tensor:
         """Logits (C + 1, S, S) of a window of a photo. Raises `BeyondcamError` where they are no numbers."""
-        scales = SCALES if tta == "scales" else (1.0,)
+        sides = {_scaled(self.size, scale) for scale in (SCALES if tta == "scales" else (1.0,))}
         total = torch.zeros(1, device=self.mean.device)
-        for scale in scales:
-            side = _scaled(self.size, scale)
+        for side in sorted(sides):
             x = self.normalise(View(window, side).cut(photo.pixels))[None]
             with taking(x):
                 own = self.averaged(x, mirror=None if tta is None else tta != "none")
             if side != self.size:
                 own = F.interpolate(own, (self.size, self.size), mode="bilinear")
-            total = total + own / len(scales)
+            total = total + own / len(sides)
         if not total.isfinite().all():
             raise BeyondcamError("the network gives NaN or infinite numbers for it")
         return total[0]
 
 
 def _scaled(size: int, scale: float) -> int:
-    """The side of an input at a scale, in whole `STEP`s; a small one goes a step up or down all the same."""
+    """The side of an input at a scale, in whole `STEP`s; a small one goes a step all the same if it can."""
     if scale == 1:
         return size
     steps = round(size * scale / STEP)

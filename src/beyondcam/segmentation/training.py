@@ -86,6 +86,7 @@ def train_segmenter(
         "config": json.loads(config.model_dump_json()),
         "classes": list(images.classes),
         "trained_on": {**trained_on, "data": images.data, "images": hash_of(images.ids)},
+        "weights": hash_of(dict(weights)) if weights else None,
     }
     _check_same(out, about)
     fabric = fabric or open_fabric()
@@ -102,12 +103,12 @@ def train_segmenter(
     if not ids:
         image, reason = min(unusable.items())
         raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
-    batch = min(config.batch, len(ids))
-    if batch < 2 * shard[1]:
-        raise BeyondcamError(
-            f"{config.batch} of {len(ids)} images; each of {shard[1]} processes needs two a batch",
-            parameter="batch",
-        )
+    batch, least = min(config.batch, len(ids)), 2 * shard[1]
+    if batch < least:
+        few = len(ids) < least
+        what = f"only {len(ids)} of the images can be trained on" if few else f"{batch} a batch are too few"
+        parameter = None if few else "batch"
+        raise BeyondcamError(f"{what}; {least} are needed, two in each process", parameter=parameter)
 
     def target(image_id: str, photo: Photo, view: View) -> Tensor:
         """The labels under a view: int64 (S, S)."""
@@ -169,7 +170,11 @@ def _check_same(out: Path, about: Values) -> None:
         return
     there = read_json(path, MADE_BY)
     try:
-        old, new = ({**of["config"], "classes": of["classes"], **of["trained_on"]} for of in (there, about))
+        old, new = (
+            {**of["config"], "classes": of["classes"], **of["trained_on"]}
+            | {"weights": of.get("weights", about["weights"])}  # earlier ones do not say
+            for of in (there, about)
+        )
     except (KeyError, TypeError):
         raise BeyondcamError(f"{path}: not a network's settings; delete {out}") from None
     for key in new | old:

@@ -31,7 +31,7 @@ def network_mious(
     for recipe in recipes:
         source = labels_of_seeds(trained.run, trained.images, find_shelf(trained.run, trained.images, recipe))
         names.append(f"{source.name}-{config.seed}")
-        workspace.left_out |= segment_run(
+        workspace.not_learnt |= segment_run(
             trained.run, source, config, evaluation, workspace.fabric, name=names[-1], log=workspace.log
         )
     rows = {row.name: row for row in read_segments(trained.run)}

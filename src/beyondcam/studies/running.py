@@ -49,4 +49,7 @@ def run_study(
     }
     log(finding.statement)
     log(f"study: {finding.write(out, facts).resolve()}")
-    return {k: v for each in (workspace, *workspace.others) for k, v in each.left_out.items()}
+    left_out: dict[str, str] = {}
+    for each in (workspace, *workspace.others):
+        left_out |= each.not_learnt | each.left_out
+    return left_out

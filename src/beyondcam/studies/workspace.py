@@ -113,6 +113,7 @@ class Workspace:
     cost : of all steps so far.
     notes : facts for the page, by name.
     left_out : images that could not be used, with the reason.
+    not_learnt : images that some network was not trained on, with the reason; others are.
 
     """
 
@@ -124,6 +125,7 @@ class Workspace:
     cost: Cost = field(default_factory=Cost)
     notes: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    not_learnt: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fabric = start()

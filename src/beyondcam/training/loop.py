@@ -93,13 +93,11 @@ class Trainer:
             progress = Progress(**state["progress"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-        started, begun = time.monotonic(), len(progress.epochs)
+        started, begun, taught = time.monotonic(), len(progress.epochs), bool(progress.epochs)
         for epoch in range(begun, self.epochs):
             loss, left_out = self._train_epoch(model, optimizer, average, epoch)
             progress.left_out |= all_of(left_out, self.fabric)
-            if loss is None:
-                image, reason = min(progress.left_out.items(), default=("labels", "all void"))
-                raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
+            taught |= loss is not None
             if not all(weights.isfinite().all() for weights in self.network.parameters()):
                 raise BeyondcamError(
                     f"the weights are not finite after epoch {epoch + 1}; lower it", parameter="lr"
@@ -111,7 +109,11 @@ class Trainer:
                     message += f", about {duration(pace * rest)} left"
                 self.log(message)
                 states = {name: part.state_dict() for name, part in parts.items()}
-                write_checkpoint(folder, {"key": key, "progress": vars(progress), **states})
+                if taught:  # else there is nothing to go on from
+                    write_checkpoint(folder, {"key": key, "progress": vars(progress), **states})
+        if not taught:
+            image, reason = min(progress.left_out.items(), default=("labels", "all void"))
+            raise BeyondcamError(f"none of the images can be trained on; {image}: {reason}")
         return progress
 
     def _train_epoch(
@@ -146,23 +148,26 @@ class Trainer:
             total, taken = total + value, taken + 1
         return total / taken if taken else None, left_out
 
-    def _choose(self, candidate: nn.Module, progress: Progress, loss: float) -> str:
+    def _choose(self, candidate: nn.Module, progress: Progress, loss: float | None) -> str:
         """Add an epoch to the progress, and keep its weights if they are the best so far; in words."""
         facts: dict[str, Any] = {"epoch": len(progress.epochs) + 1, "loss": loss}
-        message = f"epoch {facts['epoch']} of {self.epochs}: loss {loss:.4f}"
+        message = f"epoch {facts['epoch']} of {self.epochs}: loss {_told(loss)}"
         ap = None
         if self.validate:
             ap, unread = self.validate(candidate)
             progress.left_out |= unread
             facts["held_out_map"] = ap
-            told = "unknown" if ap is None else format(ap, ".4f")
-            message += f", mAP on held-out photos ({self.held_out - len(unread)}) {told}"
+            message += f", mAP on held-out photos ({self.held_out - len(unread)}) {_told(ap)}"
         if ap is None or ap >= progress.best:
             progress.best = ap or progress.best
             weights = candidate.state_dict().items()
             progress.weights = {name: value.to("cpu", copy=True).contiguous() for name, value in weights}
         progress.epochs.append(facts)
         return message
+
+
+def _told(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
 
 
 def learning_rate(step: int, steps: int, warmup: float) -> float:
