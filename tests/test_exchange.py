@@ -10,11 +10,11 @@ from PIL import Image
 from shelves import shelf_of
 
 from beyondcam.cli.options import open_images_of
-from beyondcam.data import LabelledImages
+from beyondcam.data import LabelledImages, open_images
 from beyondcam.data.mask_file import read_mask
 from beyondcam.evidence import Shelf, Threshold, find_shelf
 from beyondcam.exchange import export_masks, import_masks
-from beyondcam.formats import FORMATS
+from beyondcam.formats import FORMATS, Book, Labelled
 from beyondcam.reviews import Reviews, open_reviews
 from beyondcam.seeds import seed_labels
 from conftest import call, complaint, recipe_options
@@ -174,8 +174,46 @@ def test_of_a_photo_that_is_there_twice_the_first_mask_is_taken(
     tasks = [{"data": {"image": "p01.png"}, "annotations": [{"result": result}]} for result in results]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     taken = import_masks(images, reviews, "label-studio", tmp_path / "tasks.json", "eva")
-    assert "is there twice" in taken.left_out["p01"]
+    assert "is there twice" in taken.left_out["p01.png"]
     assert set(np.unique(reviews.read(reviews.current()["p01"]))) == {0, 2}  # red, of the first that is one
+
+
+def test_a_mask_that_cannot_be_taken_is_no_first_one_and_void_alone_is_none(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, _, reviews = parts
+    for name, size, value in (("a/p01", 40, 1), ("b/p01", 48, 1), ("p02", 48, 255)):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        mask = np.zeros((size, size), np.uint8)
+        mask[:9] = value
+        Image.fromarray(mask).save(tmp_path / "out" / f"{name}.png")
+    taken = import_masks(images, reviews, "png", tmp_path / "out", "eva")
+    assert taken.results == {"b/p01.png": "corrected"}
+    assert "were they made of another" in taken.left_out["a/p01.png"]
+    assert "no class but 255" in taken.left_out["p02.png"]
+
+
+def test_masks_of_a_coco_file_go_to_their_photos_however_it_writes_their_names(tmp_path: Path) -> None:
+    """Photos are numbered, and so are ids, in another order: 10.jpg is 2, 2.jpg is 3."""
+    names = {1: "1.jpg", 2: "images\\10.jpg", 3: "/home/eva/images/2.jpg", 4: "./3.jpg", 5: "../images/5.jpg"}
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in (1, 10, 2, 3, 5):
+        Image.new("RGB", (8, 8)).save(folder / f"{number}.jpg")
+    pictures = [{"id": i, "file_name": name, "width": 8, "height": 8} for i, name in names.items()]
+    box = [{"id": i, "image_id": i, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 16} for i in names]
+    content = {"images": pictures, "annotations": box, "categories": [{"id": 1, "name": "cat"}]}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    images = open_images(f"coco:{folder}:{tmp_path / 'instances.json'}", "all")
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:5] = 1
+    for form in FORMATS:
+        reviews, out = open_reviews(tmp_path / form, images), tmp_path / form / "out"
+        for image_id in ("2", "3", "4", "5"):
+            FORMATS[form].write([Labelled(image_id, mask, {"Author": "eva"})], Book(images), out / image_id)
+            taken = import_masks(images, reviews, form, out / image_id, "eva")
+            assert not taken.left_out
+        assert [*reviews.current()] == ["2", "3", "4", "5"]
 
 
 def test_seeds_that_come_back_as_they_went_out_are_nobodys(

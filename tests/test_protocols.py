@@ -206,6 +206,18 @@ def test_per_image_leaves_out_an_image_that_is_void_throughout(tmp_path: Path, t
     )
 
 
+@pytest.mark.parametrize("protocol", ["voc", "per-image"])
+def test_what_is_void_throughout_has_no_part_in_resamples(
+    tmp_path: Path, truth: Labels, protocol: str
+) -> None:
+    """Of a perfect image and one of void, each resample that draws the first has a mean IoU of 1."""
+    void = {**truth, "b": np.full(SIZE, VOID, np.uint8)}
+    save_png(tmp_path / "masks", {i: mask % VOID for i, mask in truth.items()})
+    found = evaluate(tmp_path / "masks", ["a", "b"], masks_of(void), protocol)
+    assert (found.miou, found.interval) == (1, (1, 1))
+    complaint(lambda: evaluate(tmp_path / "masks", ["b"], masks_of(void), protocol), "all void")
+
+
 def test_masks_arrays_of_labels_and_probabilities_of_the_same_labels_score_the_same(
     tmp_path: Path, truth: Labels
 ) -> None:

@@ -108,11 +108,13 @@ def import_masks(
             return "empty"
         if image_id in seen:
             raise BeyondcamError("is there twice; the first was taken")
-        seen.add(image_id)
         mask = np.zeros(book.size(image_id), np.uint8) if mask is None else mask
-        if is_known(image_id, mask):
-            return "unchanged"
-        reviews.decide(image_id, "corrected", who, mask=mask)
-        return "corrected"
+        known = is_known(image_id, mask)
+        if not known:
+            if VOID in mask and not np.setdiff1d(mask, (0, VOID)).size:
+                raise BeyondcamError("shows no class but 255, which is void; write the numbers of classes")
+            reviews.decide(image_id, "corrected", who, mask=mask)
+        seen.add(image_id)
+        return "unchanged" if known else "corrected"
 
     return Outcome.of((entry.name, take(entry)) for entry in FORMATS[form].read(path, book))

@@ -82,6 +82,26 @@ def test_values_of_pngs_are_those_of_the_list_beside_them(
     assert (there["p01"] == np.array([0, 2, 1], np.uint8)[masks["p01"]]).all()
 
 
+@pytest.mark.parametrize("mode", ["P", "RGB"])
+def test_colours_of_a_labelmap_count(images: LabelledImages, tmp_path: Path, mode: str) -> None:
+    """As CVAT and Datumaro write masks: in RGB, or as values whose order is their own."""
+    values = np.array([[0, 1, 2, 3]], np.uint8)
+    picture = Image.fromarray(values)
+    picture.putpalette([0, 0, 0, 64, 0, 128, 10, 20, 30, 224, 224, 192])
+    out = tmp_path / "out"
+    out.mkdir()
+    picture.convert(mode).save(out / "p01.png")
+    (out / "labelmap.txt").write_text("background:0,0,0::\nred:10,20,30::\nblue:64,0,128::\n")
+    assert images.classes == ("blue", "red")
+    assert read("voc", images, out)["p01"].tolist() == [[0, 1, 2, 255]]
+    (out / "labelmap.txt").write_text("background:0,0,0::\nred:9,9,9::\nblue:64,0,128::\n")
+    (entry,) = FORMATS["voc"].read(out, Book(images))
+    if mode == "RGB":
+        complaint(entry.paint, "RGB")
+    else:  # the values, then, of which there is a third
+        complaint(entry.paint, "value 3 is none of the 2 classes")
+
+
 @pytest.mark.parametrize("form", ["png", "voc"])
 def test_void_comes_back_where_the_format_has_it(form: str, images: LabelledImages, tmp_path: Path) -> None:
     mask = np.full((48, 48), 255, np.uint8)
@@ -403,8 +423,13 @@ def test_a_number_is_the_photo_called_so_before_the_one_of_this_id() -> None:
     ("form", "folder"), [("png", "masks"), ("voc", "SegmentationClass"), ("yolo-seg", "labels/all")]
 )
 def test_files_are_called_as_their_photos(form: str, folder: str, tmp_path: Path) -> None:
-    """COCO's ids are numbers. They stay of photos that are called alike, and of bytes that are no text."""
+    """COCO's ids are numbers. They stay of photos that are called alike, and of bytes that are no text.
+
+    The first id is the name of another photo, so that its file is called by its whole name.
+    """
     names = {
+        "IMG_0003": "a/y.jpg",
+        "3": "a/y.png",
         "4": "IMG_0003.jpg",
         "5": "more/e\u0301.png",
         "6": "x.jpg",
@@ -419,7 +444,9 @@ def test_files_are_called_as_their_photos(form: str, folder: str, tmp_path: Path
     FORMATS[form].write((Labelled(i, mask, {}) for i, mask in masks.items()), book, tmp_path)
     root = tmp_path / folder
     written = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.*")}
-    assert written == {"IMG_0003", "more/e\u0301", "6", "7", "caf%E9"}
+    assert written == {"a/y.jpg", "more/e\u0301", "3", "IMG_0003", "6", "7", "caf%E9"}
+    there = read(form, images, tmp_path)
+    assert [there[i] is not None for i in names] == [bool(mask.any()) for mask in masks.values()]
     there = {book.find(entry.name): entry.paint() for entry in FORMATS[form].read(tmp_path, book)}
     assert there.keys() == masks.keys()
     assert all((there[i] == mask).all() for i, mask in masks.items() if mask.any())
@@ -490,4 +517,4 @@ def test_what_a_task_of_label_studio_says_beside_its_image_names_no_photo(
     ]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     names = [entry.name for entry in FORMATS["label-studio"].read(tmp_path, Book(images))]
-    assert names == ["unknown.jpg", "s3://[bucket/x.jpg", "p02"]
+    assert names == ["unknown.jpg", "s3://[bucket/x.jpg", "p02.png"]

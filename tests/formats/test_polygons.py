@@ -15,6 +15,24 @@ DIAGONAL = np.eye(4, dtype=bool)
 TOUCHING = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 1]], bool)  # two holes at a corner
 
 
+RAGGED = """
+    ####################
+    .##.#.###########.##
+    ###.#############...
+    ###.###.#######.##.#
+    ##.#################
+    ##############.#.###
+    ##################..
+    .#####.##.#########.
+    ####################
+    ###############.####
+    ##########.#####.##.
+    ####.###############
+    ##################.#
+    #####.##############
+"""
+
+
 def blobs(seed: int, size: tuple[int, int] = (40, 60)) -> np.ndarray:
     """Random parts with holes, some of them at the border."""
     from scipy.ndimage import gaussian_filter
@@ -51,6 +69,17 @@ def test_a_pixel_is_a_square_and_what_is_straight_has_no_corner() -> None:
 def test_parts_and_holes_come_back_to_the_pixel(mask: np.ndarray, parts: int) -> None:
     assert len(polygons_of(mask)) == parts
     assert (filled(mask) == mask).all()  # each pixel in one polygon alone
+
+
+def test_an_edge_is_rounded_alike_there_and_back() -> None:
+    """Holes are joined to their part by edges that YOLO's seven digits have cross the middle of a pixel."""
+    mask = np.array([[pixel == "#" for pixel in row] for row in RAGGED.split()])
+    size = np.array(mask.shape[::-1])
+    found = np.zeros(mask.shape, np.uint8)
+    for points in polygons_of(mask):
+        shares = [[float(f"{share:.7g}") for share in point] for point in points / size]
+        fill(found, np.array(shares) * size, 1)
+    assert (found == mask).all()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -207,8 +207,10 @@ def name_of_user(given: str | None) -> str:
     """The name that somebody gives, else that of the user whose process this is."""
     import getpass
 
+    from beyondcam.data.folder import composed
+
     with suppress(OSError, KeyError, ImportError):  # as in a container that knows no users
-        return given or getpass.getuser()
+        return composed(given or getpass.getuser())
     raise BeyondcamError("this machine has no name of yours; give one", parameter="who")
 
 

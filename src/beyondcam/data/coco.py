@@ -58,6 +58,12 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
     def path(image_id: str) -> Path:
         return photo_path(folder, file, image_id, pictures[image_id])
 
+    def file_name(image_id: str) -> str:
+        try:
+            return path(image_id).relative_to(folder).as_posix()
+        except (BeyondcamError, ValueError):  # it is written in a way that leads nowhere here
+            return listed_name(folder, pictures[image_id].file_name or image_id)
+
     return LabelledImages(
         data=data,
         split=split,
@@ -66,7 +72,7 @@ def images(place: str, split: str, wanted: Sequence[str] | None, max_pixels: int
         labels=index_labels(labels, classes),
         unlabelled={i: why for i, why in problems.items() if i in pictures},
         read=lambda i: read_photo(path(i), max_pixels=max_pixels),
-        file_name=lambda i: str(pictures[i].file_name),
+        file_name=file_name,
         path=path,
         photo=lambda i: f"{folder}/{pictures[i].file_name or i}",  # each file numbers its own images
         form=f"photos with {file.name}, in COCO's format",

@@ -169,14 +169,20 @@ def _reduced(
         return reduced_rgb(picture, orientation, size, max_side), size
 
 
-def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], list[int] | None]:
+def read_index_picture(
+    path: Path, max_pixels: int, *, coloured: bool = False
+) -> tuple[NDArray[np.uint8], list[int] | None]:
     """The values (H, W) of a palette, grey or bilevel picture as stored, and its palette, flat RGB, or None.
 
-    Raises `BeyondcamError`.
+    Where it may be `coloured`, those of an RGB picture are the numbers of its colours, of up to 256. Raises
+    `BeyondcamError`.
     """
     with decoding(path, "a mask"), open_regular(path) as file:
         picture, form = _opened(file, LOSSLESS)
         with picture:
+            if coloured and picture.mode == "RGB":
+                _limit(picture, int(max_pixels * form.share))
+                return _numbered(np.array(picture))
             if picture.mode not in ("P", "L", "1"):
                 raise ValueError(
                     f"a mask holds class indices, mode P or L; this one is {picture.mode}: save it indexed"
@@ -188,6 +194,16 @@ def read_index_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], 
                 )
             values = np.array(picture, np.uint8)
             return values, picture.getpalette("RGB") if picture.mode == "P" else None
+
+
+def _numbered(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[int]]:
+    """Pixels (H, W, 3) as numbers (H, W) of their colours, and these, flat. Raises `ValueError`."""
+    packed = pixels @ np.array([1 << 16, 1 << 8, 1])  # (H, W)
+    colours, numbers = np.unique(packed, return_inverse=True)
+    if len(colours) > 256:
+        raise ValueError("a mask in RGB has a colour for each class; this one has more than 256")
+    palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], 1)
+    return numbers.reshape(packed.shape).astype(np.uint8), palette.ravel().tolist()
 
 
 def read_header(path: Path) -> Header:

@@ -82,11 +82,14 @@ class Book:
     def stem(self, image_id: str) -> str:
         """The name of a photo's file without its suffix, for files that programs pair with photos by name.
 
-        The id where another photo's is the same, or no text can hold it.
+        Where another photo's is the same, or no text can hold it, the id; the whole name of the file where
+        another photo is called as the id is.
         """
-        stem = PurePosixPath(self.file_name(image_id)).with_suffix("").as_posix()
+        file = self.file_name(image_id)
+        stem = PurePosixPath(file).with_suffix("").as_posix()
         plain = composed(stem) == unicodedata.normalize("NFC", stem)
-        return stem if plain and self._by_name.get(stem) == {image_id} else image_id
+        own = (name for name in (stem, image_id)[not plain :] if self._by_name.get(name) == {image_id})
+        return next(own, file)
 
     def label(self, name: str) -> int:
         """The label of a class, from 1. Raises `BeyondcamError`."""
@@ -119,7 +122,7 @@ class Book:
     def _may_be(self, image_id: str, name: str) -> bool:
         """Whether a photo's path is the end of a name, or the other way round: their folders agree."""
         given = "/" + bare_name(name.replace("\\", "/"))
-        own = (f"/{bare_name(path)}" for path in (image_id, self.file_name(image_id)))
+        own = (f"/{one}" for path in (image_id, self.file_name(image_id)) for one in (bare_name(path), path))
         return any(path.endswith(given) or given.endswith(path) for path in own)
 
     @cached_property

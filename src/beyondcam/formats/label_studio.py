@@ -80,10 +80,12 @@ def _name(data: Any, book: Book, uploaded: Callable[[str], str | None]) -> str |
     for text in [texts["image"]] if "image" in texts else texts.values():
         name = file_at(text)
         try:
-            return book.find(name)
+            book.find(name)
         except BeyondcamError:
             if found := uploaded(PurePosixPath(name).stem):
-                return found
+                return book.file_name(found)
+        else:
+            return name
     return texts.get("image")
 
 

@@ -34,10 +34,10 @@ def fill(mask: NDArray[np.uint8], points: Points, label: int) -> None:
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.abs(points).max() < 1e6:
         raise ValueError("a polygon is a list of at least three points, near the photo")
-    x, y = points.T
-    x_next, y_next = np.roll(points, -1, 0).T
-    ends = np.sort(np.stack([y, y_next]), 0)  # (2, n)
-    first, last = np.ceil(ends - 0.5).clip(0, height).astype(int)
+    after = np.roll(points, -1, 0)
+    down = (points[:, 1] <= after[:, 1])[:, None]  # of an edge there and back both are rounded alike
+    (x, y), (x_next, y_next) = np.where(down, points, after).T, np.where(down, after, points).T
+    first, last = np.ceil(np.stack([y, y_next]) - 0.5).clip(0, height).astype(int)
     crossed = last - first  # rows whose middle an edge crosses: (n,)
     if crossed.sum() > MAX_EDGE:
         raise ValueError("a polygon has too many long edges")

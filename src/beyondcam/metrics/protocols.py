@@ -170,6 +170,8 @@ def evaluate(
     mious = Sweep.of(tallies, classes).miou(custom.absent)[: len(thresholds)].tolist() if several else []
     best = int(np.argmax(mious)) if mious else 0
     counts = np.stack([tally.at(best, classes) for tally in tallies])  # (images, 3, classes + 1)
+    if not counts[:, 2].any():
+        raise BeyondcamError(f"none of the {len(counts)} images can be scored: their masks are all void")
     miou, interval = estimate(_samples(counts, custom))
     by_class = iou(*counts.sum(0)).tolist()
     return Evaluation(
@@ -185,11 +187,14 @@ def evaluate(
 
 
 def _samples(counts: Counts, custom: Protocol) -> NDArray[np.float64]:
-    """The protocol's mIoU in the full sample and in each resample of the images."""
+    """The protocol's mIoU in the full sample and in each resample, NaN where all of it is void."""
     weights = sample_weights(len(counts))
-    if not custom.per_image:
-        return resampled_miou(counts, weights, custom.absent)
-    intersection, predicted, true = counts.transpose(1, 2, 0)  # (classes + 1, images) each
-    mious = mean_iou(iou(intersection, predicted, true), true, custom.absent)
-    judged = true.any(0)  # all but images that are void throughout
-    return weights[:, judged] @ mious[judged] / np.maximum(weights[:, judged].sum(1), 1)
+    judged = counts[:, 2].any(1)  # all but images that are void throughout
+    drawn = weights[:, judged].sum(1)
+    if custom.per_image:
+        intersection, predicted, true = counts[judged].transpose(1, 2, 0)  # (classes + 1, images) each
+        mious = mean_iou(iou(intersection, predicted, true), true, custom.absent)
+        values = weights[:, judged] @ mious / np.maximum(drawn, 1)
+    else:
+        values = resampled_miou(counts, weights, custom.absent)
+    return np.where(drawn > 0, values, np.nan)
