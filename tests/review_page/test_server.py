@@ -232,6 +232,14 @@ def test_a_tab_that_has_not_seen_the_last_decision_is_told_of_it(client: Client)
     assert "taken back elsewhere" in client(f"/{TOKEN}/decide", SKIP | {"seen": first}).json["error"]
 
 
+def test_a_folder_of_decisions_that_cannot_be_made_is_said_in_one_line(client: Client) -> None:
+    folder = client.desk.reviews.folder
+    folder.parents[1].write_bytes(b"no folder")
+    answer = client(f"/{TOKEN}/decide", SKIP)
+    assert answer.status == 422
+    assert answer.json["error"].startswith(f"{folder}: could not be written")
+
+
 def test_the_worst_come_first_by_confidence_else_by_the_classifiers_scores(
     discs: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Shelf, Threshold
 from beyondcam.evidence.levels import content_of
-from beyondcam.files import locked
+from beyondcam.files import locked, writing
 from beyondcam.label_images import encoded
 from beyondcam.outcome import Outcome
 from beyondcam.progress import each
@@ -130,7 +130,8 @@ class Desk:
 
     def decide(self, asked: Asked) -> dict[str, str]:
         """Record a decision. Raises `BeyondcamError`, also where another was made since the page looked."""
-        with locked(self.reviews.folder):  # or two windows at once would both find nothing decided
+        folder = self.reviews.folder
+        with writing(folder), locked(folder):  # or two windows at once would both find nothing decided
             return self._decide(asked)
 
     def _decide(self, asked: Asked) -> dict[str, str]:
