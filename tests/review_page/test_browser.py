@@ -320,6 +320,51 @@ def test_a_kill_loses_nothing_and_a_second_tab_loses_nothing_of_the_first(
     assert set(reviews_of(small).current()) == {a, b}
 
 
+def test_a_mask_that_was_decided_about_elsewhere_since_is_not_accepted_unseen(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    small, _ = random
+    with served(small) as address:
+        page = new_page(address)
+        a, _, _ = page.evaluate("list.images.map(image => image.id)")
+        page.keyboard.press("a")
+        shown(page, 1)
+        page.keyboard.press("ArrowLeft")
+        shown(page, 0)
+        reviews_of(small).decide(a, "rejected", "Bo")
+        page.keyboard.press("a")
+        page.get_by_text("rejected elsewhere, by Bo").wait_for()
+        assert page.evaluate("list.states") == "r--"
+        assert page.locator("#about").inner_text().count("rejected by Bo") == 1
+        page.keyboard.press("a")  # now that it was seen
+        shown(page, 1)
+        page.keyboard.press("ArrowLeft")
+        shown(page, 0)
+        page.keyboard.press("a")  # which is so already
+        shown(page, 1)
+        page.keyboard.press("u")
+        until(page, "list.states === 'r--'")
+
+
+def test_a_decision_that_could_not_be_saved_leaves_the_sliders(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    small, _ = random
+    with served(small) as address:
+        page = new_page(address)
+        page.locator("input[type=range][aria-label='τ of dog']").fill("7")
+        in_the_way = small.run / "reviews"
+        in_the_way.write_bytes(b"no folder")
+        page.locator("#accept").click()
+        page.get_by_text("could not be written").wait_for()
+        assert page.evaluate("view.targets.map(({level}) => level)") == [7, 114]
+        in_the_way.unlink()
+        page.locator("#accept").click()
+        shown(page, 1)
+    (written,) = reviews_of(small).current().values()
+    assert written.levels == {"dog": 7, "cat": 114}
+
+
 def test_a_corrected_mask_is_shown_as_it_is_until_somebody_moves_a_slider(
     random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
 ) -> None:

@@ -171,7 +171,7 @@ def test_ids_are_numbers_of_the_list_and_never_paths(client: Client) -> None:
     [
         b"{", b"[]", b"[" * 60_000, {}, SKIP | {"state": "corrected"}, SKIP | {"image": "p01"},
         SKIP | {"levels": {"blue": 256}}, SKIP | {"levels": {"blue": -1}}, SKIP | {"levels": {"red": 3}},
-        SKIP | {"levels": {"blue": 1.5}}, SKIP | {"seen": "x"}, SKIP | {"more": 1},
+        SKIP | {"levels": {"blue": 1.5}}, SKIP | {"seen": 7}, SKIP | {"more": 1},
     ],
 )  # fmt: skip
 def test_what_is_no_decision_is_refused_in_one_line(client: Client, body: Any) -> None:
@@ -224,12 +224,27 @@ def test_a_decision_is_on_disk_as_it_was_left(client: Client) -> None:
 def test_a_tab_that_has_not_seen_the_last_decision_is_told_of_it(client: Client) -> None:
     first = client(f"/{TOKEN}/decide", SKIP).json["key"]
     answer = client(f"/{TOKEN}/decide", SKIP | {"state": "rejected"})
-    assert answer.status == 422
+    assert answer.status == 409
     assert "skipped elsewhere, by eva" in answer.json["error"]
     assert client(f"/{TOKEN}/decide", SKIP | {"state": "rejected", "seen": first}).status == 200
     client(f"/{TOKEN}/undo", {"key": client(f"/{TOKEN}/list").json["history"][0][1]})
     client(f"/{TOKEN}/undo", {"key": first})
     assert "taken back elsewhere" in client(f"/{TOKEN}/decide", SKIP | {"seen": first}).json["error"]
+
+
+def test_a_mask_is_kept_only_as_it_was_seen(client: Client) -> None:
+    n = list(client.desk.order).index("p02")
+    keep = SKIP | {"image": n, "state": "kept"}
+    assert "no mask to keep" in client(f"/{TOKEN}/decide", keep).json["error"]
+    first = client(f"/{TOKEN}/decide", keep | {"state": "accepted", "levels": {"red": 60}}).json
+    (standing,) = client.desk.reviews.current().values()
+    assert client(f"/{TOKEN}/decide", keep | {"seen": first["key"]}).json == first
+    assert [*client.desk.reviews.current().values()] == [standing]
+    rejected = client(f"/{TOKEN}/decide", keep | {"state": "rejected", "seen": first["key"]}).json["key"]
+    answer = client(f"/{TOKEN}/decide", keep | {"seen": first["key"]})
+    assert answer.status == 409
+    assert "rejected elsewhere, by eva" in answer.json["error"]
+    assert "no mask to keep" in client(f"/{TOKEN}/decide", keep | {"seen": rejected}).json["error"]
 
 
 def test_a_folder_of_decisions_that_cannot_be_made_is_said_in_one_line(client: Client) -> None:

@@ -23,12 +23,17 @@ LETTERS = {"accepted": "a", "corrected": "c", "rejected": "r", "skipped": "s"}
 """Of the states of images in `Desk.news`, where `-` is one that nothing was decided about."""
 
 
+class DecidedElsewhereError(BeyondcamError):
+    """The page has not shown the last decision on an image."""
+
+
 class Asked(BaseModel):
     """A decision as the page sends it.
 
     Attributes
     ----------
     image : its number in the list.
+    state : what is decided; `kept` leaves the mask as it was accepted or corrected.
     levels : class → level, of those that are switched on.
     seen : the key of the decision on this image that the page has shown; None for none.
 
@@ -37,7 +42,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: int
-    state: Literal["accepted", "rejected", "skipped"]
+    state: Literal["accepted", "rejected", "skipped", "kept"]
     levels: dict[str, Annotated[int, Field(ge=0, le=255)]]
     seen: str | None
 
@@ -129,7 +134,7 @@ class Desk:
         return encoded(mask.resize((width, height), Image.Resampling.NEAREST), "PNG")
 
     def decide(self, asked: Asked) -> dict[str, str]:
-        """Record a decision. Raises `BeyondcamError`, also where another was made since the page looked."""
+        """Record a decision. Raises `BeyondcamError`, a `DecidedElsewhereError` where the page is behind."""
         folder = self.reviews.folder
         with writing(folder), locked(folder):  # or two windows at once would both find nothing decided
             return self._decide(asked)
@@ -138,7 +143,11 @@ class Desk:
         image_id = self.id_of(asked.image)
         standing = self.reviews.current().get(image_id)
         if (standing and standing.key) != asked.seen:
-            raise BeyondcamError(f"{image_id}: {_since(standing)}; look again")
+            raise DecidedElsewhereError(f"{image_id}: {_since(standing)}; look again")
+        if asked.state == "kept":
+            if standing is None or standing.mask is None:
+                raise BeyondcamError(f"{image_id}: has no mask to keep")
+            return {"key": standing.key, **self.news()}
         evidence = self.shelf.read(image_id)
         named = {name: t for t, name in self._targets(evidence.targets)}
         if unknown := asked.levels.keys() - named.keys():

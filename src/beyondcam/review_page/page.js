@@ -23,7 +23,7 @@ async function ask(path, body) {
   });
   if (!answer.ok) {
     const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
-    throw Object.assign(new Error(error), { answered: true });
+    throw Object.assign(new Error(error), { status: answer.status });
   }
   return answer;
 }
@@ -188,16 +188,20 @@ async function alone(work) {  // one decision after the other
 const decide = (state) => alone(async () => {
   if (!view) return show(following(shown));  // what cannot be shown is left as it is
   const { n, facts, targets, decided } = view;
-  if (state !== "accepted" || !decided) {  // accepting what was accepted or corrected changes nothing
-    const on = targets.filter((target) => target.on).map((target) => [list.classes[target.class].name, target.level]);
-    const asked = { image: n, state, levels: Object.fromEntries(on), seen: facts.decision?.key ?? null };
-    const answer = await json("decide", asked).catch(async (error) => {
-      if (error.answered) await show(n);  // another tab has decided about it
-      throw error;
-    });
-    history.push([n, answer.key]);
-    tell(answer);
-  }
+  const kept = state === "accepted" && decided;  // accepting what was accepted or corrected changes nothing
+  const on = targets.filter((target) => target.on).map((target) => [list.classes[target.class].name, target.level]);
+  const asked = {
+    image: n, state: kept ? "kept" : state, levels: Object.fromEntries(on), seen: facts.decision?.key ?? null,
+  };
+  const answer = await json("decide", asked).catch(async (error) => {
+    if (error.status === 409) {  // another tab has decided about it; after any other error the sliders stay
+      tell(await json("list"));
+      await show(n);
+    }
+    throw error;
+  });
+  if (!kept) history.push([n, answer.key]);
+  tell(answer);
   const next = following(n), open = toDo().includes("-");
   await show(next);
   const rest = broken.size ? "None left but those that cannot be shown." : "All done. Stop beyondcam with Ctrl-C.";

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beyondcam.errors import BeyondcamError, one_line
-from beyondcam.review_page.desk import Asked, Desk
+from beyondcam.review_page.desk import Asked, DecidedElsewhereError, Desk
 
 LOOPBACK = "127.0.0.1"
 
@@ -81,7 +81,8 @@ def make_app(desk: Desk, token: str, port: int) -> ASGIApp:
         return JSONResponse(desk.undo(_Undo.model_validate_json(await request.body()).key))
 
     async def complain(_: Request, error: Exception) -> Response:
-        return JSONResponse({"error": one_line(error)}, 422)
+        status = 409 if isinstance(error, DecidedElsewhereError) else 422
+        return JSONResponse({"error": one_line(error)}, status)
 
     routes = [
         *(Route(f"/{path}", static(*page)) for path, page in PAGE.items()),
