@@ -236,6 +236,19 @@ def test_a_key_held_down_decides_once_and_the_focus_stays(
         assert page.evaluate("document.activeElement.id") == "on-1"
 
 
+def test_the_suggestion_comes_back_at_once_and_the_chosen_class_stays(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    with served(random[0]) as address:
+        page = new_page(address)
+        for key in ("x", "2", "x", "ArrowUp", "1"):
+            page.keyboard.press(key)
+        page.evaluate("of = winnersOf, times = 0, winnersOf = (view) => { times++; return of(view); }, null")
+        page.keyboard.press("b")
+        assert page.evaluate("view.targets.map(({level, on}) => [level, on])") == [[114, True]] * 2
+        assert page.evaluate("[chosen, times]") == [0, 1]
+
+
 def test_a_photo_that_cannot_be_shown_does_not_hold_up_the_others(
     random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
 ) -> None:

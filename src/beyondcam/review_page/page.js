@@ -86,11 +86,15 @@ function showAbout() {
   ].filter(Boolean).join(" · ");
 }
 
-function change(at, changes) {  // of a class; what was decided before is no longer what is seen
+function change(at, changes) {  // of a class
   Object.assign(view.targets[at] || {}, changes);
-  if ("on" in changes) view.winners = winnersOf(view);
-  view.decided = null;
   chosen = at;
+  redraw("on" in changes);
+}
+
+function redraw(anew) {  // what was decided before is no longer what is seen; whether other pixels are won, too
+  if (anew) view.winners = winnersOf(view);
+  view.decided = null;
   paintMask(mask, view, list.classes);
   showAbout();
 }
@@ -240,7 +244,11 @@ function toggleClass() {
 }
 
 function reset() {
-  view?.targets.forEach((target, at) => change(at, { level: target.suggested, on: true }));
+  if (view?.targets.length) {
+    const anew = view.targets.some((target) => !target.on);
+    for (const target of view.targets) Object.assign(target, { level: target.suggested, on: true });
+    redraw(anew);  // once: of many classes the winners take long
+  }
   showClasses();
 }
 
