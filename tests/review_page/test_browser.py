@@ -44,8 +44,8 @@ def new_page(browser: Any) -> Iterator[Callable[..., Page]]:
     """Opens a page in a window of its own, which must report no error and ask nobody else for anything."""
     errors, requests, addresses, contexts = [], [], [], []
 
-    def open_page(address: str, width: int = 1300, height: int = 850) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def open_page(address: str, width: int = 1300, height: int = 850, *, touch: bool = False) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch)
         contexts.append(context)
         addresses.append(address)
         page = context.new_page()
@@ -292,6 +292,39 @@ def test_the_view_is_zoomed_and_the_mask_fades(
         assert page.evaluate("+getComputedStyle(document.querySelector('#mask')).opacity") > opacity
         for key in page.evaluate("KEYS.map(([, , key]) => key)"):
             assert page.locator("#keys kbd", has_text=key).first.is_visible()
+
+
+def test_fingers_move_and_zoom_the_photo_and_not_the_page(
+    random: tuple[SmallRun, Shelf], new_page: Callable[..., Page]
+) -> None:
+    with served(random[0]) as address:
+        page = new_page(address, 400, 800, touch=True)
+        fingers = page.context.new_cdp_session(page)
+        box = page.locator("#stage").bounding_box()
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+        def touch(*paths: list[tuple[int, int]]) -> None:
+            """Put a finger down at the start of each path, from the middle, and move them to its end."""
+            paths = tuple([(middle[0] + x, middle[1] + y) for x, y in path] for path in paths)
+            for n, points in enumerate(zip(*paths, strict=True)):
+                at = [{"id": k, "x": x, "y": y} for k, (x, y) in enumerate(points)]
+                kind = "touchMove" if n else "touchStart"
+                fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        touch(*([(20 + sign * (20 + 5 * n), 0) for n in range(9)] for sign in (-1, 1)))
+        until(page, "zoom.scale === 3")  # they are three times as far apart
+        assert page.evaluate("[zoom.x, zoom.y]") == pytest.approx([-40, 0])  # the point between them stays
+        touch([(0, 5 * n) for n in range(21)])
+        until(page, "zoom.y === 100")
+        assert page.evaluate("[zoom.x, zoom.scale]") == pytest.approx([-40, 3])
+        assert page.evaluate("[visualViewport.scale, scrollY, held.size]") == [1, 0, 0]
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 30, middle[1] - 10, steps=3)
+        page.mouse.up()
+        page.mouse.move(*middle)  # nothing is held any more
+        assert page.evaluate("[zoom.x, zoom.y]") == pytest.approx([-10, 90])
 
 
 def test_a_kill_loses_nothing_and_a_second_tab_loses_nothing_of_the_first(

@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 let view;  // what was loaded of the photo that is shown; null where that failed
 let zoom = { scale: 1, x: 0, y: 0 };
+const held = new Map();  // mouse, pen or finger that is down → where, from the middle of the stage
 
 function place() {
   const { clientWidth: w, clientHeight: h } = $("stage"), { width, height } = view.picture;
@@ -26,17 +27,33 @@ function zoomBy(factor, x = 0, y = 0) {  // x, y: what stays in place, from the 
   place();
 }
 
+function fromMiddle({ clientX, clientY }) {
+  const box = $("stage").getBoundingClientRect();
+  return { x: clientX - box.left - box.width / 2, y: clientY - box.top - box.height / 2 };
+}
+
+function grip() {  // the middle of the one or two that are held, and how far apart they are
+  const [a, b = a] = held.values();
+  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, apart: Math.hypot(a.x - b.x, a.y - b.y) };
+}
+
 $("stage").addEventListener("wheel", (event) => {
   event.preventDefault();
-  const box = $("stage").getBoundingClientRect();
-  const x = event.clientX - box.left - box.width / 2, y = event.clientY - box.top - box.height / 2;
+  const { x, y } = fromMiddle(event);
   zoomBy(Math.exp(-event.deltaY / 400), x, y);
 }, { passive: false });
-$("stage").onpointerdown = (event) => $("stage").setPointerCapture(event.pointerId);
+$("stage").onpointerdown = (event) => {
+  $("stage").setPointerCapture(event.pointerId);
+  held.set(event.pointerId, fromMiddle(event));
+};
+$("stage").onlostpointercapture = (event) => held.delete(event.pointerId);
 $("stage").onpointermove = (event) => {
-  if (!view || !event.buttons) return;
-  zoom.x += event.movementX;
-  zoom.y += event.movementY;
-  place();
+  if (!view || !event.buttons || !held.has(event.pointerId)) return;
+  const before = grip();
+  held.set(event.pointerId, fromMiddle(event));
+  const { x, y, apart } = grip();
+  zoom.x += x - before.x;
+  zoom.y += y - before.y;
+  zoomBy(before.apart ? apart / before.apart : 1, x, y);
 };
 new ResizeObserver(() => view && place()).observe($("stage"));
