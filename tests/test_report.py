@@ -15,7 +15,7 @@ from beyondcam.evidence.store import checkpoint_hash, write_evidence
 from beyondcam.metrics import LabelCounts, Scores, write_segment
 from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
-from beyondcam.report.charts import _drawn
+from beyondcam.report.charts import _drawn, threshold_chart
 from beyondcam.report.groups import SHOWN, group_scores, verdict
 from conftest import complaint, shelf_for
 from rows import ORIGIN, comparison, hash_of, network_row, score_row
@@ -306,6 +306,19 @@ def test_each_recipe_is_drawn_by_its_own_curve():
     (group,) = group_scores(Scores(rows, [], [curve(name, height) for name, height in heights.items()]))
     drawn = [(own.recipe, max(line.miou), style.recipe) for own, line, style in _drawn(group)]
     assert drawn == [("saliency", 0.4, "saliency"), ("cam", 0.3, "cam")]
+
+
+def test_the_legend_of_a_curve_names_a_mark_on_it():
+    """Under the leading rule each image may have a τ of its own, which no mark of the curve can have."""
+    rows = [row("cam", 0.3, "adaptive", threshold=None), row("cam", 0.4, "oracle")]
+    rules = {"levels": {"oracle": 110}, "reference_levels": {"oracle": 95}}
+    (group,) = group_scores(Scores(rows, [], [curve("cam").model_copy(update=rules)]))
+    chart = threshold_chart(group, "t")
+    (line,) = chart.lines
+    assert line.note == f"{110 / 255 * 0.5:.3f}, τ {(110 / 255) ** 2:.3f}, oracle"
+    assert list(chart.markers) == ["oracle"]
+    (group,) = group_scores(Scores([*rows, row("cam", 0.3)], [], [curve("cam")]))
+    assert threshold_chart(group, "t").lines[0].note.endswith(", train")
 
 
 def test_the_reference_is_drawn_however_many_are_better():

@@ -49,12 +49,22 @@ def threshold_chart(group: Group, prefix: str) -> Chart | None:
     axes.set_xticks([0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1], minor=False)
     axes.set_xlim(0, 1)
     lines, rules = list[Line](), set[str]()
-    for row, curve, line in _drawn(group):
+    for _, curve, line in _drawn(group):
         _draw(axes, line, np.array(curve.threshold), np.array(curve.miou), curve.levels)
         rules |= curve.levels.keys()
-        lines.append(replace(line, note=f"{row.miou:.3f}, τ {number(row.threshold)}"))
+        lines.append(replace(line, note=_first_mark(curve, group)))
     axes.set_ylim(0)
-    return _chart(figure, "mIoU of each recipe, and the τ it is reached at:", lines, rules, group, prefix)
+    lead = "mIoU of each recipe at one τ for all images, and the rule that chose it:"
+    return _chart(figure, lead, lines, rules, group, prefix)
+
+
+def _first_mark(curve: Curve, group: Group) -> str:
+    """Where a curve is marked by its most trustworthy rule; a τ of each image has no place on it."""
+    for rule in group.rules:
+        if rule in curve.levels:
+            level = curve.levels[rule]
+            return f"{curve.miou[level]:.3f}, τ {number(curve.threshold[level])}, {rule}"
+    return ""
 
 
 def recall_chart(group: Group, prefix: str) -> Chart | None:
