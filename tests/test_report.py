@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from beyondcam.data import open_images
+from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import LEVELS, Evidence, level_threshold
 from beyondcam.evidence.store import checkpoint_hash, write_evidence
@@ -16,6 +17,7 @@ from beyondcam.metrics import LabelCounts, Scores, write_segment
 from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn, threshold_chart
+from beyondcam.report.gallery import IMAGES, _choose
 from beyondcam.report.groups import SHOWN, group_scores, verdict
 from conftest import complaint, shelf_for
 from rows import ORIGIN, comparison, hash_of, network_row, score_row
@@ -271,6 +273,32 @@ def test_an_image_that_cannot_be_read_is_named(run):
     page = opened(run)
     assert "Left out: b:" in page.text
     assert sum("photo" in alt for alt in page.alts) == 1
+
+
+def test_of_many_images_those_with_masks_are_shown_and_few_are_looked_at():
+    ids = [f"{n:04}" for n in range(5000)]
+    read = []
+
+    def masks_of(named):
+        def one(image_id):
+            if image_id not in named:
+                raise BeyondcamError("no such mask")
+            read.append(image_id)
+
+        return Masks((), one)
+
+    scattered = ids[7::50]
+    chosen, without = _choose(ids, masks_of(scattered))
+    assert chosen == sorted(read)
+    assert len(read) == IMAGES
+    assert all(any(start <= i < start + 1000 for i in map(int, chosen)) for start in range(0, 5000, 1000))
+    (passed,) = without
+    assert passed.startswith("0000 and ")
+    assert without[passed] == "no such mask"
+    assert _choose(ids, masks_of(ids[40:45])) == (ids[40:45], {"0000 and 4994 more": "no such mask"})
+    assert _choose(ids[:2], masks_of(ids[:1])) == (ids[:1], {"0001": "no such mask"})
+    evenly = [ids[n * 5000 // IMAGES] for n in range(IMAGES)]
+    assert _choose(ids, None) == _choose(ids, masks_of(ids)) == (evenly, {})
 
 
 def test_a_report_without_its_data_still_has_its_tables(run):

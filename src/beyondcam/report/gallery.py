@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +20,12 @@ from beyondcam.evidence import FAMILY, Shelf, shelves, winners_of
 from beyondcam.files import path_below, write_whole
 from beyondcam.label_images import encoded, overlay
 from beyondcam.metrics import NetworkRow, Row, number
-from beyondcam.outcome import Outcome, attempt
+from beyondcam.outcome import LeftOut, Outcome, attempt
 from beyondcam.report.groups import SHOWN, Group
 from beyondcam.seeds import seed_labels
 
 IMAGES = 12
-"""Images shown, spread evenly over the split."""
+"""Images shown, spread evenly over the split, of those that have a mask where the data have any."""
 
 WIDTH, HEIGHT = 220, 330
 """A thumbnail fits into this many pixels."""
@@ -86,13 +87,32 @@ def write_gallery(
         stem = f"gallery/{prefix}-{chosen.index(image_id):02d}"
         return _show(images, masks, recipes, predictions, image_id, folder, stem)
 
-    chosen = evenly(ids, IMAGES)
+    chosen, without = _choose(ids, masks)
     shown = Outcome.of((i, attempt(show)(i)) for i in chosen)
     pictures = list(shown.results.values())
     names = dict(enumerate(classes, start=1)) | {VOID: "void"}
     seen = set[int]().union(*(picture.labels for picture in pictures))
     legend = {names[k]: _colour(k) for k in sorted(seen & names.keys())}
-    return Gallery(pictures, legend, shown.left_out)
+    return Gallery(pictures, legend, without | shown.left_out)
+
+
+def _choose(ids: Sequence[str], masks: Masks | None) -> tuple[list[str], dict[str, str]]:
+    """Which images to show, and what was passed over since its mask cannot be read, with the first reason.
+
+    Others are looked at only until there are enough, since there may be thousands.
+    """
+    passed = dict[str, str]()
+
+    def masked(image_id: str) -> bool:
+        mask = masks and attempt(masks.read)(image_id)
+        if isinstance(mask, LeftOut):
+            passed[image_id] = mask.reason
+        return image_id not in passed
+
+    spread = dict.fromkeys(i for n in range(len(ids).bit_length()) for i in evenly(ids, IMAGES << n))
+    found = set(islice(filter(masked, spread), IMAGES))
+    others = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
+    return [i for i in ids if i in found], {f"{i}{others}": why for i, why in islice(passed.items(), 1)}
 
 
 def _show(
