@@ -49,8 +49,9 @@ class AdaptiveThreshold(Threshold):
 
         τ = 0.75 - fall · a / (a + 0.2).
 
-    The fall is one for a data set. The constants but `TRUSTED` were chosen on masks of training images that
-    the classifiers were not trained on: 52 magnetic tiles, 94 VOC animals, 120 digits.
+    The fall is one for a data set. The constants were chosen on masks of training images that the
+    classifiers were not trained on: 52 magnetic tiles, 94 VOC animals, 120 digits; `TRUSTED` on 96 of each,
+    of which the tiles and animals were trained on.
 
     Examples
     --------
