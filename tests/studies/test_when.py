@@ -1,10 +1,14 @@
 """The study of when saliency beats CAM."""
 
+import json
+import shutil
 from pathlib import Path
 
 from beyondcam.classifier import read_config
 from beyondcam.data import open_images
+from beyondcam.files import write_json
 from beyondcam.studies.when import FACTORS, Variations, all_variations
+from conftest import complaint, make_folder
 from studies.conftest import Studied, settings_of
 
 
@@ -42,8 +46,14 @@ def test_variations_are_valid_settings() -> None:
                 assert len(open_images(variation.changes["data"], "val_4").ids) == 4
 
 
-def test_the_rule_is_fitted_on_the_other_runs(run: Path, studied: Studied) -> None:
-    study = studied("when", run, (run,))
-    assert f"objects of {run}" in study["statement"]
+def test_the_rule_is_fitted_on_the_other_runs(run: Path, studied: Studied, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    config = json.loads((other / "config.json").read_text())
+    config["train"]["data"] = f"folder:{make_folder(tmp_path / 'others')}"
+    write_json(other / "config.json", config)
+    complaint(lambda: studied("when", run, (run,)), "beside: has no other photos")
+    study = studied("when", run, (other,))
+    assert f"objects of {other}" in study["statement"]
     assert [row[0] for row in study["tables"][2]["rows"]] == ["this RUN"]
     assert {row[0] for row in study["tables"][0]["rows"]} <= {"red", "blue"}

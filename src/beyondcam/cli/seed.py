@@ -10,6 +10,7 @@ from beyondcam.cli.options import (
     Data,
     MaxPixels,
     OfTargets,
+    Recipe,
     Run,
     Split,
     classes_of_keys,
@@ -24,8 +25,8 @@ from beyondcam.errors import BeyondcamError
 
 def seed_command(
     run: Run,
-    recipe: Annotated[str, typer.Option(help="Recipe whose evidence to take.")],
     out: Annotated[Path, typer.Option(help="Folder for masks/, overlays/ and classes.txt.")],
+    recipe: Recipe = None,
     threshold: Annotated[
         str,
         typer.Option(
@@ -53,7 +54,7 @@ def seed_command(
 ) -> None:
     """Evidence and a threshold → label PNGs (VOC palette) and overlays."""
     from beyondcam.data.masks import open_masks
-    from beyondcam.evidence import find_shelf
+    from beyondcam.evidence import find_shelf, first_recipe
     from beyondcam.files import write_json
     from beyondcam.metrics import band_of, second_opinion, threshold_of
     from beyondcam.reviews import open_reviews
@@ -61,7 +62,7 @@ def seed_command(
 
     images = open_images_of(run, data, split, classes, max_pixels, default="val")
     say_doubt(run)
-    shelf = find_shelf(run, images, recipe, targets)
+    shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
     masks = None
     try:
         masks = open_masks(images.data, images.split, images.classes)

@@ -96,7 +96,7 @@ def study_methods(workspace: Workspace, settings: MethodsSettings = MethodsSetti
     recipes = settings.attributions() | {name: refined(of) for name, of in BASELINES.items()}
     workspace.left_out |= map_witnesses(setup.classifier, setup.images, setup.run, log=workspace.log)
     evidence = workspace.map_images(setup, {"cam": Cookbook().recipe("cam")} | recipes)
-    random = untrained(setup)
+    setup, random = workspace.usable(setup), untrained(setup)
     evidence[RANDOM] = map_crossed(workspace, setup, RANDOM, recipes[BEST], random, random)
     evidence[RANDOM_AFFINITIES] = map_crossed(
         workspace, setup, RANDOM_AFFINITIES, recipes[CAM_SCALES], setup.classifier, random
@@ -193,7 +193,7 @@ def statement(by_rule: Mapping[str, Methods], images: int) -> str:
         best = estimated(methods[BEST].samples["mIoU"])
         sentences.append(
             f"{RULES[rule].capitalize()}: the mIoU of best is {best}. "
-            f"Of what knows no trained network {baseline} comes nearest, at "
+            f"Of what knows no trained network {baseline} comes nearest on these images, at "
             f"{difference(methods, baseline, BEST)}; of the {len(others)} other methods {rival}, at "
             f"{difference(methods, rival, BEST)}, and {len(clear)} of them are clearly different by Holm's "
             f"correction. Affinities of random weights change {CAM_SCALES} by "

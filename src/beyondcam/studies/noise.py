@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from beyondcam.data import open_images
+from beyondcam.errors import BeyondcamError
 from beyondcam.metrics import estimate
 from beyondcam.metrics.text import cell, change, estimated, signed
 from beyondcam.recipes import Cookbook
@@ -58,8 +59,8 @@ def study_noise(workspace: Workspace, settings: NoiseSettings = NoiseSettings())
                     networks[f"{name}, {kind}"].append((share, *estimate(samples)))
             differences.append(f"{text} with {share:.0%} {kind}")
     statement = (
-        f"On {workspace.notes['images']} training images, the mIoU of {second} less that of {first}, at the "
-        f"default threshold, is {'; '.join(differences)}."
+        f"On {workspace.notes['images']} training images, the mIoU of {second} less that of {first}, at "
+        f"adaptive without witnesses, is {'; '.join(differences)}."
     )
     heads = [f"{name}, {rule}" for rule in RULES for name in recipes]
     head = ("labels", *heads, *(f"difference, {rule}" for rule in RULES))
@@ -81,6 +82,11 @@ def trained_on_spoilt(workspace: Workspace, share: float, kind: str) -> Setup:
     name = f"{kind if share else 'sound'}-{share}"
     run = workspace.train(name, config, replace(images, labels=labels))
     setup = workspace.open_setup(run, workspace.training_split)
+    if strays := [i for i in setup.images.ids if i not in labels]:
+        raise BeyondcamError(
+            f"{workspace.run} was trained on {config.split}, without {strays[0]} of {setup.images.split}",
+            parameter="run",
+        )
     return replace(setup, images=replace(setup.images, labels=labels))
 
 

@@ -58,16 +58,21 @@ def statement(cases: list[Case], recipes: tuple[str, ...]) -> str:
         return case.scores.row(recipe).metrics["ndr_recall"] or 0.0
 
     by_recall = sorted(cases, key=lambda case: recall(case, last))
-    orders = [tuple(sorted(recipes, key=lambda name: recall(case, name))) for case in cases]
-    same = sum(order == orders[0] for order in orders)
+    orders = {
+        (case.classifier, case.reference): sorted(recipes, key=lambda name: recall(case, name))
+        for case in cases
+    }
+    first, *_ = REFERENCES
+    same = [order == orders[c, first] for (c, reference), order in orders.items() if reference != first]
     ends = " to ".join(
         f"{cell(case.scores.row(last), 'ndr_recall')} (classifier {case.classifier}, {case.reference} CAM)"
         for case in (by_recall[0], by_recall[-1])
     )
     return (
         f"Over {len(cases)} pairs of a classifier and a reference CAM, all at oracle τ, NDR-Recall of {last} "
-        f"goes from {ends}. The order of the {len(recipes)} recipes by NDR-Recall is the same as beside the "
-        f"single-scale CAM in {same} of {len(cases)} pairs."
+        f"goes from {ends}. The order of the {len(recipes)} recipes by NDR-Recall is that beside the same "
+        f"classifier's "
+        f"{first} CAM in {sum(same)} of {len(same)} other pairs."
     )
 
 

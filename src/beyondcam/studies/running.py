@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from beyondcam.errors import BeyondcamError
+from beyondcam.metrics.bootstrap import FEW
+from beyondcam.metrics.text import caution
 from beyondcam.progress import Log
 from beyondcam.studies.catalogue import STUDIES
 from beyondcam.studies.workspace import Budget, Workspace
@@ -37,11 +39,13 @@ def run_study(
     workspace = Workspace(out, budget, run, log, beside)
     finding = study.function(workspace, *([] if settings is None else [settings]))
     cost = sum((other.cost for other in workspace.others), workspace.cost)
+    few = caution(int(workspace.notes.get("images", FEW)))
     facts = {
         "study": name,
         "question": study.question,
         "data": workspace.config.data,
         **workspace.notes,
+        **({"caution": few} if few else {}),
         **{f"{other.run}: {note}": text for other in workspace.others for note, text in other.notes.items()},
         "passes": f"{cost.forward:,} forward, {cost.backward:,} backward",
         "megapixels": f"{cost.megapixels:,.0f}",

@@ -217,7 +217,8 @@ class Workspace:
             seed=seed, workers=None, log=self.log,
         )  # fmt: skip
         shelf = partial(open_shelf, setup.run, setup.images, targets="labels", precision="float32", seed=seed)
-        return {name: shelf(name=name, recipe=recipe) for name, recipe in recipes.items()}
+        shelves = {name: shelf(name=name, recipe=recipe) for name, recipe in recipes.items()}
+        return {name: replace(shelf, images=setup.images) for name, shelf in shelves.items()}
 
     def score(
         self,
