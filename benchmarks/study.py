@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments, others = parser.parse_known_args()
     words = ["study", *others, "--out", str(arguments.out)]
-    subprocess.run([sys.executable, "-m", "beyondcam", *words], check=True)
+    status = subprocess.run([sys.executable, "-m", "beyondcam", *words], check=False).returncode
+    if status > 1:  # 1 says that images were left out
+        sys.exit(status)
     facts = json.loads((arguments.out / "study.json").read_text())["facts"]
     text = (arguments.out / "study.md").read_text()
     cost = f"{facts['passes']} passes, {facts['megapixels']} megapixels"
