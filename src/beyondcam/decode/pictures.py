@@ -180,10 +180,7 @@ def read_index_picture(
     with decoding(path, "a mask"), open_regular(path) as file:
         picture, form = _opened(file, LOSSLESS)
         with picture:
-            if coloured and picture.mode == "RGB":
-                _limit(picture, int(max_pixels * form.share))
-                return _numbered(np.array(picture))
-            if picture.mode not in ("P", "L", "1"):
+            if picture.mode not in ("P", "L", "1", *["RGB"] * coloured):
                 raise ValueError(
                     f"a mask holds class indices, mode P or L; this one is {picture.mode}: save it indexed"
                 )
@@ -192,6 +189,8 @@ def read_index_picture(
                 raise ValueError(
                     f"it is grey of {bits[1]} bits, whose values programs do not agree on; save it with 8"
                 )
+            if picture.mode == "RGB":
+                return _numbered(np.array(picture))
             values = np.array(picture, np.uint8)
             return values, picture.getpalette("RGB") if picture.mode == "P" else None
 

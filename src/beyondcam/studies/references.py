@@ -71,8 +71,7 @@ def statement(cases: list[Case], recipes: tuple[str, ...]) -> str:
     return (
         f"Over {len(cases)} pairs of a classifier and a reference CAM, all at oracle τ, NDR-Recall of {last} "
         f"goes from {ends}. The order of the {len(recipes)} recipes by NDR-Recall is that beside the same "
-        f"classifier's "
-        f"{first} CAM in {sum(same)} of {len(same)} other pairs."
+        f"classifier's {first} CAM in {sum(same)} of {len(same)} other pairs."
     )
 
 

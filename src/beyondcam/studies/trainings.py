@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.metrics import ImageTally, Sweep, number, sample_weights, tallies_of
-from beyondcam.metrics.tally import iou, mean_iou
+from beyondcam.metrics.tally import drawn, iou, mean_iou
 from beyondcam.metrics.text import change, estimated
 from beyondcam.recipes import Cookbook
 from beyondcam.studies.finding import Finding, Table
@@ -87,11 +87,11 @@ def best_mious(tallies: Iterable[ImageTally], classes: int) -> Samples:
     """The mIoU at the best τ of every sample of the images, τ being chosen anew in each."""
     sweeps = [Sweep.of([tally], classes) for tally in tallies]
     parts = [np.stack([getattr(sweep, part.name) for sweep in sweeps]) for part in fields(Sweep)]
-    drawn = [Sweep(*(np.tensordot(w, part, 1) for part in parts)) for w in sample_weights(len(sweeps))]
-    curves = [iou(sweep.intersection, sweep.predicted, sweep.true[:, None]) for sweep in drawn]
-    true = np.stack([sweep.true for sweep in drawn], 1)[:, :, None]  # (classes + 1, samples, 1)
-    among = (true > 0) | (true[:, :1] == 0)  # as `tally.drawn` has it
-    return mean_iou(np.stack(curves, 1), true, among=among).max(1)
+    samples = [Sweep(*(np.tensordot(w, part, 1) for part in parts)) for w in sample_weights(len(sweeps))]
+    curves = [iou(sweep.intersection, sweep.predicted, sweep.true[:, None]) for sweep in samples]
+    true = np.stack([sweep.true for sweep in samples])  # (samples, classes + 1)
+    among = drawn(true).T[:, :, None]
+    return mean_iou(np.stack(curves, 1), true.T[:, :, None], among=among).max(1)
 
 
 def over_trainings(by_training: Iterable[Samples]) -> Samples:
@@ -107,6 +107,6 @@ def over_trainings(by_training: Iterable[Samples]) -> Samples:
         return mean
     rng, freedom = np.random.default_rng(0), trainings - 1
     effects = mious[:, :, 0] - mean[:, 0]  # (trainings, recipes), of the full sample
-    drawn = rng.standard_normal((trainings, samples)) * np.sqrt(freedom / rng.chisquare(freedom, samples))
-    drawn[:, 0] = 0
-    return mean + effects.T @ drawn / np.sqrt(trainings * freedom)
+    shares = rng.standard_normal((trainings, samples)) * np.sqrt(freedom / rng.chisquare(freedom, samples))
+    shares[:, 0] = 0
+    return mean + effects.T @ shares / np.sqrt(trainings * freedom)

@@ -136,7 +136,11 @@ def study_run(workspace: Workspace) -> Finding:
     setup, scores, objects = result = score_pairs(workspace, workspace.main_setup())
     others = [score_pairs(other, other.main_setup()) for other in workspace.others]
     if others:
-        fit = [item for other in others for item in other.objects if not _is_of(item, other.setup, setup)]
+        fit: list[ImageObject] = []
+        for other in others:
+            theirs = other.setup.images
+            tested = theirs.shared(setup.images) if theirs.data == setup.images.data else ()
+            fit += [item for item in other.objects if item.image not in tested]
         if not fit:
             raise BeyondcamError("has no other photos than the RUN, to fit a rule on", parameter="beside")
         source = f"{len(fit)} objects of {', '.join(str(other.run) for other in workspace.others)}"
@@ -161,12 +165,6 @@ def study_run(workspace: Workspace) -> Finding:
         f"{describe_rule(rule, source, folds)}"
     )
     return Finding(statement, (class_table(result, rule), thirds_table(objects), fold_table(folds)))
-
-
-def _is_of(item: ImageObject, of: Setup, setup: Setup) -> bool:
-    """Whether an object of a setup is in a photo of another one too, which an id says in one place alone."""
-    same = of.images.data == setup.images.data
-    return same and of.images.photo(item.image) in map(setup.images.photo, setup.images.ids)
 
 
 def score_pairs(workspace: Workspace, setup: Setup, size: float = 1.0) -> Result:
