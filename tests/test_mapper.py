@@ -168,6 +168,31 @@ def test_mixed_targets_are_the_labels_where_a_photo_has_them(trained: tuple[Path
     assert witnessed(some, "mixed").ids == tuple(images.ids[1:])
 
 
+def test_evidence_of_a_label_that_was_withdrawn_is_made_anew(trained: tuple[Path, str], run: Path) -> None:
+    classifier, images = bc.load_classifier(trained[0]), bc.open_images(trained[1], "all")
+    images = replace(images, ids=images.ids[:2])
+    (a, b), every = images.ids, frozenset(range(len(images.classes)))
+    labelled, withdrawn = replace(images, labels={a: every, b: every}), replace(images, labels={b: every})
+
+    def mapped(some: bc.LabelledImages, targets: Literal["predicted", "mixed"]) -> dict[str, bc.Evidence]:
+        assert bc.map_split(classifier, some, ["cam"], run, log=lambda _: None, targets=targets) == {}
+        shelf = find_shelf(run, some, "cam", targets)
+        return {i: shelf.read(i) for i in some.ids}
+
+    predicted = mapped(withdrawn, "predicted")
+    assert set(predicted[a].targets) < every
+    assert set(mapped(labelled, "mixed")[a].targets) == every
+    shelf = find_shelf(run, withdrawn, "cam", "mixed")
+    assert [shelf.is_current(i) for i in (a, b)] == [False, True]
+    with pytest.raises(bc.BeyondcamError, match="has other labels now"):
+        shelf.read(a)
+    again = mapped(withdrawn, "mixed")
+    assert again[a].targets == predicted[a].targets
+    assert [again[i].predicted for i in (a, b)] == [True, False]
+    found = replace(images, labels={a: frozenset(predicted[a].targets), b: every})
+    assert find_shelf(run, found, "cam", "mixed").is_current(a)  # a label that names what was found
+
+
 def test_what_an_image_cost_and_what_no_view_of_it_covered_is_kept(
     trained: tuple[Path, str], run: Path
 ) -> None:

@@ -26,7 +26,7 @@ def evidence_of_maps(*maps: list[list[float]], targets: tuple[int, ...] | None =
 def assert_same(a: Evidence, b: Evidence) -> None:
     assert np.array_equal(a.levels, b.levels)
     assert a.levels.dtype == b.levels.dtype == np.uint8
-    for name in ("targets", "maxima", "scores", "size", "uncovered"):
+    for name in ("targets", "maxima", "scores", "size", "uncovered", "predicted"):
         assert getattr(a, name) == getattr(b, name), name
         assert type(getattr(a, name)) is type(getattr(b, name)), name
 

@@ -33,7 +33,7 @@ def test_evidence_comes_back_from_disk_as_it_was(tmp_path: Path, number: int) ->
     maps = torch.rand(number, 7, 11, generator=torch.Generator().manual_seed(0)) * 1e-3
     targets = tuple(range(3, 3 + 2 * number, 2))[::-1]
     scores = tuple(-1.5 + 0.1 * k for k in range(number))
-    before = Evidence.of(maps, targets, scores, (70, 110), uncovered=0.0125)
+    before = Evidence.of(maps, targets, scores, (70, 110), uncovered=0.0125, predicted=number == 1)
     (tmp_path / "a.png").write_bytes(before.encode())
     after = read_evidence(tmp_path / "a.png")
     assert_same(after, before)

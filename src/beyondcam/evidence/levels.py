@@ -36,6 +36,7 @@ class Evidence:
     scores : the classifier's log-odds of the k classes, for the whole image; () of maps that it did not make.
     size : (height, width) of the picture as stored; H, W may be smaller.
     uncovered : share of the pixels that no view covered.
+    predicted : whether the targets are what the classifier found, not what labels name.
 
     """
 
@@ -45,11 +46,12 @@ class Evidence:
     scores: tuple[float, ...]
     size: tuple[int, int]
     uncovered: float = 0.0
+    predicted: bool = False
 
     @classmethod
     def of(
         cls, maps: Tensor, targets: tuple[int, ...], scores: tuple[float, ...], size: tuple[int, int],
-        uncovered: float = 0.0,
+        uncovered: float = 0.0, predicted: bool = False,
     ) -> "Evidence":  # fmt: skip
         """Evidence from maps (k, H, W), on any device, of as many targets; what is negative counts as 0.
 
@@ -66,7 +68,8 @@ class Evidence:
             raise BeyondcamError("NaN or infinite numbers are no evidence", parameter="maps")
         v = values / torch.where(maxima > 0, maxima, 1)[:, None, None]
         levels = (v.clamp(0, 1).sqrt() * (LEVELS - 1)).round().to(torch.uint8)
-        return cls(levels.cpu().numpy(), targets, tuple(maxima.tolist()), scores, size, uncovered)
+        found = tuple(maxima.tolist())
+        return cls(levels.cpu().numpy(), targets, found, scores, size, uncovered, predicted)
 
     def encode(self) -> bytes:
         """A grey PNG of the targets' levels one below the other, the facts in a text chunk."""
@@ -107,11 +110,12 @@ def decode_evidence(path: Path, content: bytes) -> Evidence:
         raise BeyondcamError(f"{error}; delete it, and run `beyondcam map` again") from error
 
 
-def targets_in(content: bytes) -> tuple[int, ...] | None:
-    """The targets that a file of evidence is of; None where its bytes are no such file."""
+def targets_in(content: bytes) -> tuple[tuple[int, ...], bool] | None:
+    """The targets that a file of evidence is of, and whether they are `predicted`; None of other bytes."""
     try:
         with open_png(io.BytesIO(content), len(content)) as picture:
-            return _facts(picture)["targets"]
+            facts = _facts(picture)
+            return facts["targets"], facts["predicted"]
     except Exception:  # Pillow raises what it likes on a broken file
         return None
 
@@ -122,7 +126,7 @@ def _facts(picture: PngImagePlugin.PngImageFile) -> dict[str, Any]:
     shape, targets, maxima, scores, size = (
         tuple(facts[key]) for key in ("shape", "targets", "maxima", "scores", "size")
     )
-    uncovered = float(facts["uncovered"])
+    uncovered, predicted = float(facts["uncovered"]), facts.get("predicted", False)  # once it was not written
     k, height, width = shape
     whole = (*shape, *targets, *size)
     if (
@@ -137,11 +141,11 @@ def _facts(picture: PngImagePlugin.PngImageFile) -> dict[str, Any]:
         raise ValueError("its facts are not of as many classes as its maps")
     if len(scores) not in (0, k) or not all(type(n) in (int, float) for n in (*maxima, *scores)):
         raise ValueError("its facts are no scores")
-    if not 0 <= uncovered <= 1 or not height * width:
+    if not 0 <= uncovered <= 1 or not height * width or type(predicted) is not bool:
         raise ValueError("its facts are of no map")
     return {
         "shape": shape, "targets": targets, "maxima": maxima, "scores": scores, "size": size,
-        "uncovered": uncovered,
+        "uncovered": uncovered, "predicted": predicted,
     }  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def map_split(
                     outputs = [
                         (recipes[name], shelves[name]) for name in chunk.missing[item.id] if name in names
                     ]
-                    for job in Job(item, raw, outputs).parts():
+                    for job in Job(item, raw, outputs, item.id not in known).parts():
                         pool.submit(job)
     if targets == "predicted" and has_targets == {False}:
         log("the classifier finds none of its classes in any photo: no score is 0.5 or more")

@@ -87,7 +87,7 @@ class Shelf:
         if self.images is not None and self.origins.changed(image_id, content, self.images.file_of(image_id)):
             raise BeyondcamError(f"{path}: is of another photo of this name; `beyondcam map` makes it anew")
         evidence = decode_evidence(path, content)
-        if labels is not None and labels != set(evidence.targets):
+        if not self._fits(evidence.targets, evidence.predicted, labels):
             raise BeyondcamError(f"{path}: its image has other labels now; `beyondcam map` makes it anew")
         return evidence
 
@@ -110,9 +110,15 @@ class Shelf:
         except BeyondcamError:
             return False
         there = targets_in(content)
-        if there is None or (targets is not None and set(there) != set(targets)):
+        if there is None or not self._fits(*there, targets):
             return False
         return not self.origins.changed(image_id, content, photo)
+
+    def _fits(self, targets: Collection[int], predicted: bool, labels: Collection[int] | None) -> bool:
+        """Whether the targets of evidence are these labels; without labels, whether it needed none."""
+        if labels is None:
+            return predicted or self.manifest["targets"] != "mixed"
+        return set(labels) == set(targets)
 
     def cost(self) -> dict[str, float] | None:
         """Mean cost of an image, over all that were mapped; None where none is recorded."""

@@ -35,12 +35,14 @@ class Job:
     ----------
     item, raw : the image; its raw maps and its logits.
     recipes : what is to be made of the maps, and where it is to be written.
+    predicted : whether the item's targets are what the classifier found.
 
     """
 
     item: Item
     raw: RawMaps
     recipes: Sequence[tuple[Recipe, Shelf]]
+    predicted: bool = False
 
     def refined(self) -> "Refined":
         """Refine the maps where they are."""
@@ -49,7 +51,7 @@ class Job:
         outputs = []
         for recipe, shelf in self.recipes:
             result = finish(recipe, self.item, self.raw)
-            evidence = Evidence.of(result.maps, targets, scores, size, result.uncovered)
+            evidence = Evidence.of(result.maps, targets, scores, size, result.uncovered, self.predicted)
             outputs.append((shelf, evidence, result.cost))
         return Refined(self.item.id, self.item.photo.file, outputs)
 

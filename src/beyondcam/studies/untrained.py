@@ -40,7 +40,7 @@ def map_crossed(
             evidence = Evidence.of(result.maps, targets, (), item.photo.size, result.uncovered)
             write_evidence(shelf, i, evidence, item.photo.file)
             shelf.add_cost(1, result.cost)
-    return shelf
+    return replace(shelf, images=images)  # which reads evidence of these photos alone
 
 
 def crossed(item: Item, recipe: Recipe, maps_of: Classifier, walks_of: Classifier) -> Result:
