@@ -1,5 +1,6 @@
 """The workspace of studies: setups, evidence, scores, costs."""
 
+import json
 import shutil
 from dataclasses import replace
 from itertools import permutations
@@ -57,6 +58,16 @@ def test_a_folder_with_another_classifier_is_refused(workspace: Workspace, tmp_p
 def test_a_classifier_trained_with_other_settings_is_refused(workspace: Workspace) -> None:
     workspace.train_setup("mine", epochs=1)
     complaint(lambda: workspace.train_setup("mine", epochs=2), "another folder", "mine")
+
+
+def test_a_network_that_others_trained_is_not_trained_anew(tmp_path: Path, run: Path) -> None:
+    adopted = tmp_path / "adopted"
+    shutil.copytree(run, adopted)
+    content = json.loads((run / "config.json").read_text())
+    (adopted / "config.json").write_text(json.dumps(content | {"adopted": {"model": "timm:resnet18"}}))
+    workspace = Workspace(tmp_path / "study", TINY, adopted, print)
+    complaint(lambda: workspace.train_setup("seed-1", seed=1), "others trained", "`beyondcam train`")
+    assert not (tmp_path / "study").exists()
 
 
 def test_the_announced_cost_is_that_of_the_passes_made(

@@ -152,9 +152,14 @@ def checkpoint_of(run: Path) -> str | None:
         digits = hash_of_file(run / WEIGHTS)
     except OSError:
         return None
+    return as_built(digits, adopted_in(run))
+
+
+def adopted_in(run: Path) -> object:
+    """The `adopted` part of a RUN's settings; None where it was trained, or has no settings."""
     config = run / "config.json"
     content = read_json(config, "beyondcam train") if config.exists() else None
-    return as_built(digits, content.get("adopted") if isinstance(content, dict) else None)
+    return content.get("adopted") if isinstance(content, dict) else None
 
 
 def as_built(digits: str, adopted: object) -> str:

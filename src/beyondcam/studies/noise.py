@@ -76,7 +76,7 @@ def study_noise(workspace: Workspace, settings: NoiseSettings = NoiseSettings())
 
 def trained_on_spoilt(workspace: Workspace, share: float, kind: str) -> Setup:
     """A classifier trained on spoilt labels, and training images under the same labels."""
-    config = workspace.config
+    config = workspace.training
     images = open_images(config.data, config.split, config.classes)
     labels = spoilt(images.labels, len(images.classes), share, kind)
     name = f"{kind if share else 'sound'}-{share}"

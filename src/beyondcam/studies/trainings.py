@@ -35,7 +35,7 @@ def study_trainings(workspace: Workspace, settings: TrainingsSettings = Training
     A thorough budget also trains a segmentation network on the seeds of each recipe and classifier.
     """
     recipes = {name: Cookbook().recipe(name) for name in settings.recipes}
-    first = workspace.config.seed
+    first = workspace.training.seed
     seeds, networks = {}, {}  # training → (recipes, samples)
     for seed in range(first, first + settings.trainings):
         setup = workspace.train_setup(f"seed-{seed}", seed=seed)

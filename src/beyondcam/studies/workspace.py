@@ -15,6 +15,7 @@ from beyondcam.classifier import (
     read_config,
     train_run,
 )
+from beyondcam.classifier.adopt import adopted_in
 from beyondcam.classifier.config import WEIGHTS
 from beyondcam.data import LabelledImages, evenly, is_digits, open_images
 from beyondcam.data.masks import Masks, open_masks
@@ -148,6 +149,14 @@ class Workspace:
         """The split with masks that contains the classifier's training images."""
         return self.config.split if is_digits(self.config.data) else "train"
 
+    @property
+    def training(self) -> TrainConfig:
+        """The settings that the classifier under study was trained with. Raises `BeyondcamError`."""
+        if self.run is not None and adopted_in(self.run) is not None:
+            what = "is a network that others trained, and this study trains it anew"
+            raise BeyondcamError(f"{self.run}: {what}; name a RUN of `beyondcam train`", parameter="run")
+        return self.config
+
     def main_setup(self) -> Setup:
         """The classifier under study, copied from the RUN or trained on the digits."""
         if self.run is None:
@@ -167,7 +176,7 @@ class Workspace:
 
     def train_setup(self, name: str, **changes: object) -> Setup:
         """A classifier trained with the settings of the main one, except for `changes`."""
-        config = TrainConfig.model_validate(self.config.model_dump() | changes)
+        config = TrainConfig.model_validate(self.training.model_dump() | changes)
         return self.open_setup(self.train(name, config))
 
     def train(self, name: str, config: TrainConfig, images: LabelledImages | None = None) -> Path:
