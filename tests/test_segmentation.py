@@ -856,8 +856,9 @@ def test_predictions_that_were_stopped_are_gone_on_with(
     assert len(seen) == 6  # without `resume` all anew
 
 
-def test_a_resumed_call_keeps_what_is_said_of_the_photos_before(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_second_call_keeps_what_is_said_of_the_photos_before(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool
 ) -> None:
     folder, out = Path(make_folder(tmp_path / "discs", 4)) / "images", tmp_path / "out"
     later = tmp_path / "later"
@@ -865,7 +866,7 @@ def test_a_resumed_call_keeps_what_is_said_of_the_photos_before(
     (folder / "p03.png").rename(later / "p03.png")
     segmenter = load_segmenter(model)
     for place in (folder, later):
-        assert predict_photos(segmenter, [place], out, resume=True) == {}
+        assert predict_photos(segmenter, [place], out, resume=resume) == {}
     assert list(table_of(out / "predictions.csv")) == ["p00", "p01", "p02", "p03"]
     monkeypatch.setattr(Segmenter, "predict", lambda *_, **__: pytest.fail("it was done before"))
     assert predict_photos(segmenter, [folder], out, resume=True) == {}

@@ -15,7 +15,7 @@ from beyondcam.files import hash_of, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels, noted
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import each
-from beyondcam.segmentation.areas import Area, append_areas, areas_of, read_areas, write_areas
+from beyondcam.segmentation.areas import append_areas, areas_of, read_areas, write_areas
 from beyondcam.segmentation.network import Segmenter, Tta
 
 
@@ -94,16 +94,26 @@ def write_predictions(
     """Write `out/masks/NAME.png`, `out/overlays/NAME.jpg`, `out/classes.txt` and `out/predictions.csv`.
 
     The last has the area of each label that a photo shows, as a share of it, and the mean probability of its
-    pixels. With `resume`, photos that the same network has labelled there in the same way are left as they
-    are, unless `file_of` gives another photo for the name now, and those of other names stay in the table.
+    pixels; photos of other names whose masks are there stay in it. With `resume`, photos that the same
+    network has labelled there in the same way are left as they are, unless `file_of` gives another photo for
+    the name now.
     `read` gives the photo of a name; `tta` and `tile` are those of `Segmenter.predict`. Returns the names
     left out, with the reason.
     """
     folder, table = LabelFolder(out, segmenter.classes), out / "predictions.csv"
     source = f"predict {hash_of([segmenter.checkpoint, tta, tile])}"
-    rows = _finished(table, folder, source) if resume else {}
-    rows = {name: own for name, own in rows.items() if folder.is_of(name, file_of(name))}
+    if resume and set(folder.names().values()) - {source}:
+        raise BeyondcamError(
+            f"{folder.out} holds masks of another network, or made in another way; leave it out, or name "
+            "another folder",
+            parameter="resume",
+        )
     asked = {*names}
+    rows = {  # the row of a photo is written before its mask: one that has both is done
+        name: own
+        for name, own in read_areas(table).items()
+        if folder.has(name) and (name not in asked or (resume and folder.is_of(name, file_of(name))))
+    }
     listed = [*(name for name in rows if name not in asked), *names]
     folder.drop(set(folder.names()).intersection(names).difference(rows))
     folder.begin(source, names)
@@ -127,20 +137,6 @@ def write_predictions(
     folder.drop(left_out)
     write_areas(table, {name: rows[name] for name in listed if name in rows})
     return left_out
-
-
-def _finished(table: Path, folder: LabelFolder, source: str) -> dict[str, list[Area]]:
-    """What earlier calls have written. Raises `BeyondcamError` where it was no such call.
-
-    The row of a photo is written before its mask: one that has both is done.
-    """
-    if set(folder.names().values()) - {source}:
-        raise BeyondcamError(
-            f"{folder.out} holds masks of another network, or made in another way; leave it out, or name "
-            "another folder",
-            parameter="resume",
-        )
-    return {name: areas for name, areas in read_areas(table).items() if folder.has(name)}
 
 
 def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
