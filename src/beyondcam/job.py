@@ -36,7 +36,7 @@ def make_masks(
     fabric: Fabric,
     log: Log,
     *,
-    best: bool = False,
+    best: bool | None = None,
     network: bool = False,
 ) -> dict[str, str]:
     """Write masks of all photos of a split under `out`, and `out/index.html`, which shows them.
@@ -47,7 +47,8 @@ def make_masks(
     written under `out/network`. Of masks, only those that a human accepted or corrected have a part in it.
 
     Of the settings, those that are not `given` are the earlier classifier's, else the defaults; by default
-    the split is `all`, or `train` of data with files of their own for each.
+    the split is `all`, or `train` of data with files of their own for each. The masks are of the recipe
+    `best` where that is true, or not said and an earlier call began with it, else of `fast`.
 
     Photos that were moved are known by their content. Returns the photos without a mask, and with
     `network` those that it was not trained on, with the reason.
@@ -69,6 +70,10 @@ def make_masks(
         LabelFolder(folder, images.classes, images.data).check(images.ids)  # now, and not after hours
     if told := images.taken_for(config.data):
         log(told)
+    if best is None and own:
+        best = any(shelf.name == RECIPES[-1] for shelf in shelves(run, images))
+        if best:
+            log(f"{run}: has evidence of `{RECIPES[-1]}`, whose masks are made again")
     names = RECIPES if best else RECIPES[:1]
     segment = SegmentConfig(
         **config.model_dump(include={"seed", "pretrained", "flip"}),

@@ -16,12 +16,13 @@ def masks_command(
     classes: Classes = None,
     negatives: Negatives = None,
     best: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--best/--fast",
-            help="Usually better masks of photos, each with a confidence; maps take ten times as long.",
+            help="Often better masks, each with a confidence, and maps that take ten times as long; "
+            "by default --fast, unless an earlier call began with --best.",
         ),
-    ] = False,
+    ] = None,
     network: Annotated[
         bool,
         typer.Option("--network", help="Also train a segmentation network on the masks, and write its own."),
