@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from beyondcam.cli import main
 from beyondcam.cli.app import make_app
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
@@ -52,6 +53,24 @@ def beyondcam() -> Command:
         )
         assert done.returncode == status, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
+        return done
+
+    return command
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """As `beyondcam`, in this process: a process of its own takes seconds to import torch."""
+    for name in ("prepare_terminal", "silence_libraries"):  # they are for a process that ends
+        monkeypatch.setattr(f"beyondcam.cli.{name}", lambda: None)
+
+    def command(*words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["beyondcam", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        done = subprocess.CompletedProcess(sys.argv, status, *capsys.readouterr())
+        assert ended.value.code == status, f"exit {ended.value.code}\n{done.stdout}\n{done.stderr}"
         return done
 
     return command

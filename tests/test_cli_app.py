@@ -168,6 +168,8 @@ def test_options_of_settings_reach_them(monkeypatch: pytest.MonkeyPatch) -> None
         (["report", "RUN"], "beyondcam score"),
         (["seed", "RUN", "--recipe", "cam", "--threshold", "2", "--out", "/tmp/never"], "beyondcam map"),
         (["train", "--data", "digits", "--kernel", "4", "--out", "/tmp/never"], "--kernel: an odd"),
+        (["train", "--data", "digits", "--backbone", "resnet18", "--kernel", "3", "--out", "/tmp/never"],
+         "--kernel: it and pool are the convnet's"),
         (["train", "--data", "digits", "--start", "a", "--weights", "b", "--out", "/tmp/c"], "--start: "),
         (["train", "--data", "digits", "--epochs", "0", "--out", "/tmp/never"], "--epochs: "),
         (["train", "--data", "digits", "--crop-scale", "1", "0.4", "--out", "/tmp/never"], "--crop-scale: "),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from beyondcam.errors import BeyondcamError
 from conftest import Command, call, complaint, evidence_bytes, make_folder, one_line, recipe_options
 
 
@@ -65,6 +66,18 @@ def test_killed_at_any_moment_map_ends_with_the_bytes_of_an_undisturbed_run(
                 picture.load()
     beyondcam("map", run, *words)
     assert evidence_bytes(run) == evidence_bytes(tmp_path / "undisturbed")
+
+
+def test_a_network_without_witnesses_is_mapped_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BeyondcamError("cannot read this network: no places", parameter="cam")
+
+    monkeypatch.setattr("beyondcam.evidence.map_witnesses", refuse)
+    assert call("map", run, "--split", "all", "--recipe", "saliency") == 0
+    said = capsys.readouterr().err
+    assert "no witnesses: adaptive has only the maps to go by, and there is no blind (cam: cannot" in said
 
 
 def test_shards_write_the_bytes_of_one_process(run: Path, tmp_path: Path) -> None:

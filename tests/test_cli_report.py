@@ -17,14 +17,14 @@ from conftest import Command, complaint, one_line
 
 
 def test_explain_draws_a_photo_with_a_run(
-    run: Path, tmp_path: Path, trained: tuple[Path, str], beyondcam: Command
+    run: Path, tmp_path: Path, trained: tuple[Path, str], here: Command
 ) -> None:
     photo = Path(trained[1].removeprefix("folder:")) / "images" / "p02.png"
-    done = beyondcam("explain", photo, "--model", run, "--top", 2, "--out", tmp_path / "e.png")
+    done = here("explain", photo, "--model", run, "--top", 2, "--out", tmp_path / "e.png")
     assert {line.split(":")[0] for line in done.stdout.splitlines()[:2]} == {"red", "blue"}
     with Image.open(tmp_path / "e.png") as picture:
         assert picture.width > picture.height
-    assert "e.jpg" in one_line(beyondcam("explain", photo, "--model", run, "--out", "e.jpg", status=2))
+    assert "e.jpg" in one_line(here("explain", photo, "--model", run, "--out", "e.jpg", status=2))
 
 
 def test_explain_shows_each_map_under_its_class_and_recipe(
@@ -57,12 +57,10 @@ def test_explain_writes_names_with_dollars_as_they_are(
     assert (tmp_path / "e.png").exists()
 
 
-def test_explain_asks_an_imagenet_classifier_by_default(
-    data: Path, tmp_path: Path, beyondcam: Command
-) -> None:
+def test_explain_asks_an_imagenet_classifier_by_default(data: Path, tmp_path: Path, here: Command) -> None:
     photo = data / "coco128" / "images" / "000000000025.jpg"
     words = ["--recipe", "cam", "--recipe", "saliency", "--top", 1, "--out", tmp_path / "e.png"]
-    first = beyondcam("explain", photo, *words).stdout
+    first = here("explain", photo, *words).stdout
     assert first.startswith("cheetah: ")  # of a giraffe, which ImageNet does not know
     assert first.count("\n") == 2
     with Image.open(tmp_path / "e.png") as picture:

@@ -11,12 +11,14 @@ from PIL import Image
 from conftest import RECIPES, TRAIN, Command, evidence_bytes, make_folder, recipe_options
 
 
-def test_the_main_job_from_labels_to_report(run: Path, trained: tuple[Path, str], beyondcam: Command) -> None:
-    for split in ("train", "val", "all"):
-        beyondcam("map", run, "--split", split, *recipe_options())
-    beyondcam("score", run, "--split", "train")
+def test_the_main_job_from_labels_to_report(
+    run: Path, trained: tuple[Path, str], beyondcam: Command, here: Command
+) -> None:
+    for split, command in (("train", here), ("val", here), ("all", beyondcam)):
+        command("map", run, "--split", split, *recipe_options())
+    here("score", run, "--split", "train")
     best = {r["recipe"]: r["threshold"] for r in json.loads((run / "scores.json").read_text())}
-    beyondcam("score", run, "--split", "val", "--threshold", 0.3)
+    here("score", run, "--split", "val", "--threshold", 0.3)
     done = beyondcam("score", run, "--split", "all")
     assert "no rule train: --split all shares images with --train-split train" in done.stderr
     every = json.loads((run / "scores.json").read_text())
@@ -57,24 +59,24 @@ def test_the_main_job_from_labels_to_report(run: Path, trained: tuple[Path, str]
 
 
 def test_the_practitioners_way_needs_no_mask_and_takes_unlabelled_photos(
-    tmp_path: Path, beyondcam: Command
+    tmp_path: Path, here: Command
 ) -> None:
     folder = make_folder(tmp_path / "photos", 16, masks=False, unlabelled=2)
     spec, out = f"folder:{folder}", tmp_path / "run"
-    done = beyondcam("train", "--data", spec, "--split", "all", "--out", out, *TRAIN, status=1)
+    done = here("train", "--data", spec, "--split", "all", "--out", out, *TRAIN, status=1)
     assert "left out: p16:" in done.stderr
-    beyondcam("map", out, "--split", "all", "--targets", "predicted", *recipe_options("crops+smooth"))
+    here("map", out, "--split", "all", "--targets", "predicted", *recipe_options("crops+smooth"))
     seed = ["seed", out, "--split", "all", "--recipe", "crops+smooth", "--out", tmp_path / "m"]
-    missing = beyondcam(*seed, "--threshold", "train", status=2)
+    missing = here(*seed, "--threshold", "train", status=2)
     assert "beyondcam score" in missing.stderr
-    beyondcam(*seed, "--void", "blind")
+    here(*seed, "--void", "blind")
     assert len(list((tmp_path / "m" / "masks").glob("*.png"))) == 18
     values = np.unique(np.array(Image.open(tmp_path / "m" / "masks" / "p16.png")))
     assert set(values) <= {0, 1, 2, 255}
-    assert "no masks" in beyondcam("score", out, "--split", "all", status=2).stderr
+    assert "no masks" in here("score", out, "--split", "all", status=2).stderr
 
 
-def test_masks_change_neither_the_classifier_nor_the_maps(tmp_path: Path, beyondcam: Command) -> None:
+def test_masks_change_neither_the_classifier_nor_the_maps(tmp_path: Path, here: Command) -> None:
     """Labels come from the masks here; the same classes at other pixels must give the same bytes."""
     contents = []
     for name in ("right", "wrong"):
@@ -92,14 +94,14 @@ def test_masks_change_neither_the_classifier_nor_the_maps(tmp_path: Path, beyond
                 voc / "SegmentationClass" / f"{i}.png"
             )
         run = tmp_path / name / "run"
-        beyondcam("train", "--data", f"voc:{voc}", "--classes", "aeroplane,bicycle", "--out", run, *TRAIN)
-        beyondcam("map", run, "--split", "train", *recipe_options("crops"))
+        here("train", "--data", f"voc:{voc}", "--classes", "aeroplane,bicycle", "--out", run, *TRAIN)
+        here("map", run, "--split", "train", *recipe_options("crops"))
         contents.append([(run / "classifier.safetensors").read_bytes(), *evidence_bytes(run).values()])
     assert len(contents[0]) == 1 + 12 + 2 * 9  # of three images without a class no witness is asked
     assert contents[0] == contents[1]
 
 
-def test_one_bad_image_never_stops_the_others(tmp_path: Path, run: Path, beyondcam: Command) -> None:
+def test_one_bad_image_never_stops_the_others(tmp_path: Path, run: Path, here: Command) -> None:
     folder = make_folder(tmp_path / "bad")
     whole = (folder / "images" / "p03.png").read_bytes()
     (folder / "images" / "p03.png").write_bytes(whole[: len(whole) // 2])
@@ -107,20 +109,20 @@ def test_one_bad_image_never_stops_the_others(tmp_path: Path, run: Path, beyondc
     Image.fromarray(np.full((48, 48), 9, np.uint8)).save(folder / "masks" / "p06.png")
     (folder / "images" / "p07.png").unlink()
     spec = f"folder:{folder}"
-    done = beyondcam("map", run, "--data", spec, "--split", "all", *recipe_options("cam"), status=1)
+    done = here("map", run, "--data", spec, "--split", "all", *recipe_options("cam"), status=1)
     assert "p03.png" in done.stderr
     assert "p07" in done.stderr
     assert len(list((run / "evidence" / "all").glob("*/*.png"))) == 22
     assert set(json.loads((run / "left_out" / "map-all-1of1.json").read_text())) == {"p03", "p07"}
-    done = beyondcam("score", run, "--data", spec, "--split", "all", status=1)
+    done = here("score", run, "--data", spec, "--split", "all", status=1)
     assert "p05: the mask of p05 is 7×5 pixels, the image 48×48" in done.stderr
     assert "p06.png: mask value 9 is none of the 2 classes" in done.stderr
     assert json.loads((run / "scores.json").read_text())[0]["images"] == 20
-    done = beyondcam("train", "--data", spec, "--split", "all", "--out", tmp_path / "r", *TRAIN, status=1)
+    done = here("train", "--data", spec, "--split", "all", "--out", tmp_path / "r", *TRAIN, status=1)
     assert "p03.png" in done.stderr
 
 
-def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, beyondcam: Command) -> None:
+def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, here: Command) -> None:
     """Four real photos through an untrained-long lite0: every command, no figure."""
     root = tmp_path / "voc"
     source = data / "voc2012_animals"
@@ -133,9 +135,9 @@ def test_voc_photos_run_from_end_to_end(data: Path, tmp_path: Path, beyondcam: C
         for i in ids:
             shutil.copy(source / folder / f"{i}.{suffix}", root / folder)
     run = tmp_path / "run"
-    beyondcam("train", "--data", f"voc:{root}", "--size", 96, "--epochs", 1, "--batch", 2, "--out", run)
-    beyondcam("map", run, *recipe_options("cam", "crops-mean+resolve"))
-    beyondcam("score", run, "--train-split", "val")
-    beyondcam("report", run)
+    here("train", "--data", f"voc:{root}", "--size", 96, "--epochs", 1, "--batch", 2, "--out", run)
+    here("map", run, *recipe_options("cam", "crops-mean+resolve"))
+    here("score", run, "--train-split", "val")
+    here("report", run)
     rows = json.loads((run / "scores.json").read_text())
     assert [row["threshold_rule"] for row in rows] == 2 * ["adaptive", "blind", "oracle"]

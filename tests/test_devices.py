@@ -9,7 +9,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from beyondcam.devices import synchronised
+from beyondcam.devices import open_fabric, synchronised
 
 FAULTS = """
 import resource, sys
@@ -35,6 +35,12 @@ def test_memory_that_is_kept_is_not_asked_for_page_by_page_again() -> None:
     left = faults("leave")
     assert faults("cpu") < left / 4
     assert faults("cuda") > left / 2
+
+
+def test_one_process_in_a_job_of_several_tasks_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"NTASKS": "4", "JOB_ID": "3", "JOB_NAME": "x", "PROCID": "0", "LOCALID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert open_fabric().world_size == 1
 
 
 def norms() -> nn.Sequential:

@@ -104,9 +104,9 @@ def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(
     assert not (tmp_path / "out" / "masks" / "blue" / "2.png").exists()
 
 
-def test_masks_are_not_written_among_the_photos(photos: Path, beyondcam: Command) -> None:
+def test_masks_are_not_written_among_the_photos(photos: Path, here: Command) -> None:
     for out in (photos, photos / "masks"):
-        assert "--out: " in one_line(beyondcam("masks", photos, "--out", out, *QUICK, status=2))
+        assert "--out: " in one_line(here("masks", photos, "--out", out, *QUICK, status=2))
     assert not (photos / "masks").exists()
 
 

@@ -282,8 +282,12 @@ def test_a_fingerprint_changes_with_what_the_function_depends_on_and_with_nothin
             other.load_state_dict(net.state_dict())
             other.extra = attribute
             others.append(wrapped(other))
+    net.cache = {}  # it is emptied when the network is moved
+    assert bc.fingerprint(classifier) == bc.fingerprint(wrapped(net))
+    before = bc.fingerprint(classifier)
     net.cache = {"cpu": torch.ones(2)}  # as timm's LeViT keeps its biases, once it has run
     assert bc.fingerprint(classifier) == bc.fingerprint(wrapped(net))
+    assert bc.fingerprint(classifier) == before
     net.cache["cuda:0"] = torch.ones(2)
     assert bc.fingerprint(classifier) == bc.fingerprint(wrapped(net))
     net.body[3].stride = (1, 1)

@@ -289,17 +289,17 @@ def test_what_no_protocol_can_score_is_named(tmp_path: Path, truth: Labels) -> N
     complaint(lambda: evaluate(tmp_path, IDS, masks, "coco"), "protocol: ", "per-image")
 
 
-def test_the_command_scores_the_truth_by_itself(beyondcam: Command, tmp_path: Path) -> None:
+def test_the_command_scores_the_truth_by_itself(here: Command, tmp_path: Path) -> None:
     root = make_folder(tmp_path / "discs", 8)
     words = ("--data", f"folder:{root}", "--split", "all")
-    shown = beyondcam("evaluate", root / "masks", *words, "--out", tmp_path / "scores.json").stdout
+    shown = here("evaluate", root / "masks", *words, "--out", tmp_path / "scores.json").stdout
     assert "mIoU 1.000 [1.000, 1.000]" in shown
     assert "protocol voc" in shown
     assert "images: 8" in shown
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["iou"] == {"background": 1, "blue": 1, "red": 1}
     (root / "masks-of-mine").mkdir()
-    assert "has no p00.png" in one_line(beyondcam("evaluate", root / "masks-of-mine", *words, status=2))
+    assert "has no p00.png" in one_line(here("evaluate", root / "masks-of-mine", *words, status=2))
 
 
 def test_the_library_has_it_under_its_own_name(tmp_path: Path, truth: Labels) -> None:

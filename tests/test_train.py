@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ from beyondcam.segmentation import SegmentConfig
 from beyondcam.training import checkpoint
 from beyondcam.training.checkpoint import CHECKPOINT, alone_in
 from beyondcam.training.loop import learning_rate
-from beyondcam.training.samples import draw_batches, random_view
+from beyondcam.training.samples import Batch, draw_batches, random_view
 from conftest import Command, complaint, make_folder
 
 CPU = Fabric(accelerator="cpu", devices=1)
@@ -570,6 +571,24 @@ def test_batches_come_in_order_and_take_nothing_from_the_stream_of_dropout(spec:
             expected = view.altered(classifier.normalise(view.cut(images.read(index[1]).pixels)))
             assert torch.equal(x, expected)
             assert set(y.nonzero().flatten().tolist()) == images.labels[index[1]]
+
+
+@pytest.mark.parametrize("backbone", ["convnet", "test_vit", "resnet10t"])
+def test_a_process_without_a_row_takes_part_and_learns_nothing(
+    backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transformers take no empty batch, and batch norms would count a row that stands for none."""
+    monkeypatch.setattr(training, "total_of", lambda *_: 3.0)
+    classifier = build_classifier(backbone, ["a", "b"], 160).train()
+    before = {name: value.clone() for name, value in classifier.named_buffers() if "batches" not in name}
+    none = Batch(torch.zeros(0, 3, 160, 160), torch.zeros(0, 2), {})
+    loss = training.multilabel_loss(classifier, none, SimpleNamespace(world_size=2))  # type: ignore[arg-type]
+    assert loss == 0
+    loss.backward()
+    assert all(p.grad is not None and not p.grad.any() for p in classifier.parameters())
+    assert all(
+        torch.equal(value, before[name]) for name, value in classifier.named_buffers() if name in before
+    )
 
 
 def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:

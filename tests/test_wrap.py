@@ -15,6 +15,7 @@ from beyondcam import map_batch
 from beyondcam.classifier import Classifier, Wrapped, folded, wrap
 from beyondcam.classifier.model import evaluating
 from conftest import complaint
+from networks import affinities_of
 
 CLASSES = ("a", "b", "c", "d", "e")
 PLAIN: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "size": 64}
@@ -473,6 +474,22 @@ def test_one_class_has_a_sigmoid_and_no_softmax() -> None:
     classifier = wrap(net, ["hole"], **PLAIN, single_label=False)
     x = noise().float()
     torch.testing.assert_close(classifier.probabilities(classifier(x).scores), net(x).sigmoid())
+
+
+@pytest.mark.parametrize("recipe", ["gradcam", "gradcam++", "layercam", "hirescam"])
+def test_maps_of_features_that_are_no_places_say_why(recipe: str) -> None:
+    vit = wrap(tv.VisionTransformer(**tv_vit, num_classes=5).eval(), CLASSES, **PLAIN)
+    complaint(lambda: map_batch(vit, noise().float(), ["a", "b"], recipe), "cannot read this network", TOKEN)
+
+
+def test_affinities_need_features_and_no_activations() -> None:
+    """MobileNetV3 has a layer between its pooling and its head, so there is no CAM."""
+    classifier = wrap(tv.mobilenet_v3_small(num_classes=5).eval(), CLASSES, **PLAIN)
+    x = noise(128).float()
+    complaint(lambda: map_batch(classifier, x, ["a", "b"], "cam"), "cannot read this network", HIDDEN)
+    found = affinities_of(classifier, x)
+    torch.testing.assert_close(found, found.transpose(1, 2))
+    assert len(found.unique()) > 100
 
 
 @pytest.mark.parametrize("recipe", ["gradcam", "gradcam++", "layercam", "hirescam"])

@@ -74,17 +74,21 @@ def open_fabric(backend: str | None = None) -> Fabric:
     between GPUs, gloo between CPUs.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     _, world = processes()
-    if world == 1:
-        return Fabric(accelerator="auto", devices=1)
+    accelerator = (
+        "cuda" if torch.cuda.is_available() else "cpu"
+    )  # an Apple GPU lacks float64, which maps need
+    if world == 1:  # also in a job of SLURM, whose number of tasks says nothing of this one
+        return Fabric(accelerator=accelerator, devices=1, plugins=[LightningEnvironment()])
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner
     local = int(os.environ["LOCAL_WORLD_SIZE"])
     strategy = DDPStrategy(timeout=PATIENCE, process_group_backend=backend)
     try:
-        fabric = Fabric(accelerator="auto", strategy=strategy, devices=local, num_nodes=world // local)
+        fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=local, num_nodes=world // local)
     except (MisconfigurationException, ValueError) as error:  # too few GPUs, or nodes that differ
         raise BeyondcamError(f"torchrun --nproc-per-node {local}: {' '.join(str(error).split())}") from None
     fabric.launch()

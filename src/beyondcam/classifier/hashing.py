@@ -34,8 +34,8 @@ def _written(value: Any) -> Any:
     """A setting in JSON's types; null for what is not known here."""
     if isinstance(value, tuple | list):
         return [_written(entry) for entry in value]
-    if isinstance(value, dict):
-        known = not any(isinstance(entry, Tensor) for entry in value.values())  # but what passes leave behind
+    if isinstance(value, dict):  # but what passes leave behind, and what is left where that is cleared
+        known = value and not any(isinstance(entry, Tensor) for entry in value.values())
         return [[_written(key), _written(entry)] for key, entry in value.items()] if known else None
     if isinstance(value, Tensor):
         return [str(value.dtype), [*value.shape], hashlib.sha256(_bytes(value)).hexdigest()]

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from beyondcam.classifier.config import WEIGHTS, TrainConfig
 from beyondcam.classifier.evaluation import (
@@ -54,6 +55,8 @@ def train_run(
     wrong is said first. Returns the images left out, with the reason; of several processes the first returns
     them all.
     """
+    if config.backbone != "convnet" and (config.kernel, config.pool) != (5, True):
+        raise BeyondcamError(f"it and pool are the convnet's, not {config.backbone}'s", parameter="kernel")
     said = log if fabric.is_global_zero else lambda _: None
     if images is None:
         images = open_images(config.data, config.split, config.classes, config.max_pixels)
@@ -258,9 +261,11 @@ def multilabel_loss(model: nn.Module, batch: Batch, fabric: Fabric) -> Tensor | 
     rows = total_of(len(x), fabric)
     if not rows:
         return None
+    if not len(x) and not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        x = x.new_zeros(1, *x.shape[1:])  # transformers take no empty batch; batch norms would count the row
     scores = model(x).scores
-    loss = F.binary_cross_entropy_with_logits(scores, y) if len(x) else scores.sum()
-    return loss * (len(x) * fabric.world_size / rows)
+    loss = F.binary_cross_entropy_with_logits(scores, y) if len(y) else scores.sum()
+    return loss * (len(y) * fabric.world_size / rows)
 
 
 def _optimizer(classifier: Classifier, config: TrainConfig) -> torch.optim.Optimizer:

@@ -81,10 +81,13 @@ def map_command(
         seed=seed, targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
     )  # fmt: skip
     if witnesses:
-        left_out |= map_witnesses(
-            classifier, images, run,
-            targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
-        )  # fmt: skip
+        try:
+            left_out |= map_witnesses(
+                classifier, images, run,
+                targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
+            )  # fmt: skip
+        except BeyondcamError as error:  # not of every network is there a CAM
+            log(f"no witnesses: adaptive has only the maps to go by, and there is no blind ({error})")
     fabric.barrier()  # torchrun ends the others as soon as one exits 1
     end(left_out)
 

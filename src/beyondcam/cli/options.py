@@ -134,9 +134,12 @@ def open_images_of(
     With a `default` split it is this one, but all where the RUN was trained on all of the same data.
     """
     from beyondcam.classifier import read_config
-    from beyondcam.data import open_images
+    from beyondcam.data import VOID, open_images
 
     config, trained = read_config(run)
+    if len(trained) > VOID - 1:
+        what = f"its network has {len(trained)} classes, and a mask can number at most {VOID - 1}"
+        raise BeyondcamError(f"{run}: {what}; `beyondcam explain` takes it all the same")
     if split is None and default is not None:
         split = default
         if config.split == "all":

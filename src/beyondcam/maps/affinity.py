@@ -31,7 +31,7 @@ def affinities(forward: Forward) -> Tensor:
     SEAM's (Wang et al. 2020, arXiv 2004.04581), which trains one layer; here nothing is trained.
     """
     *inner, last = forward.conv_inputs
-    places = forward.activations.shape[-1]
+    places = last.shape[-1]
     layers = [x for x in inner if places <= x.shape[-1] <= FINER * places] or [last]
     side = min(SIDE, FINER * places)
     log_sum = last.new_zeros(len(last), side**2, side**2, dtype=torch.float32)  # (B, n, n)

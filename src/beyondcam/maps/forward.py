@@ -199,6 +199,7 @@ def _keep_features(classifier: Classifier, needs: Needs, hooks: ExitStack) -> di
 
     def keep(name: str, output: Tensor) -> Tensor:
         if not isinstance(output, Tensor):
+            getattr(output, "shape", None)  # of what stands for features that cannot be had, this says why
             raise BeyondcamError(
                 f"{name!r} gives {type(output).__name__}; a tensor is needed", parameter="layer"
             )

@@ -92,7 +92,8 @@ def networks(workspace: Workspace, settings: BackbonesSettings) -> Iterator[tupl
             yield f"{other.config.backbone} of {other.run}", other, other.main_setup()
         present = {each.config.backbone for each in (workspace, *workspace.others)}
         unset = dict.fromkeys(("weights", "output_stride", "start", "perturb"))
-        changes = {name: {**unset, "pretrained": True} for name in settings.pretrained if name not in present}
+        set_back = {**unset, "kernel": 5, "pool": True, "pretrained": True}
+        changes = {name: set_back for name in settings.pretrained if name not in present}
     for name, of_network in changes.items():
         try:
             folder = name.partition(",")[0]
