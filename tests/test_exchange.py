@@ -86,6 +86,20 @@ def test_masks_that_come_back_unchanged_stay_whose_they_are(
     assert (reviews.read(current["p00"]) == np.where(MASK == 1, 2, MASK)).all()
 
 
+def test_masks_are_found_whatever_the_case_of_their_suffix_and_none_is_no_success(
+    parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path
+) -> None:
+    images, _, reviews = parts
+    drawn = tmp_path / "drawn" / "masks"
+    drawn.mkdir(parents=True)
+    (drawn.parent / "data.yaml").write_text("names: [blue, red]")
+    for form in ("png", "voc", "yolo-seg"):
+        complaint(lambda form=form: import_masks(images, reviews, form, drawn.parent, "eva"), "no mask, as")
+    Image.fromarray(MASK.T.copy()).save(drawn / "p01.PNG")
+    (drawn / "._p01.PNG").write_bytes(b"what a Mac keeps for itself")
+    assert import_masks(images, reviews, "png", drawn.parent, "eva").results == {"p01.PNG": "corrected"}
+
+
 def test_half_an_export_stands_in_nobodys_way(
     parts: tuple[LabelledImages, Shelf, Reviews], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

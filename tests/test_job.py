@@ -1,6 +1,7 @@
 """The whole job on somebody's photos: folders of classes in, masks and a page of them out."""
 
 import csv
+import json
 from html import escape
 from pathlib import Path
 
@@ -102,6 +103,10 @@ def test_a_photo_that_breaks_later_is_left_out_and_stops_nothing(
     assert "20 masks; open" in said
     assert f"left out: blue/2: {photos / 'blue' / '2.png'}: not readable as an image" in said
     assert not (tmp_path / "out" / "masks" / "blue" / "2.png").exists()
+    record = tmp_path / "out" / "run" / "training.json"
+    write_json(record, json.loads(record.read_text()) | {"doubt": "it tells nothing apart"})
+    assert call(*words) == 1
+    assert "the classifier has learnt nothing: it tells nothing apart" in capsys.readouterr().err
 
 
 def test_masks_are_not_written_among_the_photos(photos: Path, here: Command) -> None:
@@ -179,10 +184,10 @@ def test_an_earlier_classifier_is_taken_only_where_it_is_what_is_asked_for(
     (photos / "blue" / "0.png").unlink()
     assert taken()  # photos without a label, and photos that are gone, change nothing that was learnt
     (photos / "new.png").rename(photos / "blue" / "new.png")
-    complaint(lambda: call(*words), "blue/new is blue, and was without a label in training", again)
+    complaint(lambda: call(*words), "blue/new is blue, and was not there in training", again)
     (photos / "blue" / "new.png").rename(photos / "new.png")
     (photos / "blue" / "1.png").rename(photos / "red <b>" / "1b.png")
-    complaint(lambda: call(*words), "red <b>/1b is red <b>, and was without a label in training", again)
+    complaint(lambda: call(*words), "red <b>/1b is red <b>, and was not there in training", again)
     images = open_images(str(photos), "all")
     open_reviews(out / "run", images).decide("new", "skipped", "me")
     (out / "run" / "config.json").write_text("{")  # it may be that of another version, too

@@ -1,10 +1,13 @@
 """Work ahead of need, and what of it was left out."""
 
+import errno
 import threading
+from pathlib import Path
 
 import pytest
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, NoRoomError
+from beyondcam.files import writing
 from beyondcam.outcome import LeftOut, ahead, attempts
 
 
@@ -46,6 +49,17 @@ def test_ahead_hands_on_the_error_in_its_place() -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(BeyondcamError, match="three"):
         next(results)
+
+
+def test_where_there_is_no_room_for_one_result_there_is_none_for_the_others(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with writing(tmp_path / str(number)):
+            raise OSError(errno.ENOSPC if number == 3 else errno.EISDIR, "no")
+
+    found = attempts(write, [1, 2, 3, 4])
+    assert isinstance(next(found)[1], LeftOut)
+    with pytest.raises(NoRoomError, match="3: could not be written"):
+        list(found)
 
 
 def test_each_item_comes_with_its_result_or_the_reason_why_it_has_none() -> None:

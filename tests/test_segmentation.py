@@ -888,6 +888,13 @@ def test_a_resumed_call_predicts_another_photo_of_the_same_name(model: Path, tmp
 
 
 def test_masks_are_not_predicted_into_the_photos_own_folder(model: Path, tmp_path: Path) -> None:
+    segmenter, inside = load_segmenter(model), tmp_path / "data" / "JPEGImages"
+    inside.mkdir(parents=True)
+    Image.new("RGB", (20, 10)).save(inside / "1.jpg")
+    for place in (inside, inside / "1.jpg"):
+        complaint(lambda place=place: predict_photos(segmenter, [place], inside.parent), "out: ")
+    assert {path.name for path in inside.parent.iterdir()} == {"JPEGImages"}
+    shutil.rmtree(inside.parent)
     Image.new("RGB", (20, 10)).save(tmp_path / "1.png")
     complaint(lambda: predict_photos(load_segmenter(model), [tmp_path], tmp_path), "out: ", "truth")
     assert {path.name for path in tmp_path.iterdir()} == {"1.png"}

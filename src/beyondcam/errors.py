@@ -24,6 +24,10 @@ class BeyondcamError(Exception):
         self.parameter = parameter
 
 
+class NoRoomError(BeyondcamError):
+    """A disk that is full, or takes no more writes: nothing that follows can be written either."""
+
+
 class MissingWeightsError(BeyondcamError):
     """Pretrained weights that are neither installed nor to be downloaded."""
 

@@ -117,4 +117,7 @@ def import_masks(
         seen.add(image_id)
         return "unchanged" if known else "corrected"
 
-    return Outcome.of((entry.name, take(entry)) for entry in FORMATS[form].read(path, book))
+    outcome = Outcome.of((entry.name, take(entry)) for entry in FORMATS[form].read(path, book))
+    if not outcome.results and not outcome.left_out:
+        raise BeyondcamError(f"{path}: holds no mask, as {form} has them")
+    return outcome

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from beyondcam import decode
-from beyondcam.errors import BeyondcamError, one_line
+from beyondcam.errors import BeyondcamError, NoRoomError, one_line
 
 if sys.platform != "win32":
     import fcntl
@@ -80,13 +81,18 @@ def reading(data: str | os.PathLike[str]) -> Iterator[None]:
         raise BeyondcamError(f"{error.filename or data}: could not be read ({one_line(error)})") from error
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""The numbers of the errors of a disk that takes no more."""
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise `BeyondcamError` where a file cannot be written inside."""
+    """Raise `BeyondcamError` where a file cannot be written inside, `NoRoomError` where none can be."""
     try:
         yield
     except OSError as error:
-        raise BeyondcamError(f"{path}: could not be written ({error.strerror})") from None
+        kind = NoRoomError if error.errno in NO_ROOM else BeyondcamError
+        raise kind(f"{path}: could not be written ({error.strerror})") from None
 
 
 def sync(path: Path) -> None:

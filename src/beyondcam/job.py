@@ -142,7 +142,7 @@ def _check_earlier(run: Path, given: TrainConfig, own: TrainConfig, images: Labe
     asked = given.model_copy(update={"data": images.data, "classes": images.classes})
     moved = own.data != images.data and any(shelves(run, images))  # evidence knows its photos
     _check_same(run, asked, own.model_copy(update={"data": images.data}) if moved else own)
-    _check_labels(run, images)
+    _check_labels(run, images, log)
     if moved:
         log(f"{run}: its photos were moved here from {own.data}; other commands have to be told (data)")
 
@@ -159,21 +159,27 @@ def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:
             )
 
 
-def _check_labels(run: Path, images: LabelledImages) -> None:
-    """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with."""
+def _check_labels(run: Path, images: LabelledImages, log: Log) -> None:
+    """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with.
+
+    That the classifier has learnt nothing is said again.
+    """
     path = run / "training.json"
     training = read_json(path, "beyondcam train") if path.exists() else None
-    trained = training.get("labels") if isinstance(training, dict) else None
-    if not isinstance(trained, dict):  # it is adopted, or older than this record
-        return
-    now = written_labels(images)
+    if not isinstance(training, dict) or not isinstance(training.get("labels"), dict):
+        return  # it is adopted, or older than this record
+    if doubt := training.get("doubt"):
+        log(f"{run}: the classifier has learnt nothing: {doubt}")
+    trained, now = training["labels"], written_labels(images)
+    there = {*trained, *training["left_out"]}
     for i in images.ids:
         if now.get(i) != trained.get(i):
-            here, there = (
+            here, before = (
                 "without a label" if label is None else label or "of no class"
                 for label in (now.get(i), trained.get(i))
             )
-            raise BeyondcamError(f"{run}: {i} is {here}, and was {there} in training; {_anew(run)}")
+            then = f"and was {before} in training" if i in there else "and was not there in training"
+            raise BeyondcamError(f"{run}: {i} is {here}, {then}; {_anew(run)}")
 
 
 def _anew(run: Path) -> str:

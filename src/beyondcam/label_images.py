@@ -55,7 +55,8 @@ class LabelFolder:
     def __init__(self, out: Path, classes: Sequence[str], data: str = "") -> None:
         self.out, self.index = out, out / "written.json"
         there = out / "classes.txt"
-        if (out / "images").is_dir() or data.endswith(f":{(out / 'instances.json').resolve()}"):
+        of_data = any((out / name).is_dir() for name in ("images", "JPEGImages", "Annotations"))
+        if of_data or data.endswith(f":{(out / 'instances.json').resolve()}"):
             raise BeyondcamError(
                 f"{out} is a folder of data, whose masks are the truth; name another", parameter="out"
             )

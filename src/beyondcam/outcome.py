@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, NoRoomError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,11 +20,16 @@ class LeftOut:
 
 
 def attempt(function: Callable[[T], R]) -> Callable[[T], R | LeftOut]:
-    """The same function, which returns a `LeftOut` where it raises `BeyondcamError`."""
+    """The same function, which returns a `LeftOut` where it raises `BeyondcamError`, but for `NoRoomError`.
+
+    Where one result cannot be written for lack of room, no other can be.
+    """
 
     def attempted(item: T) -> R | LeftOut:
         try:
             return function(item)
+        except NoRoomError:
+            raise
         except BeyondcamError as error:
             return LeftOut(str(error))
 

@@ -7,6 +7,7 @@ import pytest
 from builders import make_folder, present
 from PIL import Image
 
+import beyondcam as bc
 from beyondcam.data import open_images
 from conftest import complaint
 
@@ -34,6 +35,8 @@ def labels_of(data: str) -> dict[str, set[str]]:
         "filename, cat, dog\na.png, 0, 1\nb.png, 1, 1\nc.png, 0, 0\n",
         "Image;cat;dog\r\na.png;FALSCH;WAHR\r\nb.png;x;x\r\nc.png;;\r\n",
         'image,labels\na.png, "dog"\nb.png, "cat, dog"\nc.png,\n',
+        "sep=;\r\nimage;labels;;\r\na.png;dog;;\r\nb.png;cat,dog;;\r\nc.png;;;\r\n",
+        "image,labels\na.png,dog\na.png,dog\nb.png,cat;dog\nb.png,cat;dog\nc.png,\n",
         "image,labels\na.png,dog\u200b\nb.png,\ufeffcat; dog \nc.png,\u00a0\n",
     ],
     ids=[
@@ -52,6 +55,8 @@ def labels_of(data: str) -> dict[str, set[str]]:
         "column-a-class",
         "excel",
         "quoted",
+        "separator-said",
+        "rows-twice",
         "unseen",
     ],
 )
@@ -185,19 +190,26 @@ def test_photos_in_subfolders_are_found_and_named_by_their_path(tmp_path: Path, 
     assert images.read("dog/1").size == (2, 3)
 
 
+OUT, NOT_THERE = "leads out", "there is no such photo below"
+
+
 @pytest.mark.parametrize(
-    "line", ["../../other/x.png", "../other/x.png", "{}/other/x.png", "a/../../other/x", "C:x.png"]
-)
-def test_line_that_leads_out_of_the_folder_is_never_read(tmp_path: Path, line: str) -> None:
+    ("line", "why"),
+    [
+        ("../../other/x.png", OUT), ("../other/x.png", OUT), ("a/../../other/x", OUT),
+        ("{}/other/x.png", NOT_THERE), ("C:x.png", NOT_THERE),
+    ],
+)  # fmt: skip
+def test_line_that_leads_out_of_the_folder_is_never_read(tmp_path: Path, line: str, why: str) -> None:
     (tmp_path / "other").mkdir()
     Image.new("RGB", (3, 2)).save(tmp_path / "other" / "x.png")
     data = make_folder(tmp_path / "deep" / "data", f"image,labels\na,cat\n{line.format(tmp_path)},cat\n")
     images = open_images(data, "all")
     (out,) = set(images.ids) - {"a", "b", "c"}
     assert out not in images.labels
-    assert "leads out" in images.unlabelled[out]
+    assert why in images.unlabelled[out]
     assert "line 3" in images.unlabelled[out]
-    complaint(lambda: images.read(out), "leads out")
+    complaint(lambda: images.read(out), why)
     assert images.file_of(out) is None
 
 
@@ -211,6 +223,38 @@ def test_names_of_files_in_no_encoding_or_with_line_breaks_have_ids_that_can_be_
     assert images.ids == ("a", "m%FCller", "two%0Alines")
     assert all(images.read(i).size == (2, 3) for i in images.ids)
     assert open_images(data, "train").ids
+
+
+def test_a_photo_that_is_gone_lends_its_label_to_no_other(tmp_path: Path) -> None:
+    def rows(*lines: str, photos: tuple[str, ...]) -> bc.LabelledImages:
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        for name in photos:
+            path = root / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (3, 2)).save(path)
+        (root / "labels.csv").write_text("\n".join(["image,labels", *lines]))
+        return open_images(f"folder:{root}", "all")
+
+    def labelled(images: bc.LabelledImages) -> dict[str, set[str]]:
+        return {i: present(images, i) for i in images.ids if i in images.labels}
+
+    there = rows("b/1.jpg,dog", "2.jpg,cat", photos=("1.jpg", "2.jpg", "b/3.jpg"))
+    assert labelled(there) == {"b/1": {"dog"}, "2": {"cat"}}
+    assert "1 of its photos are not there, such as b/1" in there.form
+    twice = rows("b/1.jpg,dog", "1.jpg,cat", photos=("1.jpg", "2.jpg"))
+    assert labelled(twice) == {"b/1": {"dog"}, "1": {"cat"}}
+    elsewhere = rows("/x/b/1.jpg,dog", "/x/1.jpg,cat", "/x/gone.jpg,cat", photos=("1.jpg", "2.jpg"))
+    assert labelled(elsewhere) == {"1": {"cat"}}
+    assert "2 of its photos are not there" in elsewhere.form
+
+
+@pytest.mark.parametrize("folder", ["images", "annotations"])
+def test_a_file_of_labels_may_lie_among_the_photos_or_in_annotations(tmp_path: Path, folder: str) -> None:
+    data = make_folder(tmp_path, "image,labels\na,cat\nb,dog\n")
+    root = Path(data.removeprefix("folder:"))
+    (root / folder).mkdir(exist_ok=True)
+    (root / "labels.csv").rename(root / folder / "my labels.csv")
+    assert labels_of(str(root)) == {"a": {"cat"}, "b": {"dog"}}
 
 
 def test_summary_says_how_many_photos_each_class_has(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_photo_replaced_by_another_of_its_size_has_no_evidence_until_it_is_mappe
     complaint(lambda: find_shelf(run, images, "own").read("p01"), "another photo")
 
 
+def test_a_photo_that_is_gone_is_said_to_be(discs: str, tmp_path: Path) -> None:
+    filled(discs, tmp_path / "run")
+    shelf = find_shelf(tmp_path / "run", bc.open_images(discs, "all"), "own")
+    photo_of(discs).unlink()
+    complaint(lambda: shelf.read("p01"), "p01.png: there is no such photo any more")
+
+
 def test_time_of_a_photo_alone_says_nothing(discs: str, tmp_path: Path) -> None:
     filled(discs, tmp_path / "run")
     os.utime(photo_of(discs), (1, 1))

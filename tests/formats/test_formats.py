@@ -1,7 +1,9 @@
 """Each format: there and back to the pixel, and as its own definition says."""
 
 import json
+import unicodedata
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -402,6 +404,17 @@ def test_photos_are_found_by_the_names_that_programs_give_them(tmp_path: Path) -
     for name in ("2.x", "2.x.png", "b/2.x", "x/y/b/2.x.jpg"):
         assert book.find(name) == "b/2.x"
     assert book.find("3.jpg") == "3"
+    for form, name in (("NFD", "é/4.jpg"), ("NFC", "é/5.jpg")):
+        path = tmp_path / "d/images" / unicodedata.normalize(form, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(path)
+    accents = Book(bc.open_images(f"folder:{tmp_path / 'd'}", "all", ("x",)))
+    apart = unicodedata.normalize("NFD", "é/4.jpg")
+    listed = Book(replace(accents.images, ids=("7",), file_name=lambda _: apart))
+    for form in ("NFC", "NFD"):
+        for number in "45":
+            assert accents.find(unicodedata.normalize(form, f"é/{number}.png")) == f"é/{number}"
+        assert listed.find(unicodedata.normalize(form, "é/4.png")) == "7"
     complaint(lambda: book.find("1.jpg"), "a/1 or b/1")
     for name in ("", "..", "../3x", "/", "4.png", ".", "a/2.x.jpg"):  # the last is of another folder
         complaint(lambda name=name: book.find(name), "no photo of all")

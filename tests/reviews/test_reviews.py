@@ -156,8 +156,13 @@ def test_decisions_on_a_photo_that_was_replaced_do_not_count(reviews: Reviews) -
     reviews.decide("p02", "rejected", "a")
     path = reviews.images.file_of("p01")
     assert path is not None
+    assert not again(reviews).lapsed()
     Image.new("RGB", (48, 48), (1, 2, 3)).save(path)
     assert set(again(reviews).current()) == {"p02"}
+    assert "1 masks of humans do not count" in again(reviews).lapsed()
+    assert ": p01 (they are kept in " in again(reviews).lapsed()
+    reviews.decide("p01", "skipped", "a")  # of the photo as it is now
+    assert not again(reviews).lapsed()
 
 
 def test_decisions_are_found_again_when_the_photos_were_moved(reviews: Reviews, tmp_path: Path) -> None:

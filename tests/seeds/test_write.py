@@ -1,5 +1,6 @@
 """Seeds: void bands, counts, and what is written where."""
 
+import errno
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from shelves import evidence_of, shelf_of
 import beyondcam as bc
 from beyondcam.data import VOID
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
+from beyondcam.files import writing
 from beyondcam.label_images import LabelFolder, overlay
 from beyondcam.report import write_overview
 from beyondcam.reviews import open_reviews
@@ -234,6 +236,37 @@ def test_an_id_that_leads_out_is_left_out_and_writes_nothing(discs: str, tmp_pat
     assert told.left_out.keys() == odd.keys()
     made = {path.relative_to(out).as_posix() for path in (tmp_path / "deep").rglob("*") if path.is_file()}
     assert made == {"masks/p01.png", "overlays/p01.jpg", "npy/p01.npy", "classes.txt", "written.json"}
+
+
+def test_a_disk_that_is_full_costs_no_earlier_seed(
+    discs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    out = tmp_path / "out"
+    write_seeds(images, shelf, 0.25, out)
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    assert before
+
+    def full(self: LabelFolder, *_: object) -> None:
+        with writing(self.out):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LabelFolder, "write", full)
+    complaint(lambda: write_seeds(images, shelf, 0.9, out), "No space left on device")
+    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
+
+
+def test_what_lapsed_is_said_where_seeds_take_the_place_of_masks(discs: str, tmp_path: Path) -> None:
+    shelf, images = shelf_of(discs, tmp_path / "run", {"p01": np.full((48, 48), 200)})
+    reviews = open_reviews(tmp_path / "run", images)
+    reviews.decide("p02", "corrected", "eva", mask=np.zeros((48, 48), np.uint8))
+    photo = images.file_of("p02")
+    assert photo is not None
+    with photo.open("ab") as file:
+        file.write(b"what a program notes of its own")
+    said: list[str] = []
+    write_seeds(images, shelf, 0.25, tmp_path / "out", reviews=reviews, log=said.append)
+    assert [line for line in said if "do not count" in line]
 
 
 def test_seeds_of_photos_that_are_gone_go_and_those_of_other_splits_stay(tmp_path: Path) -> None:

@@ -183,7 +183,15 @@ def open_seeds_of(
     from beyondcam.reviews import open_reviews
 
     shelf = find_shelf(run, images, recipe or first_recipe(run, images), targets)
-    return shelf, threshold_of(run, images, shelf, threshold), open_reviews(run, images)
+    reviews = open_reviews(run, images)
+    say_lapsed(reviews)
+    return shelf, threshold_of(run, images, shelf, threshold), reviews
+
+
+def say_lapsed(reviews: "Reviews") -> None:
+    """Say which masks of humans do not count any more."""
+    if lapsed := reviews.lapsed():
+        log(lapsed)
 
 
 def say_doubt(run: Path) -> None:

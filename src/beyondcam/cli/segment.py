@@ -14,6 +14,7 @@ from beyondcam.cli.options import (
     check_name,
     end,
     open_images_of,
+    say_lapsed,
     settings_of,
     truth_of,
 )
@@ -65,6 +66,7 @@ def segment_command(
     from beyondcam.evidence import find_shelf
     from beyondcam.metrics import read_segments
     from beyondcam.metrics.table import print_segments
+    from beyondcam.reviews import open_reviews
     from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
     from beyondcam.segmentation import SegmentConfig, digits_segment_config
 
@@ -80,6 +82,7 @@ def segment_command(
         source = labels_of_masks(images, truth_of(images, "truth"))
     else:
         source = labels_of_seeds(run, images, find_shelf(run, images, recipe, targets), threshold, void)
+        say_lapsed(open_reviews(run, images))
     evaluation = None
     try:
         scored = open_images_of(run, data, eval_split or "val", classes, max_pixels)

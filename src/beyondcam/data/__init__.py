@@ -6,6 +6,7 @@ A new source is a module with a function `images`, one line in `SOURCES`, and on
 
 from collections.abc import Callable, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 
 from beyondcam.data import coco, digits, folder, imagefolder, voc
 from beyondcam.data.layout import kind_of
@@ -143,6 +144,8 @@ def parse(data: str) -> tuple[str, str]:
     kind, _, place = recognised(data).partition(":")
     if kind not in SOURCES or (not place and kind in ("voc", "coco", "folder", "imagefolder")):
         *forms, last = (FORMS.get(name, f"{name}:PLACE") for name in SOURCES.names())
-        nothing = "no such folder or file; " if kind == data and kind not in SOURCES else ""
-        raise BeyondcamError(f"{data}: {nothing}write {', '.join(forms)} or {last}", parameter="data")
+        what = ""
+        if kind == data and kind not in SOURCES:
+            what = "no folder, and no file of labels; " if Path(data).exists() else "no such folder or file; "
+        raise BeyondcamError(f"{data}: {what}write {', '.join(forms)} or {last}", parameter="data")
     return kind, place

@@ -5,7 +5,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +107,8 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     Photos lie in `images/`, or without such a folder beside the file. Raises `BeyondcamError`.
     """
     path, negatives = place_of(place)
+    if not path.exists():
+        raise BeyondcamError(f"{path}: no such folder or file", parameter="data")
     root, tables = (path.parent, [path]) if path.is_file() else (path, label_files(path))
     photos = root / "images" if (root / "images").is_dir() else root
     files = files_by_name(photos, SUFFIXES, but=MASK_FOLDERS)
@@ -128,7 +129,7 @@ def read_folder(place: str, wanted: Sequence[str] | None) -> Content:
     form = f"photos in {photos.name}/, {read[0].form}" if read else "photos without a file of labels"
     if negatives:
         form += f", {negatives} for those of none"
-    if gone := sorted(names.keys() - files.keys()):
+    if gone := sorted({*names, *problems} - files.keys()):
         form += f"; {len(gone)} of its photos are not there, such as {gone[0]}"
     form += left_alone(photos)
     if problems and not any(labels.values()):
@@ -205,47 +206,72 @@ def _by_photo(
 
     Photos whose suffix is not among those that are looked for are added to `files`.
     """
-    by_case = {name.casefold(): name for name in files} | {name: name for name in files}
-    bare = dict[str, str]()  # name without folder → id, where one photo alone is called so
-    for name in files:
-        last = name.rpartition("/")[2]
-        bare[last] = name if last not in bare else ""
-    uploaded = uploads((name.rpartition("/")[2], name) for name in by_case.values())
     labels: dict[str, frozenset[str]] = {}
     unlabelled: dict[str, str] = {}
     problems: dict[str, str] = {}
     seen: dict[str, Row] = {}
-    for row in rows:
-        name = listed_name(folder, composed(row.photo))
-        image_id = _id_of(name, by_case, uploaded)
-        image_id = bare.get(image_id) or image_id
+    names = [listed_name(folder, composed(row.photo)) for row in rows]
+    for row, name, found in zip(rows, names, _ids_of(names, tuple(files)), strict=True):
+        image_id = found
         try:
             if image_id not in files and (own := path_below(folder, name)).is_file():
                 files[name], image_id = own, name
         except BeyondcamError as error:
-            problems[image_id] = f"{path}, {row.where}: {error}"
+            whole = re.match("/|[A-Za-z]:", name) and ".." not in name.split("/")  # of another machine
+            nowhere = f"there is no such photo below {folder}"
+            problems[image_id] = f"{path}, {row.where}: {nowhere if whole else error}"
             continue
         if row.problem:
             unlabelled[image_id] = f"{path}, {row.where}: {row.problem}"
             continue
         first = seen.setdefault(image_id, row)
-        if first is not row and (first.photo != row.photo or {len(first.labels), len(row.labels)} != {1}):
+        alike = first.photo == row.photo
+        if not (alike and (first.labels == row.labels or len(first.labels) == len(row.labels) == 1)):
             raise BeyondcamError(f"{path}, {row.where}: {row.photo} stands here twice")
         labels[image_id] = labels.get(image_id, frozenset()) | row.labels
     return labels, unlabelled, problems
 
 
-def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str | None]) -> str:
+def _ids_of(names: Sequence[str], there: Sequence[str]) -> list[str]:
+    """The photos that a file of labels names, whether they are `there` or not.
+
+    Of two names of one photo the one with less in front is meant; and where a folder of a name is there, its
+    photo is looked for in no other.
+    """
+    by_case = {name.casefold(): name for name in there} | {name: name for name in there}
+    bare = dict[str, str]()  # name without folder → id, where one photo alone is called so
+    for name in there:
+        last = name.rpartition("/")[2]
+        bare[last] = name if last not in bare else ""
+    uploaded = uploads((name.rpartition("/")[2], name) for name in by_case.values())
+    found = [_id_of(name, by_case, uploaded) for name in names]
+    least: dict[str, int] = {}  # id → length of what stands in front of it
+    for image_id, front in found:
+        least[image_id] = min(least.get(image_id, len(front)), len(front))
+    folders = {name.partition("/")[0] for name in there if "/" in name}
+
+    def chosen(name: str, image_id: str, front: str) -> str:
+        meant = len(front) == least[image_id] and front.partition("/")[0] not in folders
+        return image_id if meant else bare_name(name)
+
+    ids = (chosen(name, *own) for name, own in zip(names, found, strict=True))
+    return [bare.get(i) or i for i in ids]
+
+
+def _id_of(name: str, by_case: Mapping[str, str], uploaded: Callable[[str], str | None]) -> tuple[str, str]:
     """The photo that a file of labels names: by its path, or the end of one, as on another machine.
 
-    `by_case` gives the ids there are by their names, as they are and in lower case.
+    `by_case` gives the ids there are by their names, as they are and in lower case. What stood in front of
+    the end is returned too.
     """
     whole = bare_name(name)
     parts = whole.split("/")
     ends = [] if ".." in parts else ["/".join(parts[n:]) for n in range(len(parts))]
-    by_end = (by_case.get(end, by_case.get(end.casefold())) for end in ends)
-    found = chain(by_end, map(uploaded, ends[-1:]))
-    return next((image_id for image_id in found if image_id is not None), whole)
+    for end in ends:
+        image_id = by_case.get(end, by_case.get(end.casefold()))
+        if image_id is not None:
+            return image_id, whole.removesuffix(end)
+    return next(filter(None, map(uploaded, ends[-1:])), whole), ""
 
 
 def _classes(

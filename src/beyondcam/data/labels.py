@@ -20,14 +20,19 @@ READERS: Mapping[str, Callable[[Path, Sequence[str]], Labels]] = {
 
 
 def label_files(root: Path) -> list[Path]:
-    """The files of labels of a folder: one in itself, or one in each of its folders of splits.
+    """The files of labels of a folder: one in itself, in each of its folders of splits, or in another of its.
 
+    The others are `images` and `annotations`.
     `labels.csv` is taken before any other. A folder stands for its XML files of VOC's kind, one for each
     photo. Raises `BeyondcamError` where there are several.
     """
-    found = [file for file in [_label_file(root)] if file]
-    parts = (path for path in (sorted(root.iterdir()) if root.is_dir() else ()) if path.is_dir())
-    return found or [file for part in parts if part.name.lower() in SPLITS and (file := _label_file(part))]
+    parts = [path for path in (sorted(root.iterdir()) if root.is_dir() else ()) if path.is_dir()]
+    splits = [part for part in parts if part.name.lower() in SPLITS]
+    others = [part for part in parts if part.name.lower() in ("images", "annotations")]
+    for places in ([root], splits, others):
+        if found := [file for place in places if (file := _label_file(place))]:
+            return found
+    return []
 
 
 def _label_file(folder: Path) -> Path | None:

@@ -98,7 +98,9 @@ class LabelledImages:
                 counts[c] += 1
         by_class = ", ".join(f"{name} {count}" for name, count in zip(self.classes, counts, strict=True))
         unlabelled = sum(i not in self.labels for i in self.ids)
-        rest = f"; {unlabelled} without a label" if unlabelled else ""
+        none = sum(i in self.labels and not self.labels[i] for i in self.ids)
+        rest = f"; {none} of no class" if none else ""
+        rest += f"; {unlabelled} without a label" if unlabelled else ""
         return f"{self.split}: {len(self.ids)} photos, by class: {by_class}{rest}"
 
 

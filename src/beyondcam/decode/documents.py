@@ -83,8 +83,9 @@ def _is_western(content: bytes) -> bool:
 def read_table(path: Path) -> Table:
     """A CSV file.
 
-    Cells are separated by what separates those of the first line: a comma, a semicolon or a tab. Empty rows
-    are left out, as are empty cells at the end of a row, past those of the first. Raises `BeyondcamError`.
+    Cells are separated by what separates those of the first line, a comma, a semicolon or a tab, or by what a
+    line `sep=` before it says. Empty rows are left out, as are empty cells at the end of the first row, and
+    of others past those of the first. Raises `BeyondcamError`.
     """
     content, encoding = _content(path), "utf-8"
     try:
@@ -93,13 +94,16 @@ def read_table(path: Path) -> Table:
         if not _is_western(content):
             raise
         text, encoding = content.decode("cp1252"), "cp1252"
+    said = re.match(r"sep=([,;\t])(?=[\r\n])", text)  # Excel's
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]  # a carriage return alone ends a Mac's lines
-    separator = max(",;\t", key=first.count)
+    separator = said[1] if said else max(",;\t", key=first.count)
     with decoding(path, "CSV"):
         source = io.StringIO(text, newline="")
         reader = csv.reader(source, delimiter=separator, skipinitialspace=True, strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    rows = [(line, row) for line, row in rows if any(row)]
+    rows = [(line, row) for line, row in rows[1 if said else 0 :] if any(row)]
+    while rows and not rows[0][1][-1]:
+        rows[0][1].pop()
     width = len(rows[0][1]) if rows else 0
     for _, row in rows:
         while len(row) > width and not row[-1]:

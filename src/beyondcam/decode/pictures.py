@@ -246,7 +246,10 @@ def _opened(file: BinaryIO, formats: Iterable[str]) -> tuple[Image.Image, Format
         form = FORMATS[name]
         if start.startswith(form.magic) and (name != "WebP" or start[8:12] == b"WEBP"):
             return form.decoder(file), form
-    raise ValueError(f"none of {', '.join(formats)}")
+    if not start:
+        raise ValueError("it is empty")
+    known = "HEIC or AVIF; save it as JPEG" if start[4:8] == b"ftyp" else f"none of {', '.join(formats)}"
+    raise ValueError(known)
 
 
 def _limit(picture: Image.Image, most: int) -> None:

@@ -84,7 +84,10 @@ class Shelf:
         if labels is None and self.images is not None and self.manifest["targets"] == "labels":
             raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
         content = content_of(path)
-        if self.images is not None and self.origins.changed(image_id, content, self.images.file_of(image_id)):
+        photo = self.images.file_of(image_id) if self.images is not None else None
+        if photo is not None and not photo.exists():
+            raise BeyondcamError(f"{photo}: there is no such photo any more")
+        if self.origins.changed(image_id, content, photo):
             raise BeyondcamError(f"{path}: is of another photo of this name; `beyondcam map` makes it anew")
         evidence = decode_evidence(path, content)
         if not self._fits(evidence.targets, evidence.predicted, labels):

@@ -63,6 +63,7 @@ class Book:
 
         Raises `BeyondcamError` where no photo is called so, or several are.
         """
+        name = composed(name)
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         for known in (name, *("/".join(parts[n:]) for n in range(len(parts)))):
             for one in (known, bare_name(known)):
@@ -88,8 +89,8 @@ class Book:
         file = self.file_name(image_id)
         stem = PurePosixPath(file).with_suffix("").as_posix()
         plain = composed(stem) == unicodedata.normalize("NFC", stem)
-        own = (name for name in (stem, image_id)[not plain :] if self._by_name.get(name) == {image_id})
-        return next(own, file)
+        names = (stem, image_id)[not plain :]
+        return next((name for name in names if self._by_name.get(composed(name)) == {image_id}), file)
 
     def label(self, name: str) -> int:
         """The label of a class, from 1. Raises `BeyondcamError`."""
@@ -122,21 +123,23 @@ class Book:
     def _may_be(self, image_id: str, name: str) -> bool:
         """Whether a photo's path is the end of a name, or the other way round: their folders agree."""
         given = "/" + bare_name(name.replace("\\", "/"))
-        own = (f"/{one}" for path in (image_id, self.file_name(image_id)) for one in (bare_name(path), path))
+        paths = map(composed, (image_id, self.file_name(image_id)))
+        own = (f"/{one}" for path in paths for one in (bare_name(path), path))
         return any(path.endswith(given) or given.endswith(path) for path in own)
 
     @cached_property
     def _by_name(self) -> dict[str, set[str]]:
         """The ids by all their names; of a name that is several's, those whose file is called so in full.
 
-        Ids come last: of COCO's data they are numbers, as the files of other photos may be.
+        Accents are composed in all of them. Ids come last: of COCO's data they are numbers, as the files of
+        other photos may be.
         """
         layers: list[dict[str, set[str]]] = [{}, {}, {}, {}]
         for i in self.images.ids:
-            file = PurePosixPath(self.file_name(i))
-            bare = {file.name, file.stem, PurePosixPath(i).name}
+            file = PurePosixPath(composed(self.file_name(i)))
+            bare = {file.name, file.stem, PurePosixPath(composed(i)).name}
             for layer, names in zip(
-                layers, ({i}, bare, {str(file.with_suffix(""))}, {str(file)}), strict=True
+                layers, ({composed(i)}, bare, {str(file.with_suffix(""))}, {str(file)}), strict=True
             ):
                 for name in names:
                     layer.setdefault(name, set()).add(i)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.data import PALETTE, VOID
+from beyondcam.data.folder import files_below
 from beyondcam.data.mask_file import MAX_LABELS, read_label_image
 from beyondcam.data.table import read_classes
 from beyondcam.decode import read_index_picture, read_text
@@ -56,7 +57,7 @@ def read(path: Path, book: Book, folder: str = "masks") -> Iterator[Entry]:
         mask = book.renumbered(read_label_image(file) if values is None else values, names)
         return mask if mask.any() else None
 
-    for file in sorted(root.rglob("*.png")):
+    for file in files_below(root, (".png",)):
         yield Entry(file.relative_to(root).as_posix(), partial(painted, file))
 
 

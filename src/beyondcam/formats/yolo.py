@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.data.folder import files_below
 from beyondcam.data.source import clean_name
 from beyondcam.decode import read_text, read_yaml
 from beyondcam.errors import BeyondcamError
@@ -38,10 +39,10 @@ def read(path: Path, book: Book) -> Iterator[Entry]:
     if not path.is_dir():
         raise BeyondcamError(f"{path}: no such folder with data.yaml and labels")
     root, names = path / "labels" if (path / "labels").is_dir() else path, _names(path)
-    for file in sorted(root.rglob("*.txt")):
+    for file in files_below(root, (".txt",)):
         if file.name == "classes.txt":
             continue
-        name = file.relative_to(root).as_posix().removesuffix(".txt")
+        name = file.relative_to(root).with_suffix("").as_posix()
         yield Entry(name, partial(_painted, file, name, names, book))
 
 

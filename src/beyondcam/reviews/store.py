@@ -123,6 +123,23 @@ class Reviews:
                 latest[decision.image] = decision
         return dict(reversed(latest.items()))
 
+    def lapsed(self) -> str:
+        """One line for people: which masks no longer count since their photo has changed; empty for none.
+
+        Raises `BeyondcamError`.
+        """
+        current = self.current()
+        with self._lock:
+            held = {d.image for key, d in self._decisions.items() if d.mask and key not in self._undone}
+        gone = sorted(i for i in held & self._ids if i not in current)
+        if not gone:
+            return ""
+        some = ", ".join(gone[:9]) + (", …" if len(gone) > 9 else "")
+        return (
+            f"{len(gone)} masks of humans do not count, since the file of their photo has changed: {some} "
+            f"(they are kept in {self.folder / 'masks'})"
+        )
+
     def masked(self) -> dict[str, Decision]:
         """The decisions that have an accepted or a corrected mask, by image, in the order of the split."""
         current = self.current()

@@ -111,6 +111,8 @@ def write_seeds(
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     seeds = outcome.results
     masked = sources.masked
+    if reviews and (lapsed := reviews.lapsed()):
+        log(lapsed)
     if reviews:
         reviews.sent.add(seed.digest for seed in seeds.values())
     if reviews and (states := Counter(masked[i].state for i in seeds if i in masked)):

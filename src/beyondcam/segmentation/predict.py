@@ -152,6 +152,8 @@ def _named(places: Sequence[Path], out: Path) -> dict[str, Path]:
             )
         if not written_to.isdisjoint({whole, *whole.parents}):
             raise BeyondcamError(f"{place} could be written over in {out}; name another", parameter="out")
+        if whole.is_dir() and whole.parent == out:
+            raise BeyondcamError(f"{out} is a folder of data, {place}; name another", parameter="out")
         files = list(files_below(place, SUFFIXES + UNREAD)) if place.is_dir() else [place]
         if not files:
             raise BeyondcamError(f"{place}: holds no image")
