@@ -95,10 +95,8 @@ class Tape(TorchFunctionMode):
         """Make the call, and record it."""
         del types
         kwargs = kwargs or {}
-        if not args and (first := next(iter(kwargs), "")) in (
-            "input",
-            "tensors",
-        ):  # as good as without a name
+        first = next(iter(kwargs), "")
+        if not args and first in {"input", "tensors"}:  # as good as without a name
             args, kwargs = (kwargs[first],), {key: value for key, value in kwargs.items() if key != first}
         dims = _pooled_dims(func, args, kwargs)
         features = None

@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,10 +159,6 @@ def threshold_levels(thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.floor(np.sqrt(thresholds.clip(0, 1)) * (LEVELS - 1) + 1e-9).astype(np.int64)
 
 
-@overload
-def level_threshold(level: int) -> float: ...
-@overload
-def level_threshold(level: NDArray[np.int64]) -> NDArray[np.float64]: ...
-def level_threshold(level: int | NDArray[np.int64]) -> float | NDArray[np.float64]:
+def level_threshold(level: int) -> float:
     """The threshold on v that a level stands for."""
     return (level / (LEVELS - 1)) ** 2
