@@ -21,7 +21,7 @@ from beyondcam.cli.options import (
     say_doubt,
 )
 from beyondcam.cli.terminal import log
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, NoRoomError
 
 
 def map_command(
@@ -86,6 +86,8 @@ def map_command(
                 classifier, images, run,
                 targets=targets, batch=batch, precision=precision, shard=part, workers=workers, log=log,
             )  # fmt: skip
+        except NoRoomError:
+            raise
         except BeyondcamError as error:  # not of every network is there a CAM
             log(f"no witnesses: adaptive has only the maps to go by, and there is no blind ({error})")
     fabric.barrier()  # torchrun ends the others as soon as one exits 1

@@ -85,9 +85,9 @@ class Shelf:
             raise BeyondcamError(f"{image_id}: has no label, so it has no evidence")
         content = content_of(path)
         photo = self.images.file_of(image_id) if self.images is not None else None
-        if photo is not None and not photo.exists():
-            raise BeyondcamError(f"{photo}: there is no such photo any more")
-        if self.origins.changed(image_id, content, photo):
+        if photo is not None and self.origins.changed(image_id, content, photo):
+            if not photo.exists():
+                raise BeyondcamError(f"{photo}: there is no such photo any more")
             raise BeyondcamError(f"{path}: is of another photo of this name; `beyondcam map` makes it anew")
         evidence = decode_evidence(path, content)
         if not self._fits(evidence.targets, evidence.predicted, labels):
