@@ -43,6 +43,32 @@ def test_one_process_in_a_job_of_several_tasks_is_one_process(monkeypatch: pytes
     assert open_fabric().world_size == 1
 
 
+PRECISIONS = """
+import torch
+from torch import backends as b
+from beyondcam.devices import full_float32
+
+def state():
+    return [part.fp32_precision for part in (b.cudnn.conv, b.cuda.matmul)]
+
+for setting in (
+    "", "b.cudnn.allow_tf32 = False", "torch.set_float32_matmul_precision('high')",
+    "b.fp32_precision = 'tf32'", "b.cudnn.fp32_precision = 'ieee'",
+    "b.cudnn.conv.fp32_precision = 'tf32'", "b.fp32_precision = 'ieee'",
+):
+    exec(setting)
+    before = state()
+    with full_float32():
+        assert state() == ["ieee", "ieee"], setting
+    assert state() == before, setting
+"""
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="torch has the flags of before alone")
+def test_float32_is_full_whatever_was_set_before_and_that_stays() -> None:
+    subprocess.run([sys.executable, "-c", PRECISIONS], check=True)
+
+
 def norms() -> nn.Sequential:
     """One batch norm of torch's, and one of timm's with a ReLU in it; neither at its initial statistics."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3), BatchNormAct2d(5))

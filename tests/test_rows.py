@@ -147,6 +147,9 @@ def test_a_difference_is_that_of_the_first_less_the_second(tmp_path: Path) -> No
     scores = Scores([], [comparison("cam", "crops", 0.2, (0.1, 0.4))])
     assert scores.difference("crops", "cam", rule="train") == (0.2, 0.1, 0.4)
     assert scores.difference("cam", "crops", rule="train") == (-0.2, -0.4, -0.1)
+    no = "no comparisons of cam and crops by oracle; there are cam and crops by train"
+    complaint(lambda: scores.difference("cam", "crops"), no)
+    complaint(lambda: scores.row("kam"), "no rows of kam by oracle; there are")
     assert scores.comparisons[0].turned().turned() == scores.comparisons[0]
 
 

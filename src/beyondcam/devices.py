@@ -47,18 +47,29 @@ def keep_memory(device: torch.device) -> None:
         mallopt(trim_threshold, 2**31 - 1)
 
 
+OFF = {"fp32_precision": "ieee", "allow_tf32": False}
+"""What switches TF32 off, in torch 2.9 and later, and before."""
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """No TF32 in convolutions: a GPU's maps would differ from a CPU's by over a thousandth of their maximum.
+    """No TF32 in convolutions and products: a GPU's maps would be off by over 0.001 of their maximum.
 
     `cudnn.flags` does not serve: it switches off what it is not given, cuDNN itself included.
     """
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    if hasattr(cudnn, "conv"):  # once anybody has set these, the flags of before cannot be read
+        flags = [(part, "fp32_precision") for part in (cudnn.conv, cudnn.rnn, matmul)]
+    else:
+        flags = [(part, "allow_tf32") for part in (cudnn, matmul)]
+    before = [getattr(part, name) for part, name in flags]
     try:
+        for part, name in flags:
+            setattr(part, name, OFF[name])
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        for (part, name), value in zip(flags, before, strict=True):
+            setattr(part, name, value)
 
 
 def spare_cores() -> int:

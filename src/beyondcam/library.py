@@ -1,7 +1,7 @@
 """What most who use the package as a library need: maps of a picture or of a batch, by any classifier."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from os import PathLike
 from typing import Any, SupportsIndex
@@ -64,9 +64,9 @@ def map_image(
 
     Returns
     -------
-    float32 (k, H, W), not normalised, in the order of `targets`: the higher, the more evidence. It has the
-    picture's size, reduced to 1,024 pixels on the longer side if that is larger, and depends on (seed,
-    image_id, recipe, classifier) alone.
+    float32 (k, H, W) on the CPU, not normalised, in the order of `targets` (of a set, ascending): the higher,
+    the more evidence. It has the picture's size, turned upright as its EXIF says, reduced to 1,024 pixels on
+    the longer side if that is larger, and depends on (seed, image_id, recipe, classifier) alone.
 
     Raises
     ------
@@ -144,7 +144,8 @@ def map_batch(
 
     Returns
     -------
-    float32 (P, H, W), one for each pair of an input and a target, by inputs and then by class.
+    float32 (P, H, W) on the network's device, one for each pair of an input and a target, by inputs and then
+    by class.
 
     Raises
     ------
@@ -223,7 +224,8 @@ def _picture(array: np.ndarray[Any, Any]) -> Image.Image:
     if np.issubdtype(array.dtype, np.floating):
         if not (array.min() >= 0 and array.max() <= 1):
             raise BeyondcamError(
-                "floats in [0, 1] are needed, not what a network takes; `map_batch` takes such inputs",
+                "floats in [0, 1] are needed: divide those of 0 to 255 by 255; what a network takes goes to "
+                "`map_batch`",
                 parameter="image",
             )
         array = np.rint(array * 255).astype(np.uint8)
@@ -246,8 +248,9 @@ def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[
 
 
 def _listed(targets: Target | Iterable[Target]) -> list[Target]:
-    """One target or several as a list."""
+    """One target or several as a list; those of a set in ascending order."""
     plain = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
+    plain = sorted(plain) if isinstance(plain, Set) else plain
     return [*plain] if isinstance(plain, Iterable) and not isinstance(plain, str) else [plain]
 
 

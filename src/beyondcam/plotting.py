@@ -62,8 +62,10 @@ def plot(
     """
     from matplotlib.figure import Figure
 
-    photo = as_photo(image)
+    photo, maps = as_photo(image), torch.as_tensor(maps)
     maps = maps[None] if maps.ndim == 2 else maps
+    if not len(maps):
+        raise BeyondcamError("there is none to draw", parameter="maps")
     titles = [names] if isinstance(names, str) else [*names] or [""] * len(maps)
     if len(titles) != len(maps):
         raise BeyondcamError(f"{len(titles)} for {len(maps)} maps; give one for each", parameter="names")

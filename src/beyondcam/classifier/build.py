@@ -132,7 +132,7 @@ def imagenet_classifier() -> Classifier:
 
     Returns
     -------
-    Of 1,000 classes, one an image (softmax); inputs of 224 × 224 pixels; in training mode, on the CPU.
+    Of 1,000 classes, one an image (softmax); inputs of 224 × 224 pixels; in evaluation mode, on the CPU.
 
     Raises
     ------
@@ -146,7 +146,8 @@ def imagenet_classifier() -> Classifier:
     head = whole.get_classifier()
     whole.reset_classifier(0, "")
     size = config["input_size"][-1]
-    return Classifier(whole, head, imagenet_names(), config["mean"], config["std"], size, single_label=True)
+    mean, std = config["mean"], config["std"]
+    return Classifier(whole, head, imagenet_names(), mean, std, size, single_label=True).eval()
 
 
 def _timm_backbone(backbone: str, **options: Any) -> tuple[Any, Mapping[str, Any]]:

@@ -105,6 +105,8 @@ def train_classifier(
 ) -> dict[str, str]:
     """Train on `images` and write `RUN/classifier.safetensors`, `RUN/config.json`, `RUN/training.json`.
 
+    The random states of Python, NumPy and torch are set by `config.seed`, as `seed_everything` does.
+
     The weights kept are those of the epoch with the highest mAP on a tenth of the images, which are not
     trained on; their mAP on `val`, if given, is reported. Killed at any moment, the same call goes on after
     the last whole epoch and ends with the bytes of an undisturbed run. An earlier classifier in `run` is
@@ -146,7 +148,8 @@ def train_classifier(
         )
     held, kept = _parts(ids, config.seed)
     epochs = config.epochs_for(len(kept))
-    settings = json.loads(config.model_dump_json()) | {"data": images.data, "epochs": epochs}
+    of_images = {"data": images.data, "split": images.split, "epochs": epochs}
+    settings = json.loads(config.model_dump_json()) | of_images
     key = hash_of([settings, images.classes, [(i, sorted(images.labels[i])) for i in ids]])
 
     fabric = fabric or open_fabric()

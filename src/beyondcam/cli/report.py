@@ -43,7 +43,7 @@ def explain_command(
     chosen = {name: cookbook.recipe(name) for name in recipe or ("cam", "saliency+smooth", "crops+smooth")}
     photo = read_photo(image, max_pixels=max_pixels or MAX_PIXELS)
     fabric = start()
-    classifier = load_classifier(model) if model else imagenet_classifier().eval()
+    classifier = load_classifier(model) if model else imagenet_classifier()
     classifier = to_device(folded(classifier), fabric)
     classes = explain_photo(
         classifier, photo, chosen, out, image_id=image.stem, top=top, seed=seed, batch=batch

@@ -94,6 +94,8 @@ def map_split(
         what such a part must, or a file cannot be written.
 
     """
+    if not isinstance(classifier, Classifier):
+        raise BeyondcamError("`wrap` makes one of a network, which is needed here", parameter="classifier")
     if images.classes != classifier.classes:
         raise BeyondcamError(
             f"the data's ({', '.join(images.classes)}) are not the classifier's "

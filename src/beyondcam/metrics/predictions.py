@@ -81,6 +81,8 @@ def _maps_or_labels(
         return numbers, maps
     if content.ndim == 2 and content.dtype.kind in "iub":
         return None, content
+    if content.ndim == 2:
+        raise ValueError(f"labels (H, W) are whole numbers, not {content.dtype}")
     if content.ndim != 3 or len(content) not in (known, known + 1):
         raise ValueError(f"{content.shape} is not ({known} or {known} + 1, H, W)")
     if len(content) == known:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from beyondcam.data import LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import Winners, within_unit
@@ -68,6 +69,10 @@ PROTOCOLS = {
 """By name."""
 
 
+EPSILON = 1e-3
+"""How far maps may be above 1, as of float16."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` returns; every figure is a share in [0, 1].
@@ -96,7 +101,7 @@ class Evaluation:
 
 def evaluate(
     folder: str | PathLike[str],
-    ids: Sequence[str],
+    ids: Sequence[str] | LabelledImages,
     masks: Masks | None,
     protocol: str = "voc",
     *,
@@ -109,10 +114,10 @@ def evaluate(
     ----------
     folder
         holds `ID.png`, a label image, or `ID.npy`: a dict of maps as IRN or SEAM write it, or an array of
-        maps (C, H, W), of probabilities with background first (C + 1, H, W), or of labels (H, W). Nothing is
-        normalised or resized: maps are taken as they are, at the size of the mask.
+        maps (C, H, W) in [0, 1], of probabilities with background first (C + 1, H, W), or of labels (H, W).
+        Nothing is normalised or resized: maps are taken as they are, at the size of the mask.
     ids
-        of the images, as `open_images` lists them.
+        of the images, or these as `open_images` gives them.
     masks
         theirs.
     protocol
@@ -155,13 +160,17 @@ def evaluate(
             raise BeyondcamError(f"{folder}: holds labels, which no threshold changes; leave it out")
         if values is not None and not thresholds:
             raise BeyondcamError(f"{folder}: holds maps, for which {protocol} needs a threshold; or take irn")
+        if values is not None and values.max(initial=0) > 1 + EPSILON:
+            what = f"its maps reach {values.max():.3g}, and thresholds are from 0 to 1"
+            raise BeyondcamError(f"{folder}: {image_id}: {what}; divide each map by its maximum")
         if values is None:
             levels = (labels > 0).astype(np.uint8)
         else:  # foreground at those below its value
             levels = np.searchsorted(np.array(thresholds, np.float32), values).astype(np.uint8)
         return ImageTally.of(Winners(labels, levels), truth)
 
-    outcome = Outcome.of(each(count, ids, "evaluate"))
+    listed = ids.ids if isinstance(ids, LabelledImages) else ids
+    outcome = Outcome.of(each(count, listed, "evaluate"))
     if not outcome.results:
         reason = next(iter(outcome.left_out.values()), "there is none")
         raise BeyondcamError(f"none of the images can be scored: {reason}")

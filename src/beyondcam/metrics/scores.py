@@ -1,16 +1,19 @@
 """The scores of a split, and the files of a RUN that hold them."""
 
 import math
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from beyondcam.data import LabelledImages
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import checkpoint_hash
 from beyondcam.files import locked
 from beyondcam.metrics.rows import SCORE, Comparison, Curve, Origin, Row, read_records, write_records
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Scores:
 
     Attributes
     ----------
-    rows : a `Row` for each recipe and threshold rule, with the columns of `scores.json` (docs/metrics.md).
+    rows : a `Row` for each recipe and threshold rule; `table` has them with the columns of `scores.json`
+        (docs/metrics.md).
     comparisons : the paired differences between recipes, as in `comparisons.json`.
     curves : mIoU over τ for each recipe, and where there is a reference CAM, recalls over τ of that.
     left_out : images, recipes and rules without a result → the reason.
@@ -39,23 +43,47 @@ class Scores:
         self.left_out.update(others.left_out)
 
     def row(self, recipe: str, rule: str = "oracle") -> Row:
-        """The row of a recipe under a rule."""
-        (row,) = (r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule))
-        return row
+        """The row of a recipe under a rule, by default the upper bound, whose τ the scored masks chose.
+
+        Raises `BeyondcamError` where there is none, or several.
+        """
+        return _only(
+            [r for r in self.rows if (r.recipe, r.threshold_rule) == (recipe, rule)],
+            f"rows of {recipe} by {rule}",
+            (f"{r.recipe} by {r.threshold_rule}" for r in self.rows),
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """The rows with the columns of `scores.json`, as `pandas.DataFrame` takes them."""
+        return [row.to_json() for row in self.rows]
 
     def curve(self, recipe: str) -> Curve:
-        """The curve of a recipe."""
-        (curve,) = (c for c in self.curves if c.recipe == recipe)
-        return curve
+        """The curve of a recipe. Raises `BeyondcamError` where there is none, or several."""
+        found = [c for c in self.curves if c.recipe == recipe]
+        return _only(found, f"curves of {recipe}", (c.recipe for c in self.curves))
 
     def difference(
         self, recipe: str, other: str, metric: str = "miou", rule: str = "oracle"
     ) -> tuple[float, float, float]:
-        """A metric of `recipe` less that of the `other`, with its paired 95 % interval; NaN without one."""
-        (pair,) = (c for c in self.comparisons if {c.a, c.b} == {recipe, other} and c.threshold_rule == rule)
+        """A metric of `recipe` less that of the `other`, with its paired 95 % interval; NaN without one.
+
+        Raises `BeyondcamError` where they were not compared under the rule, or several times.
+        """
+        pair = _only(
+            [c for c in self.comparisons if {c.a, c.b} == {recipe, other} and c.threshold_rule == rule],
+            f"comparisons of {recipe} and {other} by {rule}",
+            (f"{c.a} and {c.b} by {c.threshold_rule}" for c in self.comparisons),
+        )
         pair = pair if pair.b == recipe else pair.turned()
         value, interval = pair.difference[metric], pair.ci[metric]
         return (math.nan,) * 3 if value is None or interval is None else (value, *interval)
+
+
+def _only(found: Sequence[T], what: str, there: Iterable[str]) -> T:
+    """The only one of those found. Raises `BeyondcamError`, which names what is there."""
+    if len(found) != 1:
+        raise BeyondcamError(f"{len(found) or 'no'} {what}; there are {', '.join(dict.fromkeys(there))}")
+    return found[0]
 
 
 FILES: dict[str, tuple[str, type[Origin]]] = {

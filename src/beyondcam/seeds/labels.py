@@ -1,10 +1,11 @@
 """Evidence and a threshold → a label image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,7 +23,11 @@ from beyondcam.evidence import (
 
 
 def mask(
-    maps: Tensor, threshold: float | Literal["adaptive"] = "adaptive", *, size: tuple[int, int] | None = None
+    maps: Tensor,
+    threshold: float | Literal["adaptive"] = "adaptive",
+    *,
+    targets: Sequence[int] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Make a mask of one picture's maps: each pixel shows the map with the most evidence, or background.
 
@@ -34,34 +39,45 @@ def mask(
         float (k, H, W) or (H, W), as `map_image` gives them; what is negative counts as 0.
     threshold
         as of `seed_labels`.
+    targets
+        the index of each map's class, for a mask that numbers classes as data sets do.
     size
         (height, width) of the mask, such as `Photo.size` of a picture that was mapped at a smaller size; by
         default that of the maps.
 
     Returns
     -------
-    uint8 (H, W): 0 background, 1 the first map, 2 the second and so on.
+    uint8 (H, W): 0 background, 1 the first map, 2 the second and so on; with `targets`, k + 1 class k.
 
     Raises
     ------
     BeyondcamError
-        If maps have another shape or are NaN or infinite, or the threshold is not in [0, 1].
+        If maps have another shape or are NaN or infinite, `targets` are no classes of so many maps, or the
+        threshold is not in [0, 1].
 
     Examples
     --------
     >>> import torch
-    >>> mask(torch.tensor([[[4.0, 1.0, 0.0]], [[0.0, 1.0, 2.0]]]), 0.3)  # v is 1, ¼, 0 and 0, ½, 1
+    >>> maps = torch.tensor([[[4.0, 1.0, 0.0]], [[0.0, 1.0, 2.0]]])
+    >>> mask(maps, 0.3)  # v is 1, ¼, 0 and 0, ½, 1
     array([[1, 2, 2]], dtype=uint8)
+    >>> mask(maps, 0.3, targets=[7, 2])
+    array([[8, 3, 3]], dtype=uint8)
 
     """
+    maps = torch.as_tensor(maps)
     if maps.ndim not in (2, 3):
         raise BeyondcamError(f"(k, H, W) or (H, W) is needed, not {shape_of(maps)}", parameter="maps")
     stacked = maps if maps.ndim == 3 else maps[None]
     if len(stacked) >= VOID or not all(stacked.shape[1:]):
         wanted = f"fewer than {VOID} maps, with pixels"
         raise BeyondcamError(f"{wanted}, are needed, not {shape_of(maps)}", parameter="maps")
+    numbers = tuple(range(len(stacked)) if targets is None else map(int, targets))
+    if len({*numbers}) != len(stacked) or any(not 0 <= number < VOID - 1 for number in numbers):
+        wanted = f"one class for each of {len(stacked)} maps, from 0 to {VOID - 2}"
+        raise BeyondcamError(f"{wanted}, is needed, not {[*numbers]}", parameter="targets")
     height, width = size or maps.shape[-2:]
-    return seed_labels(Evidence.of(stacked, tuple(range(len(stacked))), (), (height, width)), threshold)
+    return seed_labels(Evidence.of(stacked, numbers, (), (height, width)), threshold)
 
 
 def seed_labels(

@@ -112,7 +112,7 @@ def train_segmenter(
 
     def target(image_id: str, photo: Photo, view: View) -> Tensor:
         """The labels under a view: int64 (S, S)."""
-        whole = labels(image_id)
+        whole = np.asarray(labels(image_id))
         check_size(photo, whole)
         return torch.from_numpy(cut_labels(whole, view, (photo.height, photo.width)))
 
@@ -189,7 +189,7 @@ def digests_of(ids: Sequence[str], labels: Labels, classes: int) -> Outcome[str]
     """The digests of label images; those that cannot be learnt from, which would leave gaps, are left out."""
 
     def check(image_id: str) -> str:
-        whole = labels(image_id)
+        whole = np.asarray(labels(image_id))
         known = whole[whole != VOID]
         if not known.size:
             raise BeyondcamError("all void")
