@@ -125,7 +125,7 @@ def test_timms_mean_std_and_size_are_known_and_published_weights_have_imagenets_
     adopt_network(home / "run", "timm:tf_efficientnet_lite0", log=lambda _: None)
     classifier = load_classifier(home / "run")
     assert (classifier.size, len(classifier.classes)) == (224, 1000)
-    own = bc.imagenet_classifier().eval()
+    own = bc.imagenet_classifier()
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(classifier(x).scores, own(x).scores, rtol=1e-4, atol=1e-4)

@@ -110,6 +110,8 @@ def test_targets_by_name_index_one_several_or_none(pixels: np.ndarray[Any, Any])
     classifier = wrapped()
     maps = bc.map_image(classifier, pixels, ["green", "blue", "red"], "cam")
     assert torch.equal(bc.map_image(classifier, pixels, [2, "blue", 1], "cam"), maps)
+    ascending = bc.map_image(classifier, pixels, [0, 1, 2], "cam")
+    assert torch.equal(bc.map_image(classifier, pixels, frozenset((2, 0, 1)), "cam"), ascending)
     assert torch.equal(bc.map_image(classifier, pixels, "green", "cam"), maps[:1])
     assert torch.equal(bc.map_image(classifier, pixels, 0, "cam"), maps[1:2])
     named = bc.classify(classifier, pixels)
@@ -218,6 +220,8 @@ def test_a_plot_has_the_picture_and_a_panel_for_each_map(
     with Image.open(tmp_path / "maps.png") as picture:
         assert picture.size[0] > picture.size[1]
     assert len(bc.plot(pixels, torch.zeros(20, 28)).axes) == 2
+    assert len(bc.plot(pixels, np.zeros((3, 20, 28), np.float32)).axes) == 4
+    complaint(lambda: bc.plot(pixels, maps[:0]), "maps: there is none")
     complaint(lambda: bc.plot(pixels, maps, ["red"]), "names", "2 maps")
     complaint(lambda: bc.plot(pixels, maps, out=tmp_path / "no" / "maps.png"), "out", "no/maps.png")
 

@@ -582,7 +582,7 @@ def test_pip_weights_give_timms_lite0_the_logits_of_the_file() -> None:
     state = torch.load(file, weights_only=True)
     whole = timm.create_model("tf_efficientnet_lite0").eval()
     whole.load_state_dict(dict(zip(whole.state_dict(), state.values(), strict=True)))
-    classifier = bc.imagenet_classifier().eval()
+    classifier = bc.imagenet_classifier()
     x = torch.rand(1, 3, 96, 96) * 2 - 1
     torch.testing.assert_close(classifier(x).scores, whole(x), rtol=1e-4, atol=1e-4)
     fine_tuned = build_classifier("tf_efficientnet_lite0", ["a", "b"], 96, pretrained=True).eval()

@@ -282,6 +282,15 @@ def test_what_no_protocol_can_score_is_named(tmp_path: Path, truth: Labels) -> N
         complaint(lambda i=i: evaluate(tmp_path / "odd", [i], masks, "irn"), f"{i}.npy", words)
     save_npy(tmp_path / "cams", maps_of(truth))
     complaint(lambda: evaluate(tmp_path / "cams", IDS, masks), "voc needs a threshold")
+    save_npy(
+        tmp_path / "high", {i: {k: 255 * m for k, m in maps.items()} for i, maps in maps_of(truth).items()}
+    )
+    for protocol in ("irn", "seam"):
+        complaint(
+            lambda p=protocol: evaluate(tmp_path / "high", IDS, masks, p), "from 0 to 1; divide each map"
+        )
+    save_npy(tmp_path / "floats", {i: truth[i].astype(float) for i in IDS})
+    complaint(lambda: evaluate(tmp_path / "floats", IDS, masks), "whole numbers, not float64")
     save_png(tmp_path / "labels", guesses(truth))
     complaint(lambda: evaluate(tmp_path / "labels", IDS, masks, "irn"), "holds labels", "irn takes maps")
     complaint(lambda: evaluate(tmp_path / "labels", IDS, masks, threshold=0.3), "no threshold changes")

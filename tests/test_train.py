@@ -153,6 +153,7 @@ def test_config_json_states_the_number_of_epochs_where_none_was_given(spec: str,
     train(images, settings, tmp_path)
     written = json.loads((tmp_path / "config.json").read_text())["train"]
     assert written["epochs"] == len(read(tmp_path)["epochs"]) == 19  # of 11 images: 12 less the held-out one
+    assert (settings.split, written["split"]) == ("train", "all")  # that of the images
 
 
 def test_a_classifier_is_tuned_from_where_another_ended(spec: str, tmp_path: Path) -> None:
