@@ -245,6 +245,12 @@ def test_any_networks_evidence_is_kept_in_any_folder(discs: bc.LabelledImages, t
     maps = bc.map_image(classifier, discs.read("p02"), ["blue", "red"], "cam", image_id="p02")
     expected = (maps / maps.amax((1, 2), keepdim=True)).sqrt() * 255
     np.testing.assert_allclose(levels, expected, atol=1.01)
+    evidence = bc.open_evidence(str(out), discs, "cam")
+    np.testing.assert_array_equal(evidence("p02").levels, levels)
+    np.testing.assert_array_equal(bc.seed_labels(evidence("p02"), 0.3), bc.mask(maps, 0.3, targets=[0, 1]))
+    complaint(
+        lambda: bc.open_evidence(out, discs, "best"), "recipe: best: no evidence on all", "there is cam"
+    )
 
     masks = bc.open_masks(Path(discs.data.removeprefix("folder:")), "all", discs.classes)
     assert masks is not None

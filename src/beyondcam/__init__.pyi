@@ -16,7 +16,7 @@ from .classifier import (
 from .data import LabelledImages, Photo, open_images, read_photo, register_data
 from .data.masks import Masks, open_masks, register_masks
 from .errors import BeyondcamError
-from .evidence import Evidence, map_split, map_witnesses
+from .evidence import Evidence, map_split, map_witnesses, open_evidence
 from .library import classify, map_batch, map_image
 from .maps import Map, register_map
 from .metrics import Evaluation, Scores, ThresholdSplit, evaluate, score_split
@@ -68,6 +68,7 @@ __all__ = [
     "maps",
     "mask",
     "metrics",
+    "open_evidence",
     "open_images",
     "open_masks",
     "perturbations",

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -242,6 +243,36 @@ def find_shelf(
             parameter="recipe",
         )
     return named[0]
+
+
+def open_evidence(
+    run: str | PathLike[str], images: LabelledImages, recipe: str, *, targets: str | None = None
+) -> Callable[[str], Evidence]:
+    """The evidence that a folder holds of a split, by the ids of its images.
+
+    Parameters
+    ----------
+    run
+        the RUN, or the folder that `map_split` wrote.
+    images
+        of the split.
+    recipe
+        its name.
+    targets
+        those that it was mapped with, where there is evidence of several.
+
+    Returns
+    -------
+    A function of an id, whose `Evidence` `seed_labels` cuts a mask from. It raises `BeyondcamError` where the
+    image has no evidence, or other labels or another photo by now.
+
+    Raises
+    ------
+    BeyondcamError
+        Where the recipe was not mapped, or several go by its name.
+
+    """
+    return find_shelf(Path(run), images, recipe, targets).read
 
 
 def checkpoint_hash(run: Path) -> str:
