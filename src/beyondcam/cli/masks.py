@@ -19,8 +19,8 @@ def masks_command(
         bool | None,
         typer.Option(
             "--best/--fast",
-            help="Often better masks, each with a confidence, and maps that take ten times as long; "
-            "by default --fast, unless an earlier call began with --best.",
+            help="By the recipe best: each mask has a confidence, and maps take ten times as long. "
+            "By default --fast, unless an earlier call began with --best.",
         ),
     ] = None,
     network: Annotated[
