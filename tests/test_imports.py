@@ -50,6 +50,11 @@ SEES = {
 }
 """The only modules that may have them, of all that training and mapping import, directly or not."""
 
+OPENERS = {
+    "Image.open", "np.load", "np.fromfile", "np.loadtxt", "np.memmap", "pickle.load", "pickle.Unpickler",
+}  # fmt: skip
+"""What opens files that may be masks, or runs what is in them; whoever needs it asks `decode`."""
+
 Graph = Mapping[str, Collection[str]]
 
 
@@ -166,6 +171,23 @@ def sightings() -> Iterator[tuple[str, set[str]]]:
 def test_training_and_mapping_reach_no_mask_by_any_import() -> None:
     assert not dict(sightings())
     assert {name: SIGHT & mentioned(TREES[name]) for name in SEES} == SEES, "strike out what is gone"
+
+
+def openers(tree: ast.Module) -> set[str]:
+    """What a module uses of `OPENERS`, as an attribute or by a name that it imports from a package."""
+    found = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package = {"numpy": "np"}.get(node.module, node.module.rpartition(".")[2])
+            found |= {f"{package}.{alias.name}" for alias in node.names}
+    return found & OPENERS
+
+
+def test_pictures_and_arrays_are_opened_in_decode_alone() -> None:
+    outside = {name: openers(tree) for name, tree in TREES.items() if unit(name) != "decode"}
+    assert not {name: found for name, found in outside.items() if found}
+    for line in ("Image.open(path)", "from numpy import load", "from PIL.Image import open"):
+        assert openers(ast.parse(line)), line
 
 
 @pytest.mark.parametrize("name", ["classifier.training", "data.photo"])

@@ -1,11 +1,13 @@
 """Masks in files: how they number the classes, and that nobody reaches them but by their own module."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from builders import make_folder
 from PIL import Image
 
@@ -117,6 +119,15 @@ def test_masks_lie_in_subfolders_as_their_photos_do(tmp_path: Path) -> None:
         Image.new("L", (3, 2), 1).save(tmp_path / kind / "x" / "a.png")
     assert open_masks(data, "all").read("x/a").max() == 1
     complaint(lambda: open_masks(data, "all").read("../images/x/a"), "leads out")
+
+
+def test_photos_and_labels_of_a_folder_are_the_same_where_it_has_no_masks(discs: str) -> None:
+    before = open_images(discs, "all")
+    pixels = {i: before.read(i).pixels for i in before.ids}
+    shutil.rmtree(Path(discs.removeprefix("folder:")) / "masks")
+    after = open_images(discs, "all")
+    assert (after.ids, after.classes, after.labels) == (before.ids, before.classes, before.labels)
+    assert all(torch.equal(after.read(i).pixels, pixels[i]) for i in before.ids)
 
 
 def test_neither_data_nor_what_segmentation_writes_with_loads_masks() -> None:
