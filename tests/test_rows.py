@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from beyondcam.data import LabelledImages
 from beyondcam.metrics import Scores, read_scores, read_segments, write_scores, write_segment
 from beyondcam.metrics.labels import LabelCounts
 from beyondcam.metrics.rows import Comparison, Curve, NetworkRow, Row, read_records, write_records
@@ -163,21 +162,34 @@ def test_rows_of_networks_name_no_folder_elsewhere(tmp_path: Path, changes: dict
 
 
 def test_scores_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:
-    """Each writes the rows of a split of its own, again and again: none may write over the other's."""
+    """Each writes the rows of one new split after the other: none may write over the other's."""
     small = SmallRun(tmp_path, ("a", "b"))
     small.put("cam", winners(SEED))
     scores, images = small.score(), small.images()
-    splits = [replace(images, split=name) for name in ("one", "two", "three")]
 
-    def write(split: LabelledImages) -> None:
-        own = Scores([row.model_copy(update={"split": split.split}) for row in scores.rows])
-        for _ in range(20):
-            write_scores(small.run, split, own)
+    def write(name: str) -> None:
+        for n in range(20):
+            split = replace(images, split=f"{name}-{n}")
+            own = [row.model_copy(update={"split": split.split}) for row in scores.rows]
+            write_scores(small.run, split, Scores(own))
 
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(write, splits))
+        list(pool.map(write, ("one", "two", "three")))
     rows = TypeAdapter(list[Row]).validate_json((small.run / "scores.json").read_bytes())
-    assert len(rows) == 3 * len(scores.rows)
+    assert len(rows) == 60 * len(scores.rows)
+
+
+def test_networks_of_two_processes_at_once_are_all_kept(tmp_path: Path) -> None:
+    counts = LabelCounts(("a",), np.ones((1, 3, 2), np.int64))
+
+    def write(name: str) -> None:
+        for n in range(20):
+            write_segment(tmp_path, network_row(f"{name}-{n}"), counts)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, ("one", "two", "three")))
+    rows = TypeAdapter(list[NetworkRow]).validate_json((tmp_path / "segments.json").read_bytes())
+    assert len(rows) == 60
 
 
 def test_names_with_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
