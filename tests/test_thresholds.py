@@ -12,7 +12,7 @@ from beyondcam.data import open_images
 from beyondcam.evidence import AdaptiveThreshold, Shelf, Threshold, Winners, level_threshold
 from beyondcam.metrics import ThresholdSplit, read_scores, threshold_of, write_scores
 from beyondcam.metrics.rows import ChosenOn
-from beyondcam.metrics.rules import RULES, Rule
+from beyondcam.metrics.rules import RULES, Rule, adaptive
 from beyondcam.metrics.table import print_table
 from beyondcam.metrics.tally import Absent, FallSweep
 from beyondcam.seeds import seed_labels
@@ -145,7 +145,7 @@ def test_rules_are_there_only_where_they_can_be_answered(small: SmallRun) -> Non
 
 
 @pytest.mark.parametrize(("absent", "best"), [("auto", 0.775), ("drop", 0.9375), ("zero", 0.625)])
-def test_oracle_is_the_best_threshold_under_the_custom_that_scores(
+def test_rules_of_masks_and_the_curve_are_of_the_custom_that_scores(
     tmp_path: Path, absent: Absent, best: float
 ) -> None:
     """Dog is in no mask. At level 90 six pixels of eight are found; below 80 all, and one of dog, wrongly.
@@ -158,9 +158,13 @@ def test_oracle_is_the_best_threshold_under_the_custom_that_scores(
     levels[0], levels[1] = 200, (200, 200, 80, 80)
     labels[3, 3], levels[3, 3] = 2, 90
     small.put("cam", Winners(labels, levels))
-    found = small.score(absent=absent).row("cam", "oracle")
-    assert found.miou == pytest.approx(best)
-    assert found.threshold == pytest.approx(level_threshold(90 if absent == "auto" else 20))
+    threshold_split = ThresholdSplit(small.images(), small.masks(), few=("a",))
+    scores = small.score(absent=absent, threshold_split=threshold_split)
+    level = 90 if absent == "auto" else 20
+    for rule in ("few", "train", "oracle"):
+        assert scores.row("cam", rule).miou == pytest.approx(best)
+        assert scores.row("cam", rule).threshold == pytest.approx(level_threshold(level))
+    assert scores.curve("cam").miou[level] == pytest.approx(best)
 
 
 def test_image_whose_mask_is_broken_for_training_does_not_stop_the_score(tmp_path: Path) -> None:
@@ -252,6 +256,12 @@ def test_fall_is_the_best_one_where_witnesses_agree_and_else_the_default(
 ) -> None:
     counts = np.array([[[20, n], [30 - n, 10], [20, 10]] for n in hits])  # background and a class
     assert FallSweep(counts).best("auto") == fall
+
+
+def test_fall_is_the_best_one_without_a_class_of_which_nothing_is_agreed_on() -> None:
+    """5 pixels of it at every fall, with an IoU of 0, take no mean below what is trusted."""
+    counts = np.array([[[20, n, 0], [30 - n, 10, 5], [20, 10, 0]] for n in (1, 2, 3, 4, 5, 9, 6, 5)])
+    assert adaptive(FallSweep(counts)).fall == 0.2
 
 
 def seeds_of(shelf: Shelf, ids: tuple[str, ...], fall: float) -> np.ndarray:
