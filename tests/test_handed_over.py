@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import beyondcam as bc
+from beyondcam.data import VOID
+from beyondcam.evidence import find_shelf
 from beyondcam.metrics import ThresholdSplit, read_scores
+from beyondcam.seeds import seed_labels
 from beyondcam.segmentation import load_segmenter, predict_photos
 from conftest import call
 
@@ -31,6 +35,18 @@ def test_score_hands_over_its_thresholds_few_and_absent(run: Path, trained: tupl
     assert {"fixed", "few", "train"} <= {row.threshold_rule for row in found.rows}
     fixed = found.row("saliency", "fixed")
     assert (fixed.threshold, fixed.reference_threshold, fixed.absent) == (0.3, 0.2, "zero")
+
+
+def test_seed_hands_over_its_threshold_and_void(run: Path, trained: tuple[Path, str], tmp_path: Path) -> None:
+    images = bc.open_images(trained[1], "all")
+    call("map", run, "--split", "all", "--no-witnesses", "--recipe", "cam")
+    words = ("--split", "all", "--recipe", "cam", "--threshold", 0.3, "--void", 0.2)
+    assert call("seed", run, *words, "--out", tmp_path / "seeds") == 0
+    shelf = find_shelf(run, images, "cam")
+    seeds = {i: seed_labels(shelf.read(i), 0.3, 0.2) for i in images.ids}
+    for i, seed in seeds.items():
+        assert np.array_equal(np.array(Image.open(tmp_path / "seeds" / "masks" / f"{i}.png")), seed)
+    assert any((seed == VOID).any() for seed in seeds.values())
 
 
 def test_evaluate_hands_over_its_protocol_classes_and_threshold(discs: str, tmp_path: Path) -> None:

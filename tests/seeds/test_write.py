@@ -14,6 +14,7 @@ from shelves import evidence_of, shelf_of
 
 import beyondcam as bc
 from beyondcam.data import VOID
+from beyondcam.data.masks import Masks
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, write_evidence
 from beyondcam.files import writing
 from beyondcam.label_images import LabelFolder, overlay
@@ -68,6 +69,11 @@ def test_seeds_say_how_much_is_void_and_how_right_the_rest_is(discs: str, tmp_pa
     assert told.right == pytest.approx(1 - 10 / (48**2 - 20))
     assert told.judged == told.shown == 1
     assert set(told.left_out) == set(images.ids) - {"p01"}
+    void = masks.read("p01").clone()
+    void[2:4] = VOID  # two rows of which the masks know nothing
+    masks = Masks(images.classes, lambda _: void)
+    known = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1, masks=masks)
+    assert known.right == pytest.approx(1 - 10 / (48**2 - 20 - 2 * 48))
     without = write_seeds(images, shelf, level_threshold(127), tmp_path / "seeds", band=0.1)
     assert (without.void, without.right) == (told.void, None)
 
