@@ -1,6 +1,5 @@
 """Segmentation: what training sees and keeps, what is predicted, and how it is scored."""
 
-import ast
 import csv
 import json
 import os
@@ -22,7 +21,6 @@ from PIL import Image, TiffImagePlugin
 from segmentation_models_pytorch.losses import DiceLoss
 from torch import Tensor, nn
 
-import beyondcam.segmentation
 from beyondcam import demo, segment
 from beyondcam.data import VOID, LabelledImages, Photo, open_images, read_photo
 from beyondcam.data.mask_file import read_mask
@@ -43,6 +41,7 @@ from beyondcam.metrics import (
 from beyondcam.metrics.labels import count_labels
 from beyondcam.perturbations import View
 from beyondcam.reviews import open_reviews
+from beyondcam.seeds import seed_labels
 from beyondcam.segment import EvaluationSplit, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import (
     Labels,
@@ -59,7 +58,7 @@ from beyondcam.segmentation.predict import _named, write_predictions
 from beyondcam.segmentation.tiles import blended
 from beyondcam.segmentation.training import cut_labels, dice_loss, label_loss
 from beyondcam.training.checkpoint import alone_in
-from beyondcam.training.samples import Batch
+from beyondcam.training.samples import Batch, Samples, random_view
 from conftest import TINY_NETWORK, call, complaint, make_folder
 from rows import network_row
 
@@ -532,13 +531,6 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
 # masks stay outside
 
 
-def test_segmentation_has_no_way_to_a_mask() -> None:
-    for path in Path(beyondcam.segmentation.__file__).parent.glob("*.py"):
-        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        names = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
-        assert not names & {"Masks", "open_masks", "read_mask", "truth"}, path
-
-
 def test_masks_that_move_change_no_network_and_rounds_keep_to_the_labels(
     trained: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -932,6 +924,11 @@ def test_masks_of_humans_take_the_place_of_seeds(
     assert set(images.ids) - set(source.images.ids) == {second}
     assert (source.labels(first) == mine).all()
     assert (source.labels(third) == plain.labels(third)).all()
+    banded = labels_of_seeds(run, images, find_shelf(run, images, "cam"), "0.3", "0.2")
+    seed = seed_labels(find_shelf(run, images, "cam").read(third), 0.3, 0.2)
+    assert (banded.labels(third) == seed).all()
+    assert VOID in seed
+    assert banded.facts.void == 0.2
     masks = open_masks(trained[1], "all")
     assert masks is not None
     evaluation = EvaluationSplit(replace(images, ids=(second,), split="other"), masks)
@@ -942,19 +939,35 @@ def test_masks_of_humans_take_the_place_of_seeds(
     assert rows[0].masks == source.facts.masks
 
 
-def test_reviewed_masks_weigh_what_the_setting_says(discs: Discs, tmp_path: Path) -> None:
-    """The same weight for all changes nothing, not even a rounding where it is 2; for one it does."""
+def test_training_is_given_the_weight_of_each_reviewed_photo(
+    discs: Discs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = discs
+    given: list[dict[str, float] | None] = []
+
+    def stop(*_: object, weights: dict[str, float] | None, **__: object) -> None:
+        given.append(weights)
+        raise BeyondcamError("enough")
+
+    monkeypatch.setattr(segment, "train_segmenter", stop)
+    source = labels_of_masks(images, Masks(images.classes, labels))
+    source = replace(source, reviewed=frozenset(images.ids[:1]))
+    config = tiny(reviewed_weight=2)
+    complaint(lambda: segment_run(tmp_path, source, config, None, CPU, name="n", log=quiet), "enough")
+    assert given == [{images.ids[0]: 2}]
+
+
+def test_rows_of_a_batch_have_the_weights_of_their_images(discs: Discs) -> None:
     images, _ = discs
-    masks = open_masks(images.data, "all")
-    assert masks is not None
-    source = labels_of_masks(images, masks)
-    networks = []
-    for name, reviewed in (("none", ()), ("all", images.ids), ("one", images.ids[:1])):
-        weighted = replace(source, reviewed=frozenset(reviewed))
-        segment_run(tmp_path, weighted, tiny(reviewed_weight=2), None, CPU, name=name, log=quiet)
-        networks.append(load_segmenter(tmp_path / "segment" / name).state_dict())
-    same = [all(torch.equal(x, other[key]) for key, x in networks[0].items()) for other in networks[1:]]
-    assert same == [True, False]
+    weights = {images.ids[0]: 3.0, images.ids[3]: 0.5}
+
+    def number(image_id: str, *_: object) -> Tensor:
+        return torch.tensor(images.ids.index(image_id))
+
+    samples = Samples(images, torch.Tensor.float, 32, random_view(tiny()), number, weights)
+    (batch,) = samples.batches([[(0, i) for i in images.ids[:5]]])
+    assert batch.weights is not None
+    assert batch.weights.tolist() == [weights.get(images.ids[n], 1.0) for n in batch.y.tolist()]
 
 
 def test_photos_for_which_the_network_gives_nan_are_left_out_and_named(model: Path, tmp_path: Path) -> None:
