@@ -300,6 +300,17 @@ def test_affinity_is_what_its_definition_says() -> None:
         np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 
+def test_affinity_walks_on_the_means_of_its_cells_and_is_enlarged_to_the_map() -> None:
+    """At share 1 and with no neighbours, it is the means of 2 × 2 pixels, interpolated bilinearly."""
+    maps = random_maps(1, 6, 6)
+    means = maps[0].double().numpy().reshape(3, 2, 3, 2).mean((1, 3))
+    place = np.clip((np.arange(6) + 0.5) / 2 - 0.5, 0, 2)
+    weights = np.maximum(0, 1 - abs(place[:, None] - np.arange(3)))
+    expected = weights @ means @ weights.T
+    (refined,) = Affinity(share=1)(grey(6, 6), maps, torch.eye(9))
+    np.testing.assert_allclose(refined, expected / expected.max(), rtol=1e-5)
+
+
 def test_affinity_fills_what_is_alike_however_far_and_nothing_else() -> None:
     which = torch.tensor([[0, 1, 1, 0]] * 4).flatten()  # two stripes that do not touch
     alike = (which[:, None] == which).float()

@@ -592,7 +592,7 @@ def test_a_process_without_a_row_takes_part_and_learns_nothing(
     )
 
 
-def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:
+def test_augmentation_stays_inside_and_keeps_to_its_area() -> None:
     draw = random_view(config("x", crop_scale=(0.4, 0.5), flip=False))
     for n in range(200):
         view = draw(0, str(n), 120, 100)
@@ -601,6 +601,21 @@ def test_augmentation_stays_inside_and_keeps_to_its_area_and_aspect() -> None:
         assert 0 <= left < right <= 100
         assert 0.35 <= (bottom - top) * (right - left) / 12000 <= 0.51
         assert not view.flip
+
+
+def test_augmentation_draws_aspect_contrast_and_brightness_from_all_of_their_ranges() -> None:
+    draw = random_view(config("x", crop_scale=(0.4, 0.4)))
+    views = [draw(0, str(n), 480, 400) for n in range(300)]
+    windows = [view.window for view in views]
+    aspects = [(right - left) / 400 / ((bottom - top) / 480) for top, left, bottom, right in windows]
+    assert 0.74 < min(aspects) < 0.78
+    assert 1.28 < max(aspects) < 1.35
+    low, high = (torch.stack([view.altered(torch.full((1,), x)) for view in views]) for x in (0.0, 1.0))
+    contrast = high - low
+    assert 0.8 <= contrast.min() < 0.83
+    assert 1.21 < contrast.max() <= 1.25 + 1e-6
+    assert -0.2 <= low.min() < -0.17
+    assert 0.17 < low.max() <= 0.2
 
 
 def test_perturbed_training_perturbs_each_input() -> None:
