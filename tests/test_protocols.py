@@ -11,7 +11,7 @@ from PIL import Image
 
 import beyondcam as bc
 from beyondcam.data.masks import Masks
-from beyondcam.metrics import evaluate
+from beyondcam.metrics import evaluate, sample_weights
 from conftest import Command, complaint, make_folder, one_line
 
 VOID = 255
@@ -195,6 +195,15 @@ def test_per_image_is_a_mean_of_means(tmp_path: Path, truth: Labels) -> None:
     expected = np.mean([np.nanmean(ious(confusion(truth[i], labels[i]))) for i in IDS])
     assert found.miou == pytest.approx(expected)
     assert abs(expected - evaluate(tmp_path / "masks", IDS, masks_of(truth)).miou) > 0.01
+
+
+def test_the_interval_of_per_image_is_of_means_of_resampled_images(tmp_path: Path, truth: Labels) -> None:
+    labels = guesses(truth)
+    save_png(tmp_path / "masks", labels)
+    each = [np.nanmean(ious(confusion(truth[i], labels[i]))) for i in IDS]
+    means = sample_weights(len(IDS))[1:] @ each / len(IDS)
+    found = evaluate(tmp_path / "masks", IDS, masks_of(truth), "per-image")
+    assert found.interval == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))))
 
 
 def test_per_image_leaves_out_an_image_that_is_void_throughout(tmp_path: Path, truth: Labels) -> None:

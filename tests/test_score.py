@@ -94,6 +94,17 @@ def test_score_counts_pixels_over_the_data_set_before_it_divides(tmp_path: Path)
     assert high == pytest.approx(6 / 8)
 
 
+def test_how_much_is_shown_of_a_class_is_the_median_over_the_images_that_show_it(tmp_path: Path) -> None:
+    small = SmallRun(tmp_path, ("a", "b", "c", "d"), np.zeros((4, 4), np.uint8))
+    for i, pixels in zip("abc", (2, 3, 14), strict=True):
+        mask = (np.arange(16) < pixels).astype(np.uint8).reshape(4, 4)
+        Image.fromarray(mask).save(small.root / "masks" / f"{i}.png")
+    small.put("cam", winners(REFERENCE))
+    shown = small.score().row("cam", "oracle").shown
+    assert shown["cat"] == Shown(images=3, area=3 / 16)
+    assert shown["dog"] == Shown(images=0, area=None)
+
+
 def test_score_agrees_with_the_seeds_that_are_written(small: SmallRun) -> None:
     small.put("cam", winners(REFERENCE))
     shelf = small.put("crops", winners(SEED))
