@@ -469,6 +469,28 @@ def test_the_least_steps_are_of_the_images_that_can_be_trained_on(
     assert len(done) == 3  # of two batches, of four images; of all twelve, one epoch would be enough
 
 
+def test_the_encoder_is_trained_at_the_plain_rate_and_the_rest_at_that_of_the_head() -> None:
+    config = tiny(lr=1e-3, head_lr=7)
+    net = build_segmenter(config.architecture, config.encoder, ("a",), 32)
+    encoder = net.network.get_submodule("encoder")
+    groups = training._optimizer(net, encoder, config).param_groups
+    assert [group["lr"] for group in groups] == pytest.approx([1e-3, 7e-3])
+    inside, outside = ({*map(id, group["params"])} for group in groups)
+    assert inside == {*map(id, encoder.parameters())}
+    assert inside | outside == {*map(id, net.parameters())}
+
+
+def test_batch_norms_of_an_encoder_with_weights_keep_their_statistics(discs: Discs, tmp_path: Path) -> None:
+    images, labels = discs
+    torch.save(timm.create_model("test_efficientnet").state_dict(), tmp_path / "trunk.pth")
+    train(images, labels, tiny(epochs=1, weights=tmp_path / "trunk.pth"), {}, tmp_path / "out")
+    state = load_segmenter(tmp_path / "out").state_dict()
+    moved = {name: bool(x.any()) for name, x in state.items() if name.endswith("running_mean")}  # from 0
+    inside = {name for name in moved if ".encoder." in name}
+    assert set() < inside < moved.keys()
+    assert moved == {name: name not in inside for name in moved}
+
+
 def test_labels_of_no_class_are_named(discs: Discs, tmp_path: Path) -> None:
     images, labels = discs
     left_out = train(
