@@ -176,12 +176,9 @@ def small(tmp_path: Path) -> "SmallRun":
     return SmallRun(tmp_path, ("a", "b", "c"))
 
 
-RECIPES = ("cam", "saliency+smooth", "crops+superpixels")
-
-
 def recipe_options(*names: str) -> list[str]:
-    """The options of `map` for these recipes, or for `RECIPES`."""
-    return [word for name in names or RECIPES for word in ("--recipe", name)]
+    """The options of `map` for these recipes."""
+    return [word for name in names for word in ("--recipe", name)]
 
 
 def evidence_bytes(run: Path) -> dict[str, bytes]:
