@@ -6,29 +6,27 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import beyondcam as bc
 from beyondcam.errors import BeyondcamError
+from beyondcam.perturbations import Crops
 from conftest import Command, call, complaint, evidence_bytes, make_folder, one_line, recipe_options
 
 
 def test_batch_size_and_order_change_at_most_one_level(
     run: Path, trained: tuple[Path, str], tmp_path: Path
 ) -> None:
-    import dataclasses
-
-    import beyondcam as bc
-
     images = bc.open_images(trained[1], "all")
-    shuffled = dataclasses.replace(
-        images, ids=tuple(np.random.default_rng(1).permutation(images.ids).tolist())
-    )
-    cookbook = bc.Cookbook()
-    recipes = {name: cookbook.recipe(name) for name in ("cam-ms", "saliency", "smoothgrad", "crops")}
+    images = replace(images, ids=images.ids[:6])
+    shuffled = replace(images, ids=tuple(np.random.default_rng(1).permutation(images.ids).tolist()))
+    recipes = {name: bc.Cookbook().recipe(name) for name in ("cam-ms", "saliency", "smoothgrad")}
+    recipes["crops"] = bc.Recipe(source=bc.Source(map="saliency", perturbation=Crops(n=4)))
     shutil.copytree(run, tmp_path / "other")
     classifier = bc.load_classifier(run)
     bc.map_split(classifier, images, recipes, run, batch=8)
@@ -38,7 +36,7 @@ def test_batch_size_and_order_change_at_most_one_level(
         for r in (run, tmp_path / "other")
     )
     assert first.keys() == second.keys()
-    assert len(first) == 4 * 24
+    assert len(first) == 4 * 6
     differing = total = 0
     for path, levels in first.items():
         assert abs(levels - second[path]).max() <= 1
@@ -51,8 +49,8 @@ def test_killed_at_any_moment_map_ends_with_the_bytes_of_an_undisturbed_run(
     run: Path, tmp_path: Path, beyondcam: Command
 ) -> None:
     shutil.copytree(run, tmp_path / "undisturbed")
-    words = ["--split", "all", *recipe_options("crops", "cam")]
-    beyondcam("map", tmp_path / "undisturbed", *words)
+    words = ["--split", "all", "--no-witnesses", *recipe_options("smoothgrad", "cam")]
+    call("map", tmp_path / "undisturbed", *words)
     for files in (1, 30):
         process = subprocess.Popen(
             [sys.executable, "-m", "beyondcam", "map", str(run), *words], stderr=subprocess.DEVNULL

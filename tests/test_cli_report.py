@@ -13,18 +13,19 @@ from beyondcam.cli.report import explain_command
 from beyondcam.data import read_photo
 from beyondcam.recipes import Cookbook, Item, map_items
 from beyondcam.report import explain, explain_photo
-from conftest import Command, complaint, one_line
+from conftest import Command, complaint, one_line, recipe_options
 
 
 def test_explain_draws_a_photo_with_a_run(
     run: Path, tmp_path: Path, trained: tuple[Path, str], here: Command
 ) -> None:
     photo = Path(trained[1].removeprefix("folder:")) / "images" / "p02.png"
-    done = here("explain", photo, "--model", run, "--top", 2, "--out", tmp_path / "e.png")
+    words = ("--model", run, *recipe_options("cam", "saliency"))
+    done = here("explain", photo, *words, "--top", 2, "--out", tmp_path / "e.png")
     assert {line.split(":")[0] for line in done.stdout.splitlines()[:2]} == {"red", "blue"}
     with Image.open(tmp_path / "e.png") as picture:
         assert picture.width > picture.height
-    assert "e.jpg" in one_line(here("explain", photo, "--model", run, "--out", "e.jpg", status=2))
+    assert "e.jpg" in one_line(here("explain", photo, *words, "--out", "e.jpg", status=2))
 
 
 def test_explain_shows_each_map_under_its_class_and_recipe(
