@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,14 +274,17 @@ def test_published_weights_of_torchvision_see_what_torchvision_shows_them(
         torch.testing.assert_close(load_classifier(home / "run")(x).scores, expected)
 
 
-def test_torchvisions_weights_under_a_name_of_timm_keep_torchvisions_scale(home: Path) -> None:
-    """timm's default weights of this network take another mean and std."""
-    torch.save(torchvision.models.vit_b_32(num_classes=2).state_dict(), "vit.pth")
+def test_torchvisions_weights_under_a_name_of_timm_keep_torchvisions_scale(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """timm's default weights of this network take another mean and std; torchvision has none as small."""
+    vit = partial(torchvision.models.VisionTransformer, 224, 16, 12, 3, 192, 768)
+    monkeypatch.setattr(torchvision.models, "get_model", lambda _, image_size=224, **options: vit(**options))
+    torch.save(vit(num_classes=2).state_dict(), "vit.pth")
     known = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    ours = timm.create_model("vit_base_patch32_224").pretrained_cfg
+    ours = timm.create_model("vit_tiny_patch16_224").pretrained_cfg
     assert tuple(ours["mean"]) != known["mean"]
-    classifier = adopt_network(
-        home / "run", "timm:vit_base_patch32_224", ["a", "b"], weights="vit.pth", log=lambda _: None
-    )
+    model = "timm:vit_tiny_patch16_224"
+    classifier = adopt_network(home / "run", model, ["a", "b"], weights="vit.pth", log=lambda _: None)
     for part, values in known.items():
         assert getattr(classifier, part).flatten().tolist() == pytest.approx(values)
