@@ -1,6 +1,7 @@
 """The report: what stands on the page is what stands in the files, and nothing else is needed to read it."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from PIL import Image
 from beyondcam.data import open_images
 from beyondcam.data.masks import Masks
 from beyondcam.errors import BeyondcamError
-from beyondcam.evidence import LEVELS, Evidence, level_threshold
+from beyondcam.evidence import LEVELS, Evidence, find_shelf, level_threshold
 from beyondcam.evidence.store import checkpoint_hash, write_evidence
+from beyondcam.label_images import overlay
 from beyondcam.metrics import LabelCounts, Scores, write_segment
 from beyondcam.metrics.rows import Curve, write_records
 from beyondcam.report import write_report
 from beyondcam.report.charts import _drawn, threshold_chart
 from beyondcam.report.gallery import IMAGES, _choose
 from beyondcam.report.groups import SHOWN, group_scores, verdict
+from beyondcam.seeds import seed_labels
 from conftest import complaint, shelf_for
 from rows import ORIGIN, comparison, hash_of, network_row, score_row
 
@@ -266,6 +269,25 @@ def test_without_the_reference_nothing_is_said_of_a_difference(run):
     assert "not compared with cam" in opened(run).text
     dump(run, scores=[row("cam", 0.4)])
     assert "cam , the only recipe scored" in opened(run).text
+
+
+def test_the_seed_that_is_shown_is_that_of_the_threshold_in_its_table(run: Path) -> None:
+    page = write_report(run)
+    images = open_images(f"folder:{run.parent / 'data'}", "all")
+    grey = images.read("a").pixels.permute(1, 2, 0).numpy().mean(-1, keepdims=True)
+    pale = np.repeat(140 + 0.42 * grey, 3, -1).astype(np.uint8)
+    for recipe in ("cam", "saliency"):
+        found = re.search(rf'src="([^"]*)"[^>]* alt="seed of {recipe} for a"', page.read_text())
+        assert found
+        with Image.open(page.parent / found[1]) as picture:
+            shown = np.array(picture.resize((40, 30), Image.Resampling.BOX)).astype(int)
+        evidence = find_shelf(run, images, recipe).read("a")
+        errors = [
+            abs(shown - np.asarray(overlay(pale, seed_labels(evidence, level_threshold(level))))).mean()
+            for level in (100, 60, 140, 255)
+        ]
+        assert errors[0] < 5  # what JPEG costs
+        assert min(errors[1:]) > 2 * errors[0], errors
 
 
 def test_an_image_that_cannot_be_read_is_named(run):
