@@ -123,7 +123,7 @@ def test_damaged_empty_and_foreign_files_are_one_line_and_run_nothing(
 )
 def test_torchvisions_layouts_become_timms_with_the_same_function(theirs: str, ours: str) -> None:
     network = shuffled(getattr(tv, theirs)(num_classes=7))
-    state = translated(network.state_dict(), ours)
+    state = translated(network.state_dict(), f"{ours},drop_rate=0.5")
     assert state is not None
     whole = timm.create_model(ours, num_classes=7).eval()
     whole.load_state_dict(state, strict=False)

@@ -137,11 +137,13 @@ def in_order(network: nn.Module, state: State) -> dict[str, Tensor] | None:
 def translated(state: State, name: str) -> dict[str, Tensor] | None:
     """torchvision's weights as those of timm's whole network `name`; None where they are of another function.
 
+    Options in the name, as in `resnet50,drop_rate=0`, have no part in it.
     Both networks are run on noise. Tensors of one shape are matched in the order of their use, and what comes
     of it is believed where it gives torchvision's scores.
     """
     import timm
 
+    name = name.partition(",")[0]
     theirs = _torchvision(_without_prefix(state), name)
     if theirs is None:
         return None
