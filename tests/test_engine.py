@@ -333,16 +333,22 @@ def test_passes_that_captum_makes_are_part_of_the_cost() -> None:
 
 def test_maps_are_made_without_tf32_and_with_cudnn() -> None:
     """`cudnn.flags(allow_tf32=False)` would switch cuDNN off."""
-    seen = []
+    cudnn, seen = torch.backends.cudnn, []
+
+    def flags() -> tuple[bool, bool]:
+        """Whether cuDNN is on, and TF32 in its convolutions, as newer torch says it and as older does."""
+        return cudnn.enabled, cudnn.conv.fp32_precision == "tf32" if hasattr(
+            cudnn, "conv"
+        ) else cudnn.allow_tf32
 
     class Look(Map):
         kind: Literal["look"] = "look"
 
         def __call__(self, forward: Forward) -> torch.Tensor:
-            seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+            seen.append(flags())
             return forward.scores.new_ones(len(forward.rows), 2, 2)
 
-    before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
+    before = flags()
     list(map_items(tiny(), [Item("a", photo(), (0,))], {"look": Recipe(source=Source(map=Look()))}))
     assert seen == [(before[0], False)]
-    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
+    assert flags() == before
