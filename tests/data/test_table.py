@@ -260,3 +260,6 @@ def test_a_file_of_labels_may_lie_among_the_photos_or_in_annotations(tmp_path: P
 def test_summary_says_how_many_photos_each_class_has(tmp_path: Path) -> None:
     data = make_folder(tmp_path, "image,labels\na,cat;dog\nb,cat\n")
     assert open_images(data, "all").summary() == "all: 3 photos, by class: cat 2, dog 1; 1 without a label"
+    (tmp_path / "labels.csv").write_text("image,labels\na,cat\nb,\n")
+    summary = "all: 3 photos, by class: cat 1; 1 of no class; 1 without a label"
+    assert open_images(data, "all").summary() == summary

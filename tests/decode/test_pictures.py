@@ -243,6 +243,19 @@ def test_mask_in_colours_is_refused(tmp_path: Path) -> None:
     complaint(lambda: read_mask(tmp_path / "a.png"), "a.png", "RGB")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b"\0\0\0\x18ftypheic\0\0", "HEIC or AVIF; save it as JPEG"),
+        (b"<html>", "none of JPEG"),
+    ],
+)
+def test_what_is_no_photo_is_named_for_what_it_is(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    complaint(lambda: read_photo(tmp_path / "a.jpg"), "a.jpg: not readable as an image", said)
+
+
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 4), (4, 4, 3)])
 def test_tensor_that_is_no_photo_is_refused(shape: tuple[int, ...]) -> None:
     complaint(lambda: Photo.of(torch.zeros(shape, dtype=torch.uint8)), str(shape))
