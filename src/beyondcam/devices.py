@@ -90,9 +90,8 @@ def open_fabric(backend: str | None = None) -> Fabric:
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     _, world = processes()
-    accelerator = (
-        "cuda" if torch.cuda.is_available() else "cpu"
-    )  # an Apple GPU lacks float64, which maps need
+    # no Apple GPU, since it lacks float64, which maps need
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     if world == 1:  # also in a job of SLURM, whose number of tasks says nothing of this one
         return Fabric(accelerator=accelerator, devices=1, plugins=[LightningEnvironment()])
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner

@@ -1,6 +1,6 @@
 """The one error meant for people: a single line that names the file or parameter, and what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,15 @@ def printable(text: str) -> str:
     'two\\nlines'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some_of(names: Sequence[str], most: int = 9) -> str:
+    """The first few of some names, for messages.
+
+    >>> some_of(["a", "b", "c"], 2)
+    'a, b, …'
+    """
+    return ", ".join([*names[:most], *["…"] * (len(names) > most)])
 
 
 def shape_of(value: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from beyondcam.classifier import TrainConfig, load_classifier, read_config, train_run
+from beyondcam.classifier.load import doubt_of
 from beyondcam.classifier.training import written_labels
 from beyondcam.data import LabelledImages, open_images, recognised
 from beyondcam.devices import to_device
@@ -142,7 +143,9 @@ def _check_earlier(run: Path, given: TrainConfig, own: TrainConfig, images: Labe
     asked = given.model_copy(update={"data": images.data, "classes": images.classes})
     moved = own.data != images.data and any(shelves(run, images))  # evidence knows its photos
     _check_same(run, asked, own.model_copy(update={"data": images.data}) if moved else own)
-    _check_labels(run, images, log)
+    _check_labels(run, images)
+    if doubt := doubt_of(run):
+        log(doubt)
     if moved:
         log(f"{run}: its photos were moved here from {own.data}; other commands have to be told (data)")
 
@@ -159,17 +162,12 @@ def _check_same(run: Path, given: TrainConfig, own: TrainConfig) -> None:
             )
 
 
-def _check_labels(run: Path, images: LabelledImages, log: Log) -> None:
-    """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with.
-
-    That the classifier has learnt nothing is said again.
-    """
+def _check_labels(run: Path, images: LabelledImages) -> None:
+    """Raise `BeyondcamError` that names the first photo whose label is not what the RUN was trained with."""
     path = run / "training.json"
     training = read_json(path, "beyondcam train") if path.exists() else None
     if not isinstance(training, dict) or not isinstance(training.get("labels"), dict):
         return  # it is adopted, or older than this record
-    if doubt := training.get("doubt"):
-        log(f"{run}: the classifier has learnt nothing: {doubt}")
     trained, now = training["labels"], written_labels(images)
     there = {*trained, *training["left_out"]}
     for i in images.ids:

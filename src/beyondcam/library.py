@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
 from beyondcam.decode import pixels_of
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, some_of
 from beyondcam.maps import MAPS, Map, run_forward
 from beyondcam.recipes import Cookbook, Item, Recipe, Source, as_recipe, classify_photos, map_items
 
@@ -186,9 +186,9 @@ def class_index(classifier: Classifier, target: Target) -> int:
     with suppress(TypeError):  # of what is no index
         if not isinstance(plain, bool) and 0 <= (index := operator.index(plain)) < len(classifier.classes):
             return index
-    some = ", ".join(classifier.classes[:5]) + (", …" if len(classifier.classes) > 5 else "")
+    count, some = len(classifier.classes), some_of(classifier.classes, 5)
     raise BeyondcamError(
-        f"no class {plain!r}; the classifier has {len(classifier.classes)}, from 0: {some}",
+        f"no class {plain!r}; the classifier has {count}, from 0: {some}",
         parameter="targets",
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,9 @@ LEAST_EPOCHS, LEAST_STEPS = 4, 200
 
 WEIGHTS = "classifier.safetensors"
 """A RUN's network."""
+
+CONVNET: dict[str, Any] = {"kernel": 5, "pool": True}
+"""The settings that the convnet alone has, by default."""
 
 PERTURB: dict[str, Noise | Mask] = {"noise": Noise(), "mask": Mask()}
 
@@ -52,9 +55,9 @@ class TrainConfig(BaseModel):
         description="convnet, or any name timm knows, with OPTION=NUMBER after commas.",
     )
     kernel: Annotated[int, AfterValidator(_odd)] = Field(
-        default=5, ge=1, le=255, description="F of the convnet's F×F kernels."
+        default=CONVNET["kernel"], ge=1, le=255, description="F of the convnet's F×F kernels."
     )
-    pool: bool = Field(default=True, description="Pool twice inside the convnet.")
+    pool: bool = Field(default=CONVNET["pool"], description="Pool twice inside the convnet.")
     output_stride: Literal[8, 16, 32] | None = Field(
         default=None, description="8, 16 or 32, where timm offers it."
     )

@@ -1,6 +1,7 @@
 """The classifier of a RUN."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def read_config(run: Path) -> tuple[TrainConfig, tuple[str, ...]]:
         return TrainConfig.model_validate(content["train"]), tuple(content["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise BeyondcamError(f"{path}: not a run's settings ({one_line(error)})") from None
+
+
+def recorded(run: Path, key: str) -> object:
+    """What the record of a RUN's training has under a key; None where it has nothing, or there is none."""
+    with suppress(BeyondcamError, AttributeError):
+        return read_json(run / "training.json", "beyondcam train").get(key)
+    return None
+
+
+def doubt_of(run: Path) -> str:
+    """One line for people: that the training has found its classifier to have learnt nothing; else empty."""
+    doubt = recorded(run, "doubt")
+    return f"{run}: the classifier has learnt nothing: {doubt}" if doubt else ""
 
 
 def build_as(config: TrainConfig, classes: Sequence[str], *, pretrained: bool = False) -> Classifier:

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from beyondcam.classifier.config import WEIGHTS, TrainConfig
+from beyondcam.classifier.config import CONVNET, WEIGHTS, TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
     alike,
@@ -55,7 +55,7 @@ def train_run(
     wrong is said first. Returns the images left out, with the reason; of several processes the first returns
     them all.
     """
-    if config.backbone != "convnet" and (config.kernel, config.pool) != (5, True):
+    if config.backbone != "convnet" and config.model_dump(include={*CONVNET}) != CONVNET:
         raise BeyondcamError(f"it and pool are the convnet's, not {config.backbone}'s", parameter="kernel")
     said = log if fabric.is_global_zero else lambda _: None
     if images is None:

@@ -196,17 +196,10 @@ def say_lapsed(reviews: "Reviews") -> None:
 
 def say_doubt(run: Path) -> None:
     """Say what `train` has said of a classifier that has learnt nothing, lest its maps be taken for good."""
-    if doubt := recorded(run, "doubt"):
-        advise(f"{run}: the classifier has learnt nothing: {doubt}")
+    from beyondcam.classifier.load import doubt_of
 
-
-def recorded(run: Path, key: str) -> object:
-    """What the record of a RUN's training has under a key; None where it has nothing, or there is none."""
-    from beyondcam.files import read_json
-
-    with suppress(BeyondcamError, AttributeError):
-        return read_json(run / "training.json", "beyondcam train").get(key)
-    return None
+    if doubt := doubt_of(run):
+        advise(doubt)
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

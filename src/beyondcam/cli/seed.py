@@ -16,7 +16,6 @@ from beyondcam.cli.options import (
     classes_of_keys,
     end,
     open_images_of,
-    recorded,
     say_doubt,
 )
 from beyondcam.cli.terminal import log
@@ -103,6 +102,8 @@ def seed_command(
 
 def _say_small(run: Path, areas: dict[str, float]) -> None:
     """Say which classes are found smaller than a place of the class activations."""
+    from beyondcam.classifier.load import recorded
+
     places = recorded(run, "places")
     if not isinstance(places, int) or places < 1:  # a network of others
         return

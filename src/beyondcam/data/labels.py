@@ -20,11 +20,10 @@ READERS: Mapping[str, Callable[[Path, Sequence[str]], Labels]] = {
 
 
 def label_files(root: Path) -> list[Path]:
-    """The files of labels of a folder: one in itself, in each of its folders of splits, or in another of its.
+    """The files of labels of a folder: one in itself, or in each folder of a split, or in other folders.
 
-    The others are `images` and `annotations`.
-    `labels.csv` is taken before any other. A folder stands for its XML files of VOC's kind, one for each
-    photo. Raises `BeyondcamError` where there are several.
+    The others are `images` and `annotations`. `labels.csv` is taken before any other. A folder stands for its
+    XML files of VOC's kind, one for each photo. Raises `BeyondcamError` where there are several.
     """
     parts = [path for path in (sorted(root.iterdir()) if root.is_dir() else ()) if path.is_dir()]
     splits = [part for part in parts if part.name.lower() in SPLITS]

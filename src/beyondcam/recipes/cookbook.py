@@ -90,7 +90,7 @@ class Cookbook:
         if base in within:
             raise BeyondcamError(f"{where}: {base} leads back to itself")
         if base not in self.recipes:
-            known = ", ".join(known for known in self.recipes if not known.startswith("witness-"))
+            known = ", ".join(each for each in self.recipes if not each.startswith("witness-"))
             several = "; write one a time" if "," in base else ""
             raise BeyondcamError(f"{where}: no recipe {base!r}{several}; there are {known}")
         written = self.recipes[base]

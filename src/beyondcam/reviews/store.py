@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from beyondcam.data import LabelledImages
 from beyondcam.data.mask_file import read_label_image
 from beyondcam.decode import Fingerprint, decoding, open_regular
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, some_of
 from beyondcam.files import (
     append_line,
     hash_of,
@@ -134,11 +134,8 @@ class Reviews:
         gone = sorted(i for i in held & self._ids if i not in current)
         if not gone:
             return ""
-        some = ", ".join(gone[:9]) + (", …" if len(gone) > 9 else "")
-        return (
-            f"{len(gone)} masks of humans do not count, since the file of their photo has changed: {some} "
-            f"(they are kept in {self.folder / 'masks'})"
-        )
+        what = "masks of humans do not count, since the file of their photo has changed"
+        return f"{len(gone)} {what}: {some_of(gone)} (they are kept in {self.folder / 'masks'})"
 
     def masked(self) -> dict[str, Decision]:
         """The decisions that have an accepted or a corrected mask, by image, in the order of the split."""

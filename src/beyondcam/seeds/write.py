@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
-from beyondcam.errors import BeyondcamError
+from beyondcam.errors import BeyondcamError, some_of
 from beyondcam.evidence import Shelf, Threshold
 from beyondcam.label_images import LabelFolder, check_apart
 from beyondcam.outcome import Outcome
@@ -51,8 +51,8 @@ class Written:
     def empty_seeds(self, images: LabelledImages) -> str:
         """One line for people: which labelled photos have an empty mask; empty where none has."""
         labelled = sum(bool(images.labels.get(i)) and i not in self.left_out for i in images.ids)
-        some = ", ".join(self.empty[:9]) + (", …" if len(self.empty) > 9 else "")
-        return f"{len(self.empty)} of {labelled} labelled photos have an empty mask: {some}" if some else ""
+        what = f"{len(self.empty)} of {labelled} labelled photos have an empty mask"
+        return f"{what}: {some_of(self.empty)}" if self.empty else ""
 
 
 class _Seed(NamedTuple):
@@ -111,10 +111,10 @@ def write_seeds(
         log(f"{out}: deleted earlier seeds of {len(gone)} images that have none now: {', '.join(gone[:9])}")
     seeds = outcome.results
     masked = sources.masked
-    if reviews and (lapsed := reviews.lapsed()):
-        log(lapsed)
     if reviews:
         reviews.sent.add(seed.digest for seed in seeds.values())
+        if lapsed := reviews.lapsed():
+            log(lapsed)
     if reviews and (states := Counter(masked[i].state for i in seeds if i in masked)):
         by_state = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         log(f"{states.total()} masks are a human's, not of {shelf.name}: {by_state} ({reviews.folder})")

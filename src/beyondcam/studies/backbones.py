@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
+from beyondcam.classifier.config import CONVNET
 from beyondcam.errors import BeyondcamError, MissingWeightsError
 from beyondcam.metrics import Scores, number
 from beyondcam.metrics.text import signed
@@ -92,7 +93,7 @@ def networks(workspace: Workspace, settings: BackbonesSettings) -> Iterator[tupl
             yield f"{other.config.backbone} of {other.run}", other, other.main_setup()
         present = {each.config.backbone for each in (workspace, *workspace.others)}
         unset = dict.fromkeys(("weights", "output_stride", "start", "perturb"))
-        set_back = {**unset, "kernel": 5, "pool": True, "pretrained": True}
+        set_back = {**unset, **CONVNET, "pretrained": True}
         changes = {name: set_back for name in settings.pretrained if name not in present}
     for name, of_network in changes.items():
         try:
