@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -43,7 +44,24 @@ def torchrun(*words: object) -> list[str]:
 
 
 def run_two(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(torchrun("-m", "beyondcam", *words), capture_output=True, text=True, check=False)
+    """Run `python WORDS` in two processes as torchrun would, whose own start takes as long as theirs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": 2}
+    command = [sys.executable, *map(str, words)]
+    started = [
+        subprocess.Popen(
+            command,
+            env=os.environ | {name: str(value) for name, value in (told | ranks).items()},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for ranks in ({"RANK": n, "LOCAL_RANK": n, "LOCAL_WORLD_SIZE": 2} for n in range(2))
+    ]
+    said = [process.communicate()[1] for process in started]
+    return subprocess.CompletedProcess(
+        command, max(process.returncode for process in started), "", "".join(said)
+    )
 
 
 def evidence(run: Path) -> dict[str, bytes]:
@@ -81,7 +99,7 @@ def test_one_process_killed_ends_the_others_and_a_second_run_completes_with_the_
     kept = evidence(run)
     assert 0 < len(kept) < IMAGES
     assert kept.items() <= whole.items()
-    again = run_two(*words)
+    again = run_two("-m", "beyondcam", *words)
     assert again.returncode == 0, again.stderr
     assert evidence(run) == whole
 
@@ -96,7 +114,9 @@ def test_a_process_that_leaves_images_out_waits_for_the_others(
     lost = [f"p{n}" for n in range(16, 32)]  # the second process's chunk, so that it is done at once
     for name in lost:
         (broken / "images" / f"{name}.png").write_bytes(b"no picture")
-    done = run_two("map", run, "--data", f"folder:{broken}", "--split", "all", "--recipe", "crops")
+    done = run_two(
+        "-m", "beyondcam", "map", run, "--data", f"folder:{broken}", "--split", "all", "--recipe", "crops"
+    )
     assert done.returncode
     assert "left out: p20: " in done.stderr
     assert evidence(run) == {name: whole[name] for name in whole if Path(name).stem not in lost}
@@ -110,7 +130,7 @@ def test_two_processes_train_the_classifier_of_one(tmp_path: Path, beyondcam: Co
     words = ["train", "--data", f"folder:{folder}", "--backbone", "convnet", "--kernel", 3, "--size", 32,
              "--freeze-bn", "--optimizer", "sgd", "--lr", 0.5, "--epochs", 2, "--batch", 3]  # fmt: skip
     beyondcam(*words, "--out", tmp_path / "one", status=1)
-    done = run_two(*words, "--out", tmp_path / "two")
+    done = run_two("-m", "beyondcam", *words, "--out", tmp_path / "two")
     assert done.returncode
     assert done.stderr.count("left out: p05: ") == 1
     one, two = (json.loads((tmp_path / run / "training.json").read_text()) for run in ("one", "two"))
@@ -134,7 +154,7 @@ def test_a_training_of_two_processes_that_was_killed_ends_with_the_bytes_of_one_
     words = ["train", "--data", f"folder:{folder}", "--split", "all", "--backbone", "convnet", "--size", 32,
              "--epochs", 8, "--batch", 4]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run_two(*words, "--out", whole)
+    done = run_two("-m", "beyondcam", *words, "--out", whole)
     assert done.returncode == 0, done.stderr
     command = torchrun(tmp_path / "start.py", *words, "--out", killed)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
@@ -142,7 +162,7 @@ def test_a_training_of_two_processes_that_was_killed_ends_with_the_bytes_of_one_
             time.sleep(0.005)
         os.kill(int((tmp_path / "0").read_text()), signal.SIGKILL)
     assert {path.name for path in killed.iterdir()} == {"checkpoint.pt"}
-    again = run_two(*words, "--out", killed)
+    again = run_two("-m", "beyondcam", *words, "--out", killed)
     assert again.returncode == 0, again.stderr
     files = [{path.name: path.read_bytes() for path in run.iterdir()} for run in (whole, killed)]
     assert files[0] == files[1]
@@ -179,7 +199,7 @@ def test_two_processes_train_the_segmentation_network_of_one(tmp_path: Path) -> 
     script = tmp_path / "teach.py"
     script.write_text(TEACH)
     subprocess.run([sys.executable, script, data, tmp_path / "one"], check=True)
-    subprocess.run(torchrun(script, data, tmp_path / "two"), check=True)
+    assert run_two(script, data, tmp_path / "two").returncode == 0
     one, two = (json.loads((tmp_path / run / "training.json").read_text()) for run in ("one", "two"))
     losses = [[epoch["loss"] for epoch in training["epochs"]] for training in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
