@@ -138,9 +138,10 @@ def body(
     ]  # fmt: skip
     head = ("corrected masks", "mIoU, worst first", "mIoU, at random", "difference")
     return (
-        f"Networks trained on the seeds of {trained} photos, some of them replaced by their true masks, and "
-        f"scored on {scored} others; the mean of {trainings} trainings, with intervals over the images that "
-        f"are scored.\n\n{table(*rows, head=head)}"
+        f"Networks trained on the seeds (`{RECIPES[0]}`, `adaptive`) of {trained} photos, some of them "
+        f"replaced by their true masks, and scored on {scored} others; the mean of {trainings} trainings, "
+        "with intervals over the images that are scored.\n\n"
+        f"{table(*rows, head=head)}"
     )
 
 

@@ -28,6 +28,7 @@ from beyondcam.metrics import (
     REFERENCE,
     NetworkRow,
     Row,
+    TrainedOn,
     counts_of,
     label_mious,
     number,
@@ -53,9 +54,15 @@ class TableRow:
 
     name: str
     seeds: Row | None  # scores of the seeds on the images trained on; None for the truth
-    threshold: float | None  # of the seeds
-    void: float | None  # a pixel of the seeds is void where √v is this close to √τ
+    facts: TrainedOn
     networks: list[str]  # names
+
+    @property
+    def threshold(self) -> str:
+        """The rule for the seeds' τ, and what it chose."""
+        facts = self.facts
+        chosen = number(facts.threshold) if facts.fall is None else f"fall {facts.fall}"
+        return f"`{facts.threshold_rule}`, {chosen}" if facts.threshold_rule else "–"
 
 
 def main() -> None:
@@ -90,14 +97,14 @@ def main() -> None:
     rows = []
     for name, (recipe, *rules) in requested.items():
         source = labels_of_seeds(run, images, find_shelf(run, images, recipe), *rules)
-        facts = source.facts
-        rows.append(TableRow(name, seed_scores(run, source, masks), facts.threshold, facts.void, []))
+        rows.append(TableRow(name, seed_scores(run, source, masks), source.facts, []))
         train_networks(run, source, config, evaluation, rows[-1], arguments)
         if name in arguments.second:
             second = [f"{rows[-1].networks[0]}{SECOND}"]
             rows.append(replace(rows[-1], name=f"{name}, round 2", networks=second))
-    truth = TableRow("truth", None, None, None, [])
-    train_networks(run, labels_of_masks(images, masks), config, evaluation, truth, arguments)
+    source = labels_of_masks(images, masks)
+    truth = TableRow("truth", None, source.facts, [])
+    train_networks(run, source, config, evaluation, truth, arguments)
     body = section(run, [*rows, truth], arguments.against, config, images, evaluation)
     if arguments.schedule:
         body += schedules(run, images, masks, train, config, map(int, arguments.schedule.split(",")))
@@ -232,7 +239,8 @@ def section(
                 estimated(final[row.name] / truth),
                 "–" if row.name == against else change(final[row.name] - final[against]),
                 *(cell(row.seeds, metric) if row.seeds else "–" for metric in SEED_METRICS),
-                *map(number, (row.threshold, row.void)),
+                row.threshold,
+                number(row.facts.void),
                 len(row.networks),
             )
             for row in rows
