@@ -1,6 +1,7 @@
 """The six plots of docs/results.md, drawn from the tables that stand behind them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +10,9 @@ from tables import Measured, by, measured, tables
 
 OURS, CAMS, PALE = "#c2410c", "#1d4ed8", "#94a3b8"
 """Saliency and recipes with it; CAM alone; what is there to compare."""
+
+GRADIENTS = ("best", "crops of saliency", "input × gradient", "integrated gradients", "SmoothGrad")
+"""The methods that are of saliency."""
 
 
 def dots(axis: Axes, names: Sequence[str], figures: Sequence[Measured], colours: Sequence[str]) -> None:
@@ -41,7 +45,7 @@ def recipes() -> Figure:
     """MIoU of the animals' recipes for seeds on two data sets, no mask used for τ."""
     figure, axes = panels(2, 4.2, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
-        rows = by(tables("best", f"best-{name}")[0])
+        rows = by(tables("results/best", f"best-{name}")[0])
         figures = [measured(row["`adaptive`"]) for row in rows.values()]
         if name == "animals":
             order = sorted(range(len(rows)), key=lambda i: -figures[i].value)
@@ -56,7 +60,7 @@ def recipes() -> Figure:
 def networks() -> Figure:
     """MIoU of networks by what they were trained on."""
     figure, (axis,) = panels(1, 1.9)
-    rows = tables("segment", "segment-animals")[0]
+    rows = tables("results/segment", "segment-animals")[0]
     names = [row["trained on"].strip("`") for row in rows]
     figures = [measured(row["final mIoU"]) for row in rows]
     colours = [PALE if name == "truth" else colour_of(name) for name in names]
@@ -69,7 +73,7 @@ def thresholds() -> Figure:
     """What a threshold costs by what it was chosen on."""
     figure, axes = panels(2, 2.9, sharey=True)
     for axis, name in zip(axes, ("animals", "digits"), strict=True):
-        costs, few, _ = tables("thresholds", f"thresholds-{name}")
+        costs, few, _ = tables("results/thresholds", f"thresholds-{name}")
         for recipe, row in by(few).items():
             masks = {int(key.split()[0]): cell for key, cell in row.items() if "masked" in key}
             colour = colour_of(recipe)
@@ -91,7 +95,7 @@ def sizes() -> Figure:
     """Rules for τ on things of all sizes."""
     figure, axes = panels(3, 2.2, sharey=True)
     for axis, name in zip(axes, ("tiles", "digits", "animals"), strict=True):
-        row = by(tables("size", f"size-{name}")[0])["best"]
+        row = by(tables("results/size", f"size-{name}")[0])["best"]
         rules = {"adaptive": "adaptive", "blind": "blind", "best single τ": "best τ (oracle)"}
         figures = [measured(row[column if column in row else f"`{column}`"]) for column in rules.values()]
         dots(axis, list(rules), figures, [OURS, OURS, PALE])
@@ -100,28 +104,24 @@ def sizes() -> Figure:
     return figure
 
 
-def crops() -> Figure:
-    """How many crops are enough."""
-    figure, (axis,) = panels(1, 2.9)
-    rows = by(tables("crops", "study-crops-digits")[0])
-    for of, colour in (("saliency", OURS), ("cam", CAMS)):
-        numbers = [int(key.split("n=")[1]) for key in rows if key.startswith(f"{of} n=")]
-        values, low, high = zip(*(measured(rows[f"{of} n={n}"]["mIoU"]) for n in numbers), strict=True)
-        axis.plot(numbers, values, "o-", color=colour, ms=4, label=f"crops of {of}")
-        axis.fill_between(numbers, low, high, color=colour, alpha=0.12, lw=0)
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(numbers, [str(n) for n in numbers])
-    axis.set_xlabel("crops")
-    axis.set_ylabel("mIoU, smoothed, oracle τ")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, loc="lower right")
+def methods() -> Figure:
+    """Attributions and baselines on three data sets, refined alike, at the best threshold of each."""
+    figure, axes = panels(3, 4.8, sharey=True)
+    for axis, name in zip(axes, ("digits", "animals", "tiles"), strict=True):
+        _, rows, _ = map(partial(by, column="method"), tables("methods", f"methods-{name}"))
+        colours = [OURS if name in GRADIENTS else CAMS if "CAM" in name else PALE for name in rows]
+        names = [name.replace(", aff", ",\naff") for name in rows]
+        dots(axis, names, [measured(row["mIoU"]) for row in rows.values()], colours)
+        axis.set_xlim(0, 1)
+        axis.set_title(name)
+    figure.supxlabel("mIoU, the best τ of each", fontsize=10)
     return figure
 
 
 def refinement() -> Figure:
     """What each refinement adds to each map."""
     figure, axes = panels(4, 2.9, sharey=True)
-    rows = by(tables("refinement", "study-refinement-animals")[0], "refinement")
+    rows = by(tables("results/refinement", "study-refinement-animals")[0], "refinement")
     names = ["smooth", "superpixels", "resolve", "walk", "affinity", "walk+affinity", "smooth+crf"]
     for axis, of in zip(axes, ("cam", "crops-cam", "saliency", "crops"), strict=True):
         gains = [measured(rows[name][of].partition(", ")[2]) for name in names]
@@ -137,6 +137,6 @@ PLOTS: dict[str, Callable[[], Figure]] = {
     "plot-networks.svg": networks,
     "plot-thresholds.svg": thresholds,
     "plot-sizes.svg": sizes,
-    "plot-crops.svg": crops,
+    "plot-methods.svg": methods,
     "plot-refinement.svg": refinement,
 }

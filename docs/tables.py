@@ -1,10 +1,10 @@
-"""The figures that stand in the tables of docs/results, read for the plots so that none is typed twice."""
+"""The figures that stand in the tables of docs, read for the plots so that none is typed twice."""
 
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-RESULTS = Path(__file__).with_name("results")
+DOCS = Path(__file__).parent
 
 Row = dict[str, str]
 
@@ -28,14 +28,14 @@ def measured(cell: str) -> Measured:
 
 
 def tables(page: str, section: str) -> list[list[Row]]:
-    """The tables of a section of docs/results/PAGE.md: rows by the names of their columns.
+    """The tables of a section of docs/PAGE.md: rows by the names of their columns.
 
     Where two columns have one name, the second is `NAME 2`.
     """
-    text = (RESULTS / f"{page}.md").read_text(encoding="utf-8")
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     match = re.search(rf"<!-- {section} -->(.*)<!-- end {section} -->", text, re.DOTALL)
     if not match:
-        raise ValueError(f"docs/results/{page}.md has no section {section}")
+        raise ValueError(f"docs/{page}.md has no section {section}")
     found: list[list[Row]] = []
     for block in re.findall(r"(?:^\|.*\|\n)+", match[1], re.MULTILINE):
         head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in block.splitlines())

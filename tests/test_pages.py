@@ -111,7 +111,7 @@ def test_a_table_is_read_with_its_intervals() -> None:
 
 
 def test_tables_of_a_section_are_rows_by_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "DOCS", tmp_path)
     (tmp_path / "p.md").write_text(
         "<!-- a -->\n| recipe | x | x |\n| --- | --- | --- |\n| `cam` | 1 | 2 |\n\nwords\n\n"
         "| n |\n| --- |\n| 3 |\n<!-- end a -->\n| not | ours |\n"

@@ -193,7 +193,7 @@ def statement(by_rule: Mapping[str, Methods], images: int) -> str:
         best = estimated(methods[BEST].samples["mIoU"])
         sentences.append(
             f"{RULES[rule].capitalize()}: the mIoU of best is {best}. "
-            f"Of what knows no trained network {baseline} comes nearest on these images, at "
+            f"Of maps that no trained network makes {baseline} comes nearest, at "
             f"{difference(methods, baseline, BEST)}; of the {len(others)} other methods {rival}, at "
             f"{difference(methods, rival, BEST)}, and {len(clear)} of them are clearly different by Holm's "
             f"correction. Affinities of random weights change {CAM_SCALES} by "
