@@ -21,7 +21,7 @@ from beyondcam.metrics import ImageTally, Scores, number, sample_weights
 from beyondcam.metrics.tally import resampled_miou
 from beyondcam.metrics.text import cell, change, signed
 from inputs import open_scored, tallies
-from results import shown, table, write_section
+from results import seen, shown, table, write_section
 from segment import map_missing
 
 CONTROL = "cam-ms+walk+affinity+closer"
@@ -99,6 +99,7 @@ def section(
     return (
         f"{data}, {rows[CONTROL].images} images of `{images.split}`: mIoU by the rule that chooses τ.\n\n"
         f"{table(*by_rule, head=('recipe', 'megapixels per image', *heads))}\n\n"
+        f"{seen({name: scores.row(name, 'adaptive').supervision for name in names})}\n\n"
         f"Minus `{CONTROL}`, paired:\n\n{table(*differences, head=('recipe', *heads))}\n\n{views}"
         f"IoU by class, `adaptive`:\n\n{table(*by_class, head=('class', *rows))}\n\n"
         "mIoU by the foreground's share of the image, a third of the images per row, `adaptive`, "

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from beyondcam import Cookbook
@@ -87,6 +87,15 @@ def table(*rows: tuple[object, ...], head: Sequence[str] = ("ratio", "measured",
     """A table in markdown."""
     lines = (head, ["---"] * len(head), *rows)
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def seen(ledgers: Mapping[str, object]) -> str:
+    """What each row of a table has seen beside images and their labels, those alike together."""
+    names: dict[str, list[str]] = {}
+    for name, ledger in ledgers.items():
+        names.setdefault(str(ledger), []).append(f"`{name}`")
+    lines = (f"- {', '.join(alike)}: {ledger}" for ledger, alike in names.items())
+    return "\n".join(["What each has seen beside images and labels:\n", *lines])
 
 
 def shown(data: str) -> str:

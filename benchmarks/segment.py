@@ -39,7 +39,7 @@ from beyondcam.metrics.text import bounded, cell, change, estimated
 from beyondcam.segment import EvaluationSplit, LabelSource, labels_of_masks, labels_of_seeds, segment_run
 from beyondcam.segmentation import SegmentConfig
 from inputs import fabric, log, on_device, open_scored
-from results import shown, table, write_section
+from results import seen, shown, table, write_section
 
 SECOND = "-round2"  # ends the names of networks that `segment_run` trains in a second round
 
@@ -248,6 +248,7 @@ def section(
         head=("trained on", "final mIoU", "share of truth's", f"minus `{against}`",
               *SEED_METRICS.values(), "τ", "void", "networks"),
     )  # fmt: skip
+    ledgers = {row.name: stored[row.networks[0]].ledger for row in rows}
     firsts = {row.name: stored[row.networks[0]].iou for row in rows}
     labels = firsts[rows[-1].name]
     by_class = [(label, *(number(iou[label]) for iou in firsts.values())) for label in labels]
@@ -258,7 +259,8 @@ def section(
         f"{len(images.ids) // config.batch} steps over {len(images.ids)} images of `{images.split}`, scored "
         f"on {stored[names[0]].images} of `{evaluation.images.split}`. Intervals are over images{over}; "
         "differences are paired. Seeds are scored on the images trained on, including pixels left void.\n\n"
-        f"{by_row}\n\nIoU by class, of the first network of a row:\n\n{table(*by_class, head=head)}"
+        f"{by_row}\n\n{seen(ledgers)}\n\n"
+        f"IoU by class, of the first network of a row:\n\n{table(*by_class, head=head)}"
     )
     seconds = [row for row in rows if row.networks[0].endswith(SECOND)]
     for row in seconds:

@@ -2,8 +2,7 @@
 
     python benchmarks/size.py --run runs/tiles --name tiles --things --recipe best --recipe fast
 
-Reads the evidence of the RUN's split `val` that `beyondcam map` has made, and writes a section of
-docs/results/size.md. `--things` leaves the background out of the mean IoU.
+Maps what is missing of the RUN's split `val`, and writes a section of docs/results/size.md. `--things` leaves the background out of the mean IoU.
 """
 
 import argparse
@@ -19,13 +18,22 @@ from beyondcam.classifier import read_config
 from beyondcam.data import VOID, LabelledImages
 from beyondcam.data.masks import Masks
 from beyondcam.evidence import Threshold, find_shelf, level_threshold, threshold_level
-from beyondcam.metrics import ImageTally, Sweep, sample_weights, second_opinion, threshold_of
+from beyondcam.metrics import (
+    ImageTally,
+    Sweep,
+    pretraining_of,
+    sample_weights,
+    second_opinion,
+    supervision_of,
+    threshold_of,
+)
 from beyondcam.metrics.tally import Counts, above, iou, mean_iou, resampled
 from beyondcam.metrics.text import change, estimated
 from beyondcam.seeds import seed_labels
 from beyondcam.seeds.confidence import found_in
 from inputs import open_scored, tallies
-from results import shown, table, write_section
+from results import seen, shown, table, write_section
+from segment import map_missing
 
 Levels = Callable[[ImageTally], Counts]
 """The level of each label that wins somewhere in an image."""
@@ -170,7 +178,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config, classes = read_config(arguments.run)
     images, masks = open_scored(config.data, arguments.val, classes)
+    map_missing(arguments.run, images, set(arguments.recipe))
     measured, megapixels, blind = {}, {}, {}
+    ledgers: dict[str, object] = {}
     for name in arguments.recipe:
         shelf = find_shelf(arguments.run, images, name)
         counted = tallies(arguments.run, images, masks, name)
@@ -179,6 +189,7 @@ def main() -> None:
         cost, agreed = shelf.cost(), threshold_of(arguments.run, images, shelf, "blind").value
         megapixels[name] = cost["megapixels"] if cost else np.nan
         blind[name] = threshold_level(agreed or 0.0)
+        ledgers[name] = supervision_of(pretraining_of(arguments.run), shelf.manifest["recipe"], "adaptive")
     first, *_ = measured
     others = {name: m for name, m in measured.items() if name != first}
     pairs = [
@@ -191,7 +202,7 @@ def main() -> None:
         f"{sum(any(t.truths > 0) for t in measured[first].images)} of them with a thing: {mean}. The best τ "
         "are chosen on the scored masks: upper bounds. The last is the mean of the IoUs of things in single "
         "images, without background, so another measure.\n\n"
-        f"{section(measured, megapixels, blind)}\n\nIoU by class, `adaptive`:\n\n"
+        f"{section(measured, megapixels, blind)}\n\n{seen(ledgers)}\n\nIoU by class, `adaptive`:\n\n"
         f"{class_rows(measured, classes)}\n\n`{first}` minus another, `adaptive`, paired:\n\n"
         f"{table(*pairs, head=('recipe', mean))}\n\nConfidence, from the agreement of two recipes and the "
         "classifier's scores (no mask), beside the truth:\n\n"

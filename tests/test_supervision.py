@@ -7,7 +7,13 @@ import pytest
 
 from beyondcam.classifier import TrainConfig
 from beyondcam.metrics.rows import ChosenOn
-from beyondcam.metrics.supervision import PHOTOS_AND_DIGITS, TUNED_ON, pretraining_of, supervision_of
+from beyondcam.metrics.supervision import (
+    PHOTOS_AND_DIGITS,
+    TUNED_ON,
+    pretraining_of,
+    supervision_of,
+    supervision_of_network,
+)
 from beyondcam.metrics.table import print_supervision
 from beyondcam.recipes import Cookbook
 from beyondcam.refinements import REFINEMENTS
@@ -54,8 +60,33 @@ def test_masks_of_another_split_are_counted_or_named() -> None:
         assert supervision_of(None, recipe, "few", str(chosen_on)).threshold == expected
 
 
-def test_every_entry_is_a_refinement_or_a_rule() -> None:
-    assert set(TUNED_ON) - set(REFINEMENTS.kinds) == {"blind", "adaptive"}
+def test_input_sizes_that_are_not_the_networks_were_chosen_on_masks() -> None:
+    for recipe, tuned in (
+        ("saliency-fine", PHOTOS_AND_DIGITS),
+        ("cam-fine", PHOTOS_AND_DIGITS),
+        ("cam-ms", ()),
+    ):
+        assert ledger(recipe, "oracle").tuned_on == tuned
+
+
+def test_a_network_has_seen_what_its_seeds_have_and_what_its_settings_were_chosen_on() -> None:
+    seeds = ledger("cam", "blind")
+    found = supervision_of_network(pretrained=False, mirrored=True, seeds=seeds)
+    assert str(found) == (
+        "pretrained on nothing, its classifier on ImageNet; masks for τ: none; views: mirror image; no CRF; "
+        "masks for constants: VOC animals, digits, magnetic tiles"
+    )
+    truth = supervision_of_network(pretrained=True, mirrored=False, seeds=None)
+    assert (truth.pretrained, truth.views, truth.crf) == ("ImageNet", (), False)
+    foreign = supervision_of_network(
+        pretrained=True, mirrored=False, seeds=supervision_of(None, "mine, read from .npy files", "oracle")
+    )
+    assert (foreign.pretrained, foreign.threshold) == ("ImageNet, its classifier on unknown", "those scored")
+    assert (foreign.crf, foreign.tuned_on) == (None, None)
+
+
+def test_every_entry_is_a_refinement_or_a_rule_or_a_setting() -> None:
+    assert set(TUNED_ON) - set(REFINEMENTS.kinds) == {"blind", "adaptive", "size", "network"}
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,15 @@ from beyondcam.files import hash_of, path_below, write_json
 from beyondcam.metrics import (
     LabelCounts,
     NetworkRow,
+    Supervision,
     TrainedOn,
     band_of,
     estimate,
     label_mious,
+    pretraining_of,
     score_labels,
+    supervision_of,
+    supervision_of_network,
     threshold_of,
     write_segment,
 )
@@ -53,6 +57,7 @@ class LabelSource:
     labels : id → label image.
     facts : what a row of `RUN/segments.json` says of them.
     reviewed : the images whose label image a human accepted or corrected.
+    ledger : what the seeds have seen; None of masks.
 
     """
 
@@ -61,6 +66,7 @@ class LabelSource:
     labels: Labels
     facts: TrainedOn
     reviewed: frozenset[str] = frozenset()
+    ledger: Supervision | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,11 @@ def labels_of_seeds(
             raise BeyondcamError("not trained on: its seed shows nothing, although it is labelled")
         return found.labels
 
-    return LabelSource(name, kept, labels, facts, frozenset(held))
+    rule = facts.threshold_rule or "fixed"
+    ledger = supervision_of(
+        pretraining_of(run), shelf.manifest["recipe"], rule, rule if rule in ("few", "train") else None
+    )
+    return LabelSource(name, kept, labels, facts, frozenset(held), ledger)
 
 
 def _who_chose(threshold: str) -> str:
@@ -189,7 +199,8 @@ def segment_run(
             out = folder / "predictions" / evaluation.images.split
             counts = _evaluate(segmenter, evaluation, out, fabric, left_out)
             if counts:
-                write_segment(run, _row(network, facts, evaluation, config, counts), counts)
+                row = _row(network, facts, evaluation, config, counts, source.ledger)
+                write_segment(run, row, counts)
                 scored.append(counts)
         if number < rounds:
             out = folder / "predictions" / source.images.split
@@ -260,8 +271,9 @@ def _predicted(
 
 
 def _row(
-    name: str, facts: dict[str, Any], evaluation: EvaluationSplit, config: SegmentConfig, counts: LabelCounts
-) -> NetworkRow:
+    name: str, facts: dict[str, Any], evaluation: EvaluationSplit, config: SegmentConfig, counts: LabelCounts,
+    seeds: Supervision | None,
+) -> NetworkRow:  # fmt: skip
     """The row of a network and its score."""
     miou, interval = estimate(label_mious([counts])[0])
     by_class = zip(("background", *evaluation.images.classes), counts.by_class().tolist(), strict=True)
@@ -278,4 +290,7 @@ def _row(
         iou={label: None if math.isnan(value) else value for label, value in by_class},
         ci={"miou": interval},
         images=len(counts.ids),
+        ledger=supervision_of_network(
+            pretrained=config.pretrained or config.weights is not None, mirrored=config.flip, seeds=seeds
+        ),
     )

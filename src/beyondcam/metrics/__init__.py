@@ -10,6 +10,12 @@ from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.score import REFERENCE, score_split
 from beyondcam.metrics.scores import Scores, read_scores, write_scores
 from beyondcam.metrics.segments import counts_of, read_segments, share_of_truth, write_segment
+from beyondcam.metrics.supervision import (
+    Supervision,
+    pretraining_of,
+    supervision_of,
+    supervision_of_network,
+)
 from beyondcam.metrics.tally import ImageTally, Sweep, resampled_miou, tallies_of
 from beyondcam.metrics.thresholds import ThresholdSplit, band_of, second_opinion, threshold_of
 
@@ -29,6 +35,7 @@ __all__ = [
     "Protocol",
     "Row",
     "Scores",
+    "Supervision",
     "Sweep",
     "ThresholdSplit",
     "TrainedOn",
@@ -42,6 +49,7 @@ __all__ = [
     "label_mious",
     "number",
     "p_value",
+    "pretraining_of",
     "read_scores",
     "read_segments",
     "resampled_miou",
@@ -50,6 +58,8 @@ __all__ = [
     "score_split",
     "second_opinion",
     "share_of_truth",
+    "supervision_of",
+    "supervision_of_network",
     "tallies_of",
     "threshold_of",
     "write_scores",

@@ -239,6 +239,7 @@ class NetworkRow(TrainedOn):
     iou: Numbers
     ci: Annotated[Intervals, OfMetrics]
     images: int
+    ledger: Supervision | None = None  # what it has seen; older files have none
 
     def to_json(self) -> dict[str, Any]:
         """What is written, the name first."""

@@ -16,8 +16,11 @@ TUNED_ON = {
     "blind": PHOTOS_AND_DIGITS,
     "closer": ("magnetic tiles", "VOC animals"),
     "adaptive": ("magnetic tiles", *PHOTOS_AND_DIGITS),
+    "size": PHOTOS_AND_DIGITS,
+    "network": ("magnetic tiles", *PHOTOS_AND_DIGITS),
 }
-"""Refinements and rules whose constants were chosen on masks of training images, and of which data."""
+"""What was chosen on masks of training images, and of which data: constants of refinements and rules, input
+sizes of views other than the network's, settings of a segmentation network."""
 
 
 class Supervision(BaseModel):
@@ -63,13 +66,28 @@ def supervision_of(
     if isinstance(recipe, str):
         return Supervision(pretrained=pretrained, threshold=threshold, views=None, crf=None, tuned_on=None)
     kinds = {rule, *(table["kind"] for table in _tables(recipe) if "kind" in table)}
-    perturbations = (table["perturbation"] for table in _tables(recipe) if "perturbation" in table)
+    perturbations = [table["perturbation"] for table in _tables(recipe) if "perturbation" in table]
+    if any(p.get("size", 1) != 1 for p in perturbations):
+        kinds.add("size")
     views = {f"{p.get('n', '')} {p['kind']}".strip() for p in perturbations if p["kind"] != "plain"}
     tuned = {data for kind in kinds for data in TUNED_ON.get(kind, ())}
     return Supervision(
         pretrained=pretrained, threshold=threshold, views=tuple(sorted(views)), crf="crf" in kinds,
         tuned_on=tuple(sorted(tuned)),
     )  # fmt: skip
+
+
+def supervision_of_network(*, pretrained: bool, mirrored: bool, seeds: Supervision | None) -> Supervision:
+    """The ledger of a segmentation network that was trained on `seeds`, or on masks where that is None."""
+    own = "ImageNet" if pretrained else "nothing"
+    if seeds is None:
+        seeds = Supervision(pretrained=None, threshold="none", views=(), crf=False, tuned_on=())
+    else:
+        own += f", its classifier on {seeds.pretrained or 'unknown'}"
+    tuned = None if seeds.tuned_on is None else tuple(sorted({*TUNED_ON["network"], *seeds.tuned_on}))
+    return seeds.model_copy(
+        update={"pretrained": own, "views": ("mirror image",) * mirrored, "tuned_on": tuned}
+    )
 
 
 def pretraining_of(run: Path) -> str | None:

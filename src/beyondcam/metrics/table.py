@@ -1,6 +1,6 @@
 """Scores as a table in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from beyondcam.metrics.metric import METRICS, number
 from beyondcam.metrics.rows import NetworkRow, Row
 from beyondcam.metrics.rules import RULES
 from beyondcam.metrics.segments import share_of_truth
+from beyondcam.metrics.supervision import Supervision
 
 COMPARED = 3
 """Recipes whose classes are printed; the report shows those of all."""
@@ -37,11 +38,7 @@ def print_table(rows: Sequence[Row]) -> None:
 def print_supervision(rows: Sequence[Row]) -> None:
     """Print what each recipe has seen, under the first rule of rows."""
     rule, rows = _first_rule(rows)
-    console = _console()
-    console.print(f"What each has seen beside images and labels, rule {rule}:")
-    for row in rows:
-        if row.supervision:
-            console.print(escape(f"  {row.recipe}: {row.supervision}"), highlight=False)
+    _print_seen(f", rule {rule}", {row.recipe: row.supervision for row in rows})
 
 
 def print_classes(rows: Sequence[Row]) -> None:
@@ -68,6 +65,15 @@ def print_segments(run: Path, rows: Sequence[NetworkRow]) -> None:
         )
     title = "networks trained on the seeds, or on the truth as their upper bound"
     _print(title, ("network", "supervision"), ("images of", "τ", "mIoU", "95 %", "of truth's", "95 %"), lines)
+    _print_seen("", {row.name: row.ledger for row in rows})
+
+
+def _print_seen(rule: str, ledgers: Mapping[str, Supervision | None]) -> None:
+    console = _console()
+    console.print(f"What each has seen beside images and labels{rule}:")
+    for name, ledger in ledgers.items():
+        if ledger:
+            console.print(escape(f"  {name}: {ledger}"), highlight=False)
 
 
 def _print(title: str, names: Sequence[str], numbers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
