@@ -2,7 +2,8 @@
 
     python benchmarks/size.py --run runs/tiles --name tiles --things --recipe best --recipe fast
 
-Maps what is missing of the RUN's split `val`, and writes a section of docs/results/size.md. `--things` leaves the background out of the mean IoU.
+Maps what is missing of the RUN's split `val`, and writes a section of docs/results/size.md. `--things` leaves
+the background out of the mean IoU.
 """
 
 import argparse
