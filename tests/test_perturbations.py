@@ -415,7 +415,7 @@ def test_a_stream_does_not_depend_on_the_order_of_the_fields() -> None:
 @settings(max_examples=30)
 @given(data=st.data(), size=st.integers(1, 40))
 def test_views_cut_at_once_are_those_cut_one_by_one(data: st.DataObject, size: int) -> None:
-    """Before rounding, within 1e-4 of the largest pixel of torch's own antialiased resizing."""
+    """But for pixels on the edge of rounding, which is done after each axis; so are torch's own, of floats."""
     pixels = torch.from_numpy(np.random.default_rng(size).integers(0, 256, (3, 37, 53), np.uint8))
     views = []
     for _ in range(3):
@@ -425,8 +425,17 @@ def test_views_cut_at_once_are_those_cut_one_by_one(data: st.DataObject, size: i
     squares = cut_at_once(pixels, views)
     for square, view in zip(squares, views, strict=True):
         top, left, bottom, right = view.window
-        window = pixels[None, :, top:bottom, left:right].float()
-        expected = F.interpolate(window, (size, size), mode="bilinear", antialias=True)[0]
-        expected = expected.flip(-1) if view.flip else expected
-        assert (square - expected).abs().max() <= 1e-4 * 255
-        assert (square.round() - view.cut(pixels).float()).abs().max() <= 1
+        across = F.interpolate(
+            pixels[None, :, top:bottom, left:right].float(), (bottom - top, size),
+            mode="bilinear", antialias=True,
+        ).round()  # fmt: skip
+        expected = F.interpolate(across, (size, size), mode="bilinear", antialias=True)[0].round()
+        for other in (expected.flip(-1) if view.flip else expected, view.cut(pixels).float()):
+            assert (square - other).abs().max() <= 2
+
+
+def test_views_cut_at_once_differ_from_those_cut_one_by_one_in_few_pixels() -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 200, 300), np.uint8))
+    views = [View(window, 96) for window in ((0, 0, 200, 300), (13, 40, 180, 222), (150, 7, 199, 70))]
+    for square, view in zip(cut_at_once(pixels, views), views, strict=True):
+        assert (square == view.cut(pixels)).float().mean() > 0.97

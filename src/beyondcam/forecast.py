@@ -64,7 +64,7 @@ def _map(classifier: Classifier, item: Item, recipes: Mapping[str, Recipe]) -> N
 
 def _step(network: Network, scores: Callable[[Any], Tensor]) -> None:
     """A step of training, but for the optimizer's part; `scores` takes them from what the network gives."""
-    x = torch.rand(ROWS, 3, network.size, network.size, device=network.mean.device)
+    x = torch.rand(ROWS, 3, network.size, network.size, device=network.device)
     network.train()
     scores(network(x)).sum().backward()
     network.zero_grad()

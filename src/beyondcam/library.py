@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from beyondcam.classifier import Classifier, evaluating, wrap
 from beyondcam.data import MAX_SIDE, Photo, read_photo
 from beyondcam.decode import pixels_of
+from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError, some_of
 from beyondcam.maps import MAPS, Map, run_forward
 from beyondcam.recipes import Cookbook, Item, Recipe, Source, as_recipe, classify_photos, map_items
@@ -121,6 +122,7 @@ def classify(net: nn.Module, image: Picture, top: int = TOP) -> list[tuple[str, 
     return [(classifier.classes[index], probability) for index, probability in best]
 
 
+@full_float32()
 def map_batch(
     net: nn.Module,
     inputs: Tensor,
@@ -250,7 +252,8 @@ def most_probable(classifier: Classifier, photo: Photo, top: int) -> list[tuple[
 def _listed(targets: Target | Iterable[Target]) -> list[Target]:
     """One target or several as a list; those of a set in ascending order."""
     plain = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
-    plain = sorted(plain) if isinstance(plain, Set) else plain
+    if isinstance(plain, Set):
+        plain = sorted(plain, key=lambda target: (isinstance(target, str), target))
     return [*plain] if isinstance(plain, Iterable) and not isinstance(plain, str) else [plain]
 
 

@@ -120,7 +120,7 @@ def doubt(scored: Scored, split: str) -> str | None:
 
 def places_of(classifier: Classifier) -> int:
     """Class activations along a side of a photo that is shown at the classifier's size."""
-    x = torch.zeros(1, 3, classifier.size, classifier.size, device=classifier.mean.device)
+    x = torch.zeros(1, 3, classifier.size, classifier.size, device=classifier.device)
     with torch.no_grad():
         return classifier.eval()(x).activations.shape[-1]
 

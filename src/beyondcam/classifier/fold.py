@@ -14,12 +14,14 @@ from torch.utils._pytree import tree_leaves
 
 from beyondcam.classifier.model import Classifier, fingerprint
 from beyondcam.classifier.wrapping import Wrapped
+from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError
 
 SAME = 1e-3
 """How far scores may change when norms are folded, as a share of the largest; in half precision, 0.05."""
 
 
+@full_float32()
 def folded(classifier: Classifier) -> Classifier:
     """A copy in evaluation mode whose batch norms are part of the convolutions before them.
 
@@ -56,9 +58,7 @@ def folded(classifier: Classifier) -> Classifier:
             f"is in training mode and cannot be copied ({error}); call its eval() first",
             parameter="classifier",
         ) from None
-    x = torch.randn(1, 3, copy.size, copy.size, generator=torch.Generator().manual_seed(0)).to(
-        copy.mean.device
-    )
+    x = torch.randn(1, 3, copy.size, copy.size, generator=torch.Generator().manual_seed(0)).to(copy.device)
     pairs, scores = _pairs(copy, x)
     _fold(copy, pairs)
     if isinstance(copy, Wrapped) and not _gives(copy, x, scores):
@@ -91,8 +91,8 @@ def _fold(copy: Classifier, pairs: Mapping[nn.Conv2d, nn.BatchNorm2d]) -> None:
     for conv, norm in pairs.items():
         instead[norm] = _without(norm).eval()
         device, dtype = conv.weight.device, conv.weight.dtype
-        # a copy, since others may share its weights; on the CPU, since not all GPUs have float64
-        fused = fuse_conv_bn_eval(deepcopy(conv).cpu().double(), norm.cpu().double())
+        # copies, since others may share their weights; on the CPU, since not all GPUs have float64
+        fused = fuse_conv_bn_eval(deepcopy(conv).cpu().double(), deepcopy(norm).cpu().double())
         conv.weight, conv.bias = fused.weight, fused.bias
         conv.to(device, dtype)
     for parent in [*copy.modules()]:

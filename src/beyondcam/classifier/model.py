@@ -54,17 +54,22 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters(), self.mean).device
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (..., 3, H, W) → the network's input, float32."""
-        x = pixels.to(self.mean.device, torch.float32, copy=True)
-        return x.div_(255).sub_(self.mean).div_(self.std)
+        x = pixels.to(self.device, torch.float32, copy=True)
+        return x.div_(255).sub_(self.mean.to(x.device)).div_(self.std.to(x.device))
 
 
 class Classifier(Network):
     """A classifier made of a backbone, a 1×1 head and global average pooling.
 
-    `wrap` makes one of a network as it is; this constructor is for a backbone and a head apart, which it
-    copies.
+    `wrap` makes one of a network as it is; this constructor is for a backbone and a head apart, the latter
+    of which it copies.
 
     Parameters
     ----------

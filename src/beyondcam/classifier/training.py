@@ -109,8 +109,8 @@ def train_classifier(
 
     The weights kept are those of the epoch with the highest mAP on a tenth of the images, which are not
     trained on; their mAP on `val`, if given, is reported. Killed at any moment, the same call goes on after
-    the last whole epoch and ends with the bytes of an undisturbed run. An earlier classifier in `run` is
-    replaced when this one is done, and not before.
+    the last whole epoch and ends, on a CPU, with the bytes of an undisturbed run. An earlier classifier in
+    `run` is replaced when this one is done, and not before.
 
     Under torchrun the processes share the rows of every batch and average their gradients, which is the
     training of one process, but for batch norm that is not frozen: it sees each process's own rows.
@@ -246,6 +246,12 @@ def _initial(config: TrainConfig, classes: Sequence[str], *, resumed: bool) -> C
     if config.start is None or resumed:
         return build_as(config, classes, pretrained=not resumed)
     theirs, known = read_config(config.start)
+    if ":" in theirs.backbone:
+        raise BeyondcamError(
+            f"{config.start} is an adopted network, which this training does not know; train it by its own "
+            "code and adopt it again",
+            parameter="start",
+        )
     pairs = [(name, getattr(theirs, name), getattr(config, name)) for name in NETWORK]
     for name, there, asked in (*pairs, ("classes", known, tuple(classes))):
         if there != asked:

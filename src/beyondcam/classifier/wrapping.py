@@ -23,6 +23,7 @@ from beyondcam.classifier.model import (
 from beyondcam.classifier.preprocessing import Reversed, Transform, find_classes, find_input
 from beyondcam.classifier.probe import fault, is_scrambled, quadrants, tolerance
 from beyondcam.classifier.tape import Tape, Unpooled
+from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError, shape_of
 
 Pass = tuple[Tensor, Tape]
@@ -40,11 +41,6 @@ class Trunk(nn.Module):
         self.net = net
         self.classes = classes
         self.logits = logits or partial(logits_of, classes=classes)
-
-    def train(self, mode: bool = True) -> "Trunk":
-        """Leave the network in the mode that its owner chose."""
-        del mode
-        return self
 
     def forward(self, x: Tensor, passes: list[Pass] | None = None) -> Tensor:
         """Run the network, in evaluation mode, and take the features out of the pass."""
@@ -95,7 +91,6 @@ class Wrapped(Classifier):
         self._refusal, weight = self._probe()
         self.single_label = checked_label(single_label, classes)
         self.weight = weight if isinstance(weight, nn.Parameter) else next(net.parameters())
-        self.mean, self.std = (x.to(self.weight.device) for x in (self.mean, self.std))
 
     @property
     def net(self) -> nn.Module:
@@ -121,7 +116,7 @@ class Wrapped(Classifier):
         """What is wrong with the activations of inputs of this size, as the first that give numbers show."""
         key = scores.dtype, *x.shape[2:]
         if key not in self._faults:
-            if not scores.isfinite().all():  # of one photo, perhaps, which says nothing of the others
+            if not (len(scores) and scores.isfinite().all()):  # NaN of one photo says nothing of the others
                 return None
             self._faults[key] = fault(scores, unpooled)
         return self._faults[key]
@@ -136,7 +131,7 @@ class Wrapped(Classifier):
         ((scores, tape),) = passes
         if not scores.isfinite().all():
             raise BeyondcamError("gives NaN or infinite scores for noise", parameter="network")
-        if (scores[:1] - alone).abs().max() > tolerance(scores) * scores.abs().max():
+        if (scores[:1].to(alone.device) - alone).abs().max() > tolerance(scores) * scores.abs().max():
             raise BeyondcamError(
                 "its scores of an image change with the other images of a batch or from pass to "
                 "pass (batch norm without running statistics, or dropout that is always on?)",
@@ -152,6 +147,7 @@ class Wrapped(Classifier):
         return unpooled if isinstance(unpooled, str) else None, tape.weight
 
 
+@full_float32()
 def wrap(
     net: nn.Module,
     classes: Sequence[str] | None = None,
@@ -218,6 +214,8 @@ def wrap(
     """
     if not isinstance(net, nn.Module):
         raise BeyondcamError(f"a torch.nn.Module is needed, not {shape_of(net)}", parameter="net")
+    if next(net.parameters(), None) is None:
+        raise BeyondcamError("has no parameters; its weights must be some", parameter="network")
     while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel):
         net = net.module
     net = getattr(net, "_orig_mod", net)  # what torch.compile was given

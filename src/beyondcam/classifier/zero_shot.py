@@ -183,7 +183,7 @@ def clip(
         raise BeyondcamError("sentences with {} where the class goes are needed", parameter="prompts")
     known = find_input(model, processor=processor)
     mean, std, size = known.or_given(None, None, None)
-    model = deepcopy(model).eval()
+    model = deepcopy(model).cpu().eval()
     with torch.no_grad():
         sentences = [prompt.replace("{}", name) for name in classes for prompt in prompts]
         tokens = processor(text=sentences, padding=True, truncation=True, return_tensors="pt")

@@ -24,17 +24,24 @@ _BATCHES: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, Annotated[int, Fie
 
 
 def batch_for(
-    classifier: Classifier, autocast: AbstractContextManager[object], precision: str, out: Path
+    classifier: Classifier,
+    autocast: AbstractContextManager[object],
+    precision: str,
+    out: Path,
+    *,
+    backward: bool = True,
 ) -> int:
     """Views in a pass of a classifier: 8 on a CPU; on a GPU what is measured there, once for a folder.
 
+    With `backward` passes back to the input are measured too, which some networks have none of.
     `OUT/batch.json` keeps it, so that a restart on a GPU of this name makes the same batches. Of several
     processes one measures, and the others wait for it.
     """
-    device = classifier.mean.device
+    device = classifier.device
     if device.type != "cuda":
         return SMALLEST
     path, name = out / "batch.json", f"{torch.cuda.get_device_name(device)}, {precision}"
+    name += "" if backward else ", forward"
     with locked(out / "batch.lock", file=True):
         try:
             batches = _BATCHES.validate_python(read_json(path, "beyondcam map")) if path.exists() else {}
@@ -42,7 +49,7 @@ def batch_for(
             mend = "delete it, and run `beyondcam map` again"
             raise BeyondcamError(f"{path}: holds no batches; {mend}") from None
         if name not in batches:
-            speed = partial(_views_a_second, classifier, autocast)
+            speed = partial(_views_a_second, classifier, autocast, backward)
             batches[name] = grown(speed, lambda: _has_room(device))
             write_json(path, batches)
     return batches[name]
@@ -59,17 +66,21 @@ def grown(views_a_second: Callable[[int], float], has_room: Callable[[], bool]) 
 
 
 @full_float32()
-def _views_a_second(classifier: Classifier, autocast: AbstractContextManager[object], batch: int) -> float:
-    """Of forward and backward passes over noise, the first of which is not counted."""
-    device, size = classifier.mean.device, classifier.size
-    x = torch.rand(batch, 3, size, size, device=device, requires_grad=True)
+def _views_a_second(
+    classifier: Classifier, autocast: AbstractContextManager[object], backward: bool, batch: int
+) -> float:
+    """Of passes over noise, the first of which is not counted."""
+    device, size = classifier.device, classifier.size
+    torch.cuda.reset_peak_memory_stats(device)  # which may be of a training in this process
+    x = torch.rand(batch, 3, size, size, device=device, requires_grad=backward)
     for passes in (1, 3):
         torch.cuda.synchronize(device)
         start = time.perf_counter()
         for _ in range(passes):
-            with autocast:
+            with autocast, torch.set_grad_enabled(backward):
                 scores = classifier(x).scores
-            torch.autograd.grad(scores.sum(), x)
+            if backward:
+                torch.autograd.grad(scores.sum(), x)
         torch.cuda.synchronize(device)
         seconds = time.perf_counter() - start
     return batch * passes / seconds

@@ -112,14 +112,15 @@ def map_split(
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
-    device = classifier.mean.device.type
+    device = classifier.device.type
     autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
     as_built = {name for name, recipe in recipes.items() if _needs_it_as_built(recipe)}
     networks: list[tuple[_Passes, set[str]]] = []  # and the recipes of each, whatever else is mapped
     for names in (recipes.keys() - as_built, as_built):
         if names:
             network = classifier if names == as_built else folded(classifier)
-            views = batch or batch_for(network, autocast, precision, out)
+            backward = any(map(_goes_back, (recipes[name] for name in names)))
+            views = batch or batch_for(network, autocast, precision, out, backward=backward)
             networks.append((_Passes(network, seed, autocast, views, log), names))
     known = {} if targets == "predicted" else images.labels
     index, count = shard
@@ -157,6 +158,10 @@ def map_split(
 
 def _needs_it_as_built(recipe: Recipe) -> bool:
     return any(source.map.needs.as_built for source in recipe.sources())
+
+
+def _goes_back(recipe: Recipe) -> bool:
+    return any(source.map.needs.input_gradient for source in recipe.sources())
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,9 @@ def open_shelf(
         "checkpoint": checkpoint or checkpoint_hash(run),
         "precision": precision,
     }
-    folder = path_below(run / "evidence", images.split) / f"{name}-{hash_of(manifest)}"
+    if {*name} & {*"/\\"}:
+        raise BeyondcamError(f"{name!r} names a folder; leave out the slash", parameter="recipes")
+    folder = path_below(path_below(run / "evidence", images.split), f"{name}-{hash_of(manifest)}")
     manifest["name"] = name  # which has no part in the hash
     if not (folder / "manifest.json").exists():
         for path in folder.parent.glob("*/manifest.json"):

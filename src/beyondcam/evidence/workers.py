@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
@@ -62,13 +63,18 @@ class Job:
     def parts(self) -> "Iterator[Job | Refined]":
         """What is left to be done by any process.
 
-        Maps on a GPU are refined there, at once; those that a recipe needs on the CPU come back first.
+        Maps on a GPU are refined there, at once; those that a recipe needs on the CPU come back first, and
+        all do where the GPU's memory is full.
         """
         if not stays(self.raw):
             yield self
             return
-        yield replace(self, recipes=[output for output in self.recipes if not output[0].on_cpu]).refined()
-        if rest := [output for output in self.recipes if output[0].on_cpu]:
+        rest = self.recipes
+        with suppress(torch.cuda.OutOfMemoryError):  # left at once: the error holds on to the memory
+            refined = replace(self, recipes=[o for o in self.recipes if not o[0].on_cpu]).refined()
+            rest = [o for o in self.recipes if o[0].on_cpu]
+            yield refined
+        if rest:
             yield replace(self, raw=self.raw.on_cpu(), recipes=rest)
 
 

@@ -33,18 +33,14 @@ class View(NamedTuple):
     factor: float = 1.0
 
     def cut(self, pixels: Tensor) -> Tensor:
-        """Resize the window of a photo's pixels, uint8 (3, H, W), to (3, size, size), whole numbers.
-
-        uint8 on a CPU; float32 on a GPU, which resizes floats only.
-        """
+        """Resize the window of a photo's pixels, uint8 (3, H, W) on a CPU, to (3, size, size)."""
         import torch
         import torch.nn.functional as F
 
         top, left, bottom, right = self.window
         # uint8 and channels-last is torch's fast path for antialiased resizing on a CPU
         window = pixels[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
-        window = window.float() if window.is_cuda else window
-        square = F.interpolate(window, (self.size, self.size), mode="bilinear", antialias=True)[0].round()
+        square = F.interpolate(window, (self.size, self.size), mode="bilinear", antialias=True)[0]
         return square.flip(-1) if self.flip else square
 
     def altered(self, x: Tensor) -> Tensor:
@@ -54,10 +50,11 @@ class View(NamedTuple):
 
 
 def cut_at_once(pixels: Tensor, views: Sequence[View]) -> Tensor:
-    """Cut views of one size from a photo's pixels (3, H, W): float32 (m, 3, size, size), not rounded.
+    """Cut views of one size from a photo's pixels (3, H, W): float32 (m, 3, size, size), whole numbers.
 
     A window is resized by one product with a matrix for each axis. They are as large as the photo, which a
-    GPU minds less than being asked for one view after the other.
+    GPU minds less than being asked for one view after the other. After each axis it is rounded, as `View.cut`
+    does, whose arithmetic is of bytes: some maps change visibly with less.
     """
     import torch
 
@@ -67,7 +64,7 @@ def cut_at_once(pixels: Tensor, views: Sequence[View]) -> Tensor:
     across = _resizing(left, right, size, pixels.shape[2])  # (m, size, W)
     flip = torch.tensor([view.flip for view in views], device=device)
     across = torch.where(flip[:, None, None], across.flip(1), across)
-    return down[:, None] @ pixels.float() @ across[:, None].mT
+    return (down[:, None] @ (pixels.float() @ across[:, None].mT).round_()).round_()
 
 
 def _resizing(first: Tensor, last: Tensor, size: int, extent: int) -> Tensor:

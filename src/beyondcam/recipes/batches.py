@@ -57,7 +57,8 @@ def inputs_of(classifier: Classifier, pixels: Mapping[int, Tensor], views: Seque
     for n, of_photo in places.items():
         squares = _cut(pixels[n], list(of_photo.values()))
         cuts.update(zip(((n, place) for place in of_photo), squares, strict=True))
-    inputs = normalised(classifier, [cuts[n, view[:3]] for n, _, view in views])
+    squares = torch.stack([cuts[n, view[:3]].permute(1, 2, 0) for n, _, view in views])  # (B, S, S, 3)
+    inputs = classifier.normalise(squares.permute(0, 3, 1, 2))  # channels last
     for row, (_, _, view) in enumerate(views):
         if view.alter or view.mask is not None:
             inputs[row] = view.altered(inputs[row])
@@ -66,7 +67,7 @@ def inputs_of(classifier: Classifier, pixels: Mapping[int, Tensor], views: Seque
 
 def _cut(pixels: Tensor, views: Sequence[View]) -> Iterable[Tensor]:
     """Squares (3, S, S) of a photo in whole numbers; a GPU cuts all at once, a CPU is faster one by one."""
-    return cut_at_once(pixels, views).round_() if pixels.is_cuda else [view.cut(pixels) for view in views]
+    return cut_at_once(pixels, views) if pixels.is_cuda else [view.cut(pixels) for view in views]
 
 
 def masks_of(views: Sequence[BatchView]) -> Tensor | None:
@@ -77,12 +78,6 @@ def masks_of(views: Sequence[BatchView]) -> Tensor | None:
     return torch.stack(
         [torch.ones(v.view.size, v.view.size) if v.view.mask is None else v.view.mask for v in views]
     )
-
-
-def normalised(classifier: Classifier, squares: Sequence[Tensor]) -> Tensor:
-    """The network's input (B, 3, S, S), channels last, from squares (3, S, S)."""
-    pixels = torch.stack([square.permute(1, 2, 0) for square in squares]).permute(0, 3, 1, 2)
-    return classifier.normalise(pixels.to(classifier.mean.device))
 
 
 def targets_of(classifier: Classifier, items: Sequence[Item], views: Sequence[BatchView]) -> Tensor:

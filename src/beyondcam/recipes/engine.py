@@ -20,7 +20,7 @@ from beyondcam.devices import full_float32
 from beyondcam.errors import BeyondcamError
 from beyondcam.maps import Forward, affinities, run_forward
 from beyondcam.perturbations import Plain, View
-from beyondcam.recipes.batches import BatchView, batches, inputs_of, masks_of, normalised, targets_of
+from beyondcam.recipes.batches import BatchView, batches, inputs_of, masks_of, targets_of
 from beyondcam.recipes.canvas import Canvas
 from beyondcam.recipes.cost import Cost, Work
 from beyondcam.recipes.item import Item
@@ -80,21 +80,22 @@ def raw_maps(
     Passes that recipes share are made once. With `scored`, the logits of the whole image are kept too.
     The classifier is run as it is: on its device and in its mode (calling `eval()` is up to the caller).
     """
+    if batch < 1:
+        raise BeyondcamError(f"at least 1 view a pass is needed, not {batch}", parameter="batch")
     raws = [RawMaps(scored) for _ in items]
     for group in plan(recipes, scored=scored):
         _run_group(classifier, items, raws, group, seed, batch, autocast or nullcontext())
     return raws
 
 
+@full_float32()
 def finish(recipe: Recipe, item: Item, raw: RawMaps) -> Result:
     """Do the rest, which needs no network: combine and refine one image's raw maps by one recipe."""
-    if item.targets:
-        recipe.prepare(item.photo, next(iter(raw.maps.values())).device)
+    if not item.targets:
+        return Result(torch.zeros(0, item.photo.height, item.photo.width), raw.cost(recipe), 0.0)
+    recipe.prepare(item.photo, next(iter(raw.maps.values())).device)
     start = time.perf_counter()
-    if item.targets:
-        maps = recipe.finish(item.photo, raw.maps, raw.affinities)
-    else:
-        maps = torch.zeros(0, item.photo.height, item.photo.width)
+    maps = recipe.finish(item.photo, raw.maps, raw.affinities)
     refining = Cost(seconds=time.perf_counter() - start)
     uncovered = max((raw.uncovered.get(s.perturbation, 0.0) for s in recipe.sources()), default=0.0)
     return Result(maps, raw.cost(recipe) + refining, uncovered)
@@ -105,13 +106,15 @@ def classify_photos(
     classifier: Classifier, photos: Sequence[Photo], *, batch: int = 8, autocast: Autocast | None = None
 ) -> Tensor:
     """Logits (N, C) of whole photos at the training size, float32 on the CPU."""
-    device = classifier.mean.device
     rows = []
     for n in range(0, len(photos), batch):
         some = photos[n : n + batch]
-        cuts = [View((0, 0, p.height, p.width), classifier.size).cut(p.pixels.to(device)) for p in some]
+        views = [
+            BatchView(i, 0, View((0, 0, p.height, p.width), classifier.size)) for i, p in enumerate(some)
+        ]
+        pixels = {i: p.pixels.to(classifier.device) for i, p in enumerate(some)}
         with torch.no_grad(), autocast or nullcontext():
-            rows.append(classifier(normalised(classifier, cuts)).scores.float().cpu())
+            rows.append(classifier(inputs_of(classifier, pixels, views)).scores.float().cpu())
     return torch.cat(rows) if rows else torch.empty(0, len(classifier.classes))
 
 
@@ -125,7 +128,7 @@ def _run_group(
     autocast: Autocast,
 ) -> None:
     """Run the views of perturbations that nest through the network, and fill in the raw maps."""
-    device, needs, nested = classifier.mean.device, group.needs(), group.nested()
+    device, needs, nested = classifier.device, group.needs(), group.nested()
     with_targets = [n for n, item in enumerate(items) if item.targets]
     pixels = {n: _uploaded(items[n].photo.pixels, device) for n in with_targets}  # uint8 (3, H, W)
     canvases = {(n, s): Canvas(items[n], s.statistic, device) for n in with_targets for s in group.sources}
@@ -172,7 +175,7 @@ def _keep_whole(
             raws[view.image].scores = scores
     if group.affinity_size is not None:
         for view, affinity in zip(views, affinities(forward).half(), strict=True):  # (n, n)
-            raws[view.image].affinities[group.affinity_size] = affinity
+            raws[view.image].affinities[group.affinity_size] = affinity.clone()  # of the batch's storage
         work = Work("affinities", Plain(size=group.affinity_size))
         meter.lap({work: [view.image for view in views]}, len(views))
 

@@ -139,7 +139,7 @@ class Segmenter(Network):
     def _logits(self, photo: Photo, window: Window, tta: Tta | None) -> Tensor:
         """Logits (C + 1, S, S) of a window of a photo. Raises `BeyondcamError` where they are no numbers."""
         sides = {_scaled(self.size, scale) for scale in (SCALES if tta == "scales" else (1.0,))}
-        total = torch.zeros(1, device=self.mean.device)
+        total = torch.zeros(1, device=self.device)
         for side in sorted(sides):
             x = self.normalise(View(window, side).cut(photo.pixels))[None]
             with taking(x):

@@ -1,5 +1,6 @@
 """Export a segmentation network to ONNX, for programs that know nothing of this package."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def export_onnx(segmenter: Segmenter, path: Path) -> None:
         raise BeyondcamError("needs an extra; pip install 'beyondcam[onnx]'", parameter="onnx") from None
     pixels = torch.zeros(1, 3, segmenter.size, segmenter.size)
     program: Any = torch.onnx.export(
-        _FromPixels(segmenter).cpu().eval(), (pixels,),
+        _FromPixels(deepcopy(segmenter)).cpu().eval(), (pixels,),
         dynamo=True, verbose=False, input_names=["pixels"], output_names=["logits"],
     )  # fmt: skip
     model = program.model_proto

@@ -47,8 +47,8 @@ def train_segmenter(
 ) -> dict[str, str]:
     """Train on `images` and their `labels`; write `out/network.safetensors`, `segment.json`, `training.json`.
 
-    Killed at any moment, the same call goes on after the last whole epoch and ends with the bytes of an
-    undisturbed run; finished, it is not done again. Under torchrun the processes share the rows of every
+    Killed at any moment, the same call goes on after the last whole epoch and ends, on a CPU, with the bytes
+    of an undisturbed run; finished, it is not done again. Under torchrun the processes share the rows of each
     batch; each one's dropout sees its own, and so does batch norm except between GPUs.
 
     Parameters

@@ -18,7 +18,7 @@ def untrained(setup: Setup) -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = build_as(config, classes)
-    return network.to(setup.classifier.mean.device).eval()
+    return network.to(setup.classifier.device).eval()
 
 
 def map_crossed(

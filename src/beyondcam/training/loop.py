@@ -1,7 +1,8 @@
 """The training loop of both networks.
 
 All draws of an epoch depend on (seed, epoch, id) and its dropout on (seed, epoch, process), so that a
-training that was killed goes on after its last whole epoch and ends with the bytes of one that was not.
+training that was killed goes on after its last whole epoch and ends, on a CPU, with the bytes of one that
+was not. A GPU adds up in an order of its own.
 """
 
 import math
