@@ -415,7 +415,7 @@ def test_a_stream_does_not_depend_on_the_order_of_the_fields() -> None:
 @settings(max_examples=30)
 @given(data=st.data(), size=st.integers(1, 40))
 def test_views_cut_at_once_are_those_cut_one_by_one(data: st.DataObject, size: int) -> None:
-    """But for pixels on the edge of rounding, which is done after each axis; so are torch's own, of floats."""
+    """But for pixels on the edge of rounding, which is done after each axis, as in torch's of floats."""
     pixels = torch.from_numpy(np.random.default_rng(size).integers(0, 256, (3, 37, 53), np.uint8))
     views = []
     for _ in range(3):
