@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 import beyondcam as bc
@@ -62,6 +63,16 @@ def test_same_function(backbone: str, left: int) -> None:
     for own, same in zip(answers(copy), answers(classifier), strict=True):
         torch.testing.assert_close(own, same, rtol=1e-9, atol=1e-9 * float(same.abs().max()))
     assert all(torch.equal(value, state[name]) for name, value in classifier.state_dict().items())
+
+
+def test_a_norm_whose_activation_has_weights_is_folded() -> None:
+    norm = BatchNormAct2d(4, act_layer=nn.PReLU)
+    classifier = of(nn.Sequential(nn.Conv2d(3, 4, 3, 2), norm)).float()
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    copy = folded(classifier)
+    assert not norms(copy)
+    torch.testing.assert_close(copy(x).scores, classifier(x).scores, rtol=1e-4, atol=1e-5)
+    assert norm.act.weight.dtype == torch.float32
 
 
 def test_affinities_do_not_depend_on_folding() -> None:

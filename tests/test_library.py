@@ -330,3 +330,36 @@ def test_a_loaded_classifier_has_its_files_hash_while_its_weights_are_the_files(
     bc.map_split(classifier, images, recipes, copy)  # a RUN's evidence is of its own network alone
     assert checkpoint_hash(copy) == checkpoint_hash(run)
     assert len(list(shelves(copy, images))) == 1
+
+
+def test_a_set_of_names_and_indices_is_taken_and_a_batch_of_none_is_not() -> None:
+    maps = bc.map_image(wrapped(), np.zeros((20, 30, 3), np.uint8), {"green", 0}, recipe="cam")
+    assert maps.shape == (2, 20, 30)
+    image = np.zeros((20, 30, 3), np.uint8)
+    complaint(lambda: bc.map_image(wrapped(), image, 0, recipe="cam", batch=0), "batch: ", "at least 1")
+
+
+def test_a_network_without_parameters_is_one_line() -> None:
+    complaint(
+        lambda: bc.wrap(nn.Flatten(), ["a", "b"], mean=(0.5,) * 3, std=(0.5,) * 3, size=8), "parameters"
+    )
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="torch has other flags")
+def test_no_maps_of_a_batch_are_made_in_tf32() -> None:
+    seen, flags = [], torch.backends.cudnn.conv
+
+    class Spy(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(flags.fp32_precision)
+            return super().forward(x)
+
+    before, flags.fp32_precision = flags.fp32_precision, "tf32"
+    try:
+        net = wrapped(Spy())
+        bc.folded(net)
+        bc.map_batch(net, torch.rand(1, 3, 32, 32), [0])
+        assert flags.fp32_precision == "tf32"
+    finally:
+        flags.fp32_precision = before
+    assert set(seen) == {"ieee"}

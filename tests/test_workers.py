@@ -16,7 +16,9 @@ import beyondcam as bc
 from beyondcam.errors import BeyondcamError
 from beyondcam.evidence import mapper, workers
 from beyondcam.evidence.workers import Job, Refined, Workers
+from beyondcam.recipes import Item, RawMaps
 from conftest import complaint, make_folder
+from networks import photo
 
 
 def touch(path: Path) -> None:
@@ -86,6 +88,20 @@ def test_maps_on_a_gpu_are_refined_there_and_only_their_evidence_goes_to_a_worke
         [shelf.name for shelf, *_ in job.outputs] == ["cam+walk", "cam+affinity"] for job in parts[::2]
     )
     assert all([shelf.name for _, shelf in job.recipes] == ["cam+superpixels"] for job in parts[1::2])
+
+
+def test_maps_that_a_gpu_has_no_room_to_refine_come_back_and_are_refined_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(job: Job) -> Refined:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(workers, "stays", lambda raw: True)
+    monkeypatch.setattr(Job, "refined", full)
+    recipes = [(bc.Cookbook().recipe("cam+walk"), None), (bc.Cookbook().recipe("cam+superpixels"), None)]
+    (job,) = Job(Item("a", photo(), (0,)), RawMaps(False), recipes).parts()
+    assert isinstance(job, Job)
+    assert job.recipes == recipes
 
 
 def wait_for(path: Path) -> None:

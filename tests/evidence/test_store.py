@@ -39,6 +39,11 @@ def shelf(run: Path, images: LabelledImages | None = None, *, checkpoint: bytes 
     return open_shelf(run, images or labelled(), **(asked | changes))
 
 
+@pytest.mark.parametrize("name", ["cam/ms", "../../cam", "cam\\ms", "c" * 300])
+def test_a_name_that_is_no_folders_is_refused(name: str, tmp_path: Path) -> None:
+    complaint(lambda: shelf(tmp_path, name=name), repr(name)[1:-1][:60])
+
+
 def test_anything_else_asked_is_another_folder_and_the_same_is_the_same(tmp_path: Path) -> None:
     own = [
         shelf(tmp_path),
