@@ -12,6 +12,7 @@ from typing import Annotated
 
 import pytest
 import typer
+from PIL import Image
 
 import beyondcam as bc
 from beyondcam.cli import app, options
@@ -205,6 +206,8 @@ def test_what_the_library_says_of_settings_names_their_options(capsys: pytest.Ca
     assert (
         said == "few photos: hole (8): name the others (--classes), or a smaller stride (--output-stride)\n"
     )
+    for own in ("photos (data): no such folder", "p (size)/red/bad.png: no picture"):
+        assert options.advised(own) == own
 
 
 def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path, tmp_path: Path) -> None:
@@ -217,8 +220,11 @@ def test_the_default_split_is_val_but_where_the_run_was_trained_on_all(run: Path
     assert call("score", run, "--data", data) == 0
     assert {row["split"] for row in json.loads((run / "scores.json").read_text())} == {"all"}
     assert "no evidence on all" in refusal("segment", run, "--recipe", "crops")
-    other = f"folder:{make_folder(tmp_path / 'other')}"
-    assert options.open_images_of(run, other, None, None, default="val").split == "val"
+    moved = make_folder(tmp_path / "moved")  # the same photos
+    assert options.open_images_of(run, f"folder:{moved}", None, None, default="val").split == "all"
+    for photo in (moved / "images").iterdir():
+        Image.new("RGB", (48, 48), "green").save(photo)
+    assert options.open_images_of(run, f"folder:{moved}", None, None, default="val").split == "val"
     config = json.loads((run / "config.json").read_text())
     config["train"]["split"] = "train"
     (run / "config.json").write_text(json.dumps(config))

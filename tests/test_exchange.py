@@ -16,6 +16,7 @@ from beyondcam.evidence import Shelf, Threshold, find_shelf
 from beyondcam.exchange import export_masks, import_masks
 from beyondcam.formats import FORMATS, Book, Labelled
 from beyondcam.reviews import Reviews, open_reviews
+from beyondcam.reviews.sent import Sent
 from beyondcam.seeds import seed_labels
 from conftest import call, complaint, recipe_options
 
@@ -257,6 +258,14 @@ def test_seeds_that_come_back_as_they_went_out_are_nobodys(
     assert "18 unchanged ones" in said("import-masks", run, out, *png)
     assert "0 corrected masks in" in said("import-masks", run, tmp_path / "seeds", *png)
     assert open_reviews(run, images).current() == before
+
+
+def test_what_was_sent_is_known_after_a_full_disk_cut_a_line(tmp_path: Path) -> None:
+    Sent(tmp_path, ["a"]).add(["0123456789"])
+    with (tmp_path / "reviews" / "sent.txt").open("a") as file:
+        file.write("abcd")
+    Sent(tmp_path, ["a"]).add(["fedcba9876", "0123456789"])
+    assert Sent(tmp_path, ["a"]).known == {"0123456789", "fedcba9876"}
 
 
 def test_where_no_masks_were_written_all_are_corrected_and_that_is_said(

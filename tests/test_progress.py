@@ -21,6 +21,15 @@ def test_a_log_gets_a_line_a_minute_with_the_time_left(
     ]
 
 
+def test_a_log_that_nobody_reads_any_more_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(progress, "EVERY", 0)
+    monkeypatch.setattr("builtins.print", closed)
+    assert list(track(range(3), "map val", 3)) == [0, 1, 2]
+
+
 def test_what_the_first_item_waits_for_is_not_taken_for_the_pace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

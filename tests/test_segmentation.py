@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -548,6 +549,8 @@ def test_labels_that_are_all_void_make_no_network(discs: Discs, tmp_path: Path) 
     complaint(lambda: learn(labels, encoder="resnet51"), "encoder: resnet51")
     assert learn(labels, lr=2e-3) == {}  # nothing has been learnt there, so that other settings may follow
     complaint(lambda: learn(labels), "holds a network of lr 0.002, not 0.001")
+    images = replace(images, data="folder:/moved")
+    assert learn(labels, lr=2e-3) == {}
 
 
 # masks stay outside
@@ -884,6 +887,34 @@ def test_a_second_call_keeps_what_is_said_of_the_photos_before(
     assert list(table_of(out / "predictions.csv")) == ["p00", "p01", "p02", "p03"]
     monkeypatch.setattr(Segmenter, "predict", lambda *_, **__: pytest.fail("it was done before"))
     assert predict_photos(segmenter, [folder], out, resume=True) == {}
+
+
+def test_two_calls_at_once_lose_nothing_of_each_other(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is begun and ended within the first; names may begin and end with a space."""
+    folder, out = Path(make_folder(tmp_path / "discs", 4)) / "images", tmp_path / "out"
+    later = tmp_path / "later"
+    later.mkdir()
+    (folder / "p03.png").rename(later / " p03 .png")
+    segmenter, predict = load_segmenter(model), Segmenter.predict
+
+    def meanwhile(*words: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Segmenter, "predict", predict)
+        assert predict_photos(segmenter, [later], out) == {}
+        return predict(*words, **options)
+
+    monkeypatch.setattr(Segmenter, "predict", meanwhile)
+    assert predict_photos(segmenter, [folder], out) == {}
+    assert set(table_of(out / "predictions.csv")) == {"p00", "p01", "p02", " p03 "}
+
+
+def test_masks_below_a_folder_of_photos_are_no_photos(model: Path, tmp_path: Path) -> None:
+    folder = Path(make_folder(tmp_path / "discs", 4)) / "images"
+    segmenter = load_segmenter(model)
+    assert predict_photos(segmenter, [folder], folder / "x") == {}
+    assert predict_photos(segmenter, [folder], tmp_path / "out") == {}
+    assert list(table_of(tmp_path / "out" / "predictions.csv")) == ["p00", "p01", "p02", "p03"]
 
 
 def test_a_resumed_call_predicts_another_photo_of_the_same_name(model: Path, tmp_path: Path) -> None:

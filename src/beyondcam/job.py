@@ -118,7 +118,7 @@ def _masks_of_network(
     """Train a network on the masks, and write its own under `out`; what was left out of either, and why."""
     images = source.images
     known = digests_of(images.ids, source.labels, len(images.classes)).results
-    settings = [source.facts.to_json(), images.data, known, config.model_dump(mode="json")]
+    settings = [source.facts.to_json(), known, config.model_dump(mode="json")]
     name = f"{source.name}-{hash_of(settings)[:6]}"
     left_out = segment_run(run, source, config, None, fabric, name=name, log=log)
     segmenter = to_device(load_segmenter(run / "segment" / name), fabric)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from beyondcam.data import PALETTE, LabelledImages, Photo
+from beyondcam.data.folder import WRITTEN
 from beyondcam.decode import Fingerprint, read_json, read_notes, read_text
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import locked, path_below, write_json, write_whole, writing
@@ -53,7 +54,7 @@ class LabelFolder:
     """
 
     def __init__(self, out: Path, classes: Sequence[str], data: str = "") -> None:
-        self.out, self.index = out, out / "written.json"
+        self.out, self.index = out, out / WRITTEN
         there = out / "classes.txt"
         of_data = any((out / name).is_dir() for name in ("images", "JPEGImages", "Annotations"))
         if of_data or data.endswith(f":{(out / 'instances.json').resolve()}"):

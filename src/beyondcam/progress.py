@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from rich.console import Console
@@ -64,7 +65,8 @@ def _told(items: Iterable[T], description: str, total: int, later: int) -> Itera
             if before:
                 left = (now - since) / (done - before) * (total - done + later)
                 line += f", about {duration(left)} left"
-            print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+            with suppress(OSError):  # of a pipe that nobody reads any more
+                print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
             told = now
         if due or done == 1:
             before, since = done, now

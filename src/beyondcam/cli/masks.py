@@ -20,7 +20,7 @@ def masks_command(
         typer.Option(
             "--best/--fast",
             help="By the recipe best: each mask has a confidence, and maps take ten times as long. "
-            "By default --fast, unless an earlier call began with --best.",
+            "By default --fast, unless an earlier call has mapped with --best.",
         ),
     ] = None,
     network: Annotated[

@@ -62,7 +62,7 @@ MaxPixels = Annotated[
     typer.Option(
         min=1,
         help="Pixels of the largest photo; larger JPEGs are read at a reduced size, other files left out. "
-        "By default as in training, or 179 million.",
+        "By default as in training; of `explain` and `predict` 179 million.",
     ),
 ]
 Targets = Literal["labels", "predicted", "mixed"]  # as in `evidence`, which loads torch
@@ -70,7 +70,7 @@ OfTargets = Annotated[
     Targets | None,
     typer.Option("--targets", help="Which evidence, where `map` made several under the recipe's name."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
 
 
 ADVISED = (
@@ -131,10 +131,12 @@ def open_images_of(
 ) -> "LabelledImages":
     """The images of a split, by default of the RUN's own data, split and classes.
 
-    With a `default` split it is this one, but all where the RUN was trained on all of the same data.
+    With a `default` split it is this one, but all where the RUN was trained on all of the same data, which
+    may have been moved since.
     """
     from beyondcam.classifier import read_config
     from beyondcam.data import VOID, open_images
+    from beyondcam.evidence import shelves
 
     config, trained = read_config(run)
     if len(trained) > VOID - 1:
@@ -144,8 +146,9 @@ def open_images_of(
         split = default
         if config.split == "all":
             with suppress(BeyondcamError):  # of data that have no split all
-                if data is None or open_images(data, "all").data == config.data:
-                    split = "all"
+                whole = open_images(data, "all", trained) if data else None
+                if whole is None or whole.data == config.data or any(shelves(run, whole)):
+                    split = "all"  # evidence knows its photos, wherever they are
     images = open_images(
         data or config.data, split or config.split, names(classes) or trained, max_pixels or config.max_pixels
     )
@@ -155,8 +158,13 @@ def open_images_of(
 
 
 def advised(message: str) -> str:
-    """What the library says of settings, `(lr)`, with the options that set them, `(--lr)`."""
-    return re.sub(rf"\(({'|'.join(ADVISED)})\)", lambda named: f"(--{named[1].replace('_', '-')})", message)
+    """What the library says of settings, `(lr)`, with the options that set them, `(--lr)`.
+
+    In names of files, such as `photos (data)/1.jpg`, they stay.
+    """
+    return re.sub(
+        rf"\(({'|'.join(ADVISED)})\)(?![/:.])", lambda named: f"(--{named[1].replace('_', '-')})", message
+    )
 
 
 def advise(message: str) -> None:

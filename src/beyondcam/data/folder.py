@@ -27,6 +27,9 @@ from beyondcam.data.table import read_classes
 from beyondcam.errors import BeyondcamError
 from beyondcam.files import path_below
 
+WRITTEN = "written.json"
+"""The file in a folder of masks that lists which were written there."""
+
 HIDDEN = (".", "@eaDir")
 """What the names of folders begin with that programs keep for themselves, the latter for thumbnails."""
 
@@ -173,6 +176,7 @@ def files_by_name(folder: Path, suffixes: Sequence[str], but: Collection[str] = 
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The files with such a suffix in a folder and its subfolders, in order, but for hidden ones.
 
+    Subfolders that masks were written to are passed over: overlays are no photos.
     Links to folders are followed, but for those that lead back to where they lie. Raises `BeyondcamError`
     where a folder cannot be looked into.
     """
@@ -186,7 +190,8 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
 
     for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         inside = sorted(name for name in folders if not name.startswith(HIDDEN))
-        folders[:] = [name for name in inside if not leads_back(Path(parent, name))]
+        paths = {name: Path(parent, name) for name in inside}
+        folders[:] = [n for n, path in paths.items() if not (leads_back(path) or (path / WRITTEN).exists())]
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(parent, name)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beyondcam.decode import read_text
-from beyondcam.files import hash_of, writing
+from beyondcam.files import append_line, hash_of
 from beyondcam.label_images import digest_of
 
 
@@ -37,8 +37,6 @@ class Sent:
     def add(self, digests: Iterable[str]) -> None:
         """Record what left. Raises `BeyondcamError`."""
         new = set(digests) - self.known
-        with writing(self._file):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a", encoding="ascii") as file:
-                file.write("".join(f"{digest}\n" for digest in sorted(new)))
+        if new:
+            append_line(self._file, "\n".join(sorted(new)))
         self.known.update(new)

@@ -1,11 +1,12 @@
 """`predictions.csv`: how much of each photo a class takes, and how sure the network is of it."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from beyondcam.decode import read_table
+from beyondcam.decode import read_text
 from beyondcam.files import append_line, csv_of, write_csv
 from beyondcam.segmentation.network import Prediction
 
@@ -42,7 +43,7 @@ def read_areas(path: Path) -> dict[str, list[Area]]:
     Empty where there is no table. Raises `BeyondcamError`.
     """
     areas: dict[str, list[Area]] = {}
-    for _, cells in read_table(path).rows[1:] if path.exists() else ():
+    for cells in list(csv.reader(read_text(path).splitlines()))[1:] if path.exists() else ():
         if len(cells) == len(HEADER):
             areas.setdefault(cells[0], []).append((cells[1], cells[2], cells[3]))
     return areas

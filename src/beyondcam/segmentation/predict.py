@@ -11,7 +11,7 @@ from beyondcam.data.folder import composed, files_below
 from beyondcam.data.photo import UNREAD
 from beyondcam.decode import is_geotiff
 from beyondcam.errors import BeyondcamError
-from beyondcam.files import hash_of, path_below, write_whole
+from beyondcam.files import hash_of, locked, path_below, write_whole
 from beyondcam.label_images import KINDS, LabelFolder, encode_labels, noted
 from beyondcam.outcome import LeftOut, attempt
 from beyondcam.progress import each
@@ -114,7 +114,6 @@ def write_predictions(
         for name, own in read_areas(table).items()
         if folder.has(name) and (name not in asked or (resume and folder.is_of(name, file_of(name))))
     }
-    listed = [*(name for name in rows if name not in asked), *names]
     folder.drop(set(folder.names()).intersection(names).difference(rows))
     folder.begin(source, names)
     write_areas(table, rows)
@@ -135,7 +134,11 @@ def write_predictions(
             append_areas(table, name, rows[name])
             folder.write(name, found.labels.numpy(), photo, noted(photo))
     folder.drop(left_out)
-    write_areas(table, {name: rows[name] for name in listed if name in rows})
+    with locked(table, file=True):  # another call may have added its photos
+        others = {
+            name: own for name, own in read_areas(table).items() if name not in asked and folder.has(name)
+        }
+        write_areas(table, others | {name: rows[name] for name in names if name in rows})
     return left_out
 
 

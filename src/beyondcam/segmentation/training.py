@@ -178,7 +178,8 @@ def _check_same(out: Path, about: Values) -> None:
     except (KeyError, TypeError):
         raise BeyondcamError(f"{path}: not a network's settings; delete {out}") from None
     for key in new | old:
-        if old.get(key, ...) != new.get(key, ...):
+        moved = key == "data"  # photos elsewhere, whose label images are compared
+        if not moved and old.get(key, ...) != new.get(key, ...):
             raise BeyondcamError(
                 f"{out}: holds a network of {key} {old.get(key)}, not {new.get(key)}; "
                 "delete it or give another name"

@@ -54,7 +54,7 @@ def read_checkpoint(folder: Path, key: str) -> State | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state if state["key"] == key else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter is said where the folder is made
         return None
     except Exception as error:  # torch raises what it likes on a broken file
         raise BeyondcamError(f"{path}: not a checkpoint ({one_line(error)}); delete it") from error
