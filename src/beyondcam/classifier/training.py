@@ -248,8 +248,8 @@ def _initial(config: TrainConfig, classes: Sequence[str], *, resumed: bool) -> C
     theirs, known = read_config(config.start)
     if ":" in theirs.backbone:
         raise BeyondcamError(
-            f"{config.start} is an adopted network, which this training does not know; train it by its own "
-            "code and adopt it again",
+            f"{config.start} is of {theirs.backbone}, an adopted network, which this training does not know; "
+            "train it by its own code and adopt it again",
             parameter="start",
         )
     pairs = [(name, getattr(theirs, name), getattr(config, name)) for name in NETWORK]
