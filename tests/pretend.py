@@ -102,7 +102,7 @@ def dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if not (stays or asked):
         return result
     known = {id(x.real_numbers): x for x in on_gpu}  # of operations in place
-    return tree_map_only(Tensor, lambda x: known.get(id(x)) if id(x) in known else OnGpu(x), result)
+    return tree_map_only(Tensor, lambda x: known[id(x)] if id(x) in known else OnGpu(x), result)
 
 
 def check(function: Any, args: Any, tensors: list[Tensor], on_gpu: list[OnGpu]) -> None:

@@ -171,7 +171,7 @@ def test_a_classifier_is_tuned_from_where_another_ended(spec: str, tmp_path: Pat
     two = replace(images, classes=images.classes[::-1])
     complaint(lambda: train(two, tuned, tmp_path / "third"), "start: ", "classes")
     written = json.loads((tmp_path / "first" / "config.json").read_text())
-    written["train"]["backbone"] = "mine:make"
+    written["train"]["backbone"], written["adopted"] = "mine:make", {}
     (tmp_path / "first" / "config.json").write_text(json.dumps(written))
     complaint(lambda: train(images, tuned, tmp_path / "third"), "start: ", "adopted")
     assert not (tmp_path / "third").exists()

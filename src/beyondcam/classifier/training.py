@@ -14,6 +14,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from beyondcam.classifier.adopt import adopted_in
 from beyondcam.classifier.config import CONVNET, WEIGHTS, TrainConfig
 from beyondcam.classifier.evaluation import (
     DOUBTED,
@@ -246,7 +247,7 @@ def _initial(config: TrainConfig, classes: Sequence[str], *, resumed: bool) -> C
     if config.start is None or resumed:
         return build_as(config, classes, pretrained=not resumed)
     theirs, known = read_config(config.start)
-    if ":" in theirs.backbone:
+    if adopted_in(config.start) is not None:
         raise BeyondcamError(
             f"{config.start} is of {theirs.backbone}, an adopted network, which this training does not know; "
             "train it by its own code and adopt it again",

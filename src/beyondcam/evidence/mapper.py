@@ -161,7 +161,8 @@ def _needs_it_as_built(recipe: Recipe) -> bool:
 
 
 def _goes_back(recipe: Recipe) -> bool:
-    return any(source.map.needs.input_gradient for source in recipe.sources())
+    needs = [source.map.needs for source in recipe.sources()]
+    return any(n.input_gradient or n.layer_gradients or n.modules for n in needs)  # modules are captum's
 
 
 @dataclass(frozen=True)
